@@ -1,0 +1,21 @@
+/* One error, described where it is found, printed once where the command ends. */
+#ifndef OHGUARD_ERROR_H
+#define OHGUARD_ERROR_H
+
+#include <errno.h>
+
+/* What, why, and what to do, in one line of text without a newline. */
+struct error {
+	char text[512];
+};
+
+/* Fills *e and returns -code (a positive errno), so that a function can end with
+ * `return error_set(e, EINVAL, ...)`. A later call replaces the earlier text. */
+int error_set(struct error *e, int code, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* Puts "prefix: " before the text that is there, and returns -code. */
+int error_prefix(struct error *e, int code, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+#endif

@@ -1,0 +1,28 @@
+/* Leaf parsers and printers of text, shared by command line, configuration and state files.
+ * A parser takes the whole string or nothing: "443abc" is refused. Outputs are untouched on failure. */
+#ifndef OHGUARD_TEXT_H
+#define OHGUARD_TEXT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+/* 0, or -EINVAL where text is not a plain decimal number from min to max. */
+int text_parse_number(const char *text, uint64_t min, uint64_t max, uint64_t *ret);
+
+/* A time like 30s, 5m, 2h, 1d, or plain seconds. 0, or -EINVAL (not a time, or over max seconds). */
+int text_parse_seconds(const char *text, uint64_t max, uint64_t *ret);
+
+/* Writes seconds as 59s, 4m, 3h or 2d: the largest unit that leaves a whole number of at least 1. */
+const char *text_seconds(uint64_t seconds, char *buffer, size_t size);
+
+/* True for the name of an instance, which becomes part of paths. */
+bool text_is_instance(const char *text);
+
+/* Prints text from outside: control characters and bytes that are not UTF-8 become \xNN ... */
+void text_print(FILE *out, const char *text);
+/* ... or \u00NN, and quotes and backslashes are escaped, for the inside of a JSON string. */
+void text_print_json(FILE *out, const char *text);
+
+#endif
