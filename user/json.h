@@ -6,6 +6,12 @@
 #include <stdint.h>
 #include <stdio.h>
 
+/* libjansson, which reads what `aws` prints, exports these four names. */
+#define json_object oh_json_object
+#define json_array oh_json_array
+#define json_string oh_json_string
+#define json_null oh_json_null
+
 #define JSON_DEPTH_MAX 16
 
 struct json {

@@ -3,6 +3,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <string.h>
+#include <time.h>
 
 int text_parse_number(const char *text, uint64_t min, uint64_t max, uint64_t *ret)
 {
@@ -60,6 +61,16 @@ const char *text_seconds(uint64_t seconds, char *buffer, size_t size)
 			break;
 		}
 	}
+	return buffer;
+}
+
+const char *text_time(int64_t seconds, char buffer[TEXT_TIME_MAX])
+{
+	time_t t = (time_t)seconds;
+	struct tm tm;
+
+	if (!gmtime_r(&t, &tm) || !strftime(buffer, TEXT_TIME_MAX, "%Y-%m-%dT%H:%M:%SZ", &tm))
+		strcpy(buffer, "0000-00-00T00:00:00Z");
 	return buffer;
 }
 

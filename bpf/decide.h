@@ -1,0 +1,277 @@
+/* The decision: one function over one parsed flow, for every hook. */
+#ifndef OHGUARD_BPF_DECIDE_H
+#define OHGUARD_BPF_DECIDE_H
+
+#include "flow.h"
+#include "maps.h"
+
+#define OH_PORT_DNS 53
+#define OH_PORT_HTTP 80
+#define OH_PORT_NTP 123
+
+/* Which target a flow was admitted for: set where the verdict is OH_TARGET, OH_DNS or OH_NTP. */
+struct oh_admission {
+	__u32 target;		/* 0: a rule without a target */
+	__u32 generation;
+	bool fresh;		/* by its address, and not as part of an admitted connection */
+};
+
+static __always_inline __u32 oh_now(void)
+{
+	return bpf_ktime_get_boot_ns() / 1000000000;
+}
+
+static __always_inline bool oh_is_loopback(const struct oh_flow *f)
+{
+	const struct oh_address *to = &f->destination;
+
+	if (f->loopback)
+		return true;
+	if (f->stage == OH_STAGE_PACKET)	/* the interface told, and what an address means depends on routes */
+		return false;
+	if (oh_address_is_ip4(to) && (to->byte[12] == 127 || !to->word[3]))
+		return true;
+	/* the unspecified address, which connects to this machine, and ::1 */
+	if (!to->word[0] && !to->word[1] && !to->word[2] && (!to->word[3] || to->word[3] == bpf_htonl(1)))
+		return true;
+	return bpf_map_lookup_elem(&oh_local, to);
+}
+
+/* RFC 4861: solicitations and advertisements, of the sizes that the kernel sends, that no router forwards. */
+static __always_inline bool oh_is_neighbour_discovery(const struct oh_flow *f)
+{
+	bool link_scope = f->destination.word[0] == bpf_htonl(0xff020000) ||
+			  (f->destination.word[0] & bpf_htonl(0xffc00000)) == bpf_htonl(0xfe800000);
+
+	if (f->family != 6 || f->protocol != OH_PROTOCOL_ICMPV6 || f->hop_limit != 255 || f->icmp_code)
+		return false;
+	switch (f->icmp_type) {
+	case 133:	/* router solicitation: a link-layer address, or nothing */
+		return link_scope && f->payload_length <= 8;
+	case 135:	/* neighbour solicitation: target, link-layer address, nonce (RFC 7527) */
+		return link_scope && f->payload_length >= 16 && f->payload_length <= 32;
+	case 136:	/* neighbour advertisement: to who asked, which may be a global address on this link */
+		return f->payload_length >= 16 && f->payload_length <= 24;
+	}
+	return false;
+}
+
+/* A DHCP server is on the link or in the private network, never out on the internet. */
+static __always_inline bool oh_is_dhcp_server(const struct oh_address *a)
+{
+	__u32 ip4 = bpf_ntohl(a->word[3]);
+
+	if (!oh_address_is_ip4(a))
+		return false;
+	return ip4 == 0xffffffff || ip4 >> 24 == 10 || ip4 >> 20 == 0xac1 || ip4 >> 16 == 0xc0a8 ||
+	       (ip4 >> 16 == 0xa9fe && ip4 != 0xa9fea9fe);
+}
+
+static __always_inline bool oh_is_dhcp_renewal(const struct oh_flow *f)
+{
+	if (f->protocol != OH_PROTOCOL_UDP)
+		return false;
+	if (f->source_port == 68 && f->destination_port == 67)	/* RFC 2131, 4.1 */
+		return oh_is_dhcp_server(&f->destination);
+	if (f->source_port == 546 && f->destination_port == 547)	/* RFC 8415, 7.2: all servers, or link-local */
+		return f->destination.word[0] == bpf_htonl(0xff020000) ||
+		       (f->destination.word[0] & bpf_htonl(0xffc00000)) == bpf_htonl(0xfe800000);
+	return false;
+}
+
+/* An attempt to send has no source port yet, so a DHCP client's shows only in its packet. */
+static __always_inline bool oh_may_be_dhcp_attempt(const struct oh_flow *f)
+{
+	if (f->stage == OH_STAGE_PACKET || f->protocol != OH_PROTOCOL_UDP)
+		return false;
+	return f->destination_port == 67 ? oh_is_dhcp_server(&f->destination) : f->destination_port == 547;
+}
+
+/* A segment from an inbound rule's port to its source range. The first segment of a connection of our own
+ * is a SYN without ACK, so no connection can be opened by binding such a port. */
+static __always_inline bool oh_is_inbound_reply(const struct oh_flow *f)
+{
+	if (f->stage != OH_STAGE_PACKET || f->protocol != OH_PROTOCOL_TCP)
+		return false;
+	if ((f->tcp_flags & (OH_TCP_SYN | OH_TCP_ACK)) == OH_TCP_SYN)
+		return false;
+	for (__u32 i = 0; i < OH_INBOUND_MAX && i < oh_settings.inbound_count; i++) {
+		const volatile struct oh_inbound *rule = &oh_settings.inbound[i];
+		__u32 differ = 0;
+
+		for (int w = 0; w < 4; w++)
+			differ |= (f->destination.word[w] ^ rule->address.word[w]) & rule->mask.word[w];
+		if (f->source_port == rule->port && !differ)
+			return true;
+	}
+	return false;
+}
+
+/* The kernel answers a segment that no socket wants with a RST of its own, from a raw control socket. */
+static __always_inline bool oh_is_raw(const struct oh_flow *f)
+{
+	return f->socket_type == SOCK_RAW &&
+	       !(f->protocol == OH_PROTOCOL_TCP && f->tcp_flags & OH_TCP_RST && !f->payload_length);
+}
+
+static __always_inline bool oh_is_metadata(const struct oh_address *a)
+{
+	if (oh_address_is_ip4(a))
+		return a->word[3] == bpf_htonl(0xa9fea9fe);	/* 169.254.169.254 */
+	return a->word[0] == bpf_htonl(0xfd000ec2) && !a->word[1] && !a->word[2] &&
+	       a->word[3] == bpf_htonl(0x254);		/* fd00:ec2::254 */
+}
+
+static __always_inline enum oh_service oh_service_of(const struct oh_flow *f)
+{
+	if (f->protocol == OH_PROTOCOL_TCP)
+		return f->destination_port == OH_PORT_DNS ? OH_SERVICE_DNS : OH_SERVICE_TCP;
+	if (f->protocol == OH_PROTOCOL_UDP && f->destination_port == OH_PORT_DNS)
+		return OH_SERVICE_DNS;
+	if (f->protocol == OH_PROTOCOL_UDP && f->destination_port == OH_PORT_NTP)
+		return OH_SERVICE_NTP;
+	/* connect() on a datagram socket sends nothing; getaddrinfo() does it to sort the addresses it found */
+	if (f->protocol == OH_PROTOCOL_UDP && f->stage == OH_STAGE_CONNECT)
+		return OH_SERVICE_TCP;
+	return OH_SERVICE_NONE;
+}
+
+static __always_inline bool oh_target_holds(__u32 id, __u32 generation)
+{
+	const struct oh_target *t = bpf_map_lookup_elem(&oh_targets, &id);
+
+	return t && t->generation == generation && (t->lapses == OH_FOREVER || oh_now() < t->lapses);
+}
+
+/* What oh_lookup() looks for, in one word. */
+#define OH_WANT(service, any_port, port) ((__u32)(service) << 24 | (__u32)(any_port) << 16 | (port))
+
+/* What it found, in one word: reason in bits 0 to 7, target from bit 8, generation from bit 32. */
+#define OH_FOUND(reason, grant) \
+	((__u64)(grant)->generation << 32 | (__u64)((grant)->target & 0xffffff) << 8 | (reason))
+
+/* OH_TARGET where a grant of the entry admits what is wanted, else how near it came. */
+static __always_inline __u64 oh_match(const struct oh_entry *entry, __u32 want)
+{
+	__u64 nearest = OH_ADDRESS_NOT_ALLOWED;
+	__u32 now = oh_now();
+
+	for (int i = 0; i < OH_GRANTS_MAX; i++) {
+		const struct oh_grant *g = &entry->grant[i];
+
+		if (g->service == OH_SERVICE_NONE || !oh_target_holds(g->target, g->generation))
+			continue;
+		if (g->service != want >> 24 || (g->port != (want & 0xffff) && !(want & 0x10000))) {
+			if (nearest == OH_ADDRESS_NOT_ALLOWED)
+				nearest = OH_PORT_NOT_ALLOWED;
+		} else if (g->expires != OH_FOREVER && now >= g->expires) {
+			nearest = OH_ADDRESS_EXPIRED;
+		} else {
+			return OH_FOUND(OH_TARGET, g);
+		}
+	}
+	return nearest;
+}
+
+/* Asks the table of addresses, then that of ranges. A global function of scalars: the verifier looks at it once and
+ * alone, and not once for each way the parser can end. high and low are the address's
+ * halves, its words from the low end of each. */
+__attribute__((noinline)) __u64 oh_lookup(__u64 high, __u64 low, __u32 want)
+{
+	struct oh_range range = { .prefix = 128, .address.word = { high, high >> 32, low, low >> 32 } };
+	__u64 found = OH_ADDRESS_NOT_ALLOWED, in_range;
+	const struct oh_entry *entry;
+
+	entry = bpf_map_lookup_elem(&oh_addresses, &range.address);
+	if (entry)
+		found = oh_match(entry, want);
+	if ((found & 0xff) == OH_TARGET)
+		return found;
+	entry = bpf_map_lookup_elem(&oh_ranges, &range);
+	if (!entry)
+		return found;
+	in_range = oh_match(entry, want);
+	return in_range == OH_ADDRESS_NOT_ALLOWED ? found : in_range;
+}
+
+static __always_inline enum oh_reason oh_find(enum oh_service service, const struct oh_flow *f,
+					      struct oh_admission *admission)
+{
+	bool any_port = f->protocol == OH_PROTOCOL_UDP && service == OH_SERVICE_TCP;
+	const __u32 *to = f->destination.word;
+	__u64 found = oh_lookup((__u64)to[1] << 32 | to[0], (__u64)to[3] << 32 | to[2],
+				OH_WANT(service, any_port, f->destination_port));
+
+	if ((found & 0xff) == OH_TARGET) {
+		admission->target = found >> 8 & 0xffffff;
+		admission->generation = found >> 32;
+		admission->fresh = true;
+	}
+	return found & 0xff;
+}
+
+static __always_inline bool oh_is_ready(void)
+{
+	__u32 zero = 0;
+	const struct oh_control *control = bpf_map_lookup_elem(&oh_control, &zero);
+
+	return control && control->ready;
+}
+
+/* Part of rule 6: a connection lives on when its address has expired, and dies with its target. */
+static __always_inline bool oh_is_admitted(const struct oh_flow *f, const struct oh_connection *c,
+					   struct oh_admission *admission)
+{
+	if (!c || !c->admitted || f->protocol != OH_PROTOCOL_TCP || f->destination_port != c->port ||
+	    !oh_address_equal(&f->destination, &c->to) || !oh_target_holds(c->target, c->generation))
+		return false;
+	/* a socket that connects anew is a new connection */
+	if ((f->tcp_flags & (OH_TCP_SYN | OH_TCP_ACK)) == OH_TCP_SYN)
+		return false;
+	admission->target = c->target;
+	admission->generation = c->generation;
+	admission->fresh = false;
+	return true;
+}
+
+/* The verdict over f: its rule (below OH_REASON_FIRST_REFUSAL), or why it is refused. c is what is known of the
+ * socket's connection, or NULL. Rules 1 to 6 are those of DESIGN section 2, first match wins. */
+static __always_inline enum oh_reason oh_decide(const struct oh_flow *f, const struct oh_connection *c,
+						struct oh_admission *admission)
+{
+	enum oh_service service = oh_service_of(f);
+	enum oh_reason reason;
+
+	/* 6, its second half, comes first for speed: such a packet is admitted by no other rule, and refused by none */
+	if (oh_is_admitted(f, c, admission))
+		return OH_TARGET;
+	/* 1 */
+	if (oh_is_loopback(f))
+		return OH_LOOPBACK;
+	/* 2 */
+	if (oh_is_neighbour_discovery(f) || oh_is_dhcp_renewal(f) || oh_may_be_dhcp_attempt(f))
+		return OH_HOST_NEED;
+	if (oh_is_raw(f))
+		return OH_RAW_SOCKET;
+	/* 3 */
+	if (oh_is_inbound_reply(f))
+		return OH_INBOUND_REPLY;
+	if (!oh_is_ready())
+		return OH_LOCKDOWN;
+	/* 4, 5, 6: one table holds resolvers, time servers and targets */
+	if (oh_is_metadata(&f->destination) && service != OH_SERVICE_DNS) {
+		if (oh_settings.metadata && service == OH_SERVICE_TCP && f->destination_port == OH_PORT_HTTP)
+			return OH_TARGET;
+		return OH_METADATA_SERVICE;
+	}
+	if (service == OH_SERVICE_NONE)
+		return OH_PROTOCOL_NOT_ALLOWED;
+	reason = oh_find(service, f, admission);
+	if (service == OH_SERVICE_DNS)
+		return reason != OH_TARGET ? OH_DNS_RESOLVER_NOT_ALLOWED : f->content ? f->content : OH_DNS;
+	if (service == OH_SERVICE_NTP)
+		return reason != OH_TARGET ? OH_NTP_SERVER_NOT_ALLOWED : f->content ? f->content : OH_NTP;
+	return reason;
+}
+
+#endif

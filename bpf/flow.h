@@ -1,0 +1,295 @@
+/* A parsed flow, and the parser that fills it from a packet. Whatever is not understood is refused. */
+#ifndef OHGUARD_BPF_FLOW_H
+#define OHGUARD_BPF_FLOW_H
+
+#include <ohguard/abi.h>
+
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+
+#define OH_ETH_P_IP 0x0800
+#define OH_ETH_P_IPV6 0x86dd
+#define OH_LOOPBACK_IFINDEX 1	/* net/core: loopback_net_init() insists on it in every namespace */
+
+enum {	/* IANA protocol numbers */
+	OH_PROTOCOL_HOP_BY_HOP = 0,
+	OH_PROTOCOL_TCP = 6,
+	OH_PROTOCOL_UDP = 17,
+	OH_PROTOCOL_ROUTING = 43,
+	OH_PROTOCOL_FRAGMENT = 44,
+	OH_PROTOCOL_ICMPV6 = 58,
+	OH_PROTOCOL_DESTINATION = 60,
+};
+
+enum { OH_TCP_FIN = 0x01, OH_TCP_SYN = 0x02, OH_TCP_RST = 0x04, OH_TCP_ACK = 0x10 };
+
+/* What a flow was read from. */
+enum oh_stage {
+	OH_STAGE_PACKET,	/* a packet: everything below is set */
+	OH_STAGE_CONNECT,	/* connect(): addresses and ports only */
+	OH_STAGE_SEND,		/* sendto() and sendmsg() with an address: the same */
+};
+
+struct oh_flow {
+	struct oh_address source;
+	struct oh_address destination;
+	__u16 source_port;	/* host byte order; ICMPv6: 0 */
+	__u16 destination_port;
+	__u8 stage;		/* enum oh_stage */
+	__u8 protocol;
+	__u8 family;		/* of the packet: 4 or 6 */
+	__u8 tcp_flags;
+	__u8 icmp_type;
+	__u8 icmp_code;
+	__u8 hop_limit;
+	__u8 socket_type;	/* SOCK_*, 0: no full socket */
+	__u8 loopback;		/* 1: stays on the machine */
+	__u8 content;		/* enum oh_reason: why the payload is not what its port is for, OH_NONE: it is */
+	__u16 reserved;
+	__u32 payload;		/* offset in the packet of what follows the TCP, UDP or ICMPv6 header */
+	__u32 payload_length;
+};
+
+static __always_inline bool oh_address_equal(const struct oh_address *a, const struct oh_address *b)
+{
+	return a->word[0] == b->word[0] && a->word[1] == b->word[1] && a->word[2] == b->word[2] &&
+	       a->word[3] == b->word[3];
+}
+
+static __always_inline void oh_address_from_ip4(struct oh_address *a, __u32 ip4)
+{
+	a->word[0] = 0;
+	a->word[1] = 0;
+	a->word[2] = bpf_htonl(0xffff);
+	a->word[3] = ip4;
+}
+
+static __always_inline bool oh_address_is_ip4(const struct oh_address *a)
+{
+	return !a->word[0] && !a->word[1] && a->word[2] == bpf_htonl(0xffff);
+}
+
+struct oh_ip4_header {		/* RFC 791, 3.1 */
+	__u8 version_length;
+	__u8 tos;
+	__be16 length;
+	__be16 id;
+	__be16 fragment;
+	__u8 ttl;
+	__u8 protocol;
+	__be16 checksum;
+	__be32 source;
+	__be32 destination;
+};
+
+struct oh_ip6_header {		/* RFC 8200, 3 */
+	__be32 version_class_label;
+	__be16 payload_length;
+	__u8 next;
+	__u8 hop_limit;
+	struct oh_address source;
+	struct oh_address destination;
+};
+
+struct oh_tcp_header {		/* RFC 9293, 3.1, up to the window */
+	__be16 source;
+	__be16 destination;
+	__be32 sequence;
+	__be32 acknowledgment;
+	__u8 offset;
+	__u8 flags;
+	__be16 window;
+};
+
+struct oh_udp_header {		/* RFC 768 */
+	__be16 source;
+	__be16 destination;
+	__be16 length;
+	__be16 checksum;
+};
+
+/* True where header and packet agree on the length. A BIG TCP segment is too long for the field and leaves it 0. */
+static __always_inline bool oh_length_agrees(__u32 declared, __u32 actual)
+{
+	return declared == actual || (!declared && actual > 0xffff);
+}
+
+/* RFC 791, 3.1: walks the options behind an IPv4 header at `at`; loose and strict source route are refused, since
+ * they change where the packet goes. A global function, so that the verifier looks at its loop once and alone. */
+__attribute__((noinline)) int oh_parse_ip4_options(struct __sk_buff *skb, __u32 at, __u32 length)
+{
+	__u8 option[44] = {};	/* and a zero behind the longest, where a kind in the last byte looks for its length */
+	__u32 skip = 0;
+
+	for (__u32 i = 0; i < 40; i += 4) {
+		if (i < length && bpf_skb_load_bytes(skb, at + sizeof(struct oh_ip4_header) + i, option + i, 4))
+			return OH_PACKET_MALFORMED;
+	}
+	for (__u32 i = 0; i < 40 && i < length; i++) {
+		__u8 size = option[i + 1];
+
+		if (skip) {
+			skip--;
+			continue;
+		}
+		if (option[i] == 0)	/* end of options */
+			return OH_NONE;
+		if (option[i] == 1)	/* no operation */
+			continue;
+		if (option[i] == 131 || option[i] == 137)
+			return OH_SOURCE_ROUTE;
+		if (size < 2 || i + size > length)
+			return OH_PACKET_MALFORMED;
+		skip = size - 1;
+	}
+	return OH_NONE;
+}
+
+static __always_inline enum oh_reason oh_parse_ip4(struct __sk_buff *skb, __u32 at, struct oh_flow *f,
+						   __u32 *ret_at)
+{
+	struct oh_ip4_header h;
+	__u32 header;
+
+	if (bpf_skb_load_bytes(skb, at, &h, sizeof(h)) || h.version_length >> 4 != 4)
+		return OH_PACKET_MALFORMED;
+	header = (h.version_length & 15) * 4;
+	if (header < sizeof(h) || !oh_length_agrees(bpf_ntohs(h.length), skb->len - at))
+		return OH_PACKET_MALFORMED;
+	if (at + header > skb->len || h.fragment & bpf_htons(0x8000))
+		return OH_PACKET_MALFORMED;
+	oh_address_from_ip4(&f->source, h.source);
+	oh_address_from_ip4(&f->destination, h.destination);
+	f->family = 4;
+	f->hop_limit = h.ttl;
+	f->protocol = h.protocol;
+	*ret_at = at + header;
+	if (h.fragment & bpf_htons(0x3fff))	/* more fragments, or an offset */
+		return OH_FRAGMENT;
+	if (header > sizeof(h))
+		return oh_parse_ip4_options(skb, at, header - sizeof(h));
+	return OH_NONE;
+}
+
+/* RFC 8200, 4: walks the extension headers from `at`, of which the first is of type `next`. Returns the reason to
+ * refuse them in bits 0 to 7, the upper-layer protocol from bit 8 and its offset from bit 32. */
+__attribute__((noinline)) __u64 oh_parse_ip6_extensions(struct __sk_buff *skb, __u32 at, __u32 next)
+{
+	for (int i = 0; i < 8; i++) {
+		__u8 extension[2];
+
+		if (next == OH_PROTOCOL_FRAGMENT)
+			return OH_FRAGMENT;
+		if (next == OH_PROTOCOL_ROUTING)
+			return OH_SOURCE_ROUTE;
+		if (next != OH_PROTOCOL_HOP_BY_HOP && next != OH_PROTOCOL_DESTINATION)
+			return (__u64)at << 32 | (next & 0xff) << 8;
+		if (bpf_skb_load_bytes(skb, at, extension, sizeof(extension)))
+			return OH_PACKET_MALFORMED;
+		next = extension[0];
+		at += (extension[1] + 1) * 8;
+		if (at > skb->len)
+			return OH_PACKET_MALFORMED;
+	}
+	return OH_PACKET_MALFORMED;
+}
+
+static __always_inline enum oh_reason oh_parse_ip6(struct __sk_buff *skb, __u32 at, struct oh_flow *f,
+						   __u32 *ret_at)
+{
+	struct oh_ip6_header h;
+	__u64 upper;
+
+	if (bpf_skb_load_bytes(skb, at, &h, sizeof(h)) || *(__u8 *)&h >> 4 != 6)
+		return OH_PACKET_MALFORMED;
+	at += sizeof(h);
+	if (!oh_length_agrees(bpf_ntohs(h.payload_length), skb->len - at))
+		return OH_PACKET_MALFORMED;
+	f->source = h.source;
+	f->destination = h.destination;
+	f->family = 6;
+	f->hop_limit = h.hop_limit;
+	f->protocol = h.next;
+	*ret_at = at;
+	/* On the wire a mapped address is nobody's (RFC 4291), and here it would match an IPv4 grant. */
+	if (oh_address_is_ip4(&h.destination) || oh_address_is_ip4(&h.source))
+		return OH_PACKET_MALFORMED;
+	if (h.next == OH_PROTOCOL_TCP || h.next == OH_PROTOCOL_UDP)
+		return OH_NONE;
+	upper = oh_parse_ip6_extensions(skb, at, h.next);
+	f->protocol = upper >> 8;
+	*ret_at = upper >> 32;
+	return upper & 0xff;
+}
+
+static __always_inline enum oh_reason oh_parse_tcp(struct __sk_buff *skb, __u32 at, struct oh_flow *f)
+{
+	struct oh_tcp_header h;
+	__u32 header;
+
+	if (bpf_skb_load_bytes(skb, at, &h, sizeof(h)))
+		return OH_PACKET_MALFORMED;
+	header = (h.offset >> 4) * 4;
+	if (header < 20 || at + header > skb->len)
+		return OH_PACKET_MALFORMED;
+	f->source_port = bpf_ntohs(h.source);
+	f->destination_port = bpf_ntohs(h.destination);
+	f->tcp_flags = h.flags;
+	f->payload = at + header;
+	f->payload_length = skb->len - f->payload;
+	return OH_NONE;
+}
+
+static __always_inline enum oh_reason oh_parse_udp(struct __sk_buff *skb, __u32 at, struct oh_flow *f)
+{
+	struct oh_udp_header h;
+
+	if (bpf_skb_load_bytes(skb, at, &h, sizeof(h)) || bpf_ntohs(h.length) != skb->len - at)
+		return OH_PACKET_MALFORMED;
+	f->source_port = bpf_ntohs(h.source);
+	f->destination_port = bpf_ntohs(h.destination);
+	f->payload = at + sizeof(h);
+	f->payload_length = skb->len - f->payload;
+	return OH_NONE;
+}
+
+static __always_inline enum oh_reason oh_parse_icmp6(struct __sk_buff *skb, __u32 at, struct oh_flow *f)
+{
+	__u8 h[8];
+
+	if (bpf_skb_load_bytes(skb, at, h, sizeof(h)))
+		return OH_PACKET_MALFORMED;
+	f->icmp_type = h[0];
+	f->icmp_code = h[1];
+	f->payload = at + sizeof(h);
+	f->payload_length = skb->len - f->payload;
+	return OH_NONE;
+}
+
+/* Fills f from the IP packet that starts at `at`. OH_NONE, or the reason to refuse it for: f then holds what was
+ * read until there. */
+static __always_inline enum oh_reason oh_parse(struct __sk_buff *skb, __u32 at, struct oh_flow *f)
+{
+	enum oh_reason reason;
+
+	f->stage = OH_STAGE_PACKET;
+	if (skb->protocol == bpf_htons(OH_ETH_P_IP))
+		reason = oh_parse_ip4(skb, at, f, &at);
+	else if (skb->protocol == bpf_htons(OH_ETH_P_IPV6))
+		reason = oh_parse_ip6(skb, at, f, &at);
+	else
+		return OH_PACKET_MALFORMED;
+	if (reason)
+		return reason;
+	switch (f->protocol) {
+	case OH_PROTOCOL_TCP:
+		return oh_parse_tcp(skb, at, f);
+	case OH_PROTOCOL_UDP:
+		return oh_parse_udp(skb, at, f);
+	case OH_PROTOCOL_ICMPV6:
+		return f->family == 6 ? oh_parse_icmp6(skb, at, f) : OH_NONE;
+	}
+	return OH_NONE;
+}
+
+#endif

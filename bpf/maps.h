@@ -1,0 +1,79 @@
+/* The maps, and read-only data. Policy comes from the user side alone; connections from the hooks alone. */
+#ifndef OHGUARD_BPF_MAPS_H
+#define OHGUARD_BPF_MAPS_H
+
+#include <ohguard/abi.h>
+
+#include <bpf/bpf_helpers.h>
+
+/* Allowed addresses. Not preallocated: memory follows the list and not its bound. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, OH_ADDRESSES_DEFAULT);
+	__type(key, struct oh_address);
+	__type(value, struct oh_entry);
+} oh_addresses SEC(".maps");
+
+/* Allowed ranges: read only where oh_addresses does not admit. An entry repeats the grants of the ranges
+ * that contain it, since only the longest match is found. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, OH_RANGES_MAX);
+	__type(key, struct oh_range);
+	__type(value, struct oh_entry);
+} oh_ranges SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, OH_TARGETS_MAX);
+	__type(key, __u32);
+	__type(value, struct oh_target);
+} oh_targets SEC(".maps");
+
+/* This machine's own addresses: packets to them are loopback, but a connect hook knows no interface. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, OH_LOCAL_MAX);
+	__type(key, struct oh_address);
+	__type(value, __u8);
+} oh_local SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct oh_control);
+} oh_control SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct oh_connection);
+} oh_connections SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, OH_COUNTS);
+	__type(key, __u32);
+	__type(value, struct oh_count);
+} oh_counts SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, OH_TARGETS_MAX);
+	__type(key, __u32);
+	__type(value, struct oh_use);
+} oh_target_use SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, OH_EVENTS_BYTES);
+} oh_events SEC(".maps");
+
+const volatile struct oh_settings oh_settings = {};
+
+#endif

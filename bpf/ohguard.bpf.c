@@ -1,0 +1,158 @@
+/* The hooks. Each fills a flow from its context, asks oh_decide() and reports; none has a rule of its own. */
+#include "decide.h"
+#include "flow.h"
+#include "maps.h"
+#include "report.h"
+
+char LICENSE[] SEC("license") = "GPL";
+
+#define OH_PROTOCOL_ICMP 1
+#define OH_PROTOCOL_MPTCP 262
+#define OH_FAMILY_INET 2
+#define OH_FAMILY_INET6 10
+
+static __always_inline void oh_admit_connection(struct bpf_sock *sk, struct oh_connection *c, const struct oh_flow *f,
+						const struct oh_admission *admission)
+{
+	if (!c)
+		c = bpf_sk_storage_get(&oh_connections, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
+	if (!c)		/* out of memory: its packets are judged by their address, one by one */
+		return;
+	c->admitted = 0;	/* never a mixture of two admissions */
+	c->to = f->destination;
+	c->port = f->destination_port;
+	c->target = admission->target;
+	c->generation = admission->generation;
+	c->admitted = 1;
+}
+
+SEC("cgroup_skb/egress")
+int oh_egress(struct __sk_buff *skb)
+{
+	struct oh_admission admission = {};
+	struct oh_connection *c = NULL;
+	struct oh_flow f = {};
+	enum oh_reason reason;
+	struct bpf_sock *sk;
+
+	if (skb->ifindex == OH_LOOPBACK_IFINDEX) {
+		oh_count(OH_LOOPBACK, skb->len);
+		return 1;
+	}
+	sk = skb->sk;
+	if (sk)
+		sk = bpf_sk_fullsock(sk);
+	if (sk) {
+		f.socket_type = sk->type;
+		c = bpf_sk_storage_get(&oh_connections, sk, NULL, 0);
+	}
+	reason = oh_parse(skb, 0, &f);
+	if (!reason)
+		reason = oh_decide(&f, c, &admission);
+	oh_count(reason & (OH_REASON_MAX - 1), skb->len);
+	if (reason >= OH_REASON_FIRST_REFUSAL) {
+		oh_tell(&f, OH_HOOK_EGRESS, reason, c);
+		return oh_verdict(reason);
+	}
+	if (admission.target)
+		oh_count_use(&admission, skb->len, admission.fresh);
+	if (admission.fresh && sk && f.protocol == OH_PROTOCOL_TCP)
+		oh_admit_connection(sk, c, &f, &admission);
+	return oh_verdict(reason);
+}
+
+/* connect(), sendto() and sendmsg(): judged before there is a packet, so that a program is told at once. */
+static __always_inline int oh_attempt(struct bpf_sock_addr *ctx, struct oh_flow *f, enum oh_stage stage,
+				      enum oh_hook hook)
+{
+	struct oh_admission admission = {};
+	struct oh_connection *c, unstored = {};
+	enum oh_reason reason;
+
+	f->stage = stage;
+	f->protocol = ctx->type == SOCK_STREAM ? OH_PROTOCOL_TCP : ctx->protocol;
+	f->tcp_flags = OH_TCP_SYN;
+	f->destination_port = bpf_ntohs((__u16)ctx->user_port);
+	reason = oh_decide(f, NULL, &admission);
+	c = ctx->sk ? bpf_sk_storage_get(&oh_connections, ctx->sk, NULL, BPF_SK_STORAGE_GET_F_CREATE) : NULL;
+	if (!c)
+		c = &unstored;
+	oh_note_owner(c);
+	if (reason >= OH_REASON_FIRST_REFUSAL) {
+		oh_count(reason & (OH_REASON_MAX - 1), 0);
+		oh_tell(f, hook, reason, c);
+	}
+	return oh_verdict(reason);
+}
+
+static __always_inline int oh_attempt4(struct bpf_sock_addr *ctx, enum oh_stage stage, enum oh_hook hook)
+{
+	struct oh_flow f = { .family = 4 };
+
+	oh_address_from_ip4(&f.destination, ctx->user_ip4);
+	return oh_attempt(ctx, &f, stage, hook);
+}
+
+static __always_inline int oh_attempt6(struct bpf_sock_addr *ctx, enum oh_stage stage, enum oh_hook hook)
+{
+	struct oh_flow f = { .family = 6 };
+
+	f.destination.word[0] = ctx->user_ip6[0];
+	f.destination.word[1] = ctx->user_ip6[1];
+	f.destination.word[2] = ctx->user_ip6[2];
+	f.destination.word[3] = ctx->user_ip6[3];
+	return oh_attempt(ctx, &f, stage, hook);
+}
+
+SEC("cgroup/connect4")
+int oh_connect4(struct bpf_sock_addr *ctx)
+{
+	return oh_attempt4(ctx, OH_STAGE_CONNECT, OH_HOOK_CONNECT4);
+}
+
+SEC("cgroup/connect6")
+int oh_connect6(struct bpf_sock_addr *ctx)
+{
+	return oh_attempt6(ctx, OH_STAGE_CONNECT, OH_HOOK_CONNECT6);
+}
+
+SEC("cgroup/sendmsg4")
+int oh_sendmsg4(struct bpf_sock_addr *ctx)
+{
+	return oh_attempt4(ctx, OH_STAGE_SEND, OH_HOOK_SENDMSG4);
+}
+
+SEC("cgroup/sendmsg6")
+int oh_sendmsg6(struct bpf_sock_addr *ctx)
+{
+	return oh_attempt6(ctx, OH_STAGE_SEND, OH_HOOK_SENDMSG6);
+}
+
+/* The kinds of socket whose packets the other hooks judge whole: TCP, MPTCP, UDP and ping. */
+static __always_inline bool oh_is_known_socket(const struct bpf_sock *sk)
+{
+	if (sk->family != OH_FAMILY_INET && sk->family != OH_FAMILY_INET6)
+		return false;
+	if (sk->type == SOCK_STREAM)
+		return sk->protocol == IPPROTO_IP || sk->protocol == OH_PROTOCOL_TCP ||
+		       sk->protocol == OH_PROTOCOL_MPTCP;
+	if (sk->type == SOCK_DGRAM)
+		return sk->protocol == IPPROTO_IP || sk->protocol == OH_PROTOCOL_UDP ||
+		       sk->protocol == OH_PROTOCOL_ICMP || sk->protocol == OH_PROTOCOL_ICMPV6;
+	return false;
+}
+
+SEC("cgroup/sock_create")
+int oh_sock_create(struct bpf_sock *sk)
+{
+	struct oh_connection who = {};
+	struct oh_flow f = {};
+
+	if (oh_is_known_socket(sk))
+		return 1;
+	f.protocol = sk->protocol;
+	oh_note_owner(&who);
+	oh_count(OH_RAW_SOCKET, 0);
+	oh_tell(&f, OH_HOOK_SOCK_CREATE, OH_RAW_SOCKET, &who);
+	return oh_verdict(OH_RAW_SOCKET);
+}

@@ -1,0 +1,182 @@
+/* What kernel side and user side share: keys, values, events, limits. A change of any layout here is found by
+ * `ohguard load`, which compares the sizes of the maps in the kernel with these and moves to new maps. */
+#ifndef OHGUARD_ABI_H
+#define OHGUARD_ABI_H
+
+#ifdef __bpf__
+#include "vmlinux.h"
+#else
+#include <linux/types.h>
+#endif
+
+#include "reasons.h"
+
+#define OH_TARGETS_MAX 16384		/* also the bound on ids: 0 is no target */
+#define OH_TARGET_TEXT_MAX 276		/* "*.name:port/dns" with its NUL: 2 + 253 + 6 + 4 + 1, rounded up */
+#define OH_GRANTS_MAX 6			/* targets that can share an address */
+#define OH_RANGES_MAX 4096
+#define OH_ADDRESSES_DEFAULT 131072
+#define OH_LOCAL_MAX 1024
+#define OH_INBOUND_MAX 32
+#define OH_EVENTS_BYTES (512 * 1024)
+#define OH_COMMAND_MAX 16		/* TASK_COMM_LEN */
+
+#define OH_FOREVER 0xffffffffU		/* an expiry that does not come */
+
+/* An IPv6 address in network byte order; an IPv4 address is its IPv4-mapped form ::ffff:a.b.c.d (RFC 4291, 2.5.5.2). */
+struct oh_address {
+	union {
+		__u8 byte[16];
+		__u32 word[4];	/* the same bytes, to compare and copy */
+	};
+};
+
+/* What a grant admits. TCP: any TCP connection. DNS: UDP and TCP to a resolver. NTP: UDP client requests. */
+enum oh_service {
+	OH_SERVICE_NONE,	/* the slot is free */
+	OH_SERVICE_TCP,
+	OH_SERVICE_DNS,
+	OH_SERVICE_NTP,
+	OH_SERVICE_MAX
+};
+
+/* Who taught an address. */
+enum oh_learned {
+	OH_LEARNED_LITERAL,	/* written as an address */
+	OH_LEARNED_REFRESH,	/* ohguard resolved it */
+	OH_LEARNED_ANSWER,	/* read in the kernel in an answer to the application */
+	OH_LEARNED_MAX
+};
+
+/* One target's claim on an address. It holds while expires has not come and while the target has the same
+ * generation: raising the target's generation revokes all its grants and connections in one write. */
+struct oh_grant {
+	__u32 expires;		/* seconds of CLOCK_BOOTTIME, first one in which it no longer holds, or OH_FOREVER */
+	__u32 target;		/* index in oh_targets */
+	__u32 generation;
+	__u16 port;		/* host byte order */
+	__u8 service;		/* enum oh_service */
+	__u8 learned;		/* enum oh_learned */
+};
+
+/* Value of oh_addresses (hash; key struct oh_address) and oh_ranges (LPM trie; key struct oh_range). */
+struct oh_entry {
+	struct oh_grant grant[OH_GRANTS_MAX];
+};
+
+struct oh_range {
+	__u32 prefix;		/* bits; an IPv4 prefix of N is 96 + N */
+	struct oh_address address;
+};
+
+enum oh_target_state {
+	OH_TARGET_FREE,		/* the id may be given out */
+	OH_TARGET_LIVE,
+};
+
+/* Value of oh_targets (array, index is the target's id). */
+struct oh_target {
+	__u32 generation;	/* raised each time the id is taken back */
+	__u32 lapses;		/* seconds of CLOCK_BOOTTIME at which grant and connections end, or OH_FOREVER */
+	__u8 state;		/* enum oh_target_state */
+	__u8 reserved[3];
+	char text[OH_TARGET_TEXT_MAX];	/* canonical, NUL-terminated: for the user side only */
+};
+
+/* Value of oh_target_use (per-CPU array, index is the target's id). */
+struct oh_use {
+	__u64 packets;
+	__u64 bytes;		/* of IP packets */
+	__u64 hits;		/* connections admitted */
+};
+
+/* Value of oh_counts (per-CPU array): index is the reason. An attempt that is refused before it has become a
+ * packet counts as a packet of no bytes. */
+struct oh_count {
+	__u64 packets;
+	__u64 bytes;
+};
+#define OH_COUNT_EVENTS_LOST OH_REASON_MAX	/* events that found the ring buffer full, as packets */
+#define OH_COUNTS (OH_REASON_MAX + 1)
+
+/* Value of oh_control (array of one). */
+struct oh_control {
+	__u32 ready;		/* 0: no policy is in the maps yet, and only rules 1 to 3 admit */
+	__u32 targets;		/* ids below this one may be in use: so far the user side has to look */
+};
+
+/* Socket storage: a connection that was admitted, and who made it. The last three fields are of the last
+ * connect or sendmsg that passed the connect hooks. */
+struct oh_connection {
+	struct oh_address to;
+	__u16 port;		/* host byte order */
+	__u16 admitted;		/* 0: none; the fields above and the next two say nothing */
+	__u32 target;
+	__u32 generation;
+	__u32 pid;		/* 0: not known */
+	__u32 uid;
+	char command[OH_COMMAND_MAX];
+	__u32 reserved;
+	__u64 cgroup;		/* cgroup v2 id, 0: not known */
+};
+
+/* A source range that may connect to a port: rule 3. */
+struct oh_inbound {
+	struct oh_address address;
+	struct oh_address mask;	/* address & mask == source & mask */
+	__u16 port;		/* host byte order */
+	__u16 reserved;
+};
+
+/* Where a verdict was reached. Permanent numbers: they are in events. */
+#define OH_HOOKS \
+	OH_HOOK(0, EGRESS, "egress") \
+	OH_HOOK(1, CONNECT4, "connect4") \
+	OH_HOOK(2, CONNECT6, "connect6") \
+	OH_HOOK(3, SENDMSG4, "sendmsg4") \
+	OH_HOOK(4, SENDMSG6, "sendmsg6") \
+	OH_HOOK(5, SOCK_CREATE, "sock_create")
+
+enum oh_hook {
+#define OH_HOOK(number, symbol, name) OH_HOOK_##symbol = number,
+	OH_HOOKS
+#undef OH_HOOK
+	OH_HOOK_MAX = 6
+};
+
+/* One refused attempt, in oh_events (ring buffer). */
+struct oh_event {
+	__u64 time;		/* nanoseconds of CLOCK_BOOTTIME */
+	__u64 cgroup;		/* cgroup v2 id of who, 0: not known */
+	struct oh_address source;	/* all zero where there is none yet */
+	struct oh_address destination;
+	__u16 source_port;	/* host byte order */
+	__u16 destination_port;
+	__u8 protocol;		/* IP protocol number */
+	__u8 hook;		/* enum oh_hook */
+	__u8 reason;		/* enum oh_reason */
+	__u8 observed;		/* 1: passed all the same (--observe) */
+	__u32 pid;		/* 0: not known */
+	__u32 uid;
+	__u32 reserved[2];
+	char command[OH_COMMAND_MAX];
+};
+
+/* Written by the loader into the programs' read-only data before they are verified. */
+struct oh_settings {
+	__u8 observe;		/* 1: refuse nothing, report all the same */
+	__u8 metadata;		/* 1: TCP/80 of the metadata service is allowed */
+	__u8 reserved[2];
+	__u32 inbound_count;
+	struct oh_inbound inbound[OH_INBOUND_MAX];
+};
+
+_Static_assert(sizeof(struct oh_address) == 16, "key of oh_addresses");
+_Static_assert(sizeof(struct oh_grant) == 16, "no padding: compared as bytes");
+_Static_assert(sizeof(struct oh_entry) == 16 * OH_GRANTS_MAX, "no padding: compared as bytes");
+_Static_assert(sizeof(struct oh_range) == 20, "LPM key: prefix and data, no padding");
+_Static_assert(sizeof(struct oh_target) == 288, "value of oh_targets");
+_Static_assert(sizeof(struct oh_connection) == 64, "one cache line");
+_Static_assert(sizeof(struct oh_event) == 88, "no padding: a hole would show kernel memory");
+
+#endif

@@ -1,0 +1,5 @@
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from lab.fixtures import fresh_lab, lab, session_lab    # noqa: E402,F401

@@ -1,0 +1,38 @@
+/* Addresses, ranges and what may not be learned from DNS. */
+#ifndef OHGUARD_ADDRESS_H
+#define OHGUARD_ADDRESS_H
+
+#include <ohguard/abi.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Room for the longest IPv6 text, a prefix and a NUL. */
+#define ADDRESS_TEXT_MAX 52
+
+/* An IPv4 or IPv6 address and nothing else. 0 or -EINVAL. */
+int address_parse(const char *text, struct oh_address *ret);
+
+/* ADDRESS/BITS, or an ADDRESS alone, which is a range of one. The prefix counts IPv4 bits behind 96.
+ * 0, -EINVAL (not a range), or -EDOM (bits are set behind the prefix). */
+int range_parse(const char *text, struct oh_range *ret);
+
+bool address_is_ip4(const struct oh_address *a);
+struct oh_address address_from_ip4(const void *four_bytes);
+
+/* Writes an address, or a range as ADDRESS/BITS (an address alone where it is one). Returns buffer. */
+const char *address_format(const struct oh_address *a, char buffer[ADDRESS_TEXT_MAX]);
+const char *range_format(const struct oh_range *r, char buffer[ADDRESS_TEXT_MAX]);
+
+bool range_contains(const struct oh_range *r, const struct oh_address *a);
+/* True where inner lies in outer, or is the same. */
+bool range_covers(const struct oh_range *outer, const struct oh_range *inner);
+/* Sets all bits of the address behind the prefix to 0. */
+void range_mask(struct oh_range *r);
+
+/* What the address is for, where it is not one of a host on the internet ("private", "loopback", ...): such an
+ * address is not believed in an answer. NULL for a public one. Ranges of RFC 6890 and its successors. */
+const char *address_special(const struct oh_address *a);
+
+bool address_is_metadata(const struct oh_address *a);
+
+#endif

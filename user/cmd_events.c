@@ -1,0 +1,208 @@
+/* ohguard events: refused attempts, out of the kernel's ring buffer. What one reader took, no other sees. */
+#include <bpf/libbpf.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "address.h"
+#include "cmd.h"
+#include "file.h"
+#include "guard.h"
+#include "json.h"
+#include "reason.h"
+#include "text.h"
+
+struct reader {
+	bool json;
+	int64_t boot_at;	/* CLOCK_REALTIME seconds of boot */
+};
+
+static volatile sig_atomic_t stopped;
+
+static void stop(int signal)
+{
+	(void)signal;
+	stopped = 1;
+}
+
+static bool is_hex(const char *s, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (!strchr("0123456789abcdef", s[i]) || !s[i])
+			return false;
+	}
+	return true;
+}
+
+/* Docker, containerd and podman put a container's 64-digit id at the end of its cgroup's path, with or without a
+ * prefix and ".scope". Writes its short form, or "". */
+static void container_of(const char *cgroup, char ret[16])
+{
+	ret[0] = '\0';
+	for (const char *c = cgroup; strlen(c) >= 64; c++) {
+		if ((c == cgroup || c[-1] == '/' || c[-1] == '-') && is_hex(c, 64)) {
+			memcpy(ret, c, 12);
+			ret[12] = '\0';
+			return;
+		}
+	}
+}
+
+static const char *protocol_name(uint8_t protocol, char buffer[8])
+{
+	switch (protocol) {
+	case 1:
+		return "icmp";
+	case 6:
+		return "tcp";
+	case 17:
+		return "udp";
+	case 58:
+		return "icmpv6";
+	}
+	snprintf(buffer, 8, "%u", protocol);
+	return buffer;
+}
+
+static const struct oh_address no_address;
+
+static void print_json(const struct oh_event *event, const char *when, const char *cgroup, const char *container)
+{
+	char address[ADDRESS_TEXT_MAX], protocol[8];
+	bool source = memcmp(&event->source, &no_address, sizeof(no_address));
+	bool destination = memcmp(&event->destination, &no_address, sizeof(no_address));
+	struct json j;
+
+	json_start(&j, stdout);
+	json_object(&j, NULL);
+	json_string(&j, "time", when);
+	json_string(&j, "verdict", event->observed ? "observed" : "refused");
+	json_string(&j, "reason", reason_name(event->reason));
+	json_string(&j, "hook", event->hook < OH_HOOK_MAX ? engine_hook_names[event->hook] : NULL);
+	json_string(&j, "protocol", protocol_name(event->protocol, protocol));
+	json_string(&j, "source", source ? address_format(&event->source, address) : NULL);
+	json_number(&j, "source_port", event->source_port);
+	json_string(&j, "destination", destination ? address_format(&event->destination, address) : NULL);
+	json_number(&j, "destination_port", event->destination_port);
+	json_null(&j, "name");
+	json_number(&j, "pid", event->pid);
+	json_number(&j, "uid", event->uid);
+	json_string(&j, "command", event->pid ? event->command : NULL);
+	json_string(&j, "cgroup", *cgroup ? cgroup : NULL);
+	json_string(&j, "container", *container ? container : NULL);
+	json_object_end(&j);
+	json_end(&j);
+}
+
+static void print_text(const struct oh_event *event, const char *when, const char *cgroup, const char *container)
+{
+	char address[ADDRESS_TEXT_MAX], protocol[8];
+
+	printf("%s %s %s %s ", when, event->observed ? "would refuse" : "refused",
+	       reason_name(event->reason) ? reason_name(event->reason) : "?", protocol_name(event->protocol, protocol));
+	if (event->hook == OH_HOOK_SOCK_CREATE)
+		fputs("socket by ", stdout);
+	else
+		printf("to %s port %u by ", address_format(&event->destination, address), event->destination_port);
+	if (event->pid) {
+		text_print(stdout, event->command);
+		printf("[%u] uid %u", event->pid, event->uid);
+	} else {
+		fputs("an unknown process", stdout);
+	}
+	if (*container)
+		printf(" in container %s", container);
+	else if (*cgroup) {
+		fputs(" in ", stdout);
+		text_print(stdout, cgroup);
+	}
+	putchar('\n');
+}
+
+static int show(void *context, void *data, size_t size)
+{
+	const struct reader *reader = context;
+	char when[TEXT_TIME_MAX], cgroup[PATH_MAX], container[16];
+	struct oh_event event;
+
+	if (size < sizeof(event))
+		return 0;
+	memcpy(&event, data, sizeof(event));
+	event.command[sizeof(event.command) - 1] = '\0';
+	text_time(reader->boot_at + (int64_t)(event.time / 1000000000), when);
+	engine_cgroup_path(event.cgroup, cgroup);
+	container_of(cgroup, container);
+	if (reader->json)
+		print_json(&event, when, cgroup, container);
+	else
+		print_text(&event, when, cgroup, container);
+	return 0;
+}
+
+/* Two readers would each get a part: the second is refused. */
+static int lock_reader(const struct guard *g, struct error *e)
+{
+	char path[PATH_MAX + 16];
+
+	snprintf(path, sizeof(path), "%s/events", g->run);
+	return file_try_lock(path, "another `ohguard events` is reading", e);
+}
+
+static int read_events(const struct guard *g, const struct cmd_options *o, bool follow, struct error *e)
+{
+	struct reader reader = { .json = o->json };
+	struct ring_buffer *ring;
+	struct timespec boot;
+	int r;
+
+	clock_gettime(CLOCK_BOOTTIME, &boot);
+	reader.boot_at = time(NULL) - boot.tv_sec;
+	ring = ring_buffer__new(g->engine.map[ENGINE_EVENTS], show, &reader, NULL);
+	r = (int)libbpf_get_error(ring);
+	if (r)
+		return error_set(e, -r, "the event buffer cannot be mapped: %s", strerror(-r));
+	r = ring_buffer__consume(ring);
+	while (r >= 0 && follow && !stopped && !ferror(stdout)) {
+		fflush(stdout);
+		r = ring_buffer__poll(ring, 1000);
+		if (r == -EINTR)
+			r = 0;
+	}
+	ring_buffer__free(ring);
+	return r < 0 ? error_set(e, -r, "the event buffer cannot be read: %s", strerror(-r)) : 0;
+}
+
+int cmd_events(int argc, char **argv)
+{
+	struct cmd_options common = { 0 };
+	int follow = 0, r, lock;
+	struct oh_count lost;
+	struct guard g;
+	struct error e;
+	struct poptOption options[] = {
+		{ "follow", 'f', POPT_ARG_NONE, &follow, 0, "Go on as they come", NULL },
+		POPT_TABLEEND
+	};
+
+	r = cmd_parse(argc, argv, options, NULL, &common);
+	if (r != CMD_GO_ON)
+		return r;
+	r = guard_open(&common, &g, &e);
+	if (r)
+		return guard_open_failed(r, &e);
+	lock = lock_reader(&g, &e);
+	if (lock < 0) {
+		guard_close(&g);
+		return cmd_fail(&e);
+	}
+	signal(SIGINT, stop);
+	signal(SIGTERM, stop);
+	r = read_events(&g, &common, follow, &e);
+	if (!r && !engine_read_count(&g.engine, OH_COUNT_EVENTS_LOST, &lost, &e) && lost.packets)
+		cmd_warn("%llu events were lost since the load: nobody read them in time", (unsigned long long)lost.packets);
+	close(lock);
+	guard_close(&g);
+	return r ? cmd_fail(&e) : CMD_OK;
+}

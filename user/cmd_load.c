@@ -1,0 +1,228 @@
+/* ohguard load: attach and enforce, or replace programs and policy without an open moment. */
+#include <stdlib.h>
+#include <string.h>
+#include <sys/vfs.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cmd.h"
+#include "file.h"
+#include "guard.h"
+#include "json.h"
+#include "refresh.h"
+
+#define CGROUP2_MAGIC 0x63677270	/* linux/magic.h */
+
+struct load {
+	struct cmd_options common;
+	const char *cgroup, *uplink;
+	int observe, dry_run, no_resolve, fail_closed;
+};
+
+/* --cgroup, else the configuration's, else where it is attached now, else the root. */
+static int find_cgroup(const struct load *o, const struct guard *g, char ret[PATH_MAX], struct error *e)
+{
+	struct engine_hook hooks[OH_HOOK_MAX];
+	char mount[PATH_MAX];
+	struct statfs fs;
+
+	if (file_find_mount("cgroup2", mount, e))
+		return error_set(e, ENOENT, "no cgroup2 is mounted: mount -t cgroup2 none /sys/fs/cgroup (or boot with "
+				 "systemd.unified_cgroup_hierarchy=1)");
+	engine_read_hooks(g->pins, hooks);
+	snprintf(ret, PATH_MAX, "%s", o->cgroup ? o->cgroup : *g->config.cgroup ? g->config.cgroup :
+		 *hooks[OH_HOOK_EGRESS].where ? hooks[OH_HOOK_EGRESS].where : mount);
+	if (statfs(ret, &fs))
+		return error_set(e, errno, "cgroup %s: %s", ret, strerror(errno));
+	if ((unsigned long)fs.f_type != CGROUP2_MAGIC)
+		return error_set(e, EINVAL, "%s: not a cgroup2 folder: they are below %s", ret, mount);
+	return 0;
+}
+
+static bool is_attached(const char *pins)
+{
+	struct engine_hook hooks[OH_HOOK_MAX];
+
+	engine_read_hooks(pins, hooks);
+	return hooks[OH_HOOK_EGRESS].attached;
+}
+
+static int set_ready(const struct guard *g, struct error *e)
+{
+	struct oh_control control;
+	int r = engine_read_control(&g->engine, &control, e);
+
+	if (r)
+		return r;
+	control.ready = 1;
+	return engine_write_control(&g->engine, &control, e);
+}
+
+/* What the last good answers said is taken up again until the names are tried: a boot without DNS goes on with it. */
+static void extend_records(struct guard *g, int64_t now)
+{
+	for (size_t i = 0; i < g->records.count; i++)
+		record_extend(&g->records.list[i], now, &g->config);
+}
+
+/* The first load attaches with the maps empty, so that everything is refused until the policy is in them; a later
+ * one fills them first, so that nothing allowed is refused meanwhile. */
+static int put_in_force(struct guard *g, struct engine_program_set *set, const char *cgroup, int64_t now,
+			struct error *e)
+{
+	bool attached = is_attached(g->pins);
+	struct error e_full;
+	int r, full;
+
+	r = attached ? 0 : engine_attach(set, g->pins, cgroup, e);
+	if (r)
+		return r;
+	full = policy_publish(&g->policy, &g->records, &g->engine, now, &e_full);
+	if (full && full != -E2BIG) {
+		*e = e_full;
+		return full;
+	}
+	r = set_ready(g, e);
+	if (!r && attached)
+		r = engine_attach(set, g->pins, cgroup, e);
+	if (!r && full) {
+		*e = e_full;
+		r = full;
+	}
+	return r;
+}
+
+static int load_locked(const struct load *o, struct guard *g, const char *cgroup, struct error *e)
+{
+	struct engine_program_set *set;
+	struct engine engine;
+	int64_t now = time(NULL);
+	int r = guard_read(g, now, e), full;
+
+	if (r)
+		return r;
+	extend_records(g, now);
+	r = engine_prepare(&g->config, o->observe, g->engine.settings >= 0 ? &g->engine : NULL, &set, &engine, e);
+	if (r)
+		return r;
+	engine_close(&g->engine);
+	g->engine = engine;
+	full = o->dry_run ? 0 : put_in_force(g, set, cgroup, now, e);
+	engine_free_set(set);
+	if (o->dry_run || (full && full != -E2BIG))
+		return full;
+	r = guard_remember_config(g, o->common.config, e);
+	if (!r)
+		r = guard_write_records(g, e);
+	return r ? r : full;
+}
+
+static void report(const struct load *o, const struct guard *g, const char *cgroup, const struct refresh_report *names)
+{
+	struct json j;
+
+	if (!o->common.json) {
+		printf("%s: %s %s, %zu targets%s\n", o->common.instance, o->dry_run ? "would guard" :
+		       o->observe ? "observing" : "guarding", cgroup, g->policy.count,
+		       o->dry_run ? " (programs verified, nothing attached)" : "");
+		return;
+	}
+	json_start(&j, stdout);
+	json_object(&j, NULL);
+	json_string(&j, "instance", o->common.instance);
+	json_string(&j, "cgroup", cgroup);
+	json_string(&j, "mode", o->observe ? "observe" : "enforce");
+	json_bool(&j, "dry_run", o->dry_run);
+	json_number(&j, "targets", (int64_t)g->policy.count);
+	json_number(&j, "asked", (int64_t)names->asked);
+	json_number(&j, "failed", (int64_t)names->failed);
+	json_object_end(&j);
+	json_end(&j);
+}
+
+/* The configuration cannot be used and nothing is enforced: refuse everything rather than nothing. */
+static int load_closed(const struct load *o)
+{
+	struct engine_program_set *set;
+	char cgroup[PATH_MAX];
+	struct engine engine;
+	struct guard g;
+	struct error e;
+	int r = guard_open_closed(&o->common, &g, &e);
+
+	if (r)
+		return cmd_fail(&e);
+	if (is_attached(g.pins)) {
+		guard_close(&g);
+		return CMD_FAILED;
+	}
+	r = find_cgroup(o, &g, cgroup, &e);
+	if (!r)
+		r = engine_prepare(&g.config, false, NULL, &set, &engine, &e);
+	if (!r) {
+		r = engine_attach(set, g.pins, cgroup, &e);
+		engine_free_set(set);
+		engine_close(&engine);
+	}
+	guard_close(&g);
+	if (r)
+		return cmd_fail(&e);
+	cmd_warn("%s is locked down: only loopback and the default inbound rules pass until `ohguard load` succeeds", cgroup);
+	return CMD_FAILED;
+}
+
+static int load(const struct load *o)
+{
+	struct refresh_report names = { 0 };
+	char cgroup[PATH_MAX];
+	struct guard g;
+	struct error e;
+	int r = guard_open_for_load(&o->common, &g, &e);
+
+	if (r) {
+		cmd_fail(&e);
+		return o->fail_closed ? load_closed(o) : CMD_FAILED;
+	}
+	r = find_cgroup(o, &g, cgroup, &e);
+	if (!r)
+		r = load_locked(o, &g, cgroup, &e);
+	guard_unlock(&g);
+	if (r && r != -E2BIG) {
+		guard_close(&g);
+		cmd_fail(&e);
+		return o->fail_closed ? load_closed(o) : CMD_FAILED;
+	}
+	if (!r && !o->dry_run && !o->no_resolve)
+		r = refresh_round(&g, &names, &e);
+	if (names.failed)
+		cmd_warn("%s (and %zu more): what is known is kept, and they are tried again", names.first,
+			 names.failed - 1);
+	report(o, &g, cgroup, &names);
+	guard_close(&g);
+	if (r)
+		cmd_fail(&e);
+	return r || names.failed ? CMD_DEGRADED : CMD_OK;
+}
+
+int cmd_load(int argc, char **argv)
+{
+	struct load o = { 0 };
+	struct poptOption options[] = {
+		{ "cgroup", 0, POPT_ARG_STRING, &o.cgroup, 0, "Guard this cgroup (default: all, the root)", "DIR" },
+		{ "uplink", 0, POPT_ARG_STRING, &o.uplink, 0, "Guard this interface too (only none in this version)",
+		  "none" },
+		{ "observe", 0, POPT_ARG_NONE, &o.observe, 0, "Refuse nothing, report what would have been", NULL },
+		{ "dry-run", 0, POPT_ARG_NONE, &o.dry_run, 0, "Check configuration and programs, attach nothing", NULL },
+		{ "no-resolve", 0, POPT_ARG_NONE, &o.no_resolve, 0, "Leave resolving to the timer", NULL },
+		{ "fail-closed", 0, POPT_ARG_NONE, &o.fail_closed, 0,
+		  "Where this fails and nothing is loaded: refuse everything", NULL },
+		POPT_TABLEEND
+	};
+	int r = cmd_parse(argc, argv, options, NULL, &o.common);
+
+	if (r != CMD_GO_ON)
+		return r;
+	if (o.uplink && strcmp(o.uplink, "none"))
+		return cmd_usage("--uplink %s: this version guards sockets only: --uplink none", o.uplink);
+	return load(&o);
+}

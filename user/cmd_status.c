@@ -1,0 +1,176 @@
+/* ohguard status: what is attached where, and is it healthy. The kernel is asked, not the pins. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "cmd.h"
+#include "guard.h"
+#include "json.h"
+#include "text.h"
+
+#define PROBLEMS_MAX 16
+#define OVERDUE 300	/* seconds: the timer has not run */
+
+struct status {
+	const char *instance;
+	struct engine_hook hooks[OH_HOOK_MAX];
+	struct oh_settings settings;
+	struct oh_control control;
+	bool enforcing;
+	char problems[PROBLEMS_MAX][256];
+	size_t problem_count;
+};
+
+static void problem(struct status *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static void problem(struct status *s, const char *format, ...)
+{
+	va_list args;
+
+	if (s->problem_count == PROBLEMS_MAX)
+		return;
+	va_start(args, format);
+	vsnprintf(s->problems[s->problem_count++], sizeof(s->problems[0]), format, args);
+	va_end(args);
+}
+
+static void check_hooks(struct status *s)
+{
+	const struct engine_hook *egress = &s->hooks[OH_HOOK_EGRESS];
+
+	for (int i = 0; i < OH_HOOK_MAX; i++) {
+		const struct engine_hook *h = &s->hooks[i];
+
+		if (!h->attached)
+			problem(s, "%s is not attached: run `ohguard load`", h->name);
+		else if (h->cgroup != egress->cgroup)
+			problem(s, "%s is attached to another cgroup than %s: run `ohguard load`", h->name, egress->name);
+		else if (!*h->where)
+			problem(s, "the cgroup of %s is out of sight or removed", h->name);
+	}
+}
+
+static void check_records(struct status *s, const struct guard *g, int64_t now)
+{
+	size_t failing = 0;
+	const struct record *worst = NULL;
+	int64_t overdue = 0;
+
+	for (size_t i = 0; i < g->records.count; i++) {
+		const struct record *r = &g->records.list[i];
+
+		if (r->failures) {
+			failing++;
+			if (!worst || r->failures > worst->failures)
+				worst = r;
+		}
+		if (now - r->due > overdue)
+			overdue = now - r->due;
+	}
+	if (worst)
+		problem(s, "%zu lookups fail, %.100s (IPv%d) among them: %s", failing, worst->name, worst->family, worst->why);
+	if (overdue > OVERDUE)
+		problem(s, "names are overdue for %llds: is ohguard-refresh.timer running?", (long long)overdue);
+}
+
+static int read_status(struct guard *g, struct status *s, struct error *e)
+{
+	struct error e_state;
+	int r;
+
+	engine_read_hooks(g->pins, s->hooks);
+	check_hooks(s);
+	r = engine_read_settings(&g->engine, &s->settings, e);
+	if (!r)
+		r = engine_read_control(&g->engine, &s->control, e);
+	if (r)
+		return r;
+	s->enforcing = s->hooks[OH_HOOK_EGRESS].attached && !s->settings.observe;
+	if (!s->control.ready)
+		problem(s, "locked down: no policy is loaded: run `ohguard load`");
+	r = guard_lock(g, e);
+	if (r)
+		return r;
+	if (guard_read(g, time(NULL), &e_state))
+		problem(s, "%s", e_state.text);
+	else
+		check_records(s, g, time(NULL));
+	guard_unlock(g);
+	if (guard_config_changed(g))
+		problem(s, "the configuration was edited: `ohguard load` puts it in force");
+	return 0;
+}
+
+static void print_json(const struct status *s)
+{
+	char when[TEXT_TIME_MAX];
+	struct json j;
+
+	json_start(&j, stdout);
+	json_object(&j, NULL);
+	json_string(&j, "instance", s->instance);
+	json_bool(&j, "enforcing", s->enforcing);
+	json_string(&j, "mode", s->settings.observe ? "observe" : "enforce");
+	json_string(&j, "cgroup", s->hooks[OH_HOOK_EGRESS].where);
+	json_bool(&j, "healthy", !s->problem_count);
+	json_array(&j, "problems");
+	for (size_t i = 0; i < s->problem_count; i++)
+		json_string(&j, NULL, s->problems[i]);
+	json_array_end(&j);
+	json_array(&j, "hooks");
+	for (int i = 0; i < OH_HOOK_MAX; i++) {
+		const struct engine_hook *h = &s->hooks[i];
+
+		json_object(&j, NULL);
+		json_string(&j, "hook", h->name);
+		json_bool(&j, "attached", h->attached);
+		json_string(&j, "where", h->attached ? h->where : NULL);
+		json_string(&j, "since", h->attached ? text_time(h->since, when) : NULL);
+		json_object_end(&j);
+	}
+	json_array_end(&j);
+	json_object_end(&j);
+	json_end(&j);
+}
+
+static void print_text(const struct status *s)
+{
+	char when[TEXT_TIME_MAX];
+
+	printf("%s: %s %s, %s\n", s->instance, s->enforcing ? "guarding" : s->settings.observe ? "observing" :
+	       "NOT guarding", s->hooks[OH_HOOK_EGRESS].where, s->problem_count ? "not healthy:" : "healthy");
+	for (size_t i = 0; i < s->problem_count; i++) {
+		fputs("  ! ", stdout);
+		text_print(stdout, s->problems[i]);
+		putchar('\n');
+	}
+	for (int i = 0; i < OH_HOOK_MAX; i++)
+		printf("  %-12s %s%s\n", s->hooks[i].name, s->hooks[i].attached ? "since " : "not attached",
+		       s->hooks[i].attached ? text_time(s->hooks[i].since, when) : "");
+}
+
+int cmd_status(int argc, char **argv)
+{
+	struct cmd_options common = { 0 };
+	struct status s = { 0 };
+	struct guard g;
+	struct error e;
+	int r = cmd_parse(argc, argv, NULL, NULL, &common);
+
+	if (r != CMD_GO_ON)
+		return r;
+	r = guard_open(&common, &g, &e);
+	if (r)
+		return guard_open_failed(r, &e);
+	s.instance = common.instance;
+	r = read_status(&g, &s, &e);
+	guard_close(&g);
+	if (r)
+		return cmd_fail(&e);
+	if (common.json)
+		print_json(&s);
+	else
+		print_text(&s);
+	return s.problem_count ? CMD_DEGRADED : CMD_OK;
+}

@@ -1,0 +1,333 @@
+#include "engine.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "file.h"
+
+const char *const engine_hook_names[OH_HOOK_MAX] = {
+#define OH_HOOK(number, symbol, name) [number] = name,
+	OH_HOOKS
+#undef OH_HOOK
+};
+
+const char *const engine_map_names[ENGINE_MAPS] = {
+	[ENGINE_ADDRESSES] = "oh_addresses",
+	[ENGINE_RANGES] = "oh_ranges",
+	[ENGINE_TARGETS] = "oh_targets",
+	[ENGINE_LOCAL] = "oh_local",
+	[ENGINE_CONTROL] = "oh_control",
+	[ENGINE_CONNECTIONS] = "oh_connections",
+	[ENGINE_COUNTS] = "oh_counts",
+	[ENGINE_USE] = "oh_target_use",
+	[ENGINE_EVENTS] = "oh_events",
+};
+
+#define SETTINGS_MAP_SUFFIX ".rodata"
+
+static const uint32_t value_sizes[ENGINE_MAPS] = {
+	[ENGINE_ADDRESSES] = sizeof(struct oh_entry),
+	[ENGINE_RANGES] = sizeof(struct oh_entry),
+	[ENGINE_TARGETS] = sizeof(struct oh_target),
+	[ENGINE_LOCAL] = sizeof(__u8),
+	[ENGINE_CONTROL] = sizeof(struct oh_control),
+	[ENGINE_CONNECTIONS] = sizeof(struct oh_connection),
+	[ENGINE_COUNTS] = sizeof(struct oh_count),
+	[ENGINE_USE] = sizeof(struct oh_use),
+	[ENGINE_EVENTS] = 0,
+};
+
+static int map_info(int fd, struct bpf_map_info *ret)
+{
+	__u32 size = sizeof(*ret);
+
+	memset(ret, 0, sizeof(*ret));
+	return bpf_obj_get_info_by_fd(fd, ret, &size) ? -errno : 0;
+}
+
+static int program_of_link(int link, struct bpf_link_info *ret_link, struct bpf_prog_info *ret_program)
+{
+	__u32 size = sizeof(*ret_link);
+	int fd, r;
+
+	memset(ret_link, 0, sizeof(*ret_link));
+	if (bpf_obj_get_info_by_fd(link, ret_link, &size))
+		return -errno;
+	fd = bpf_prog_get_fd_by_id(ret_link->prog_id);
+	if (fd < 0)
+		return -errno;
+	size = sizeof(*ret_program);
+	memset(ret_program, 0, sizeof(*ret_program));
+	r = bpf_obj_get_info_by_fd(fd, ret_program, &size) ? -errno : 0;
+	close(fd);
+	return r;
+}
+
+static int open_link(const char *pins, const char *hook)
+{
+	char path[PATH_MAX + 64];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/%s", pins, hook);
+	fd = bpf_obj_get(path);
+	return fd < 0 ? -errno : fd;
+}
+
+/* Keeps a map's descriptor where its name is one of ours. */
+static int take_map(struct engine *engine, int fd, struct error *e)
+{
+	struct bpf_map_info info;
+	size_t len;
+	int r = map_info(fd, &info);
+
+	if (r)
+		return error_set(e, -r, "map: %s", strerror(-r));
+	len = strlen(info.name);
+	if (len > strlen(SETTINGS_MAP_SUFFIX) &&
+	    !strcmp(info.name + len - strlen(SETTINGS_MAP_SUFFIX), SETTINGS_MAP_SUFFIX)) {
+		engine->settings = fd;
+		return 0;
+	}
+	for (int i = 0; i < ENGINE_MAPS; i++) {
+		if (strcmp(info.name, engine_map_names[i]))
+			continue;
+		if (info.value_size != value_sizes[i]) {
+			close(fd);
+			return error_set(e, EPROTO, "the guard in the kernel has another layout of %s: "
+					 "run `ohguard load` to replace it (it goes on enforcing)", engine_map_names[i]);
+		}
+		engine->map[i] = fd;
+		return 0;
+	}
+	close(fd);
+	return 0;
+}
+
+static int open_maps(uint32_t program, struct engine *ret, struct error *e)
+{
+	__u32 ids[ENGINE_MAPS * 2] = { 0 };
+	struct bpf_prog_info info = { .nr_map_ids = ENGINE_MAPS * 2, .map_ids = (__u64)(uintptr_t)ids };
+	__u32 size = sizeof(info);
+	int fd = bpf_prog_get_fd_by_id(program), r = 0;
+
+	if (fd < 0)
+		return error_set(e, errno, "program %u: %s", program, strerror(errno));
+	if (bpf_obj_get_info_by_fd(fd, &info, &size))
+		r = error_set(e, errno, "program %u: %s", program, strerror(errno));
+	close(fd);
+	for (__u32 i = 0; !r && i < info.nr_map_ids && i < ENGINE_MAPS * 2; i++) {
+		int map = bpf_map_get_fd_by_id(ids[i]);
+
+		r = map < 0 ? error_set(e, errno, "map %u: %s", ids[i], strerror(errno)) : take_map(ret, map, e);
+	}
+	for (int i = 0; !r && i < ENGINE_MAPS; i++) {
+		if (ret->map[i] < 0)
+			r = error_set(e, EPROTO, "the guard in the kernel has no map %s: run `ohguard load` to replace it "
+				      "(it goes on enforcing)", engine_map_names[i]);
+	}
+	if (!r && ret->settings < 0)
+		r = error_set(e, EPROTO, "the guard in the kernel has no settings: run `ohguard load` to replace it");
+	return r;
+}
+
+int engine_open(const char *pins, struct engine *ret, struct error *e)
+{
+	struct engine engine = ENGINE_EMPTY;
+	struct bpf_prog_info program;
+	struct bpf_link_info info;
+	int link = open_link(pins, engine_hook_names[OH_HOOK_EGRESS]), r;
+
+	if (link == -ENOENT || link == -ENOTDIR)
+		return error_set(e, ENOENT, "not loaded (no %s): run `ohguard load`", pins);
+	if (link < 0)
+		return error_set(e, -link, "%s: %s", pins, strerror(-link));
+	r = program_of_link(link, &info, &program);
+	close(link);
+	if (r)
+		return error_set(e, -r, "%s: the link cannot be read: %s", pins, strerror(-r));
+	r = open_maps(program.id, &engine, e);
+	if (r) {
+		engine_close(&engine);
+		return r;
+	}
+	*ret = engine;
+	return 0;
+}
+
+void engine_close(struct engine *engine)
+{
+	for (int i = 0; i < ENGINE_MAPS; i++) {
+		if (engine->map[i] >= 0)
+			close(engine->map[i]);
+	}
+	if (engine->settings >= 0)
+		close(engine->settings);
+	*engine = (struct engine)ENGINE_EMPTY;
+}
+
+static int64_t boot_to_wall(uint64_t boot_ns)
+{
+	struct timespec boot;
+
+	clock_gettime(CLOCK_BOOTTIME, &boot);
+	return (int64_t)time(NULL) - boot.tv_sec + (int64_t)(boot_ns / 1000000000);
+}
+
+void engine_cgroup_path(uint64_t id, char ret[PATH_MAX])
+{
+	struct {
+		struct file_handle handle;
+		uint64_t id;
+	} by_id = { .handle = { .handle_bytes = sizeof(uint64_t), .handle_type = 0xfe /* FILEID_KERNFS */ }, .id = id };
+	char mount[PATH_MAX], link[64];
+	struct error e;
+	ssize_t len;
+	int mount_fd, fd;
+
+	ret[0] = '\0';
+	if (!id || file_find_mount("cgroup2", mount, &e))
+		return;
+	mount_fd = open(mount, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (mount_fd < 0)
+		return;
+	fd = open_by_handle_at(mount_fd, &by_id.handle, O_RDONLY | O_CLOEXEC);
+	close(mount_fd);
+	if (fd < 0)
+		return;
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	len = readlink(link, ret, PATH_MAX - 1);
+	ret[len > 0 ? len : 0] = '\0';
+	close(fd);
+}
+
+void engine_read_hooks(const char *pins, struct engine_hook ret[OH_HOOK_MAX])
+{
+	for (int i = 0; i < OH_HOOK_MAX; i++) {
+		struct bpf_prog_info program;
+		struct bpf_link_info info;
+		int link = open_link(pins, engine_hook_names[i]);
+
+		ret[i] = (struct engine_hook){ .name = engine_hook_names[i] };
+		if (link < 0)
+			continue;
+		if (!program_of_link(link, &info, &program)) {
+			ret[i].cgroup = info.cgroup.cgroup_id;
+			ret[i].attached = info.cgroup.cgroup_id;
+			ret[i].program = program.id;
+			ret[i].since = boot_to_wall(program.load_time);
+			engine_cgroup_path(ret[i].cgroup, ret[i].where);
+		}
+		close(link);
+	}
+}
+
+int engine_read_settings(const struct engine *engine, struct oh_settings *ret, struct error *e)
+{
+	__u32 zero = 0;
+
+	if (bpf_map_lookup_elem(engine->settings, &zero, ret))
+		return error_set(e, errno, "settings in the kernel: %s", strerror(errno));
+	return 0;
+}
+
+int engine_read_control(const struct engine *engine, struct oh_control *ret, struct error *e)
+{
+	__u32 zero = 0;
+
+	if (bpf_map_lookup_elem(engine->map[ENGINE_CONTROL], &zero, ret))
+		return error_set(e, errno, "%s: %s", engine_map_names[ENGINE_CONTROL], strerror(errno));
+	return 0;
+}
+
+int engine_write_control(const struct engine *engine, const struct oh_control *control, struct error *e)
+{
+	__u32 zero = 0;
+
+	if (bpf_map_update_elem(engine->map[ENGINE_CONTROL], &zero, control, BPF_ANY))
+		return error_set(e, errno, "%s: %s", engine_map_names[ENGINE_CONTROL], strerror(errno));
+	return 0;
+}
+
+/* Reads a per-CPU value of `words` 64-bit counters and adds them up. */
+static int read_sums(const struct engine *engine, enum engine_map map, uint32_t index, uint64_t *sums, size_t words,
+		     struct error *e)
+{
+	int cpus = libbpf_num_possible_cpus();
+	uint64_t *values;
+
+	if (cpus <= 0)
+		return error_set(e, -cpus, "the number of CPUs is not to be had: is /sys mounted?");
+	values = calloc((size_t)cpus, words * sizeof(*values));
+	if (!values)
+		return error_set(e, ENOMEM, "out of memory");
+	if (bpf_map_lookup_elem(engine->map[map], &index, values)) {
+		int code = errno;
+
+		free(values);
+		return error_set(e, code, "%s: %s", engine_map_names[map], strerror(code));
+	}
+	memset(sums, 0, words * sizeof(*sums));
+	for (size_t i = 0; i < (size_t)cpus * words; i++)
+		sums[i % words] += values[i];
+	free(values);
+	return 0;
+}
+
+int engine_read_count(const struct engine *engine, uint32_t index, struct oh_count *ret, struct error *e)
+{
+	uint64_t sums[2];
+	int r = read_sums(engine, ENGINE_COUNTS, index, sums, 2, e);
+
+	if (!r)
+		*ret = (struct oh_count){ .packets = sums[0], .bytes = sums[1] };
+	return r;
+}
+
+int engine_read_use(const struct engine *engine, uint32_t target, struct oh_use *ret, struct error *e)
+{
+	uint64_t sums[3];
+	int r = read_sums(engine, ENGINE_USE, target, sums, 3, e);
+
+	if (!r)
+		*ret = (struct oh_use){ .packets = sums[0], .bytes = sums[1], .hits = sums[2] };
+	return r;
+}
+
+int engine_clear_use(const struct engine *engine, uint32_t target, struct error *e)
+{
+	int cpus = libbpf_num_possible_cpus(), r = 0;
+	struct oh_use *values = cpus > 0 ? calloc((size_t)cpus, sizeof(*values)) : NULL;
+
+	if (!values)
+		return error_set(e, ENOMEM, "out of memory");
+	if (bpf_map_update_elem(engine->map[ENGINE_USE], &target, values, BPF_ANY))
+		r = error_set(e, errno, "%s: %s", engine_map_names[ENGINE_USE], strerror(errno));
+	free(values);
+	return r;
+}
+
+int engine_map_fill(const struct engine *engine, enum engine_map map, uint64_t *ret_entries, uint64_t *ret_max,
+		    struct error *e)
+{
+	struct bpf_map_info info;
+	unsigned char key[64];
+	void *previous = NULL;
+	uint64_t n = 0;
+	int r = map_info(engine->map[map], &info);
+
+	if (r || info.key_size > sizeof(key))
+		return error_set(e, EIO, "%s cannot be read", engine_map_names[map]);
+	while (!bpf_map_get_next_key(engine->map[map], previous, key)) {
+		previous = key;
+		n++;
+	}
+	*ret_entries = n;
+	*ret_max = info.max_entries;
+	return 0;
+}

@@ -1,0 +1,368 @@
+/* Loading: from the object inside this binary to programs in force. */
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <unistd.h>
+
+#include "engine.h"
+#include "file.h"
+
+#define BPF_FS_MAGIC 0xcafe4a11		/* linux/magic.h */
+
+extern const unsigned char engine_object[], engine_object_end[];	/* object.S */
+
+static const struct {
+	const char *program;
+	enum bpf_attach_type type;
+} hooks[OH_HOOK_MAX] = {	/* the verdict is attached first and detached last */
+	[OH_HOOK_EGRESS] = { "oh_egress", BPF_CGROUP_INET_EGRESS },
+	[OH_HOOK_CONNECT4] = { "oh_connect4", BPF_CGROUP_INET4_CONNECT },
+	[OH_HOOK_CONNECT6] = { "oh_connect6", BPF_CGROUP_INET6_CONNECT },
+	[OH_HOOK_SENDMSG4] = { "oh_sendmsg4", BPF_CGROUP_UDP4_SENDMSG },
+	[OH_HOOK_SENDMSG6] = { "oh_sendmsg6", BPF_CGROUP_UDP6_SENDMSG },
+	[OH_HOOK_SOCK_CREATE] = { "oh_sock_create", BPF_CGROUP_INET_SOCK_CREATE },
+};
+
+struct engine_program_set {
+	struct bpf_object *object;
+	int program[OH_HOOK_MAX];	/* descriptors, owned by the object */
+};
+
+static int check_capabilities(struct error *e)
+{
+	static const struct {
+		unsigned int bit;
+		const char *name;
+	} needed[] = { { 12, "CAP_NET_ADMIN" }, { 21, "CAP_SYS_ADMIN" }, { 39, "CAP_BPF" } };
+	unsigned long long effective = 0;
+	char line[256];
+	FILE *f = fopen("/proc/self/status", "re");
+
+	if (!f)
+		return error_set(e, errno, "/proc/self/status: %s: is /proc mounted?", strerror(errno));
+	while (fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "CapEff: %llx", &effective) == 1)
+			break;
+	}
+	fclose(f);
+	for (size_t i = 0; i < sizeof(needed) / sizeof(*needed); i++) {
+		if (!(effective >> needed[i].bit & 1))
+			return error_set(e, EPERM, "no %s: run it as root on the host, outside of containers",
+					 needed[i].name);
+	}
+	return 0;
+}
+
+/* The pins' folder is made by us; its nearest existing parent must be a bpffs, or be one that can carry it. */
+static int ensure_bpffs(const char *pins, struct error *e)
+{
+	char path[PATH_MAX];
+	struct statfs fs;
+
+	snprintf(path, sizeof(path), "%s", pins);
+	while (statfs(path, &fs)) {
+		char *slash = strrchr(path, '/');
+
+		if (errno != ENOENT || !slash || slash == path)
+			return error_set(e, errno, "%s: %s", path, strerror(errno));
+		*slash = '\0';
+	}
+	if ((unsigned long)fs.f_type == BPF_FS_MAGIC)
+		return 0;
+	if (strcmp(path, "/sys/fs/bpf"))
+		return error_set(e, EINVAL, "%s: not on a bpffs: set [paths] pins below /sys/fs/bpf, or mount one there",
+				 pins);
+	if (mount("bpf", "/sys/fs/bpf", "bpf", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=700"))
+		return error_set(e, errno, "/sys/fs/bpf: no bpffs there, and mounting one failed: %s", strerror(errno));
+	return 0;
+}
+
+int engine_check_system(const char *pins, struct error *e)
+{
+	int r = check_capabilities(e);
+
+	return r ? r : ensure_bpffs(pins, e);
+}
+
+/* libbpf's warnings, of which the last is the reason for a failure. */
+static char last_warning[256];
+
+static int keep_warning(enum libbpf_print_level level, const char *format, va_list args)
+{
+	if (level == LIBBPF_WARN) {
+		vsnprintf(last_warning, sizeof(last_warning), format, args);
+		last_warning[strcspn(last_warning, "\n")] = '\0';
+	}
+	if (getenv("OHGUARD_DEBUG"))
+		return vfprintf(stderr, format, args);
+	return 0;
+}
+
+static int fill_settings(struct bpf_object *object, const struct config *c, bool observe, struct error *e)
+{
+	struct oh_settings settings = { .observe = observe, .metadata = c->metadata,
+					.inbound_count = (__u32)c->inbound_count };
+	struct bpf_map *map;
+
+	memcpy(settings.inbound, c->inbound, c->inbound_count * sizeof(*c->inbound));
+	bpf_object__for_each_map(map, object) {
+		if (strstr(bpf_map__name(map), ".rodata"))
+			return bpf_map__set_initial_value(map, &settings, sizeof(settings)) ?
+			       error_set(e, EIO, "the settings do not fit the programs") : 0;
+	}
+	return error_set(e, EIO, "the programs have no settings");
+}
+
+/* What a map must agree on to be taken over by new programs. */
+static bool same_layout(int fd, const struct bpf_map *map, const struct config *c, enum engine_map which)
+{
+	struct bpf_map_info info;
+	__u32 size = sizeof(info), max = bpf_map__max_entries(map);
+
+	if (which == ENGINE_ADDRESSES)
+		max = c->max_addresses;
+	memset(&info, 0, sizeof(info));
+	return !bpf_obj_get_info_by_fd(fd, &info, &size) && info.type == bpf_map__type(map) &&
+	       info.key_size == bpf_map__key_size(map) && info.value_size == bpf_map__value_size(map) &&
+	       info.max_entries == max && info.map_flags == bpf_map__map_flags(map);
+}
+
+/* Targets, addresses and connections name each other by id: they are taken over together or not at all. */
+static int take_over_maps(struct bpf_object *object, const struct config *c, const struct engine *previous,
+			  bool *ret_fresh, struct error *e)
+{
+	static const enum engine_map policy[] = {
+		ENGINE_TARGETS, ENGINE_CONTROL, ENGINE_USE, ENGINE_RANGES, ENGINE_CONNECTIONS, ENGINE_ADDRESSES,
+	};
+	struct bpf_map *maps[ENGINE_MAPS];
+	bool keep[ENGINE_MAPS], together = true;
+
+	for (int i = 0; i < ENGINE_MAPS; i++) {
+		maps[i] = bpf_object__find_map_by_name(object, engine_map_names[i]);
+		if (!maps[i])
+			return error_set(e, EIO, "the programs have no map %s", engine_map_names[i]);
+		keep[i] = previous && previous->map[i] >= 0 && same_layout(previous->map[i], maps[i], c, (enum engine_map)i);
+	}
+	for (size_t i = 0; i < sizeof(policy) / sizeof(*policy); i++) {
+		/* addresses are filled again from the records: their bound may change while connections live on */
+		if (policy[i] != ENGINE_ADDRESSES)
+			together &= keep[policy[i]];
+	}
+	for (size_t i = 0; i < sizeof(policy) / sizeof(*policy); i++)
+		keep[policy[i]] &= together;
+	for (int i = 0; i < ENGINE_MAPS; i++) {
+		if (keep[i] && bpf_map__reuse_fd(maps[i], previous->map[i]))
+			return error_set(e, EIO, "%s cannot be taken over", engine_map_names[i]);
+	}
+	*ret_fresh = !together;
+	if (!keep[ENGINE_ADDRESSES] && bpf_map__set_max_entries(maps[ENGINE_ADDRESSES], c->max_addresses))
+		return error_set(e, EIO, "%s cannot be sized", engine_map_names[ENGINE_ADDRESSES]);
+	return 0;
+}
+
+/* Kernels before 5.11 charge maps to this limit. */
+static void raise_memlock(void)
+{
+	const struct rlimit unlimited = { RLIM_INFINITY, RLIM_INFINITY };
+
+	setrlimit(RLIMIT_MEMLOCK, &unlimited);
+}
+
+static int load_object(struct engine_program_set *set, const struct config *c, bool observe,
+		       const struct engine *previous, struct engine *ret, struct error *e)
+{
+	int r = fill_settings(set->object, c, observe, e);
+
+	if (!r)
+		r = take_over_maps(set->object, c, previous, &ret->fresh, e);
+	if (r)
+		return r;
+	raise_memlock();
+	r = bpf_object__load(set->object);
+	if (r)
+		return error_set(e, -r, "the kernel refuses the programs: %s%s%s (needs Linux 5.10 or newer; OHGUARD_DEBUG=1 "
+				 "shows the verifier's words)", strerror(-r), *last_warning ? ": " : "", last_warning);
+	for (int i = 0; i < OH_HOOK_MAX; i++) {
+		struct bpf_program *program = bpf_object__find_program_by_name(set->object, hooks[i].program);
+
+		set->program[i] = program ? bpf_program__fd(program) : -1;
+		if (set->program[i] < 0)
+			return error_set(e, EIO, "there is no program %s", hooks[i].program);
+	}
+	return 0;
+}
+
+/* The engine's descriptors are copies: they outlive the set. */
+static int copy_descriptors(struct bpf_object *object, struct engine *ret, struct error *e)
+{
+	struct bpf_map *map;
+
+	bpf_object__for_each_map(map, object) {
+		int *to = strstr(bpf_map__name(map), ".rodata") ? &ret->settings : NULL;
+
+		for (int i = 0; !to && i < ENGINE_MAPS; i++) {
+			if (!strcmp(bpf_map__name(map), engine_map_names[i]))
+				to = &ret->map[i];
+		}
+		if (!to)
+			continue;
+		*to = fcntl(bpf_map__fd(map), F_DUPFD_CLOEXEC, 0);
+		if (*to < 0)
+			return error_set(e, errno, "%s: %s", bpf_map__name(map), strerror(errno));
+	}
+	return 0;
+}
+
+int engine_prepare(const struct config *c, bool observe, const struct engine *previous, struct engine_program_set **ret,
+		   struct engine *ret_engine, struct error *e)
+{
+	DECLARE_LIBBPF_OPTS(bpf_object_open_opts, options, .object_name = "ohguard");
+	struct engine_program_set *set = calloc(1, sizeof(*set));
+	struct engine engine = ENGINE_EMPTY;
+	int r;
+
+	if (!set)
+		return error_set(e, ENOMEM, "out of memory");
+	libbpf_set_print(keep_warning);
+	set->object = bpf_object__open_mem(engine_object, (size_t)(engine_object_end - engine_object), &options);
+	r = (int)libbpf_get_error(set->object);
+	if (r) {
+		set->object = NULL;
+		error_set(e, -r, "the programs inside this binary cannot be read: %s", strerror(-r));
+		goto fail;
+	}
+	r = load_object(set, c, observe, previous, &engine, e);
+	if (r)
+		goto fail;
+	r = copy_descriptors(set->object, &engine, e);
+	if (r)
+		goto fail;
+	*ret = set;
+	*ret_engine = engine;
+	return 0;
+fail:
+	engine_close(&engine);
+	engine_free_set(set);
+	return r;
+}
+
+int engine_program(const struct engine_program_set *set, enum oh_hook hook)
+{
+	return set->program[hook];
+}
+
+void engine_free_set(struct engine_program_set *set)
+{
+	if (set && set->object)
+		bpf_object__close(set->object);
+	free(set);
+}
+
+/* A program attached with flags 0 at the cgroup or above it keeps all others out: names it. */
+static void explain_refusal(const char *cgroup, enum bpf_attach_type type, struct error *e)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s", cgroup);
+	while (*path) {
+		__u32 ids[64], count = 64, flags = 0;
+		int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		char *slash = strrchr(path, '/');
+
+		if (fd < 0)
+			return;
+		if (!bpf_prog_query(fd, type, 0, &flags, ids, &count) && count && !flags)
+			error_set(e, EPERM, "%s: another program (id %u) is attached there with flags 0, which keeps every "
+				  "other out: see `bpftool cgroup show %s`, and detach it", path, ids[0], path);
+		close(fd);
+		if (!slash)
+			return;
+		*slash = '\0';
+	}
+}
+
+static int attach_new(int program, int hook, int cgroup_fd, const char *pin, const char *cgroup, struct error *e)
+{
+	char temporary[PATH_MAX + 80];
+	int link = bpf_link_create(program, cgroup_fd, hooks[hook].type, NULL), r = 0;
+
+	if (link < 0) {
+		r = error_set(e, errno, "%s: %s cannot be attached: %s", cgroup, engine_hook_names[hook], strerror(errno));
+		if (r == -EPERM)
+			explain_refusal(cgroup, hooks[hook].type, e);
+		return r;
+	}
+	/* Pinned beside, then renamed over: the old link, if any, ends when the new one is in force. */
+	snprintf(temporary, sizeof(temporary), "%s-new", pin);
+	unlink(temporary);
+	if (bpf_obj_pin(link, temporary) || rename(temporary, pin)) {
+		r = error_set(e, errno, "%s: %s", pin, strerror(errno));
+		unlink(temporary);
+	}
+	close(link);
+	return r;
+}
+
+static int attach_hook(int program, int hook, int cgroup_fd, uint64_t cgroup_id, const char *pins, const char *cgroup,
+		       struct error *e)
+{
+	char pin[PATH_MAX + 64];
+	struct bpf_link_info info;
+	__u32 size = sizeof(info);
+	int link, r;
+
+	snprintf(pin, sizeof(pin), "%s/%s", pins, engine_hook_names[hook]);
+	link = bpf_obj_get(pin);
+	memset(&info, 0, sizeof(info));
+	if (link < 0 || bpf_obj_get_info_by_fd(link, &info, &size) || info.cgroup.cgroup_id != cgroup_id)
+		r = attach_new(program, hook, cgroup_fd, pin, cgroup, e);
+	else
+		r = bpf_link_update(link, program, NULL) ?
+		    error_set(e, errno, "%s: the program cannot be replaced: %s", pin, strerror(errno)) : 0;
+	if (link >= 0)
+		close(link);
+	return r;
+}
+
+int engine_attach(struct engine_program_set *set, const char *pins, const char *cgroup, struct error *e)
+{
+	struct stat st;
+	int fd, r;
+
+	fd = open(cgroup, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return error_set(e, errno, "cgroup %s: %s", cgroup, strerror(errno));
+	if (fstat(fd, &st)) {
+		r = error_set(e, errno, "cgroup %s: %s", cgroup, strerror(errno));
+		goto out;
+	}
+	r = file_make_folder(pins, 0700, e);
+	for (int i = 0; !r && i < OH_HOOK_MAX; i++)
+		r = attach_hook(set->program[i], i, fd, st.st_ino, pins, cgroup, e);	/* a cgroup's id is its inode */
+out:
+	close(fd);
+	return r;
+}
+
+int engine_detach(const char *pins, struct error *e)
+{
+	char path[PATH_MAX + 64];
+
+	for (int i = OH_HOOK_MAX - 1; i >= 0; i--) {
+		snprintf(path, sizeof(path), "%s/%s-new", pins, engine_hook_names[i]);
+		unlink(path);
+		snprintf(path, sizeof(path), "%s/%s", pins, engine_hook_names[i]);
+		if (unlink(path) && errno != ENOENT)
+			return error_set(e, errno, "%s: %s", path, strerror(errno));
+	}
+	if (rmdir(pins) && errno != ENOENT)
+		return error_set(e, errno, "%s: %s", pins, strerror(errno));
+	return 0;
+}

@@ -1,0 +1,221 @@
+#include "guard.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "file.h"
+
+#define RUN_FOLDER "/run/ohguard"
+
+static const char *path_of(const char *folder, const char *name, char buffer[PATH_MAX + 128])
+{
+	snprintf(buffer, PATH_MAX + 128, "%s/%s", folder, name);
+	return buffer;
+}
+
+static void set_paths(struct guard *g, const char *instance)
+{
+	snprintf(g->state, sizeof(g->state), "%s/%s", g->config.state, instance);
+	snprintf(g->pins, sizeof(g->pins), "%s/%s", g->config.pins, instance);
+}
+
+static void start(struct guard *g, const char *instance)
+{
+	*g = (struct guard){ .engine = ENGINE_EMPTY, .lock = -1 };
+	snprintf(g->run, sizeof(g->run), "%s/%s", RUN_FOLDER, instance);
+}
+
+int guard_open(const struct cmd_options *options, struct guard *ret, struct error *e)
+{
+	char path[PATH_MAX + 128];
+	struct guard g;
+	int r;
+
+	start(&g, options->instance);
+	r = access(path_of(g.run, "loaded.conf", path), F_OK) ? config_read(options->config, &g.config, e) :
+								config_read(path, &g.config, e);
+	if (r)
+		return r == -ENOENT ? -EINVAL : r;	/* -ENOENT is kept for "not loaded" */
+	set_paths(&g, options->instance);
+	r = engine_open(g.pins, &g.engine, e);
+	if (r) {
+		guard_close(&g);
+		return r;
+	}
+	*ret = g;
+	return 0;
+}
+
+static int open_to_load(struct guard *g, const char *instance, bool state, struct error *e)
+{
+	int r;
+
+	set_paths(g, instance);
+	r = engine_check_system(g->pins, e);
+	if (!r && state)
+		r = file_make_folder(g->state, 0700, e);
+	if (!r)
+		r = file_make_folder(g->run, 0700, e);
+	if (!r)
+		r = guard_lock(g, e);
+	if (!r) {
+		r = engine_open(g->pins, &g->engine, e);
+		if (r == -ENOENT || r == -EPROTO)
+			r = 0;
+	}
+	if (r)
+		guard_close(g);
+	return r;
+}
+
+int guard_open_for_load(const struct cmd_options *options, struct guard *ret, struct error *e)
+{
+	int r;
+
+	start(ret, options->instance);
+	r = config_read(options->config, &ret->config, e);
+	return r ? r : open_to_load(ret, options->instance, true, e);
+}
+
+int guard_open_closed(const struct cmd_options *options, struct guard *ret, struct error *e)
+{
+	int r;
+
+	start(ret, options->instance);
+	r = config_default(&ret->config, e);
+	return r ? r : open_to_load(ret, options->instance, false, e);
+}
+
+void guard_close(struct guard *g)
+{
+	guard_unlock(g);
+	policy_free(&g->policy);
+	records_free(&g->records);
+	grants_free(&g->grants);
+	config_free(&g->config);
+	engine_close(&g->engine);
+}
+
+int guard_open_failed(int r, const struct error *e)
+{
+	cmd_fail(e);
+	return r == -ENOENT ? CMD_NOT_LOADED : CMD_FAILED;
+}
+
+int guard_lock(struct guard *g, struct error *e)
+{
+	char path[PATH_MAX + 128];
+	int fd = file_lock(path_of(g->run, "lock", path), e);
+
+	if (fd < 0)
+		return fd;
+	g->lock = fd;
+	return 0;
+}
+
+void guard_unlock(struct guard *g)
+{
+	if (g->lock >= 0)
+		close(g->lock);
+	g->lock = -1;
+}
+
+int guard_build(struct guard *g, int64_t now, struct error *e)
+{
+	const char **names;
+	size_t count;
+	int r;
+
+	policy_free(&g->policy);
+	grants_lapse(&g->grants, now);
+	r = policy_build(&g->config, &g->grants, now, &g->policy, e);
+	if (r)
+		return r;
+	r = policy_names(&g->policy, &names, &count, e);
+	if (r)
+		return r;
+	r = records_keep(&g->records, names, count, e);
+	free(names);
+	return r;
+}
+
+int guard_read(struct guard *g, int64_t now, struct error *e)
+{
+	char path[PATH_MAX + 128];
+	int r;
+
+	policy_free(&g->policy);
+	records_free(&g->records);
+	grants_free(&g->grants);
+	r = grants_read(path_of(g->state, "grants", path), &g->grants, e);
+	if (r)
+		return r;
+	if (records_read(path_of(g->state, "records", path), &g->records, e)) {
+		/* only a memory of DNS: it is asked again, and what the kernel holds is known to the next publish */
+		char bad[PATH_MAX + 128];
+
+		cmd_warn("%s: set aside as records.bad, names are resolved anew", e->text);
+		rename(path, path_of(g->state, "records.bad", bad));
+	}
+	return guard_build(g, now, e);
+}
+
+int guard_write_grants(const struct guard *g, struct error *e)
+{
+	char path[PATH_MAX + 128];
+
+	return grants_write(path_of(g->state, "grants", path), &g->grants, e);
+}
+
+int guard_write_records(const struct guard *g, struct error *e)
+{
+	char path[PATH_MAX + 128];
+
+	return records_write(path_of(g->state, "records", path), &g->records, e);
+}
+
+/* The file that the configuration in force came from is remembered beside its copy, as a link to it. */
+int guard_remember_config(const struct guard *g, const char *path, struct error *e)
+{
+	char copy[PATH_MAX + 128], source[PATH_MAX + 128], absolute[PATH_MAX];
+	bool there = realpath(path ? path : CONFIG_FILE, absolute);
+	int r = file_copy(there ? absolute : "/dev/null", path_of(g->run, "loaded.conf", copy), 0600, e);
+
+	if (r)
+		return r;
+	unlink(path_of(g->run, "source.conf", source));
+	if (symlink(there ? absolute : CONFIG_FILE, source))
+		return error_set(e, errno, "%s: %s", source, strerror(errno));
+	return 0;
+}
+
+bool guard_config_changed(const struct guard *g)
+{
+	char path[PATH_MAX + 128];
+	FILE *loaded = fopen(path_of(g->run, "loaded.conf", path), "re");
+	FILE *source = fopen(path_of(g->run, "source.conf", path), "re");
+	bool changed = false;
+	int a, b = EOF;
+
+	if (loaded) {
+		do {
+			a = getc(loaded);
+			b = source ? getc(source) : EOF;
+		} while (a == b && a != EOF);
+		changed = a != b;
+		fclose(loaded);
+	}
+	if (source)
+		fclose(source);
+	return changed;
+}
+
+void guard_forget(const struct guard *g)
+{
+	char path[PATH_MAX + 128];
+
+	unlink(path_of(g->run, "loaded.conf", path));
+	unlink(path_of(g->run, "source.conf", path));
+}

@@ -1,0 +1,392 @@
+/* The policy's way into the maps. */
+#include <bpf/bpf.h>
+#include <ifaddrs.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "address.h"
+#include "policy.h"
+
+/* One target's claim on a range; an address is a range of 128 bits. */
+struct claim {
+	struct oh_range range;
+	struct oh_grant grant;
+};
+
+struct claims {
+	struct claim *list;
+	size_t count, room;
+};
+
+static int64_t boot_seconds(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	return now.tv_sec;
+}
+
+/* From seconds of CLOCK_REALTIME to what the kernel compares with; 0 stands for never. */
+static __u32 to_boot(int64_t wall, int64_t now)
+{
+	int64_t boot;
+
+	if (!wall)
+		return OH_FOREVER;
+	boot = wall - now + boot_seconds();
+	return boot <= 0 ? 0 : boot >= OH_FOREVER ? OH_FOREVER - 1 : (__u32)boot;
+}
+
+static int map_error(enum engine_map map, struct error *e)
+{
+	if (errno == E2BIG || errno == ENOSPC)
+		return error_set(e, E2BIG, "%s is full: raise [guard] max-addresses, or allow less", engine_map_names[map]);
+	return error_set(e, errno, "%s: %s", engine_map_names[map], strerror(errno));
+}
+
+/* ---- targets ---- */
+
+static int read_target(const struct engine *engine, __u32 id, struct oh_target *ret, struct error *e)
+{
+	if (bpf_map_lookup_elem(engine->map[ENGINE_TARGETS], &id, ret))
+		return map_error(ENGINE_TARGETS, e);
+	ret->text[sizeof(ret->text) - 1] = '\0';
+	return 0;
+}
+
+static int write_target(const struct engine *engine, __u32 id, const struct oh_target *t, struct error *e)
+{
+	return bpf_map_update_elem(engine->map[ENGINE_TARGETS], &id, t, BPF_ANY) ?
+	       map_error(ENGINE_TARGETS, e) : 0;
+}
+
+int policy_read_ids(struct policy *p, const struct engine *engine, struct error *e)
+{
+	struct oh_control control;
+	int r = engine_read_control(engine, &control, e);
+
+	for (__u32 id = 1; !r && id < control.targets && id < OH_TARGETS_MAX; id++) {
+		struct policy_target *known;
+		struct oh_target in_kernel;
+		struct target target;
+
+		r = read_target(engine, id, &in_kernel, e);
+		if (r || in_kernel.state != OH_TARGET_LIVE || target_parse_identity(in_kernel.text, &target))
+			continue;
+		known = policy_find(p, &target);
+		if (known && !known->id) {
+			known->id = id;
+			known->generation = in_kernel.generation;
+		}
+	}
+	return r;
+}
+
+/* One write ends all grants and connections of the target. */
+static int retire(const struct engine *engine, __u32 id, const struct oh_target *old, struct error *e)
+{
+	struct oh_target retired = { .generation = old->generation + 1, .state = OH_TARGET_FREE };
+
+	return write_target(engine, id, &retired, e);
+}
+
+/* Takes back what the policy does not hold, and marks in `used` the ids that stay. */
+static int retire_others(const struct policy *p, const struct engine *engine, __u32 count, bool *used, struct error *e)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < p->count; i++)
+		used[p->list[i].id] = true;
+	for (__u32 id = 1; !r && id < count; id++) {
+		struct oh_target t;
+
+		if (used[id])
+			continue;
+		r = read_target(engine, id, &t, e);
+		if (!r && t.state == OH_TARGET_LIVE)
+			r = retire(engine, id, &t, e);
+	}
+	return r;
+}
+
+static int write_live(const struct engine *engine, struct policy_target *t, int64_t now, struct error *e)
+{
+	struct oh_target old, live = { .state = OH_TARGET_LIVE, .lapses = to_boot(t->lapses, now) };
+	int r = read_target(engine, t->id, &old, e);
+
+	if (r)
+		return r;
+	if (old.state != OH_TARGET_LIVE) {
+		r = engine_clear_use(engine, t->id, e);
+		if (r)
+			return r;
+	}
+	t->generation = live.generation = old.generation;
+	target_identity(t->target, live.text);
+	return memcmp(&old, &live, sizeof(live)) ? write_target(engine, t->id, &live, e) : 0;
+}
+
+static int publish_targets(struct policy *p, const struct engine *engine, int64_t now, struct error *e)
+{
+	struct oh_control control;
+	bool *used;
+	__u32 id = 1;
+	int r = engine_read_control(engine, &control, e);
+
+	if (!r)
+		r = policy_read_ids(p, engine, e);
+	if (r)
+		return r;
+	used = calloc(OH_TARGETS_MAX, sizeof(*used));
+	if (!used)
+		return error_set(e, ENOMEM, "out of memory");
+	if (control.targets > OH_TARGETS_MAX)
+		control.targets = OH_TARGETS_MAX;
+	r = retire_others(p, engine, control.targets, used, e);
+	for (size_t i = 0; !r && i < p->count; i++) {
+		struct policy_target *t = &p->list[i];
+
+		if (!t->id) {
+			while (used[id])	/* policy_build() keeps the count below the ids */
+				id++;
+			used[id] = true;
+			t->id = id;
+		}
+		if (t->id >= control.targets) {	/* before the target, so that a crash in between leaves none unseen */
+			control.targets = t->id + 1;
+			r = engine_write_control(engine, &control, e);
+		}
+		if (!r)
+			r = write_live(engine, t, now, e);
+	}
+	free(used);
+	return r;
+}
+
+/* ---- addresses and ranges ---- */
+
+static int add_claim(struct claims *claims, const struct oh_range *range, const struct policy_target *t,
+		     int64_t expires, enum oh_learned learned, int64_t now, struct error *e)
+{
+	if (claims->count == claims->room) {
+		size_t room = claims->room ? claims->room * 2 : 64;
+		struct claim *grown = realloc(claims->list, room * sizeof(*grown));
+
+		if (!grown)
+			return error_set(e, ENOMEM, "out of memory");
+		claims->list = grown;
+		claims->room = room;
+	}
+	claims->list[claims->count++] = (struct claim){
+		.range = *range,
+		.grant = { .expires = to_boot(expires, now), .target = t->id, .generation = t->generation,
+			   .port = t->target->port, .service = t->target->service, .learned = learned },
+	};
+	return 0;
+}
+
+static int add_name(struct claims *claims, const struct policy_target *t, const struct records *records, int64_t now,
+		    struct error *e)
+{
+	int r = 0;
+
+	for (int family = 4; family <= 6; family += 2) {
+		const struct record *rec = records_find(records, t->target->name, family);
+
+		for (size_t i = 0; !r && rec && i < rec->count; i++) {
+			struct oh_range range = { .prefix = 128, .address = rec->addresses[i].address };
+
+			if (rec->addresses[i].expires > now)
+				r = add_claim(claims, &range, t, rec->addresses[i].expires, OH_LEARNED_REFRESH, now, e);
+		}
+	}
+	return r;
+}
+
+/* By range; then what an entry should hold first: different ports before more targets on one, long before short. */
+static int compare_claims(const void *a, const void *b)
+{
+	const struct claim *left = a, *right = b;
+	int r = memcmp(&left->range.address, &right->range.address, sizeof(left->range.address));
+
+	if (!r)
+		r = (left->range.prefix > right->range.prefix) - (left->range.prefix < right->range.prefix);
+	if (!r)
+		r = (left->grant.expires < right->grant.expires) - (left->grant.expires > right->grant.expires);
+	if (!r)
+		r = (left->grant.target > right->grant.target) - (left->grant.target < right->grant.target);
+	return r;
+}
+
+static bool has_port(const struct oh_entry *entry, size_t count, const struct oh_grant *g)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (entry->grant[i].port == g->port && entry->grant[i].service == g->service)
+			return true;
+	}
+	return false;
+}
+
+/* Fills an entry from the claims on one range: first one grant for each port, then what else there is room for. */
+static size_t fill_entry(const struct claim *claims, size_t count, struct oh_entry *entry, size_t filled)
+{
+	size_t before = filled;
+
+	for (int pass = 0; pass < 2; pass++) {
+		for (size_t i = 0; i < count && filled < OH_GRANTS_MAX; i++) {
+			bool first_of_port = !has_port(entry, filled, &claims[i].grant);
+			bool there = false;
+
+			for (size_t j = before; j < filled; j++)
+				there |= !memcmp(&entry->grant[j], &claims[i].grant, sizeof(claims[i].grant));
+			if (!there && (pass || first_of_port))
+				entry->grant[filled++] = claims[i].grant;
+		}
+	}
+	return filled;
+}
+
+static size_t same_range(const struct claims *claims, size_t from)
+{
+	size_t to = from + 1;
+
+	while (to < claims->count &&
+	       !memcmp(&claims->list[to].range, &claims->list[from].range, sizeof(struct oh_range)))
+		to++;
+	return to;
+}
+
+/* Only the longest match is found in the trie: an entry repeats what the ranges around it grant. */
+static void inherit(const struct claims *claims, const struct oh_range *range, struct oh_entry *entry, size_t filled)
+{
+	for (size_t i = 0; i < claims->count && filled < OH_GRANTS_MAX; i++) {
+		const struct claim *outer = &claims->list[i];
+
+		if (outer->range.prefix < range->prefix && range_covers(&outer->range, range))
+			filled = fill_entry(outer, 1, entry, filled);
+	}
+}
+
+static int find_claim(const void *key, const void *element)
+{
+	const struct oh_range *range = key;
+	const struct claim *claim = element;
+	int r = memcmp(&range->address, &claim->range.address, sizeof(range->address));
+
+	return r ? r : (range->prefix > claim->range.prefix) - (range->prefix < claim->range.prefix);
+}
+
+/* The keys of a map that the claims do not hold. */
+static int remove_others(const struct claims *claims, const struct engine *engine, enum engine_map map, struct error *e)
+{
+	size_t count = 0, room = 0;
+	struct oh_range *gone = NULL, range = { .prefix = 128 };
+	void *key = map == ENGINE_RANGES ? (void *)&range : (void *)&range.address, *previous = NULL;
+	int r = 0;
+
+	while (!bpf_map_get_next_key(engine->map[map], previous, key)) {
+		previous = key;
+		if (claims->count && bsearch(&range, claims->list, claims->count, sizeof(*claims->list), find_claim))
+			continue;
+		if (count == room) {
+			struct oh_range *grown = realloc(gone, (room = room ? room * 2 : 64) * sizeof(*gone));
+
+			if (!grown) {
+				r = error_set(e, ENOMEM, "out of memory");
+				break;
+			}
+			gone = grown;
+		}
+		gone[count++] = range;
+	}
+	for (size_t i = 0; !r && i < count; i++) {
+		key = map == ENGINE_RANGES ? (void *)&gone[i] : (void *)&gone[i].address;
+		if (bpf_map_delete_elem(engine->map[map], key) && errno != ENOENT)
+			r = map_error(map, e);
+	}
+	free(gone);
+	return r;
+}
+
+static int publish_entries(struct claims *claims, const struct engine *engine, enum engine_map map, struct error *e)
+{
+	int full = 0, r;
+
+	if (claims->count)
+		qsort(claims->list, claims->count, sizeof(*claims->list), compare_claims);
+	r = remove_others(claims, engine, map, e);
+	for (size_t i = 0, next; !r && i < claims->count; i = next) {
+		const struct oh_range *range = &claims->list[i].range;
+		const void *key = map == ENGINE_RANGES ? (const void *)range : (const void *)&range->address;
+		struct oh_entry entry = { 0 }, old;
+		size_t filled;
+
+		next = same_range(claims, i);
+		filled = fill_entry(&claims->list[i], next - i, &entry, 0);
+		if (map == ENGINE_RANGES)
+			inherit(claims, range, &entry, filled);
+		if (!bpf_map_lookup_elem(engine->map[map], key, &old) && !memcmp(&old, &entry, sizeof(entry)))
+			continue;
+		if (bpf_map_update_elem(engine->map[map], key, &entry, BPF_ANY)) {
+			full = map_error(map, e);
+			if (full != -E2BIG)
+				r = full;
+		}
+	}
+	return r ? r : full;
+}
+
+/* Writes this machine's own addresses, so that the connect hooks know them: see oh_local in bpf/maps.h. What is left
+ * of an address that has gone does no harm, since the packet itself is judged by its interface. */
+static int publish_local(const struct engine *engine, struct error *e)
+{
+	struct ifaddrs *list;
+	const __u8 one = 1;
+
+	if (getifaddrs(&list))
+		return error_set(e, errno, "this machine's addresses cannot be read: %s", strerror(errno));
+	for (const struct ifaddrs *i = list; i; i = i->ifa_next) {
+		struct oh_address a;
+
+		if (i->ifa_addr && i->ifa_addr->sa_family == AF_INET)
+			a = address_from_ip4(&((const struct sockaddr_in *)i->ifa_addr)->sin_addr);
+		else if (i->ifa_addr && i->ifa_addr->sa_family == AF_INET6)
+			memcpy(&a, &((const struct sockaddr_in6 *)i->ifa_addr)->sin6_addr, sizeof(a));
+		else
+			continue;
+		bpf_map_update_elem(engine->map[ENGINE_LOCAL], &a, &one, BPF_ANY);	/* full: a connect to it is refused */
+	}
+	freeifaddrs(list);
+	return 0;
+}
+
+int policy_publish(struct policy *p, const struct records *records, const struct engine *engine, int64_t now,
+		   struct error *e)
+{
+	struct claims addresses = { 0 }, ranges = { 0 };
+	int r = publish_targets(p, engine, now, e), r_ranges;
+
+	if (!r)
+		r = publish_local(engine, e);
+	for (size_t i = 0; !r && i < p->count; i++) {
+		const struct policy_target *t = &p->list[i];
+
+		if (t->target->kind == TARGET_NAME)
+			r = add_name(&addresses, t, records, now, e);
+		else if (t->target->kind == TARGET_ADDRESS)
+			r = add_claim(&addresses, &t->target->range, t, t->lapses, OH_LEARNED_LITERAL, now, e);
+		else if (t->target->kind == TARGET_RANGE)
+			r = add_claim(&ranges, &t->target->range, t, t->lapses, OH_LEARNED_LITERAL, now, e);
+	}
+	if (!r) {
+		r_ranges = publish_entries(&ranges, engine, ENGINE_RANGES, e);
+		r = publish_entries(&addresses, engine, ENGINE_ADDRESSES, e);
+		if (!r)
+			r = r_ranges;
+	}
+	free(addresses.list);
+	free(ranges.list);
+	return r;
+}
