@@ -38,7 +38,7 @@ UNIT_BIN  := $(UNIT_SRC:%.c=$(BUILD)/%)
 BPFT_SRC  := $(wildcard tests/bpf/test_*.c)
 BPFT_BIN  := $(BPFT_SRC:%.c=$(BUILD)/%)
 
-.PHONY: all check check-unit check-bpf check-e2e check-aws check-vm vm-one bench demo lint fuzz deps install deb clean vmlinux
+.PHONY: all tests check check-unit check-bpf check-e2e check-aws check-vm bench demo lint docs install uninstall clean
 .DELETE_ON_ERROR:
 # test binaries' objects are wanted for the next build
 .SECONDARY:
@@ -71,6 +71,75 @@ $(BUILD)/tests/%: tests/%.c $(LIB_OBJ)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -o $@ $< $(LIB_OBJ) -static $(LIBS) -lcmocka 2>$@.log || \
 		{ cat $@.log >&2; exit 1; }
+
+# ---- set-up, demo, tests ----
+
+deps-%:
+	$(Q)scripts/deps $*
+
+# A fresh machine has no compiler yet: the set-up runs in a make of its own before the build.
+demo:
+	$(Q)scripts/deps build demo
+	$(Q)$(MAKE) all
+	$(Q)scripts/demo
+
+check:
+	$(Q)scripts/deps build check vm aws
+	$(Q)scripts/check all
+
+check-unit: $(UNIT_BIN)
+	$(Q)scripts/check unit
+check-bpf: $(BPFT_BIN)
+	$(Q)scripts/check bpf
+check-e2e: all
+	$(Q)scripts/check e2e
+check-aws: all
+	$(Q)scripts/check aws
+check-vm:
+	$(Q)scripts/deps build check vm
+	$(Q)$(MAKE) all tests
+	$(Q)OHGUARD_KERNELS="$${OHGUARD_KERNELS:-5.10 6.1 6.12 sid}" scripts/check vm
+
+tests: $(UNIT_BIN) $(BPFT_BIN)
+
+lint:
+	$(Q)scripts/deps build lint
+	$(Q)scripts/lint
+
+# ---- installation ----
+
+SBINDIR  = $(PREFIX)/sbin
+UNITDIR  = $(PREFIX)/lib/systemd/system
+MANDIR   = $(PREFIX)/share/man
+DOCDIR   = $(PREFIX)/share/doc/ohguard
+
+$(BUILD)/systemd/%: systemd/%.in
+	@mkdir -p $(@D)
+	$(Q)sed 's|@SBINDIR@|$(SBINDIR)|g' $< >$@
+
+# The table of reasons comes from the list that makes the enum.
+$(BUILD)/docs/ohguard.8: docs/ohguard.8.in include/ohguard/reasons.h scripts/reasons-table
+	@mkdir -p $(@D)
+	$(Q)scripts/reasons-table include/ohguard/reasons.h $< >$@
+
+docs: $(BUILD)/docs/ohguard.8
+
+install: all docs $(BUILD)/systemd/ohguard.service $(BUILD)/systemd/ohguard-refresh.service
+	install -D -m 755 $(BUILD)/ohguard $(DESTDIR)$(SBINDIR)/ohguard
+	install -d -m 755 $(DESTDIR)/etc/ohguard
+	test -e $(DESTDIR)/etc/ohguard/ohguard.conf || \
+		install -m 644 docs/ohguard.conf $(DESTDIR)/etc/ohguard/ohguard.conf
+	install -D -m 644 $(BUILD)/systemd/ohguard.service $(DESTDIR)$(UNITDIR)/ohguard.service
+	install -D -m 644 $(BUILD)/systemd/ohguard-refresh.service $(DESTDIR)$(UNITDIR)/ohguard-refresh.service
+	install -D -m 644 systemd/ohguard-refresh.timer $(DESTDIR)$(UNITDIR)/ohguard-refresh.timer
+	install -D -m 644 $(BUILD)/docs/ohguard.8 $(DESTDIR)$(MANDIR)/man8/ohguard.8
+	install -D -m 644 docs/ohguard.conf.5 $(DESTDIR)$(MANDIR)/man5/ohguard.conf.5
+	install -D -m 644 README.md $(DESTDIR)$(DOCDIR)/README.md
+
+uninstall:
+	rm -f $(DESTDIR)$(SBINDIR)/ohguard $(DESTDIR)$(UNITDIR)/ohguard.service \
+		$(DESTDIR)$(UNITDIR)/ohguard-refresh.service $(DESTDIR)$(UNITDIR)/ohguard-refresh.timer \
+		$(DESTDIR)$(MANDIR)/man8/ohguard.8 $(DESTDIR)$(MANDIR)/man5/ohguard.conf.5 $(DESTDIR)$(DOCDIR)/README.md
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 

@@ -168,7 +168,7 @@ static int load_closed(const struct load *o)
 	if (r)
 		return cmd_fail(&e);
 	cmd_warn("%s is locked down: only loopback and the default inbound rules pass until `ohguard load` succeeds", cgroup);
-	return CMD_FAILED;
+	return CMD_DEGRADED;
 }
 
 static int load(const struct load *o)

@@ -212,7 +212,7 @@ static void print_text(const struct stats *s)
 		const struct oh_use *use = &s->targets[i].use;
 
 		if (use->packets)
-			printf("  %-26s %12llu packets %16llu bytes %8llu connections\n",
+			printf("  %-26s %12llu packets %16llu bytes %8llu hits\n",
 			       target_identity(s->targets[i].target, text), (unsigned long long)use->packets,
 			       (unsigned long long)use->bytes, (unsigned long long)use->hits);
 	}

@@ -100,7 +100,7 @@ static int keep_warning(enum libbpf_print_level level, const char *format, va_li
 		vsnprintf(last_warning, sizeof(last_warning), format, args);
 		last_warning[strcspn(last_warning, "\n")] = '\0';
 	}
-	if (getenv("OHGUARD_DEBUG"))
+	if (getenv("OHGUARD_DEBUG") && *getenv("OHGUARD_DEBUG"))
 		return vfprintf(stderr, format, args);
 	return 0;
 }
