@@ -43,7 +43,7 @@ BPFT_BIN  := $(BPFT_SRC:%.c=$(BUILD)/%)
 # test binaries' objects are wanted for the next build
 .SECONDARY:
 
-all: $(BUILD)/ohguard
+all: $(BUILD)/ohguard $(BUILD)/systemd/ohguard.service $(BUILD)/systemd/ohguard-refresh.service
 
 $(BUILD)/ohguard: $(USER_OBJ)
 	$(call say,LINK,$@)
@@ -69,8 +69,7 @@ $(BUILD)/ohguard.bpf.o: bpf/ohguard.bpf.c
 $(BUILD)/tests/%: tests/%.c $(LIB_OBJ)
 	$(call say,TEST,$<)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -o $@ $< $(LIB_OBJ) -static $(LIBS) -lcmocka 2>$@.log || \
-		{ cat $@.log >&2; exit 1; }
+	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -o $@ $< $(LIB_OBJ) -Wl,-Bstatic $(LIBS) -Wl,-Bdynamic -lcmocka
 
 # ---- set-up, demo, tests ----
 

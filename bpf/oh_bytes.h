@@ -1,0 +1,288 @@
+/*
+ * Bytes of a packet, read the same way by the kernel program and by the host
+ * (tests, fuzzers, user space). This is the only header that knows which.
+ *
+ * In the kernel build include vmlinux.h (or <linux/bpf.h>) first.
+ */
+#ifndef OH_BYTES_H
+#define OH_BYTES_H
+
+#ifdef __bpf__
+#include <bpf/bpf_helpers.h>
+#else
+#include <errno.h>
+#include <linux/types.h>
+#include <stddef.h>
+#include <string.h>
+#endif
+
+#define OH_MSG_MAX 16384 /* longest message that is copied; a power of two, it is also a mask */
+#define OH_MSG_SLACK 512 /* a masked offset plus a small constant or a word stays inside */
+#define OH_NAME_MAX 255 /* wire length of a name, root label included (RFC 1035) */
+#define OH_KEY_DATA 256 /* what an LPM trie takes at most */
+#define OH_ANSWER_RECORDS 64
+#define OH_ANSWER_CHAIN 16
+
+/* The key of the allowlist of names: see name_key.h. */
+struct oh_name_key {
+	__u32 prefixlen; /* in bits, as the LPM trie wants it */
+	__u8 data[OH_KEY_DATA];
+} __attribute__((packed)); /* oh_key() is where the name ends up: not aligned */
+_Static_assert(sizeof(struct oh_name_key) == 260, "LPM key layout");
+
+/* A query that was seen leaving: what its answer must repeat. */
+struct oh_dns_pending {
+	__u16 id;
+	__u16 qtype;
+	__u16 name_len; /* wire length, root label included */
+	__u16 pad;
+	__u8 name[256]; /* wire format, lower case; nothing after name_len counts */
+};
+_Static_assert(sizeof(struct oh_dns_pending) == 264, "layout");
+
+/* One address an answer gives. */
+struct oh_dns_addr {
+	__u32 ttl; /* seconds, the least along its CNAME chain */
+	__u8 family; /* 4 or 6 */
+	__u8 pad[3];
+	__u8 addr[16]; /* network order; IPv4 in the first four, rest zero */
+};
+_Static_assert(sizeof(struct oh_dns_addr) == 24, "layout");
+
+/* One record of an answer, by offsets into the message. */
+struct oh_dns_rr {
+	__u32 ttl;
+	__u16 owner; /* where its name starts, leading pointer followed; 0: a name that cannot be */
+	__u16 type; /* 0: not of class IN, or used up */
+	__u16 rdata;
+	__u16 pad;
+};
+
+/* A name that the question leads to, and the least TTL on the way there. */
+struct oh_dns_link {
+	__u32 ttl;
+	__u32 name;
+};
+
+/*
+ * rev holds a name key that is written from its end towards its start, since
+ * a name is read first label first and the key starts with the last one. So
+ * the key begins at rev + key_at, which saves a second pass.
+ */
+#define OH_REV_END 259 /* where the terminator goes: 4 + 255 */
+#define OH_REV_SIZE 520 /* key_at is at most 255, a key is 260 long */
+
+/* Too big for the stack: one per CPU, see oh_scratch_begin(). */
+struct oh_scratch {
+	__u64 stamp;
+	/* the query, or the name in a ClientHello */
+	struct oh_dns_pending query;
+	__u8 rev[OH_REV_SIZE];
+	__u32 key_at;
+	/* the answer */
+	__u32 len;
+	__u32 budget; /* label steps left, so that no answer costs more */
+	__u32 records;
+	__u32 links;
+	__u32 addrs;
+	__u32 walk; /* loop state kept in memory for the verifier's sake, and the next two */
+	__u32 at[2]; /* where a comparison of two names is */
+	__u32 start[2]; /* where the part that it is in began */
+	__u32 run_owner; /* whose addresses are being collected */
+	__u32 run_ttl;
+	struct oh_dns_rr rr[OH_ANSWER_RECORDS];
+	struct oh_dns_link link[OH_ANSWER_CHAIN];
+	struct oh_dns_addr addr[OH_ANSWER_RECORDS];
+	__u8 msg[OH_MSG_MAX + OH_MSG_SLACK] __attribute__((aligned(8)));
+};
+
+#define OH_INLINE static inline __attribute__((always_inline))
+
+#ifdef __bpf__
+
+/*
+ * A global function: the verifier checks it once with unknown arguments, not
+ * anew for each call in each state, so the costs of loops add up and do not
+ * multiply. 5.10 lets it take only the context and scalars: that is why such
+ * a function finds the scratch itself. Weak, so that the compiler cannot rely
+ * on what it sees inside (the verifier does not).
+ */
+#define OH_SUBPROG __attribute__((noinline, weak))
+
+typedef struct __sk_buff *oh_bytes;
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct oh_scratch);
+} oh_scratch_map SEC(".maps");
+
+OH_INLINE struct oh_scratch *oh_scratch(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&oh_scratch_map, &zero);
+}
+
+/* n must be 1 or more. Payload is not linear: never through packet pointers. */
+OH_INLINE int oh_load(oh_bytes b, __u32 off, void *to, __u32 n)
+{
+	return bpf_skb_load_bytes(b, off, to, n);
+}
+
+OH_INLINE __u32 oh_random(void)
+{
+	return bpf_get_prandom_u32();
+}
+
+/* Unaligned; the verifier permits it in a map value where the machine does. */
+OH_INLINE __u16 oh_be16(const __u8 *p)
+{
+	return __builtin_bswap16(*(const __u16 *)p);
+}
+
+OH_INLINE __u32 oh_be32(const __u8 *p)
+{
+	return __builtin_bswap32(*(const __u32 *)p);
+}
+
+OH_INLINE __u64 oh_word(const __u8 *p)
+{
+	return *(const __u64 *)p;
+}
+
+OH_INLINE void oh_put32(__u8 *p, __u32 v)
+{
+	*(__u32 *)p = v;
+}
+
+#else
+
+#define OH_SUBPROG static __attribute__((unused))
+
+struct oh_buffer {
+	const __u8 *data;
+	__u32 len;
+};
+typedef const struct oh_buffer *oh_bytes;
+
+static __thread struct oh_scratch oh_scratch_host;
+
+OH_INLINE struct oh_scratch *oh_scratch(void)
+{
+	return &oh_scratch_host;
+}
+
+/* As bpf_skb_load_bytes: all or nothing, and zeroes where it fails. */
+OH_INLINE int oh_load(oh_bytes b, __u32 off, void *to, __u32 n)
+{
+	if (off > b->len || n > b->len - off) {
+		memset(to, 0, n);
+		return -EFAULT;
+	}
+	memcpy(to, b->data + off, n);
+	return 0;
+}
+
+OH_INLINE __u32 oh_random(void)
+{
+	static __thread __u32 n;
+
+	return ++n;
+}
+
+OH_INLINE __u16 oh_be16(const __u8 *p)
+{
+	return (__u16)(p[0] << 8 | p[1]);
+}
+
+OH_INLINE __u32 oh_be32(const __u8 *p)
+{
+	return (__u32)p[0] << 24 | (__u32)p[1] << 16 | (__u32)p[2] << 8 | p[3];
+}
+
+OH_INLINE __u64 oh_word(const __u8 *p)
+{
+	__u64 v;
+
+	memcpy(&v, p, sizeof(v));
+	return v;
+}
+
+OH_INLINE void oh_put32(__u8 *p, __u32 v)
+{
+	memcpy(p, &v, sizeof(v));
+}
+
+#endif
+
+/* The compiler forgets what it knows of x, so it keeps the check the verifier needs. */
+#define OH_OPAQUE(x) __asm__ volatile("" : "+r"(x))
+
+/* Read or write memory now: what comes back is an unknown scalar to the verifier. */
+#define OH_MEM(x) (*(volatile __typeof__(x) *)&(x))
+
+/*
+ * The scratch is not ours alone: egress runs in process context with softirqs
+ * on (and preemptible on some kernels), so another packet's run can use the
+ * same CPU's scratch in the middle of this one. Verified bounds make that
+ * harmless to memory, but a verdict could be drawn from the other's bytes. So:
+ * stamp = begin; parse; look up; then act only if oh_scratch_kept(), else
+ * refuse this packet, which is sent again (and is as rare as it sounds).
+ */
+OH_INLINE __u64 oh_scratch_begin(struct oh_scratch *s)
+{
+	/* Random, not a count: a count can be read by two before either writes. */
+	__u64 stamp = (OH_MEM(s->stamp) + 1) << 32 | oh_random();
+
+	OH_MEM(s->stamp) = stamp;
+	return stamp;
+}
+
+OH_INLINE int oh_scratch_kept(struct oh_scratch *s, __u64 stamp)
+{
+	return OH_MEM(s->stamp) == stamp;
+}
+
+/* Where msg[pos] is; pos is masked here, so ask for bounds before. */
+OH_INLINE __u8 *oh_at(struct oh_scratch *s, __u32 pos)
+{
+	__u64 at = pos;
+
+	OH_OPAQUE(at);
+	at &= OH_MSG_MAX - 1;
+	return s->msg + at;
+}
+
+/*
+ * A length that was found to be 1 to max, a power of two, in a form that the
+ * verifier believes: a comparison can be turned by the compiler into one of
+ * len - 1, from which older verifiers learn nothing about len.
+ */
+OH_INLINE __u32 oh_bound(__u32 len, __u32 max)
+{
+	__u64 n = len - 1;
+
+	OH_OPAQUE(n);
+	n &= max - 1;
+	return n + 1;
+}
+
+/* Eight bytes at once: A to Z become a to z, all else stays. */
+OH_INLINE __u64 oh_lower8(__u64 x)
+{
+	__u64 t = x & 0x7f7f7f7f7f7f7f7fULL;
+	__u64 upper = (t + 0x3f3f3f3f3f3f3f3fULL) & ~(t + 0x2525252525252525ULL) & ~x & 0x8080808080808080ULL;
+
+	return x | upper >> 2;
+}
+
+/* The bytes of a word that count, when n (1 to 8) of it do. Little endian, as both our machines are. */
+OH_INLINE __u64 oh_first(__u32 n)
+{
+	return ~0ULL >> ((8 - n) * 8 & 63);
+}
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "oh_first, and the byte order of loads");
+
+#endif
