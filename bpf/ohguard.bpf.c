@@ -142,13 +142,21 @@ static __always_inline bool oh_is_known_socket(const struct bpf_sock *sk)
 	return false;
 }
 
+/* A network manager on the host hears router advertisements through a raw ICMPv6 socket, and gives the interface up
+ * without it. What it sends through that socket is judged as any packet: rule 2 or nothing. */
+static __always_inline bool oh_is_router_discovery(struct bpf_sock *sk)
+{
+	return sk->family == OH_FAMILY_INET6 && sk->type == SOCK_RAW && sk->protocol == OH_PROTOCOL_ICMPV6 &&
+	       !(__u32)bpf_get_current_uid_gid() && bpf_get_netns_cookie(sk) == bpf_get_netns_cookie(NULL);
+}
+
 SEC("cgroup/sock_create")
 int oh_sock_create(struct bpf_sock *sk)
 {
 	struct oh_connection who = {};
 	struct oh_flow f = {};
 
-	if (oh_is_known_socket(sk))
+	if (oh_is_known_socket(sk) || oh_is_router_discovery(sk))
 		return 1;
 	f.protocol = sk->protocol;
 	oh_note_owner(&who);
