@@ -188,8 +188,11 @@ static int print_all(const struct cmd_options *o, struct view *v, struct error *
 	int r = 0;
 
 	json_start(&j, stdout);
-	if (o->json)
-		json_array(&j, NULL);
+	if (o->json) {
+		json_object(&j, NULL);
+		json_string(&j, "instance", o->instance);
+		json_array(&j, "targets");
+	}
 	for (size_t i = 0; !r && i < p->count; i++) {
 		struct oh_use use = { 0 };
 
@@ -204,6 +207,7 @@ static int print_all(const struct cmd_options *o, struct view *v, struct error *
 	}
 	if (o->json) {
 		json_array_end(&j);
+		json_object_end(&j);
 		json_end(&j);
 	}
 	return r;

@@ -52,8 +52,13 @@ static int set_ready(const struct guard *g, struct error *e)
 	struct oh_control control;
 	int r = engine_read_control(&g->engine, &control, e);
 
+	struct timespec boot;
+
 	if (r)
 		return r;
+	clock_gettime(CLOCK_BOOTTIME, &boot);
+	if (!control.since)
+		control.since = (__u32)boot.tv_sec;
 	control.ready = 1;
 	return engine_write_control(&g->engine, &control, e);
 }
@@ -95,6 +100,7 @@ static int put_in_force(struct guard *g, struct engine_program_set *set, const c
 static int load_locked(const struct load *o, struct guard *g, const char *cgroup, struct error *e)
 {
 	struct engine_program_set *set;
+	char former[PATH_MAX + 64];
 	struct engine engine;
 	int64_t now = time(NULL);
 	int r = guard_read(g, now, e), full;
@@ -111,7 +117,10 @@ static int load_locked(const struct load *o, struct guard *g, const char *cgroup
 	engine_free_set(set);
 	if (o->dry_run || (full && full != -E2BIG))
 		return full;
+	guard_former_pins(g, o->common.instance, former);
 	r = guard_remember_config(g, o->common.config, e);
+	if (!r && *former)	/* the new guard stands: the one that a changed [paths] pins left behind goes */
+		r = engine_detach(former, e);
 	if (!r)
 		r = guard_write_records(g, e);
 	return r ? r : full;
@@ -161,6 +170,8 @@ static int load_closed(const struct load *o)
 		r = engine_prepare(&g.config, false, NULL, &set, &engine, &e);
 	if (!r) {
 		r = engine_attach(set, g.pins, cgroup, &e);
+		if (!r)
+			r = guard_remember_defaults(&g, &e);
 		engine_free_set(set);
 		engine_close(&engine);
 	}

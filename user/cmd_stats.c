@@ -88,7 +88,8 @@ static void read_refresh(const struct guard *g, struct stats *s)
 
 static int read_stats(struct guard *g, struct stats *s, struct error *e)
 {
-	struct engine_hook hooks[OH_HOOK_MAX];
+	struct oh_control control;
+	struct timespec boot;
 	int r = guard_lock(g, e);
 
 	if (!r)
@@ -104,10 +105,12 @@ static int read_stats(struct guard *g, struct stats *s, struct error *e)
 		s->maps[i].map = shown_maps[i];
 		r = engine_map_fill(&g->engine, shown_maps[i], &s->maps[i].entries, &s->maps[i].max, e);
 	}
+	if (!r)
+		r = engine_read_control(&g->engine, &control, e);
 	if (r)
 		return r;
-	engine_read_hooks(g->pins, hooks);
-	s->since = hooks[OH_HOOK_EGRESS].since;
+	clock_gettime(CLOCK_BOOTTIME, &boot);
+	s->since = time(NULL) - boot.tv_sec + control.since;
 	read_refresh(g, s);
 	return 0;
 }

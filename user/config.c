@@ -186,6 +186,8 @@ static int set_allow(struct config *c, const char *value, struct error *e)
 	struct target t;
 	int r = target_parse(value, &t, e);
 
+	if (!r && t.kind == TARGET_SUFFIX)
+		r = error_set(e, EOPNOTSUPP, "'%s': a suffix has no addresses to resolve: name the hosts one by one", value);
 	return r ? r : add_target(c, &t, e);
 }
 

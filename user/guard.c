@@ -176,6 +176,28 @@ int guard_write_records(const struct guard *g, struct error *e)
 	return records_write(path_of(g->state, "records", path), &g->records, e);
 }
 
+void guard_former_pins(const struct guard *g, const char *instance, char ret[PATH_MAX + 64])
+{
+	char path[PATH_MAX + 128];
+	struct config former;
+	struct error e;
+
+	ret[0] = '\0';
+	if (config_read(path_of(g->run, "loaded.conf", path), &former, &e))
+		return;
+	if (strcmp(former.pins, g->config.pins))
+		snprintf(ret, PATH_MAX + 64, "%s/%s", former.pins, instance);
+	config_free(&former);
+}
+
+int guard_remember_defaults(const struct guard *g, struct error *e)
+{
+	char path[PATH_MAX + 128];
+
+	guard_forget(g);
+	return file_copy("/dev/null", path_of(g->run, "loaded.conf", path), 0600, e);
+}
+
 /* The file that the configuration in force came from is remembered beside its copy, as a link to it. */
 int guard_remember_config(const struct guard *g, const char *path, struct error *e)
 {

@@ -46,8 +46,13 @@ int guard_build(struct guard *g, int64_t now, struct error *e);
 int guard_write_grants(const struct guard *g, struct error *e);
 int guard_write_records(const struct guard *g, struct error *e);
 
+/* Where the pins of the load before this one are, if that is another folder than now: "" if not. */
+void guard_former_pins(const struct guard *g, const char *instance, char ret[PATH_MAX + 64]);
+
 /* Remembers the configuration that is now in force (NULL: the default file, or none at all). */
 int guard_remember_config(const struct guard *g, const char *path, struct error *e);
+/* Remembers that the defaults are in force. */
+int guard_remember_defaults(const struct guard *g, struct error *e);
 /* True where the file it came from has changed since. */
 bool guard_config_changed(const struct guard *g);
 

@@ -62,25 +62,47 @@ static int write_target(const struct engine *engine, __u32 id, const struct oh_t
 	       map_error(ENGINE_TARGETS, e) : 0;
 }
 
-int policy_read_ids(struct policy *p, const struct engine *engine, struct error *e)
+/* *ret_others: how many live targets in the kernel are not the policy's. */
+static int read_ids(struct policy *p, const struct engine *engine, size_t *ret_others, struct error *e)
 {
 	struct oh_control control;
 	int r = engine_read_control(engine, &control, e);
 
+	*ret_others = 0;
 	for (__u32 id = 1; !r && id < control.targets && id < OH_TARGETS_MAX; id++) {
 		struct policy_target *known;
 		struct oh_target in_kernel;
 		struct target target;
 
 		r = read_target(engine, id, &in_kernel, e);
-		if (r || in_kernel.state != OH_TARGET_LIVE || target_parse_identity(in_kernel.text, &target))
+		if (r || in_kernel.state != OH_TARGET_LIVE)
 			continue;
-		known = policy_find(p, &target);
+		known = target_parse_identity(in_kernel.text, &target) ? NULL : policy_find(p, &target);
 		if (known && !known->id) {
 			known->id = id;
 			known->generation = in_kernel.generation;
+		} else {
+			(*ret_others)++;
 		}
 	}
+	return r;
+}
+
+int policy_read_ids(struct policy *p, const struct engine *engine, struct error *e)
+{
+	size_t others;
+
+	return read_ids(p, engine, &others, e);
+}
+
+int policy_in_force(struct policy *p, const struct engine *engine, bool *ret, struct error *e)
+{
+	size_t others;
+	int r = read_ids(p, engine, &others, e);
+
+	*ret = !r && !others;
+	for (size_t i = 0; i < p->count; i++)
+		*ret &= p->list[i].id != 0;
 	return r;
 }
 

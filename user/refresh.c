@@ -170,22 +170,19 @@ static int merge_and_publish(struct guard *g, const struct refresh *f, struct re
 	return r;
 }
 
-/* When the next grant lapses: INT64_MAX for never. */
-static int64_t next_lapse(const struct guard *g)
+static bool any_lapsed(const struct guard *g, int64_t now)
 {
-	int64_t next = INT64_MAX;
-
 	for (size_t i = 0; i < g->grants.count; i++) {
-		if (g->grants.list[i].lapses && g->grants.list[i].lapses < next)
-			next = g->grants.list[i].lapses;
+		if (g->grants.list[i].lapses && g->grants.list[i].lapses <= now)
+			return true;
 	}
-	return next;
+	return false;
 }
 
 int refresh_round(struct guard *g, struct refresh_report *report, struct error *e)
 {
 	struct refresh f = { 0 };
-	bool lapsed;
+	bool lapsed, in_force;
 	int r;
 
 	*report = (struct refresh_report){ 0 };
@@ -194,11 +191,13 @@ int refresh_round(struct guard *g, struct refresh_report *report, struct error *
 		r = guard_read(g, 0, e);	/* a time of 0 drops nothing: what has lapsed since is seen */
 	if (!r)
 		r = refresh_add_due(&f, &g->records, time(NULL), e);
+	if (!r)
+		r = policy_in_force(&g->policy, &g->engine, &in_force, e);
 	guard_unlock(g);
 	if (r)
 		goto out;
-	lapsed = next_lapse(g) <= time(NULL);
-	if (!f.count && !lapsed)
+	lapsed = any_lapsed(g, time(NULL));
+	if (!f.count && !lapsed && in_force)
 		goto out;
 	r = refresh_ask(&f, &g->config, e);
 	if (!r)

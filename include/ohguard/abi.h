@@ -103,6 +103,8 @@ struct oh_count {
 struct oh_control {
 	__u32 ready;		/* 0: no policy is in the maps yet, and only rules 1 to 3 admit */
 	__u32 targets;		/* ids below this one may be in use: so far the user side has to look */
+	__u32 since;		/* seconds of CLOCK_BOOTTIME at which counting began */
+	__u32 reserved;
 };
 
 /* Socket storage: a connection that was admitted, and who made it. The last three fields are of the last
