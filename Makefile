@@ -101,6 +101,11 @@ check-vm:
 
 tests: $(UNIT_BIN) $(BPFT_BIN)
 
+bench:
+	$(Q)scripts/deps build bench
+	$(Q)$(MAKE) all $(BENCH_BIN)
+	$(Q)$(PYTHON) tests/bench/bench.py --build $(BUILD)
+
 lint:
 	$(Q)scripts/deps build lint
 	$(Q)scripts/lint
@@ -139,6 +144,12 @@ uninstall:
 	rm -f $(DESTDIR)$(SBINDIR)/ohguard $(DESTDIR)$(UNITDIR)/ohguard.service \
 		$(DESTDIR)$(UNITDIR)/ohguard-refresh.service $(DESTDIR)$(UNITDIR)/ohguard-refresh.timer \
 		$(DESTDIR)$(MANDIR)/man8/ohguard.8 $(DESTDIR)$(MANDIR)/man5/ohguard.conf.5 $(DESTDIR)$(DOCDIR)/README.md
+
+BENCH_BIN := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/*.c))
+$(BUILD)/tests/bench/%: tests/bench/%.c $(LIB_OBJ)
+	$(call say,BENCH,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -o $@ $< $(LIB_OBJ) -Wl,-Bstatic $(LIBS) -Wl,-Bdynamic
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 

@@ -43,7 +43,8 @@ static __always_inline bool oh_is_neighbour_discovery(const struct oh_flow *f)
 	bool link_scope = f->destination.word[0] == bpf_htonl(0xff020000) ||
 			  (f->destination.word[0] & bpf_htonl(0xffc00000)) == bpf_htonl(0xfe800000);
 
-	if (f->family != 6 || f->protocol != OH_PROTOCOL_ICMPV6 || f->hop_limit != 255 || f->icmp_code)
+	/* an extension header could carry anything */
+	if (f->family != 6 || f->protocol != OH_PROTOCOL_ICMPV6 || f->hop_limit != 255 || f->icmp_code || f->options)
 		return false;
 	switch (f->icmp_type) {
 	case 133:	/* router solicitation: a link-layer address, or nothing */
@@ -69,7 +70,7 @@ static __always_inline bool oh_is_dhcp_server(const struct oh_address *a)
 
 static __always_inline bool oh_is_dhcp_renewal(const struct oh_flow *f)
 {
-	if (f->protocol != OH_PROTOCOL_UDP)
+	if (f->protocol != OH_PROTOCOL_UDP || f->options)
 		return false;
 	if (f->source_port == 68 && f->destination_port == 67)	/* RFC 2131, 4.1 */
 		return oh_is_dhcp_server(&f->destination);
@@ -154,8 +155,6 @@ static __always_inline bool oh_target_holds(__u32 id, __u32 generation)
 static __always_inline __u64 oh_match(const struct oh_entry *entry, __u32 want)
 {
 	__u64 nearest = OH_ADDRESS_NOT_ALLOWED;
-	__u32 now = oh_now();
-
 	for (int i = 0; i < OH_GRANTS_MAX; i++) {
 		const struct oh_grant *g = &entry->grant[i];
 
@@ -164,7 +163,7 @@ static __always_inline __u64 oh_match(const struct oh_entry *entry, __u32 want)
 		if (g->service != want >> 24 || (g->port != (want & 0xffff) && !(want & 0x10000))) {
 			if (nearest == OH_ADDRESS_NOT_ALLOWED)
 				nearest = OH_PORT_NOT_ALLOWED;
-		} else if (g->expires != OH_FOREVER && now >= g->expires) {
+		} else if (g->expires != OH_FOREVER && oh_now() >= g->expires) {
 			nearest = OH_ADDRESS_EXPIRED;
 		} else {
 			return OH_FOUND(OH_TARGET, g);
@@ -194,20 +193,13 @@ __attribute__((noinline)) __u64 oh_lookup(__u64 high, __u64 low, __u32 want)
 	return in_range == OH_ADDRESS_NOT_ALLOWED ? found : in_range;
 }
 
-static __always_inline enum oh_reason oh_find(enum oh_service service, const struct oh_flow *f,
-					      struct oh_admission *admission)
+static __always_inline __u64 oh_find(enum oh_service service, const struct oh_flow *f)
 {
 	bool any_port = f->protocol == OH_PROTOCOL_UDP && service == OH_SERVICE_TCP;
 	const __u32 *to = f->destination.word;
-	__u64 found = oh_lookup((__u64)to[1] << 32 | to[0], (__u64)to[3] << 32 | to[2],
-				OH_WANT(service, any_port, f->destination_port));
 
-	if ((found & 0xff) == OH_TARGET) {
-		admission->target = found >> 8 & 0xffffff;
-		admission->generation = found >> 32;
-		admission->fresh = true;
-	}
-	return found & 0xff;
+	return oh_lookup((__u64)to[1] << 32 | to[0], (__u64)to[3] << 32 | to[2],
+			 OH_WANT(service, any_port, f->destination_port));
 }
 
 static __always_inline bool oh_is_ready(void)
@@ -234,17 +226,12 @@ static __always_inline bool oh_is_admitted(const struct oh_flow *f, const struct
 	return true;
 }
 
-/* The verdict over f: its rule (below OH_REASON_FIRST_REFUSAL), or why it is refused. c is what is known of the
- * socket's connection, or NULL. Rules 1 to 6 are those of DESIGN section 2, first match wins. */
-static __always_inline enum oh_reason oh_decide(const struct oh_flow *f, const struct oh_connection *c,
-						struct oh_admission *admission)
+/* Rules 1 to 6 of DESIGN section 2, first match wins. Returns what oh_lookup() does. */
+static __always_inline __u64 oh_apply_rules(const struct oh_flow *f)
 {
 	enum oh_service service = oh_service_of(f);
-	enum oh_reason reason;
+	__u64 found;
 
-	/* 6, its second half, comes first for speed: such a packet is admitted by no other rule, and refused by none */
-	if (oh_is_admitted(f, c, admission))
-		return OH_TARGET;
 	/* 1 */
 	if (oh_is_loopback(f))
 		return OH_LOOPBACK;
@@ -266,12 +253,50 @@ static __always_inline enum oh_reason oh_decide(const struct oh_flow *f, const s
 	}
 	if (service == OH_SERVICE_NONE)
 		return OH_PROTOCOL_NOT_ALLOWED;
-	reason = oh_find(service, f, admission);
-	if (service == OH_SERVICE_DNS)
-		return reason != OH_TARGET ? OH_DNS_RESOLVER_NOT_ALLOWED : f->content ? f->content : OH_DNS;
-	if (service == OH_SERVICE_NTP)
-		return reason != OH_TARGET ? OH_NTP_SERVER_NOT_ALLOWED : f->content ? f->content : OH_NTP;
-	return reason;
+	found = oh_find(service, f);
+	if (service == OH_SERVICE_TCP)
+		return found;
+	if ((found & 0xff) != OH_TARGET)
+		return service == OH_SERVICE_DNS ? OH_DNS_RESOLVER_NOT_ALLOWED : OH_NTP_SERVER_NOT_ALLOWED;
+	if (f->content)
+		return f->content;
+	return found - OH_TARGET + (service == OH_SERVICE_DNS ? OH_DNS : OH_NTP);
+}
+
+/* The same over a flow's words. A global function of scalars: the verifier looks at the rules once and alone, and not
+ * once for each way in which a parser can end. */
+__attribute__((noinline)) __u64 oh_judge(__u64 word0, __u64 word1, __u64 word2, __u64 word3, __u64 word4)
+{
+	struct oh_flow f = {};
+	__u64 *words = (__u64 *)&f;
+
+	words[0] = word0;
+	words[1] = word1;
+	words[2] = word2;
+	words[3] = word3;
+	words[4] = word4;
+	return oh_apply_rules(&f);
+}
+
+/* The verdict over f: its rule (below OH_REASON_FIRST_REFUSAL), or why it is refused. c is what is known of the
+ * socket's connection, or NULL. */
+static __always_inline enum oh_reason oh_decide(const struct oh_flow *f, const struct oh_connection *c,
+						struct oh_admission *admission)
+{
+	const __u64 *words = (const __u64 *)f;
+	__u64 verdict;
+
+	/* 6, its second half, comes first for speed: such a packet is admitted by no other rule, and refused by none */
+	if (oh_is_admitted(f, c, admission))
+		return OH_TARGET;
+	if (f->stage == OH_STAGE_PACKET)
+		verdict = oh_judge(words[0], words[1], words[2], words[3], words[4]);
+	else	/* most of an attempt is known beforehand, and most rules fall away */
+		verdict = oh_apply_rules(f);
+	admission->target = verdict >> 8 & 0xffffff;
+	admission->generation = verdict >> 32;
+	admission->fresh = admission->target;
+	return verdict & 0xff;
 }
 
 #endif

@@ -30,8 +30,8 @@ enum oh_stage {
 	OH_STAGE_SEND,		/* sendto() and sendmsg() with an address: the same */
 };
 
+/* The first OH_FLOW_WORDS words are all that the decision reads: see oh_judge(). */
 struct oh_flow {
-	struct oh_address source;
 	struct oh_address destination;
 	__u16 source_port;	/* host byte order; ICMPv6: 0 */
 	__u16 destination_port;
@@ -43,12 +43,18 @@ struct oh_flow {
 	__u8 icmp_code;
 	__u8 hop_limit;
 	__u8 socket_type;	/* SOCK_*, 0: no full socket */
+	__u32 payload_length;	/* of what follows the TCP, UDP or ICMPv6 header */
 	__u8 loopback;		/* 1: stays on the machine */
 	__u8 content;		/* enum oh_reason: why the payload is not what its port is for, OH_NONE: it is */
-	__u16 reserved;
-	__u32 payload;		/* offset in the packet of what follows the TCP, UDP or ICMPv6 header */
-	__u32 payload_length;
-};
+	__u8 options;		/* 1: IPv4 options or IPv6 extension headers stand before the transport header */
+	__u8 reserved[5];
+	struct oh_address source;
+	__u32 payload;		/* its offset in the packet */
+	__u32 reserved2;
+} __attribute__((aligned(8)));
+
+#define OH_FLOW_WORDS 5
+_Static_assert(__builtin_offsetof(struct oh_flow, source) == 8 * OH_FLOW_WORDS, "what oh_judge() is given");
 
 static __always_inline bool oh_address_equal(const struct oh_address *a, const struct oh_address *b)
 {
@@ -166,7 +172,8 @@ static __always_inline enum oh_reason oh_parse_ip4(struct __sk_buff *skb, __u32 
 	*ret_at = at + header;
 	if (h.fragment & bpf_htons(0x3fff))	/* more fragments, or an offset */
 		return OH_FRAGMENT;
-	if (header > sizeof(h))
+	f->options = header > sizeof(h);
+	if (f->options)
 		return oh_parse_ip4_options(skb, at, header - sizeof(h));
 	return OH_NONE;
 }
@@ -179,9 +186,9 @@ __attribute__((noinline)) __u64 oh_parse_ip6_extensions(struct __sk_buff *skb, _
 		__u8 extension[2];
 
 		if (next == OH_PROTOCOL_FRAGMENT)
-			return OH_FRAGMENT;
+			return OH_FRAGMENT | OH_PROTOCOL_FRAGMENT << 8;
 		if (next == OH_PROTOCOL_ROUTING)
-			return OH_SOURCE_ROUTE;
+			return OH_SOURCE_ROUTE | OH_PROTOCOL_ROUTING << 8;
 		if (next != OH_PROTOCOL_HOP_BY_HOP && next != OH_PROTOCOL_DESTINATION)
 			return (__u64)at << 32 | (next & 0xff) << 8;
 		if (bpf_skb_load_bytes(skb, at, extension, sizeof(extension)))
@@ -216,13 +223,19 @@ static __always_inline enum oh_reason oh_parse_ip6(struct __sk_buff *skb, __u32 
 		return OH_PACKET_MALFORMED;
 	if (h.next == OH_PROTOCOL_TCP || h.next == OH_PROTOCOL_UDP)
 		return OH_NONE;
+	f->options = h.next != OH_PROTOCOL_ICMPV6;
 	upper = oh_parse_ip6_extensions(skb, at, h.next);
 	f->protocol = upper >> 8;
 	*ret_at = upper >> 32;
 	return upper & 0xff;
 }
 
-static __always_inline enum oh_reason oh_parse_tcp(struct __sk_buff *skb, __u32 at, struct oh_flow *f)
+/* What oh_parse_transport() found, in one word: reason in bits 0 to 7, TCP flags from bit 8, the header's length from
+ * bit 16, source port from bit 32, destination port from bit 48. ICMPv6's type and code stand in the source port. */
+#define OH_TRANSPORT(flags, header, source, destination) \
+	((__u64)(flags) << 8 | (__u64)(header) << 16 | (__u64)(source) << 32 | (__u64)(destination) << 48)
+
+static __always_inline __u64 oh_parse_tcp(struct __sk_buff *skb, __u32 at)
 {
 	struct oh_tcp_header h;
 	__u32 header;
@@ -232,38 +245,37 @@ static __always_inline enum oh_reason oh_parse_tcp(struct __sk_buff *skb, __u32 
 	header = (h.offset >> 4) * 4;
 	if (header < 20 || at + header > skb->len)
 		return OH_PACKET_MALFORMED;
-	f->source_port = bpf_ntohs(h.source);
-	f->destination_port = bpf_ntohs(h.destination);
-	f->tcp_flags = h.flags;
-	f->payload = at + header;
-	f->payload_length = skb->len - f->payload;
-	return OH_NONE;
+	return OH_TRANSPORT(h.flags, header, bpf_ntohs(h.source), bpf_ntohs(h.destination));
 }
 
-static __always_inline enum oh_reason oh_parse_udp(struct __sk_buff *skb, __u32 at, struct oh_flow *f)
+static __always_inline __u64 oh_parse_udp(struct __sk_buff *skb, __u32 at)
 {
 	struct oh_udp_header h;
 
 	if (bpf_skb_load_bytes(skb, at, &h, sizeof(h)) || bpf_ntohs(h.length) != skb->len - at)
 		return OH_PACKET_MALFORMED;
-	f->source_port = bpf_ntohs(h.source);
-	f->destination_port = bpf_ntohs(h.destination);
-	f->payload = at + sizeof(h);
-	f->payload_length = skb->len - f->payload;
-	return OH_NONE;
+	return OH_TRANSPORT(0, sizeof(h), bpf_ntohs(h.source), bpf_ntohs(h.destination));
 }
 
-static __always_inline enum oh_reason oh_parse_icmp6(struct __sk_buff *skb, __u32 at, struct oh_flow *f)
+static __always_inline __u64 oh_parse_icmp6(struct __sk_buff *skb, __u32 at)
 {
 	__u8 h[8];
 
 	if (bpf_skb_load_bytes(skb, at, h, sizeof(h)))
 		return OH_PACKET_MALFORMED;
-	f->icmp_type = h[0];
-	f->icmp_code = h[1];
-	f->payload = at + sizeof(h);
-	f->payload_length = skb->len - f->payload;
-	return OH_NONE;
+	return OH_TRANSPORT(0, sizeof(h), h[0] << 8 | h[1], 0);
+}
+
+/* Reads the transport header at `at`. Global for the verifier's sake, as the two above. */
+__attribute__((noinline)) __u64 oh_parse_transport(struct __sk_buff *skb, __u32 at, __u32 protocol)
+{
+	if (protocol == OH_PROTOCOL_TCP)
+		return oh_parse_tcp(skb, at);
+	if (protocol == OH_PROTOCOL_UDP)
+		return oh_parse_udp(skb, at);
+	if (protocol == OH_PROTOCOL_ICMPV6)
+		return oh_parse_icmp6(skb, at);
+	return 0;
 }
 
 /* Fills f from the IP packet that starts at `at`. OH_NONE, or the reason to refuse it for: f then holds what was
@@ -271,6 +283,7 @@ static __always_inline enum oh_reason oh_parse_icmp6(struct __sk_buff *skb, __u3
 static __always_inline enum oh_reason oh_parse(struct __sk_buff *skb, __u32 at, struct oh_flow *f)
 {
 	enum oh_reason reason;
+	__u64 transport;
 
 	f->stage = OH_STAGE_PACKET;
 	if (skb->protocol == bpf_htons(OH_ETH_P_IP))
@@ -281,15 +294,18 @@ static __always_inline enum oh_reason oh_parse(struct __sk_buff *skb, __u32 at, 
 		return OH_PACKET_MALFORMED;
 	if (reason)
 		return reason;
-	switch (f->protocol) {
-	case OH_PROTOCOL_TCP:
-		return oh_parse_tcp(skb, at, f);
-	case OH_PROTOCOL_UDP:
-		return oh_parse_udp(skb, at, f);
-	case OH_PROTOCOL_ICMPV6:
-		return f->family == 6 ? oh_parse_icmp6(skb, at, f) : OH_NONE;
+	transport = oh_parse_transport(skb, at, f->protocol);
+	f->tcp_flags = transport >> 8;
+	f->destination_port = transport >> 48;
+	if (f->protocol == OH_PROTOCOL_ICMPV6) {
+		f->icmp_type = transport >> 40;
+		f->icmp_code = transport >> 32;
+	} else {
+		f->source_port = transport >> 32;
 	}
-	return OH_NONE;
+	f->payload = at + (transport >> 16 & 0xffff);
+	f->payload_length = skb->len - f->payload;
+	return transport & 0xff;
 }
 
 #endif

@@ -56,7 +56,7 @@ int oh_egress(struct __sk_buff *skb)
 	}
 	if (admission.target)
 		oh_count_use(&admission, skb->len, admission.fresh);
-	if (admission.fresh && sk && f.protocol == OH_PROTOCOL_TCP)
+	if (reason == OH_TARGET && admission.fresh && sk)
 		oh_admit_connection(sk, c, &f, &admission);
 	return oh_verdict(reason);
 }
@@ -147,7 +147,7 @@ static __always_inline bool oh_is_known_socket(const struct bpf_sock *sk)
 static __always_inline bool oh_is_router_discovery(struct bpf_sock *sk)
 {
 	return sk->family == OH_FAMILY_INET6 && sk->type == SOCK_RAW && sk->protocol == OH_PROTOCOL_ICMPV6 &&
-	       !(__u32)bpf_get_current_uid_gid() && bpf_get_netns_cookie(sk) == bpf_get_netns_cookie(NULL);
+	       bpf_get_netns_cookie(sk) == bpf_get_netns_cookie(NULL);
 }
 
 SEC("cgroup/sock_create")

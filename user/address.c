@@ -110,30 +110,31 @@ bool range_covers(const struct oh_range *outer, const struct oh_range *inner)
 	return outer->prefix <= inner->prefix && range_contains(outer, &inner->address);
 }
 
-static const struct {
-	const char *range;
+static struct {
+	const char *text;
 	const char *what;
+	struct oh_range range;	/* of the text, once it was parsed */
 } special[] = {
-	{ "0.0.0.0/8", "this network's" },
-	{ "10.0.0.0/8", "private" },
-	{ "100.64.0.0/10", "shared (carrier)" },
-	{ "127.0.0.0/8", "loopback" },
-	{ "169.254.0.0/16", "link-local" },
-	{ "172.16.0.0/12", "private" },
-	{ "192.0.0.0/24", "protocol" },
-	{ "192.168.0.0/16", "private" },
-	{ "198.18.0.0/15", "benchmark" },
-	{ "224.0.0.0/4", "multicast" },
-	{ "240.0.0.0/4", "reserved" },
-	{ "::/96", "unspecified, loopback or IPv4-compatible" },
-	{ "64:ff9b:1::/48", "local translation" },
-	{ "100::/64", "discard" },
-	{ "2001::/32", "Teredo" },
-	{ "2002::/16", "6to4" },
-	{ "fc00::/7", "private" },
-	{ "fe80::/10", "link-local" },
-	{ "fec0::/10", "site-local" },
-	{ "ff00::/8", "multicast" },
+	{ "0.0.0.0/8", "this network's", { 0 } },
+	{ "10.0.0.0/8", "private", { 0 } },
+	{ "100.64.0.0/10", "shared (carrier)", { 0 } },
+	{ "127.0.0.0/8", "loopback", { 0 } },
+	{ "169.254.0.0/16", "link-local", { 0 } },
+	{ "172.16.0.0/12", "private", { 0 } },
+	{ "192.0.0.0/24", "protocol", { 0 } },
+	{ "192.168.0.0/16", "private", { 0 } },
+	{ "198.18.0.0/15", "benchmark", { 0 } },
+	{ "224.0.0.0/4", "multicast", { 0 } },
+	{ "240.0.0.0/4", "reserved", { 0 } },
+	{ "::/96", "loopback or IPv4-compatible", { 0 } },
+	{ "64:ff9b:1::/48", "local translation", { 0 } },
+	{ "100::/64", "discard", { 0 } },
+	{ "2001::/32", "Teredo", { 0 } },
+	{ "2002::/16", "6to4", { 0 } },
+	{ "fc00::/7", "private", { 0 } },
+	{ "fe80::/10", "link-local", { 0 } },
+	{ "fec0::/10", "site-local", { 0 } },
+	{ "ff00::/8", "multicast", { 0 } },
 };
 
 /* RFC 6052, 2.1: an IPv4 address behind a translator is what its last four bytes say. */
@@ -147,9 +148,9 @@ const char *address_special(const struct oh_address *a)
 		return address_special(&behind);
 	}
 	for (size_t i = 0; i < sizeof(special) / sizeof(*special); i++) {
-		struct oh_range r;
-
-		if (!range_parse(special[i].range, &r) && range_contains(&r, a))
+		if (!special[i].range.prefix)
+			range_parse(special[i].text, &special[i].range);
+		if (range_contains(&special[i].range, a))
 			return address_is_metadata(a) ? "metadata service" : special[i].what;
 	}
 	return NULL;

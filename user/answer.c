@@ -130,12 +130,14 @@ static int follow(struct reader answers, unsigned int count, struct wire_name *n
 {
 	for (unsigned int i = 0; i < count; i++) {
 		struct resource rr;
+		size_t end;
 
 		if (!read_resource(&answers, &rr))
 			return -1;
 		if (rr.type != TYPE_CNAME || rr.class != CLASS_IN || !name_equal(&rr.owner, name))
 			continue;
-		if (!read_name(&rr.data, name))
+		end = rr.data.at + rr.data_length;
+		if (!read_name(&rr.data, name) || rr.data.at != end)
 			return -1;
 		if (rr.ttl < *ttl)
 			*ttl = rr.ttl;

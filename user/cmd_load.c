@@ -205,9 +205,7 @@ static int load(const struct load *o)
 	}
 	if (!r && !o->dry_run && !o->no_resolve)
 		r = refresh_round(&g, &names, &e);
-	if (names.failed)
-		cmd_warn("%s (and %zu more): what is known is kept, and they are tried again", names.first,
-			 names.failed - 1);
+	refresh_warn(&names);
 	report(o, &g, cgroup, &names);
 	guard_close(&g);
 	if (r)

@@ -17,9 +17,7 @@ static void report_names(const struct cmd_options *o, const struct refresh_repor
 {
 	struct json j;
 
-	if (report->failed)
-		cmd_warn("%s (and %zu more): what is known is kept, and they are tried again", report->first,
-			 report->failed - 1);
+	refresh_warn(report);
 	if (!o->json) {
 		if (report->asked)
 			printf("%zu queries, %zu failed\n", report->asked, report->failed);

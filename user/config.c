@@ -279,8 +279,8 @@ size_t config_find_resolvers(const char *resolv_conf, struct oh_address ret[CONF
 		if (sscanf(line, "nameserver %51s", text) != 1 || address_parse(text, &a))
 			continue;
 		special = address_special(&a);
-		if (special && strstr(special, "loopback"))
-			continue;
+		if (special && (strstr(special, "loopback") || strstr(special, "this network")))
+			continue;	/* this machine, which the packets never leave */
 		ret[n++] = a;
 	}
 	fclose(f);

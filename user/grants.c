@@ -88,7 +88,8 @@ static int visit(void *context, const char *section, const char *key, const char
 
 	if (strcmp(section, "allow") || (strcmp(key, "target") && strcmp(key, "grant")))
 		return error_set(e, EINVAL, "[%s] %s: no such key", section, key);
-	if (!strcmp(key, "grant") && (sscanf(value, "%" SCNd64 " %n", &lapses, &text) != 1 || !text || lapses <= 0))
+	if (!strcmp(key, "grant") && (sscanf(value, "%" SCNd64 " %n", &lapses, &text) != 1 || !text || lapses <= 0 ||
+				      value[text - 1] != ' '))
 		return error_set(e, EINVAL, "'%s' is not SECONDS TARGET", value);
 	r = target_parse(value + text, &target, e);
 	return r ? r : append(context, &target, lapses, e);

@@ -107,8 +107,10 @@ int guard_open_failed(int r, const struct error *e)
 int guard_lock(struct guard *g, struct error *e)
 {
 	char path[PATH_MAX + 128];
-	int fd = file_lock(path_of(g->run, "lock", path), e);
+	int fd = file_make_folder(g->run, 0700, e);	/* someone may have cleared /run */
 
+	if (!fd)
+		fd = file_lock(path_of(g->run, "lock", path), e);
 	if (fd < 0)
 		return fd;
 	g->lock = fd;

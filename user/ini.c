@@ -18,22 +18,43 @@ struct walk {
 	int result;
 };
 
+/* libinih ignores what stands behind a section's bracket. */
+static bool is_section_with_rest(const char *line)
+{
+	const char *close;
+
+	line += strspn(line, " \t");
+	close = *line == '[' ? strchr(line, ']') : NULL;
+	if (!close)
+		return false;
+	close += 1 + strspn(close + 1, " \t\r\n");
+	return *close && *close != ';' && *close != '#';
+}
+
 /* libinih's reader (the contract of fgets): counts lines, and stops at what it would silently cut. */
 static char *read_line(char *buffer, int size, void *stream)
 {
 	struct walk *w = stream;
-	size_t len;
+	int len = 0, c = 0;
 
-	if (w->result || !fgets(buffer, size, w->file))
+	if (w->result)
 		return NULL;
-	w->line++;
-	len = strlen(buffer);
-	if (buffer[len ? len - 1 : 0] != '\n' && !feof(w->file)) {
-		w->result = error_set(w->error, EINVAL, "%s:%u: line holds a NUL byte or is longer than %d bytes",
-				      w->path, w->line, size - 2);
+	while (len < size - 1 && c != '\n' && (c = getc(w->file)) != EOF) {
+		buffer[len++] = (char)c;
+		if (c)
+			continue;
+		w->result = error_set(w->error, EINVAL, "%s:%u: line holds a NUL byte", w->path, w->line + 1);
 		return NULL;
 	}
-	return buffer;
+	if (!len)
+		return NULL;
+	w->line++;
+	buffer[len] = '\0';
+	if (c != '\n' && c != EOF)
+		w->result = error_set(w->error, EINVAL, "%s:%u: line is longer than %d bytes", w->path, w->line, size - 2);
+	else if (is_section_with_rest(buffer))
+		w->result = error_set(w->error, EINVAL, "%s:%u: nothing can stand behind [section]", w->path, w->line);
+	return w->result ? NULL : buffer;
 }
 
 static int pair(void *user, const char *section, const char *key, const char *value)

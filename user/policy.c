@@ -51,8 +51,9 @@ int policy_build(const struct config *c, const struct grants *grants, int64_t no
 	qsort(p.list, p.count, sizeof(*p.list), compare_targets);
 	drop_repeats(&p);
 	if (p.count >= OH_TARGETS_MAX) {
+		error_set(e, E2BIG, "%zu targets: at most %d are possible", p.count, OH_TARGETS_MAX - 1);
 		policy_free(&p);
-		return error_set(e, E2BIG, "%zu targets: at most %d are possible", p.count, OH_TARGETS_MAX - 1);
+		return -E2BIG;
 	}
 	*ret = p;
 	return 0;

@@ -13,6 +13,7 @@
 struct claim {
 	struct oh_range range;
 	struct oh_grant grant;
+	uint32_t rank;	/* the how-manieth address of its target */
 };
 
 struct claims {
@@ -189,7 +190,7 @@ static int publish_targets(struct policy *p, const struct engine *engine, int64_
 
 /* ---- addresses and ranges ---- */
 
-static int add_claim(struct claims *claims, const struct oh_range *range, const struct policy_target *t,
+static int add_claim(struct claims *claims, const struct oh_range *range, const struct policy_target *t, uint32_t rank,
 		     int64_t expires, enum oh_learned learned, int64_t now, struct error *e)
 {
 	if (claims->count == claims->room) {
@@ -203,6 +204,7 @@ static int add_claim(struct claims *claims, const struct oh_range *range, const 
 	}
 	claims->list[claims->count++] = (struct claim){
 		.range = *range,
+		.rank = rank,
 		.grant = { .expires = to_boot(expires, now), .target = t->id, .generation = t->generation,
 			   .port = t->target->port, .service = t->target->service, .learned = learned },
 	};
@@ -212,6 +214,7 @@ static int add_claim(struct claims *claims, const struct oh_range *range, const 
 static int add_name(struct claims *claims, const struct policy_target *t, const struct records *records, int64_t now,
 		    struct error *e)
 {
+	uint32_t rank = 0;
 	int r = 0;
 
 	for (int family = 4; family <= 6; family += 2) {
@@ -221,7 +224,8 @@ static int add_name(struct claims *claims, const struct policy_target *t, const 
 			struct oh_range range = { .prefix = 128, .address = rec->addresses[i].address };
 
 			if (rec->addresses[i].expires > now)
-				r = add_claim(claims, &range, t, rec->addresses[i].expires, OH_LEARNED_REFRESH, now, e);
+				r = add_claim(claims, &range, t, rank++, rec->addresses[i].expires, OH_LEARNED_REFRESH,
+					      now, e);
 		}
 	}
 	return r;
@@ -251,21 +255,17 @@ static bool has_port(const struct oh_entry *entry, size_t count, const struct oh
 	return false;
 }
 
-/* Fills an entry from the claims on one range: first one grant for each port, then what else there is room for. */
-static size_t fill_entry(const struct claim *claims, size_t count, struct oh_entry *entry, size_t filled)
+/* Adds grants to an entry while there is room: with new_ports only those of ports that it does not hold yet. */
+static size_t add_grants(const struct claim *claims, size_t count, bool new_ports, struct oh_entry *entry, size_t filled)
 {
-	size_t before = filled;
+	for (size_t i = 0; i < count && filled < OH_GRANTS_MAX; i++) {
+		const struct oh_grant *g = &claims[i].grant;
+		bool there = false;
 
-	for (int pass = 0; pass < 2; pass++) {
-		for (size_t i = 0; i < count && filled < OH_GRANTS_MAX; i++) {
-			bool first_of_port = !has_port(entry, filled, &claims[i].grant);
-			bool there = false;
-
-			for (size_t j = before; j < filled; j++)
-				there |= !memcmp(&entry->grant[j], &claims[i].grant, sizeof(claims[i].grant));
-			if (!there && (pass || first_of_port))
-				entry->grant[filled++] = claims[i].grant;
-		}
+		for (size_t j = 0; j < filled; j++)
+			there |= !memcmp(&entry->grant[j], g, sizeof(*g));
+		if (!there && !(new_ports && has_port(entry, filled, g)))
+			entry->grant[filled++] = *g;
 	}
 	return filled;
 }
@@ -280,14 +280,28 @@ static size_t same_range(const struct claims *claims, size_t from)
 	return to;
 }
 
-/* Only the longest match is found in the trie: an entry repeats what the ranges around it grant. */
-static void inherit(const struct claims *claims, const struct oh_range *range, struct oh_entry *entry, size_t filled)
+/* What the ranges around this one grant: only the longest match is found in the trie, so that an entry repeats it. */
+static size_t add_outer_grants(const struct claims *claims, const struct oh_range *range, bool new_ports,
+			       struct oh_entry *entry, size_t filled)
 {
 	for (size_t i = 0; i < claims->count && filled < OH_GRANTS_MAX; i++) {
 		const struct claim *outer = &claims->list[i];
 
 		if (outer->range.prefix < range->prefix && range_covers(&outer->range, range))
-			filled = fill_entry(outer, 1, entry, filled);
+			filled = add_grants(outer, 1, new_ports, entry, filled);
+	}
+	return filled;
+}
+
+/* The entry of the range whose claims are from..to: first one grant for each port, then what else there is room for. */
+static void fill_entry(const struct claims *claims, size_t from, size_t to, bool ranges, struct oh_entry *entry)
+{
+	size_t filled = 0;
+
+	for (int new_ports = 1; new_ports >= 0; new_ports--) {
+		filled = add_grants(&claims->list[from], to - from, new_ports, entry, filled);
+		if (ranges)
+			filled = add_outer_grants(claims, &claims->list[from].range, new_ports, entry, filled);
 	}
 }
 
@@ -332,23 +346,61 @@ static int remove_others(const struct claims *claims, const struct engine *engin
 	return r;
 }
 
-static int publish_entries(struct claims *claims, const struct engine *engine, enum engine_map map, struct error *e)
-{
-	int full = 0, r;
+/* The claims on one range: from..to. */
+struct group {
+	uint32_t rank;		/* the least of its claims */
+	size_t from, to;
+};
 
+static int compare_groups(const void *a, const void *b)
+{
+	const struct group *left = a, *right = b;
+
+	if (left->rank != right->rank)
+		return left->rank < right->rank ? -1 : 1;
+	return (left->from > right->from) - (left->from < right->from);
+}
+
+/* Sorts the claims, and groups them by range: first the first address of each target, then the second..., so that
+ * where a map has no room for all, every target has some. */
+static int group_claims(struct claims *claims, struct group **ret, size_t *ret_count, struct error *e)
+{
+	struct group *groups = calloc(claims->count ? claims->count : 1, sizeof(*groups));
+	size_t n = 0;
+
+	if (!groups)
+		return error_set(e, ENOMEM, "out of memory");
 	if (claims->count)
 		qsort(claims->list, claims->count, sizeof(*claims->list), compare_claims);
+	for (size_t i = 0; i < claims->count; i = groups[n++].to) {
+		groups[n] = (struct group){ .rank = UINT32_MAX, .from = i, .to = same_range(claims, i) };
+		for (size_t j = i; j < groups[n].to; j++) {
+			if (claims->list[j].rank < groups[n].rank)
+				groups[n].rank = claims->list[j].rank;
+		}
+	}
+	if (n)
+		qsort(groups, n, sizeof(*groups), compare_groups);
+	*ret = groups;
+	*ret_count = n;
+	return 0;
+}
+
+static int publish_entries(struct claims *claims, const struct engine *engine, enum engine_map map, struct error *e)
+{
+	struct group *groups = NULL;
+	size_t count = 0;
+	int full = 0, r = group_claims(claims, &groups, &count, e);
+
+	if (r)
+		return r;
 	r = remove_others(claims, engine, map, e);
-	for (size_t i = 0, next; !r && i < claims->count; i = next) {
-		const struct oh_range *range = &claims->list[i].range;
+	for (size_t i = 0; !r && i < count; i++) {
+		const struct oh_range *range = &claims->list[groups[i].from].range;
 		const void *key = map == ENGINE_RANGES ? (const void *)range : (const void *)&range->address;
 		struct oh_entry entry = { 0 }, old;
-		size_t filled;
 
-		next = same_range(claims, i);
-		filled = fill_entry(&claims->list[i], next - i, &entry, 0);
-		if (map == ENGINE_RANGES)
-			inherit(claims, range, &entry, filled);
+		fill_entry(claims, groups[i].from, groups[i].to, map == ENGINE_RANGES, &entry);
 		if (!bpf_map_lookup_elem(engine->map[map], key, &old) && !memcmp(&old, &entry, sizeof(entry)))
 			continue;
 		if (bpf_map_update_elem(engine->map[map], key, &entry, BPF_ANY)) {
@@ -357,6 +409,7 @@ static int publish_entries(struct claims *claims, const struct engine *engine, e
 				r = full;
 		}
 	}
+	free(groups);
 	return r ? r : full;
 }
 
@@ -398,9 +451,9 @@ int policy_publish(struct policy *p, const struct records *records, const struct
 		if (t->target->kind == TARGET_NAME)
 			r = add_name(&addresses, t, records, now, e);
 		else if (t->target->kind == TARGET_ADDRESS)
-			r = add_claim(&addresses, &t->target->range, t, t->lapses, OH_LEARNED_LITERAL, now, e);
+			r = add_claim(&addresses, &t->target->range, t, 0, t->lapses, OH_LEARNED_LITERAL, now, e);
 		else if (t->target->kind == TARGET_RANGE)
-			r = add_claim(&ranges, &t->target->range, t, t->lapses, OH_LEARNED_LITERAL, now, e);
+			r = add_claim(&ranges, &t->target->range, t, 0, t->lapses, OH_LEARNED_LITERAL, now, e);
 	}
 	if (!r) {
 		r_ranges = publish_entries(&ranges, engine, ENGINE_RANGES, e);

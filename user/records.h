@@ -24,7 +24,7 @@ struct record {
 	int64_t tried;		/* the last query, 0: none yet */
 	int64_t due;		/* when to ask again */
 	uint32_t failures;	/* in a row */
-	char why[40];		/* of the last failure, "" after a good answer */
+	char why[80];		/* of the last failure, "" after a good answer */
 	struct record_address *addresses;
 	size_t count;
 };

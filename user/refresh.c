@@ -121,7 +121,7 @@ int refresh_merge(const struct refresh *f, struct records *records, const struct
 	*report = (struct refresh_report){ 0 };
 	for (size_t i = 0; !r && i + 1 < f->count; i += 2) {
 		struct resolve_query *pair = &f->queries[i];
-		char special[2][48] = { "", "" };
+		char special[2][80] = { "", "" };
 		const char *why[2];
 
 		for (int k = 0; k < 2; k++) {
@@ -147,6 +147,17 @@ void refresh_free(struct refresh *f)
 	}
 	free(f->queries);
 	*f = (struct refresh){ 0 };
+}
+
+void refresh_warn(const struct refresh_report *report)
+{
+	char more[40] = "";
+
+	if (!report->failed)
+		return;
+	if (report->failed > 1)
+		snprintf(more, sizeof(more), " (and %zu more)", report->failed - 1);
+	cmd_warn("%s%s: what is known is kept, and it is tried again", report->first, more);
 }
 
 static int merge_and_publish(struct guard *g, const struct refresh *f, struct refresh_report *report, struct error *e)

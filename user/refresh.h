@@ -28,6 +28,9 @@ int refresh_merge(const struct refresh *f, struct records *records, const struct
 		  struct refresh_report *report, struct error *e);
 void refresh_free(struct refresh *f);
 
+/* Prints one line about what failed, if anything did. */
+void refresh_warn(const struct refresh_report *report);
+
 /* The whole round for an open guard without its lock: reads, asks, locks, reads again, merges, publishes, saves.
  * What DNS failed to answer is in the report; a negative errno is a failure of our own. */
 int refresh_round(struct guard *g, struct refresh_report *report, struct error *e);

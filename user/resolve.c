@@ -11,7 +11,7 @@
 
 #include "address.h"
 
-#define UNDER_WAY_MAX 256	/* more lose answers in the socket's buffer and gain nothing */
+#define UNDER_WAY_MAX 64	/* from about 200 on a resolver loses queries, and each costs a time-out */
 #define TIMEOUT_MS 2000
 #define TRIES 2
 #define UDP_SIZE 1232		/* fits one packet on any path: DNS flag day 2020 */
@@ -92,8 +92,7 @@ static void answered(void *data, int status, int timeouts, unsigned char *messag
 	(void)timeouts;
 	asked->resolver->under_way--;
 	/* c-ares calls an answer without the wanted record an error; what it says is for answer_read() to tell */
-	if (message && length > 0 &&
-	    (status == ARES_SUCCESS || status == ARES_ENODATA || status == ARES_ENOTFOUND)) {
+	if (message && length > 0) {
 		enum answer_result result = answer_read(message, (size_t)length, q->name, q->family, &q->answer);
 
 		q->failure = result == ANSWER_OK ? NULL : answer_result_text(result);
@@ -107,8 +106,6 @@ static void ask(struct resolver *r, struct resolve_query *q)
 {
 	struct asked *asked = malloc(sizeof(*asked));
 
-	q->answer = (struct answer){ 0 };
-	q->failure = "not asked";
 	if (!asked) {
 		q->failure = answer_result_text(ANSWER_NO_MEMORY);
 		return;
@@ -145,7 +142,9 @@ static int wait_and_process(struct resolver *r)
 static int open_channel(struct resolver *r, const struct oh_address *resolvers, size_t count, struct error *e)
 {
 	struct ares_options options = {
-		.flags = ARES_FLAG_NOSEARCH | ARES_FLAG_NOALIASES | ARES_FLAG_EDNS | ARES_FLAG_STAYOPEN,
+		/* NOCHECKRESP: else c-ares takes a SERVFAIL for a dead resolver, and says so of it */
+		.flags = ARES_FLAG_NOSEARCH | ARES_FLAG_NOALIASES | ARES_FLAG_EDNS | ARES_FLAG_STAYOPEN |
+			 ARES_FLAG_NOCHECKRESP,
 		.timeout = TIMEOUT_MS,
 		.tries = TRIES,
 		.ednspsz = UDP_SIZE,
@@ -173,24 +172,28 @@ static int open_channel(struct resolver *r, const struct oh_address *resolvers, 
 	return 0;
 }
 
-int resolve_all(const struct oh_address *resolvers, size_t resolver_count, struct resolve_query *queries, size_t count,
-		struct error *e)
+/* True for what another resolver may know better. A time-out has been tried at each of them by c-ares itself. */
+static bool ask_another(const struct resolve_query *q)
+{
+	return q->failure == answer_result_text(ANSWER_SERVFAIL) || q->failure == answer_result_text(ANSWER_REFUSED) ||
+	       q->failure == answer_result_text(ANSWER_OTHER_ERROR);
+}
+
+/* Asks the resolvers, first one first: all queries in the first round, later what is worth another resolver. */
+static int ask_round(const struct oh_address *resolvers, size_t resolver_count, bool first, struct resolve_query *queries,
+		     size_t count, struct error *e)
 {
 	struct resolver r = { 0 };
 	size_t next = 0;
-	int result;
+	int result = open_channel(&r, resolvers, resolver_count, e);
 
-	if (!count)
-		return 0;
-	result = ares_library_init(ARES_LIB_INIT_ALL);
 	if (result)
-		return error_set(e, EIO, "c-ares does not start: %s", ares_strerror(result));
-	result = open_channel(&r, resolvers, resolver_count, e);
-	if (result)
-		goto out;
+		return result;
 	while (next < count || r.under_way) {
-		while (next < count && r.under_way < UNDER_WAY_MAX)
-			ask(&r, &queries[next++]);
+		for (; next < count && r.under_way < UNDER_WAY_MAX; next++) {
+			if (first || ask_another(&queries[next]))
+				ask(&r, &queries[next]);
+		}
 		if (!r.under_way)
 			continue;
 		result = r.failed ? -ENOMEM : wait_and_process(&r);
@@ -199,13 +202,30 @@ int resolve_all(const struct oh_address *resolvers, size_t resolver_count, struc
 			break;
 		}
 	}
-	for (; next < count; next++) {
-		queries[next].failure = "not asked";
-		queries[next].answer = (struct answer){ 0 };
-	}
 	ares_destroy(r.channel);	/* ends what is under way with a failure of its own */
 	free(r.sockets);
-out:
+	return result;
+}
+
+int resolve_all(const struct oh_address *resolvers, size_t resolver_count, struct resolve_query *queries, size_t count,
+		struct error *e)
+{
+	struct oh_address order[CONFIG_RESOLVERS_MAX * 2];
+	int result;
+
+	for (size_t i = 0; i < count; i++) {
+		queries[i].failure = "not asked";
+		queries[i].answer = (struct answer){ 0 };
+	}
+	if (!count)
+		return 0;
+	result = ares_library_init(ARES_LIB_INIT_ALL);
+	if (result)
+		return error_set(e, EIO, "c-ares does not start: %s", ares_strerror(result));
+	for (size_t i = 0; i < resolver_count; i++)
+		order[i] = order[i + resolver_count] = resolvers[i];
+	for (size_t i = 0; !result && i < resolver_count; i++)
+		result = ask_round(order + i, resolver_count, i == 0, queries, count, e);
 	ares_library_cleanup();
 	return result;
 }

@@ -41,26 +41,28 @@ static int copy_name(const char *shown, const char *name, char ret[TARGET_NAME_M
 		if (++label > 63)
 			return error_set(e, EINVAL, "%.40s...: a label has at most 63 bytes", shown);
 	}
+	if (!label)
+		return error_set(e, EINVAL, "%s: an empty label (two dots at the end)", shown);
 	for (size_t i = 0; i < len; i++)
 		ret[i] = (char)tolower((unsigned char)name[i]);
 	ret[len] = '\0';
 	return 0;
 }
 
+/* What looks like an address and is none, or was one in other digits before it was converted. */
+static bool is_numeric(const char *name)
+{
+	return !name[strspn(name, "0123456789./")];
+}
+
 static int parse_name(const char *shown, const char *name, struct target *t, struct error *e)
 {
-	bool ascii = true, numeric = true;
 	char *converted = NULL;
+	bool ascii = true;
 	int r;
 
-	for (const char *c = name; *c; c++) {
-		if ((unsigned char)*c >= 0x80)
-			ascii = false;
-		if (!isdigit((unsigned char)*c) && *c != '.' && *c != '/')
-			numeric = false;
-	}
-	if (numeric)
-		return error_set(e, EINVAL, "%s: neither a name nor a whole address", shown);
+	for (const char *c = name; *c; c++)
+		ascii &= (unsigned char)*c < 0x80;
 	if (!ascii) {
 		r = idn2_to_ascii_8z(name, &converted, IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL);
 		if (r != IDN2_OK)
@@ -68,7 +70,8 @@ static int parse_name(const char *shown, const char *name, struct target *t, str
 					 shown, idn2_strerror(r));
 		name = converted;
 	}
-	r = copy_name(shown, name, t->name, e);
+	r = is_numeric(name) ? error_set(e, EINVAL, "%s: neither a name nor a whole address", shown) :
+			       copy_name(shown, name, t->name, e);
 	idn2_free(converted);
 	return r;
 }
@@ -76,6 +79,7 @@ static int parse_name(const char *shown, const char *name, struct target *t, str
 /* Cuts "host:port" and "[host]:port" apart in place; *ret_port is NULL where there is none. */
 static int split_port(char *text, char **ret_host, char **ret_port, const char *shown, struct error *e)
 {
+	struct oh_range range;
 	char *colon;
 
 	if (*text == '[') {
@@ -84,6 +88,8 @@ static int split_port(char *text, char **ret_host, char **ret_port, const char *
 		if (!close || (close[1] && close[1] != ':'))
 			return error_set(e, EINVAL, "%s: what opens with [ is [ADDRESS] or [ADDRESS]:PORT", shown);
 		*close = '\0';
+		if (range_parse(text + 1, &range) == -EINVAL)
+			return error_set(e, EINVAL, "%s: what stands in brackets is an address or a range", shown);
 		*ret_host = text + 1;
 		*ret_port = close[1] ? close + 2 : NULL;
 		return 0;
@@ -144,6 +150,9 @@ static int parse(const char *text, enum oh_service service, struct target *ret, 
 	return 0;
 }
 
+/* ::ffff:0.0.0.0/96, where the IPv4 addresses are: what holds them all is as good as everything. */
+static const struct oh_range all_ip4 = { .prefix = 96, .address.byte = { [10] = 0xff, [11] = 0xff } };
+
 int target_parse(const char *text, struct target *ret, struct error *e)
 {
 	struct target t;
@@ -153,7 +162,7 @@ int target_parse(const char *text, struct target *ret, struct error *e)
 		return r;
 	if (t.port == 53)
 		return error_set(e, EINVAL, "%s: port 53 is for resolvers only: set [dns] resolver", text);
-	if (t.kind == TARGET_RANGE && t.range.prefix <= (address_is_ip4(&t.range.address) ? 96 : 0))
+	if (t.kind == TARGET_RANGE && range_covers(&t.range, &all_ip4))
 		return error_set(e, EINVAL, "%s: that is every address: no guard is left", text);
 	*ret = t;
 	return 0;

@@ -149,14 +149,13 @@ def send_tcp(sock, msg):
 
 
 def recv_tcp(sock):
-    """One message, or b"" at the end of the stream."""
-    data = b""
-    while len(data) < 2 or len(data) < 2 + struct.unpack("!H", data[:2])[0]:
-        more = sock.recv(65535)
-        if not more:
-            return b""
-        data += more
-    return data[2:]
+    """One message and no byte of the next, or b"" at the end of the stream."""
+    head = sock.recv(2, socket.MSG_WAITALL)
+    if len(head) < 2:
+        return b""
+    size = struct.unpack("!H", head)[0]
+    data = sock.recv(size, socket.MSG_WAITALL)
+    return data if len(data) == size else b""
 
 
 class Server:

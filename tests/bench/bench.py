@@ -1,0 +1,104 @@
+#!/usr/bin/python3
+"""make bench: the figures, each beside what it is compared with in the same run. About two minutes.
+
+    tests/bench/bench.py [--build DIR] [--json] [program|network|commands]...
+"""
+import argparse
+import json
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+TOP = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(TOP / "tests"), str(TOP / "tests/bench")]
+import commands  # noqa: E402
+import network  # noqa: E402
+from lab.lab import Lab, LabError  # noqa: E402
+
+SECTIONS = ("program", "network", "commands")
+
+
+@dataclass
+class Figure:
+    name: str
+    value: float
+    unit: str
+    ratio: float | None = None      # to what the section's heading says
+    limit: float | None = None      # the target: at most this, of the ratio where there is one, else of the value
+    note: str = ""
+
+    @property
+    def met(self):
+        return None if self.limit is None else (self.value if self.ratio is None else self.ratio) <= self.limit
+
+
+class Bench:
+    """What a section gets: the lab, the built programs, and where to put its figures."""
+
+    def __init__(self, lab, build):
+        self.lab, self.build, self.figures = lab, build.resolve(), {}
+        self.ohguard = self.build / "ohguard"
+
+    def tool(self, name):
+        return str(self.build / "tests/bench" / name)
+
+    def section(self, heading):
+        self.figures[heading] = []
+
+    def add(self, *args, **kw):
+        list(self.figures.values())[-1].append(Figure(*args, **kw))
+
+    def guard(self, *args):
+        return self.lab.server.run([self.ohguard, *args], check=True, timeout=60)
+
+
+def program(bench):
+    """The server's interface stands for the uplink: nothing is sent on it. The least of the rounds is the program's
+    own cost, the median has what else this machine was doing in it."""
+    bench.section("Program run time over an empty program's, by addresses in the map: least of 101 rounds")
+    for line in bench.lab.server.run([bench.tool("program"), "eth0"], check=True).stdout.splitlines():
+        packet, size, least, median = line.split()
+        bench.add(f"{packet}, {size}", float(least), "ns", limit=60 if "-segment" in packet else None,
+                  note=f"median {median}")
+
+
+def number(x):
+    return f"{x:.0f}" if x >= 100 else f"{x:.1f}" if x >= 10 else f"{x:.2f}"
+
+
+def table(figures):
+    for heading, rows in figures.items():
+        print(f"\n{heading}")
+        for f in rows:
+            ratio = "" if f.ratio is None else f"{f.ratio:.2f}"
+            target = "" if f.limit is None else f"<= {f.limit:g}{'' if f.ratio is None else ' x'}"
+            print(f"  {f.name:<40}{number(f.value):>10} {f.unit:<6}{ratio:>8}  {target:<9}"
+                  f"{'' if f.met is None else 'met' if f.met else 'MISSED':<8}{f.note}".rstrip())
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--build", type=Path, default=TOP / "build")
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("sections", nargs="*", metavar="SECTION", help=", ".join(SECTIONS))
+    args = parser.parse_args()
+    if unknown := set(args.sections) - set(SECTIONS):
+        parser.error(f"no such section: {', '.join(sorted(unknown))}")
+    run = {"program": program, "network": network.run, "commands": commands.run}
+    try:
+        with Lab(capture=False) as lab:
+            bench = Bench(lab, args.build)
+            for name in args.sections or SECTIONS:
+                print(f"{name} ...", file=sys.stderr)
+                run[name](bench)
+    except LabError as e:
+        sys.exit(f"bench: {e}")
+    if args.json:
+        print(json.dumps({heading: [{**asdict(f), "met": f.met} for f in rows]
+                          for heading, rows in bench.figures.items()}, indent=1))
+    else:
+        table(bench.figures)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,258 @@
+"""A guard in a lab: fixture `guard`, and what tests need to look at it from all sides."""
+import contextlib
+import json
+import os
+import select
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from lab import topology
+
+BINARY = os.environ.get("OHGUARD", str(Path(__file__).resolve().parents[2] / "build/ohguard"))
+CONF = "/etc/ohguard/ohguard.conf"
+PINS = "/sys/fs/bpf/ohguard"
+STATE = "/var/lib/ohguard"
+ALLOWED = "api.openai.com"
+# A forbidden packet: no name, no port and no address of it is anywhere near what a test allows.
+FORBIDDEN = (topology.ATTACKER[0], 31337)
+
+DONE, FAILED, USAGE, NOT_LOADED, DEGRADED = range(5)
+
+# usage: [FAMILY KIND HOST PORT]...; prints "ok" or the error's name for each.
+PROBE = """
+import errno, socket, sys
+for i in range(1, len(sys.argv), 4):
+    family, kind, host, port = sys.argv[i:i + 4]
+    try:
+        s = socket.socket(socket.AF_INET6 if family == "6" else socket.AF_INET,
+                          socket.SOCK_STREAM if kind == "tcp" else socket.SOCK_DGRAM)
+        s.settimeout(10)
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+        to = socket.getaddrinfo(host, int(port), s.family, s.type,
+                                flags=socket.AI_NUMERICHOST | socket.AI_V4MAPPED)[0][4]
+        if kind == "udp":
+            s.sendto(b"secret", to)
+        else:
+            s.connect(to)
+            if kind == "udp-connected":
+                s.send(b"secret")
+        print("ok")
+    except OSError as e:
+        print(errno.errorcode.get(e.errno, "timeout"))
+"""
+
+
+def poll(check, what, seconds=20):
+    """Waits until check() is true, and gives its value back. The bound is for a broken subject only."""
+    deadline = time.monotonic() + seconds
+    while True:
+        value = check()
+        if value:
+            return value
+        assert time.monotonic() < deadline, f"never came: {what}"
+        time.sleep(0.05)
+
+
+def assert_says(r, status, *words):
+    """One line on standard error that holds each of the words, and that exit status."""
+    assert r.returncode == status, f"exit {r.returncode}: {r.stderr or r.stdout}"
+    lines = r.stderr.removesuffix("\n").split("\n")
+    assert len(lines) == 1 and lines[0].startswith("ohguard: "), r.stderr
+    for word in words:
+        assert word in lines[0], f"{word!r} not in: {lines[0]}"
+    return lines[0]
+
+
+def config(cgroup, allow=(ALLOWED,), guard=(), dns=(), extra=""):
+    lines = ["[guard]", f"cgroup = {cgroup}", *guard, "[dns]", f"resolver = {topology.RESOLVER}", *dns,
+             "[ntp]", f"server = {topology.TIME[0]}", "[allow]", *(f"target = {a}" for a in allow), extra]
+    return "\n".join(lines) + "\n"
+
+
+class Stream:
+    """A download that trickles for ten minutes, in the workload."""
+
+    def __init__(self, lab, name, *args):
+        self.name = name
+        self.curl = lab.server.popen(["curl", "-sSN", *args, f"https://{name}/stream"], guarded=True,
+                                     stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+
+    def read(self, seconds=20):
+        """Some more of it, or None where nothing comes."""
+        if not select.select([self.curl.stdout], [], [], seconds)[0]:
+            return None
+        return os.read(self.curl.stdout.fileno(), 65536) or None
+
+    def drain(self):
+        while self.read(0):
+            pass
+
+    def goes_on(self):
+        """Bytes that were not yet here when this was called."""
+        self.drain()
+        return self.curl.poll() is None and self.read() is not None
+
+    def __enter__(self):
+        assert self.read(), "the stream does not start"
+        return self
+
+    def __exit__(self, *exc):
+        self.curl.kill()
+        self.curl.wait()
+        self.curl.stdout.close()
+
+
+class Guard:
+    """ohguard on lab.server, beside the workload. Always with an explicit cgroup: the lab's."""
+
+    def __init__(self, lab):
+        self.lab = lab
+        self.cgroup = lab.cgroup
+        self.extra_cgroups = []
+
+    def write(self, path, text, mode="644"):
+        """A file of the lab's server, seen there alone."""
+        self.lab.server.run(["sh", "-ec", 'mkdir -p "$(dirname "$1")"; cat > "$1"; chmod "$2" "$1"', "sh", path, mode],
+                            input=text, check=True)
+
+    def shell(self, script, *args, check=True):
+        return self.lab.server.run(["sh", "-ec", script, "sh", *args], check=check)
+
+    def conf(self, *args, **kw):
+        """Writes the configuration; nothing takes it up before load()."""
+        self.write(CONF, config(self.cgroup, *args, **kw))
+
+    def run(self, *args, **kw):
+        return self.lab.server.run([BINARY, *args], **{"timeout": 60, **kw})
+
+    def ok(self, *args, **kw):
+        r = self.run(*args, **kw)
+        assert r.returncode == DONE, f"{args}: exit {r.returncode}: {r.stderr}"
+        return r
+
+    def load(self, *args, status=DONE, **kw):
+        """conf() with what is given, then load."""
+        if kw:
+            self.conf(**kw)
+        r = self.run("load", *args)
+        assert r.returncode == status, f"exit {r.returncode}: {r.stderr}"
+        return r
+
+    def json(self, *args, status=DONE):
+        r = self.run(*args, "--json")
+        assert r.returncode == status, f"{args}: exit {r.returncode}: {r.stderr}"
+        return json.loads(r.stdout)
+
+    def events(self):
+        return [json.loads(line) for line in self.ok("events", "--json").stdout.splitlines()]
+
+    def targets(self):
+        """What `list` shows, by "target:port"."""
+        listed = self.json("list")
+        listed = listed["targets"] if isinstance(listed, dict) else listed
+        return {f"{t['target']}:{t['port']}": t for t in listed}
+
+    def addresses(self, target):
+        return {a["address"] for a in self.targets()[target]["addresses"]}
+
+    def reason(self, name):
+        """Packets and attempts refused for it."""
+        return self.json("stats")["reasons"][name]["packets"]
+
+    def links(self):
+        """Link ids by hook, from the pins."""
+        pins = self.shell(f"ls {PINS}/host").stdout.split()
+        show = [json.loads(self.shell(f"bpftool -j link show pinned {PINS}/host/$1", p).stdout) for p in pins]
+        return {p: s["id"] for p, s in zip(pins, show)}
+
+    # -- the workload
+
+    def curl(self, url, *args, **kw):
+        """0, or curl's exit status: 7 where the connection was refused at once, 28 where it hung."""
+        return self.lab.server.run(["curl", "-sS", "-o", "/dev/null", "--connect-timeout", "15", *args, url],
+                                   guarded=True, **kw).returncode
+
+    def at(self, name, address, *args):
+        """curl to a name at an address of our choice."""
+        address = f"[{address}]" if ":" in address else address
+        return self.curl(f"https://{name}", "--resolve", f"{name}:443:{address}", *args)
+
+    def probe(self, kind, host, port, family=None):
+        family = family or ("6" if ":" in host else "4")
+        return self.python(PROBE, family, kind, host, str(port))
+
+    def python(self, code, *args, **kw):
+        r = self.lab.server.run([sys.executable, "-IS", "-c", code, *args], guarded=True, **kw)
+        assert r.returncode == 0, r.stderr
+        return r.stdout.strip()
+
+    def stream(self, name=ALLOWED, *args):
+        return Stream(self.lab, name, *args)
+
+    @contextlib.contextmanager
+    def nothing_leaves(self, *but):
+        """Within it, nothing leaves the server but DNS to the resolver and what goes to the addresses in `but`."""
+        mark = self.lab.wire.mark()
+        yield
+        left = [f for f in self.lab.wire.traffic(mark)
+                if f.dst not in but and not (f.dst == topology.RESOLVER and f.dport == 53)]
+        assert not left, f"on the wire: {left}"
+
+    def assert_stands(self):
+        """The guard guards: what is forbidden is refused and not on the wire, what is allowed works."""
+        with self.nothing_leaves(*topology.ZONE[ALLOWED]):
+            to = [str(f) for f in FORBIDDEN]
+            assert self.python(PROBE, "4", "udp", *to, "4", "tcp", *to) == "EPERM\nEPERM"
+            assert self.curl(f"https://{ALLOWED}") == 0
+
+    def sub_cgroup(self, *parts):
+        """A cgroup below or beside the lab's, gone after the test."""
+        path = self.cgroup.joinpath(*parts)
+        path.mkdir()
+        self.extra_cgroups.insert(0, path)
+        return path
+
+    def in_cgroup(self, cgroup, argv):
+        """Runs an argv as a workload of another cgroup."""
+        return self.lab.server.run(["sh", "-c", 'echo $$ > "$1/cgroup.procs" && shift && exec "$@"', "sh", cgroup, *argv])
+
+    def close(self):
+        """From scratch and without ohguard's help: it may be what is broken."""
+        for cgroup in (*self.extra_cgroups, self.cgroup):
+            with contextlib.suppress(OSError):
+                (cgroup / "cgroup.kill").write_text("1")
+        self.shell("rm -rf /sys/fs/bpf/ohguard /sys/fs/bpf/test /run/ohguard /etc/ohguard /var/lib/ohguard")
+        for cgroup in self.extra_cgroups:
+            if cgroup.exists():
+                poll(lambda: not (cgroup / "cgroup.procs").read_text(), f"an empty {cgroup}")
+                cgroup.rmdir()
+        # Links end a moment after their last pin.
+        poll(lambda: not self.attached(), "a cgroup without programs")
+
+    def attached(self, cgroup=None):
+        """Programs at the cgroup, as the kernel tells."""
+        out = self.shell("bpftool -j cgroup show $1", str(cgroup or self.cgroup), check=False).stdout
+        return json.loads(out) if out.strip() else []
+
+
+@pytest.fixture
+def guard(lab):
+    """A guard that is not loaded yet, with the default configuration of these tests written; nothing is left of it."""
+    g = Guard(lab)
+    try:
+        g.conf()
+        yield g
+    finally:
+        g.close()
+
+
+@pytest.fixture
+def fresh_guard(fresh_lab):
+    """The same in a lab of its own, for what changes the machine itself."""
+    g = Guard(fresh_lab)
+    g.conf()
+    return g
