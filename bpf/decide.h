@@ -49,10 +49,10 @@ static __always_inline bool oh_is_neighbour_discovery(const struct oh_flow *f)
 	switch (f->icmp_type) {
 	case 133:	/* router solicitation: a link-layer address, or nothing */
 		return link_scope && f->payload_length <= 8;
-	case 135:	/* neighbour solicitation: target, link-layer address, nonce (RFC 7527) */
-		return link_scope && f->payload_length >= 16 && f->payload_length <= 32;
-	case 136:	/* neighbour advertisement: to who asked, which may be a global address on this link */
-		return f->payload_length >= 16 && f->payload_length <= 24;
+	case 135:	/* neighbour solicitation: target, link-layer address, nonce (RFC 7527); a probe goes to the neighbour */
+		return (link_scope || f->same_link) && f->payload_length >= 16 && f->payload_length <= 32;
+	case 136:	/* neighbour advertisement: to who asked, which may have a global address */
+		return (link_scope || f->same_link) && f->payload_length >= 16 && f->payload_length <= 24;
 	}
 	return false;
 }

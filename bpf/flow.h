@@ -47,7 +47,8 @@ struct oh_flow {
 	__u8 loopback;		/* 1: stays on the machine */
 	__u8 content;		/* enum oh_reason: why the payload is not what its port is for, OH_NONE: it is */
 	__u8 options;		/* 1: IPv4 options or IPv6 extension headers stand before the transport header */
-	__u8 reserved[5];
+	__u8 same_link;		/* 1: an IPv6 packet within one /64 */
+	__u8 reserved[4];
 	struct oh_address source;
 	__u32 payload;		/* its offset in the packet */
 	__u32 reserved2;
@@ -217,6 +218,7 @@ static __always_inline enum oh_reason oh_parse_ip6(struct __sk_buff *skb, __u32 
 	f->family = 6;
 	f->hop_limit = h.hop_limit;
 	f->protocol = h.next;
+	f->same_link = h.source.word[0] == h.destination.word[0] && h.source.word[1] == h.destination.word[1];
 	*ret_at = at;
 	/* On the wire a mapped address is nobody's (RFC 4291), and here it would match an IPv4 grant. */
 	if (oh_address_is_ip4(&h.destination) || oh_address_is_ip4(&h.source))

@@ -110,6 +110,14 @@ bool range_covers(const struct oh_range *outer, const struct oh_range *inner)
 	return outer->prefix <= inner->prefix && range_contains(outer, &inner->address);
 }
 
+bool range_holds_ip4(const struct oh_range *r)
+{
+	struct oh_range all_ip4 = { .prefix = 96 };
+
+	memcpy(all_ip4.address.byte, mapped, sizeof(mapped));
+	return range_covers(r, &all_ip4);
+}
+
 static struct {
 	const char *text;
 	const char *what;

@@ -26,6 +26,8 @@ const char *range_format(const struct oh_range *r, char buffer[ADDRESS_TEXT_MAX]
 bool range_contains(const struct oh_range *r, const struct oh_address *a);
 /* True where inner lies in outer, or is the same. */
 bool range_covers(const struct oh_range *outer, const struct oh_range *inner);
+/* True for a range around all IPv4 addresses, which an IPv6 one like ::/0 is as well. */
+bool range_holds_ip4(const struct oh_range *r);
 /* Sets all bits of the address behind the prefix to 0. */
 void range_mask(struct oh_range *r);
 

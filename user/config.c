@@ -54,6 +54,19 @@ static int add_target(struct config *c, const struct target *t, struct error *e)
 	return 0;
 }
 
+/* A range that holds IPv4 only where it is written as IPv4. */
+static int set_range(const char *value, struct oh_range *ret, struct error *e)
+{
+	struct oh_range r;
+
+	if (range_parse(value, &r))
+		return error_set(e, EINVAL, "'%s' is not a range like 10.0.0.0/16", value);
+	if (strchr(value, ':') && range_holds_ip4(&r))
+		return error_set(e, EINVAL, "'%s' would hold all of IPv4 too: write 2000::/3 for the IPv6 internet", value);
+	*ret = r;
+	return 0;
+}
+
 static int set_cgroup(struct config *c, const char *value, struct error *e)
 {
 	return set_path(value, c->cgroup, e);
@@ -126,8 +139,9 @@ static int set_private(struct config *c, const char *value, struct error *e)
 		return r;
 	if (p.names.kind != TARGET_NAME && p.names.kind != TARGET_SUFFIX)
 		return error_set(e, EINVAL, "'%s' is not a name or suffix", name);
-	if (range_parse(range, &p.range))
-		return error_set(e, EINVAL, "'%s' is not a range like 10.0.0.0/8", range);
+	r = set_range(range, &p.range, e);
+	if (r)
+		return r;
 	grown = realloc(c->private, (c->private_count + 1) * sizeof(*grown));
 	if (!grown)
 		return error_set(e, ENOMEM, "out of memory");
@@ -168,6 +182,7 @@ static int set_inbound(struct config *c, const char *value, struct error *e)
 	char port_text[16], range_text[ADDRESS_TEXT_MAX], rest;
 	struct oh_range range;
 	uint64_t port;
+	int r;
 
 	c->inbound_set = true;
 	if (!strcmp(value, "none"))
@@ -176,8 +191,9 @@ static int set_inbound(struct config *c, const char *value, struct error *e)
 		return error_set(e, EINVAL, "'%s' is not PORT RANGE", value);
 	if (text_parse_number(port_text, 1, 65535, &port))
 		return error_set(e, EINVAL, "'%s' is not a port (1 to 65535)", port_text);
-	if (range_parse(range_text, &range))
-		return error_set(e, EINVAL, "'%s' is not a range like 10.0.0.0/16", range_text);
+	r = set_range(range_text, &range, e);
+	if (r)
+		return r;
 	return add_inbound(c, (uint16_t)port, &range, e);
 }
 

@@ -150,9 +150,6 @@ static int parse(const char *text, enum oh_service service, struct target *ret, 
 	return 0;
 }
 
-/* ::ffff:0.0.0.0/96, where the IPv4 addresses are: what holds them all is as good as everything. */
-static const struct oh_range all_ip4 = { .prefix = 96, .address.byte = { [10] = 0xff, [11] = 0xff } };
-
 int target_parse(const char *text, struct target *ret, struct error *e)
 {
 	struct target t;
@@ -162,7 +159,7 @@ int target_parse(const char *text, struct target *ret, struct error *e)
 		return r;
 	if (t.port == 53)
 		return error_set(e, EINVAL, "%s: port 53 is for resolvers only: set [dns] resolver", text);
-	if (t.kind == TARGET_RANGE && range_covers(&t.range, &all_ip4))
+	if (t.kind == TARGET_RANGE && range_holds_ip4(&t.range))
 		return error_set(e, EINVAL, "%s: that is every address: no guard is left", text);
 	*ret = t;
 	return 0;

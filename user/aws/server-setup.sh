@@ -1,0 +1,95 @@
+#!/bin/bash
+# Makes an Ubuntu machine a guarded OpenHands server, from the files beside this one. May run again at any time:
+# replaces what changed, and never leaves a moment without the guard.
+set -euo pipefail
+umask 022
+export DEBIAN_FRONTEND=noninteractive
+here=$(dirname "$(readlink -f "$0")")
+version="@OPENHANDS@"
+agent_docker="@AGENT_DOCKER@"
+agent_sudo="@AGENT_SUDO@"
+image="docker.openhands.dev/openhands/openhands:$version"
+runtime="docker.openhands.dev/openhands/runtime:$version-nikolaik"
+done_mark="/var/lib/ohguard-setup/$version-$agent_docker-$agent_sudo"
+
+say() { printf '%s\n' "server-setup: $*"; }
+
+# 4 is "in force, but not all of it as configured": a name that does not resolve yet, or nothing let out at all.
+guard() { /usr/local/sbin/ohguard "$@" || [ $? = 4 ]; }
+
+# Never written in place: a program that runs from it, or a crash, would see half of it.
+put() { # SOURCE DESTINATION MODE
+	install -D -m "$3" "$here/$1" "$2.new"
+	mv -f "$2.new" "$2"
+}
+
+put ohguard /usr/local/sbin/ohguard 0755
+for unit in ohguard.service ohguard-refresh.service ohguard-refresh.timer openhands.service openhands-docker.service; do
+	put "$unit" "/etc/systemd/system/$unit" 0644
+done
+put openhands-run.sh /usr/local/lib/ohguard/openhands-run 0755
+put set-key.sh /usr/local/sbin/ohguard-set-key 0755
+put policy-install /etc/ohguard/policy-install.conf 0644
+install -d -m 0755 /var/lib/ohguard-setup
+systemctl daemon-reload
+
+if [ ! -e "$done_mark" ]; then
+	say "guard with the list for installing (/etc/ohguard/policy-install.conf)"
+	install -m 0644 /etc/ohguard/policy-install.conf /etc/ohguard/ohguard.conf.new
+	mv -f /etc/ohguard/ohguard.conf.new /etc/ohguard/ohguard.conf
+	guard load
+	guard refresh
+	systemctl enable ohguard.service ohguard-refresh.timer
+	systemctl start ohguard-refresh.timer
+
+	say "packages"
+	apt-get -o Acquire::Retries=5 update
+	apt-get -o Acquire::Retries=5 -o DPkg::Lock::Timeout=300 -y --no-install-recommends install \
+		docker.io rootlesskit slirp4netns uidmap fuse-overlayfs dbus-user-session iptables curl
+	if ! id openhands >/dev/null 2>&1; then
+		useradd --system --create-home --home-dir /var/lib/openhands --shell /usr/sbin/nologin openhands
+	fi
+	# The subordinate ids of its containers' users: a range of its own, once.
+	grep -q '^openhands:' /etc/subuid || usermod --add-subuids 300000-365535 --add-subgids 300000-365535 openhands
+	if [ "$agent_docker" = yes ]; then
+		say "agent-docker = yes: the agent's user may use Docker's socket, and that is root on this machine"
+		usermod --append --groups docker openhands
+		echo "DOCKER_HOST=unix:///var/run/docker.sock" >/etc/ohguard/openhands.env
+		systemctl enable --now docker.service
+	else
+		gpasswd --delete openhands docker 2>/dev/null || true
+		echo "DOCKER_HOST=unix:///run/openhands/docker.sock" >/etc/ohguard/openhands.env
+		systemctl disable --now docker.service docker.socket
+		systemctl enable --now openhands-docker.service
+	fi
+	if [ "$agent_sudo" = yes ]; then
+		usermod --append --groups sudo openhands
+	else
+		gpasswd --delete openhands sudo 2>/dev/null || true
+	fi
+
+	say "OpenHands $version"
+	# shellcheck disable=SC1091
+	. /etc/ohguard/openhands.env
+	for i in "$image" "$runtime"; do
+		runuser -u openhands -- env DOCKER_HOST="$DOCKER_HOST" docker pull --quiet "$i"
+	done
+	touch "$done_mark"
+fi
+
+# Checked before it is put in place, so that a bad file leaves the old policy in force.
+if ! cmp -s "$here/policy" /etc/ohguard/ohguard.conf; then
+	say "guard with the strict list"
+	/usr/local/sbin/ohguard load --dry-run -c "$here/policy"
+	put policy /etc/ohguard/ohguard.conf 0644
+fi
+guard load
+guard refresh
+systemctl enable openhands.service
+if [ -s /etc/credstore/openhands.llm-api-key ]; then
+	systemctl restart openhands.service
+else
+	say "no API key yet: ohguard aws set-key starts OpenHands"
+fi
+sha256sum /usr/local/sbin/ohguard /etc/ohguard/ohguard.conf | cut -c 1-12 | paste -sd ' ' >/var/lib/ohguard-setup/version
+install -m 0644 "$here/delivery-id" /var/lib/ohguard-setup/delivery-id

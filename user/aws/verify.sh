@@ -1,0 +1,37 @@
+#!/bin/bash
+# What must work and what must fail on a guarded server: one line each, "ok|FAIL NAME".
+set -u
+limit=8
+
+check() { # NAME works|fails COMMAND...
+	local name=$1 expected=$2 got=fails
+	shift 2
+	if timeout "$limit" "$@" >/dev/null 2>&1 </dev/null; then
+		got=works
+	fi
+	if [ "$got" = "$expected" ]; then
+		printf 'ok\t%s\t%s\n' "$name" "$got"
+	else
+		printf 'FAIL\t%s\t%s, must not be\n' "$name" "$got"
+	fi
+}
+
+reach() { curl --silent --output /dev/null --max-time 6 "$1"; }
+clock() { # asks the first time server that is configured, as a plain client
+	timedatectl show-timesync --property=ServerAddress --value 2>/dev/null | grep -q . ||
+		chronyc -n tracking 2>/dev/null | grep -q 'Leap status *: Normal'
+}
+loaded() { ohguard status --json | grep -q '"enforcing": true'; }
+export -f reach clock loaded
+
+check "guard is loaded" works bash -c loaded
+check "https to @MODEL_HOST@" works bash -c 'reach https://@MODEL_HOST@/'
+check "DNS for @MODEL_HOST@" works getent ahostsv4 @MODEL_HOST@
+check "NTP" works bash -c clock
+check "https to google.com" fails bash -c 'reach https://google.com/'
+check "https to github.com" fails bash -c 'reach https://github.com/'
+check "DNS for github.com" fails getent ahostsv4 github.com
+check "ping 8.8.8.8" fails ping -c 1 -W 5 8.8.8.8
+check "http to example.com" fails bash -c 'reach http://example.com/'
+check "https to 1.1.1.1" fails bash -c 'reach https://1.1.1.1/'
+check "metadata service as the agent" fails runuser -u openhands -- curl --silent --fail --max-time 3 http://169.254.169.254/latest/
