@@ -18,7 +18,7 @@ endif
 
 CFLAGS    ?= -O2 -g
 WARNINGS  := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wwrite-strings
-CPPFLAGS  += -D_GNU_SOURCE -Iinclude -iquote user
+CPPFLAGS  += -D_GNU_SOURCE -Iinclude -iquote user $(DEFINES)
 # c-ares deprecates from 1.28 on the calls that all its versions have in common.
 ALL_CFLAGS := -std=gnu11 $(WARNINGS) -Wno-deprecated-declarations $(CFLAGS)
 LIBS      := -lbpf -lelf -lz -lcares -linih -lidn2 -lunistring -lpopt -ljansson
@@ -26,7 +26,7 @@ LIBS      := -lbpf -lelf -lz -lcares -linih -lidn2 -lunistring -lpopt -ljansson
 LIBS      += $(shell $(PKGCONFIG) --static --libs libelf 2>/dev/null | tr ' ' '\n' | grep -x -e -lzstd)
 
 # Version 3 costs the verifiers from 6.12 on half as much again: see docs/kernels.md.
-BPF_CFLAGS := -target bpf -mcpu=v2 -O2 -g -Wall -Wextra -Wno-unused-function -Iinclude -Ivmlinux -Ibpf
+BPF_CFLAGS := -target bpf -mcpu=v2 -O2 -g -Wall -Wextra -Wno-unused-function -Iinclude -Ivmlinux -Ibpf $(DEFINES)
 
 USER_SRC  := $(filter-out user/aws_%.c user/cmd_aws.c user/proc.c,$(wildcard user/*.c))
 USER_OBJ  := $(USER_SRC:%.c=$(BUILD)/%.o) $(BUILD)/user/object.o

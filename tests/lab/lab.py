@@ -59,7 +59,7 @@ def call(argv, stdin="", check=True):
     r = subprocess.run([str(a) for a in argv], input=stdin, text=True, capture_output=True,
                        env={**os.environ, "PATH": PATH})
     if check and r.returncode:
-        raise LabError(f"{' '.join(map(str, argv))}: {r.stderr.strip() or r.stdout.strip()}")
+        raise LabError(f"{' '.join(map(str, argv))}: {r.stderr.strip() or r.stdout.strip()} (status {r.returncode})")
     return r.stdout
 
 

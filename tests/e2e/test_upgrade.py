@@ -1,0 +1,60 @@
+"""From one version to another whose maps have a different layout: enforcement stays on, and nothing passes meanwhile."""
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from guard import ALLOWED, BINARY, FAILED, assert_says, poll
+from test_life import Trying
+
+REPO = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def other(tmp_path_factory):
+    """The same program with another layout of its largest maps."""
+    build = tmp_path_factory.mktemp("other")
+    subprocess.run(["make", "-s", "-C", REPO, f"BUILD={build}", "DEFINES=-DOH_GRANTS_MAX=4", f"{build}/ohguard"], check=True,
+                   stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return str(build / "ohguard")
+
+
+def by(guard, binary, *args):
+    return guard.lab.server.run([binary, *args], timeout=60)
+
+
+def test_another_layout_is_told_and_enforcement_stays(guard, other):
+    guard.load()
+    for command in (["stats"], ["list"], ["refresh"], ["events"], ["allow", "google.com"]):
+        assert_says(by(guard, other, *command), FAILED, "another layout", "ohguard load", "goes on enforcing")
+    guard.assert_stands()
+
+
+def test_another_layout_is_loaded_without_an_open_moment(guard, other):
+    with Trying(guard) as trying:
+        poll(trying.leaked, "it to get through while nothing is loaded")
+        guard.load()
+        links = guard.links()
+        trying.mark = guard.lab.wire.mark()
+        for binary in (other, BINARY, other, BINARY):
+            assert by(guard, binary, "load").returncode == 0
+        assert not trying.leaked()
+    assert guard.links() == links
+    guard.assert_stands()
+
+
+def test_connections_and_grants_outlive_another_layout(guard, other):
+    guard.load()
+    guard.ok("allow", "github.com")
+    with guard.stream() as stream:
+        assert by(guard, other, "load").returncode == 0
+        assert stream.goes_on()
+        assert f"{ALLOWED}:443" in by(guard, other, "list").stdout
+        assert "github.com:443" in by(guard, other, "list").stdout
+        assert by(guard, other, "revoke", "github.com").returncode == 0
+        assert guard.curl("https://github.com") != 0
+
+
+def test_other_build_has_its_own_layout(other):
+    assert os.path.getsize(other) and Path(other).read_bytes() != Path(BINARY).read_bytes()
