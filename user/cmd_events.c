@@ -3,10 +3,10 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "address.h"
+#include "clock.h"
 #include "cmd.h"
 #include "file.h"
 #include "guard.h"
@@ -152,13 +152,10 @@ static int lock_reader(const struct guard *g, struct error *e)
 
 static int read_events(const struct guard *g, const struct cmd_options *o, bool follow, struct error *e)
 {
-	struct reader reader = { .json = o->json };
+	struct reader reader = { .json = o->json, .boot_at = clock_boot_at() };
 	struct ring_buffer *ring;
-	struct timespec boot;
 	int r;
 
-	clock_gettime(CLOCK_BOOTTIME, &boot);
-	reader.boot_at = time(NULL) - boot.tv_sec;
 	ring = ring_buffer__new(g->engine.map[ENGINE_EVENTS], show, &reader, NULL);
 	r = (int)libbpf_get_error(ring);
 	if (r)

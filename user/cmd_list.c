@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "address.h"
+#include "clock.h"
 #include "cmd.h"
 #include "guard.h"
 #include "json.h"
@@ -216,16 +217,13 @@ static int print_all(const struct cmd_options *o, struct view *v, struct error *
 static int list(const struct cmd_options *o)
 {
 	struct held_list held = { 0 };
-	struct timespec boot;
 	struct guard g;
 	struct error e;
-	struct view v = { .guard = &g, .held = &held, .now = time(NULL) };
+	struct view v = { .guard = &g, .held = &held, .now = time(NULL), .boot = clock_boot() };
 	int r = guard_open(o, &g, &e);
 
 	if (r)
 		return guard_open_failed(r, &e);
-	clock_gettime(CLOCK_BOOTTIME, &boot);
-	v.boot = boot.tv_sec;
 	r = guard_lock(&g, &e);
 	if (!r)
 		r = guard_read(&g, v.now, &e);

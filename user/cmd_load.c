@@ -5,6 +5,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "cmd.h"
 #include "file.h"
 #include "guard.h"
@@ -52,13 +53,11 @@ static int set_ready(const struct guard *g, struct error *e)
 	struct oh_control control;
 	int r = engine_read_control(&g->engine, &control, e);
 
-	struct timespec boot;
 
 	if (r)
 		return r;
-	clock_gettime(CLOCK_BOOTTIME, &boot);
 	if (!control.since)
-		control.since = (__u32)boot.tv_sec;
+		control.since = (__u32)clock_boot();
 	control.ready = 1;
 	return engine_write_control(&g->engine, &control, e);
 }

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "clock.h"
 #include "cmd.h"
 #include "guard.h"
 #include "json.h"
@@ -89,7 +90,6 @@ static void read_refresh(const struct guard *g, struct stats *s)
 static int read_stats(struct guard *g, struct stats *s, struct error *e)
 {
 	struct oh_control control;
-	struct timespec boot;
 	int r = guard_lock(g, e);
 
 	if (!r)
@@ -109,8 +109,7 @@ static int read_stats(struct guard *g, struct stats *s, struct error *e)
 		r = engine_read_control(&g->engine, &control, e);
 	if (r)
 		return r;
-	clock_gettime(CLOCK_BOOTTIME, &boot);
-	s->since = time(NULL) - boot.tv_sec + control.since;
+	s->since = clock_boot_at() + control.since;
 	read_refresh(g, s);
 	return 0;
 }

@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "file.h"
 
 const char *const engine_hook_names[OH_HOOK_MAX] = {
@@ -171,14 +171,6 @@ void engine_close(struct engine *engine)
 	*engine = (struct engine)ENGINE_EMPTY;
 }
 
-static int64_t boot_to_wall(uint64_t boot_ns)
-{
-	struct timespec boot;
-
-	clock_gettime(CLOCK_BOOTTIME, &boot);
-	return (int64_t)time(NULL) - boot.tv_sec + (int64_t)(boot_ns / 1000000000);
-}
-
 void engine_cgroup_path(uint64_t id, char ret[PATH_MAX])
 {
 	struct {
@@ -220,7 +212,7 @@ void engine_read_hooks(const char *pins, struct engine_hook ret[OH_HOOK_MAX])
 			ret[i].cgroup = info.cgroup.cgroup_id;
 			ret[i].attached = info.cgroup.cgroup_id;
 			ret[i].program = program.id;
-			ret[i].since = boot_to_wall(program.load_time);
+			ret[i].since = clock_boot_at() + (int64_t)(program.load_time / 1000000000);
 			engine_cgroup_path(ret[i].cgroup, ret[i].where);
 		}
 		close(link);

@@ -4,9 +4,9 @@
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "address.h"
+#include "clock.h"
 #include "policy.h"
 
 /* One target's claim on a range; an address is a range of 128 bits. */
@@ -21,14 +21,6 @@ struct claims {
 	size_t count, room;
 };
 
-static int64_t boot_seconds(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_BOOTTIME, &now);
-	return now.tv_sec;
-}
-
 /* From seconds of CLOCK_REALTIME to what the kernel compares with; 0 stands for never. */
 static __u32 to_boot(int64_t wall, int64_t now)
 {
@@ -36,7 +28,7 @@ static __u32 to_boot(int64_t wall, int64_t now)
 
 	if (!wall)
 		return OH_FOREVER;
-	boot = wall - now + boot_seconds();
+	boot = wall - now + clock_boot();
 	return boot <= 0 ? 0 : boot >= OH_FOREVER ? OH_FOREVER - 1 : (__u32)boot;
 }
 

@@ -173,7 +173,7 @@ class Guard:
 
     def curl(self, url, *args, **kw):
         """0, or curl's exit status: 7 where the connection was refused at once, 28 where it hung."""
-        return self.lab.server.run(["curl", "-sS", "-o", "/dev/null", "--connect-timeout", "15", *args, url],
+        return self.lab.server.run(["curl", "-sS", "-o", "/dev/null", "--connect-timeout", "15", "--max-time", "25", *args, url],
                                    guarded=True, **kw).returncode
 
     def at(self, name, address, *args):

@@ -1,0 +1,13 @@
+/* The two clocks: the kernel side counts from boot, state files and people by the calendar. */
+#ifndef OHGUARD_CLOCK_H
+#define OHGUARD_CLOCK_H
+
+#include <stdint.h>
+
+/* Seconds of CLOCK_BOOTTIME. */
+int64_t clock_boot(void);
+
+/* Seconds of CLOCK_REALTIME at which CLOCK_BOOTTIME was 0. The same at each call, but where the calendar was set. */
+int64_t clock_boot_at(void);
+
+#endif
