@@ -10,11 +10,14 @@
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <unistd.h>
+#include <zlib.h>
 
 #include "engine.h"
 #include "file.h"
 
 #define BPF_FS_MAGIC 0xcafe4a11		/* linux/magic.h */
+
+#define OBJECT_MAX (4 << 20)
 
 extern const unsigned char engine_object[], engine_object_end[];	/* object.S */
 
@@ -220,10 +223,50 @@ static int copy_descriptors(struct bpf_object *object, struct engine *ret, struc
 	return 0;
 }
 
+/* Unpacks the object. The caller frees it. */
+static void *unpack_object(size_t *ret_size)
+{
+	z_stream z = { .next_in = (Bytef *)engine_object, .avail_in = (uInt)(engine_object_end - engine_object) };
+	Bytef *object = malloc(OBJECT_MAX), *fitting;
+	bool whole;
+
+	if (!object || inflateInit2(&z, 16 + MAX_WBITS) != Z_OK) {	/* 16: a gzip header */
+		free(object);
+		return NULL;
+	}
+	z.next_out = object;
+	z.avail_out = OBJECT_MAX;
+	whole = inflate(&z, Z_FINISH) == Z_STREAM_END;
+	*ret_size = z.total_out;
+	inflateEnd(&z);
+	fitting = whole ? realloc(object, *ret_size) : NULL;
+	if (!fitting)
+		free(object);
+	return fitting;
+}
+
+static int open_object(struct bpf_object **ret, struct error *e)
+{
+	DECLARE_LIBBPF_OPTS(bpf_object_open_opts, options, .object_name = "ohguard");
+	size_t size = 0;
+	void *bytes = unpack_object(&size);
+	struct bpf_object *object;
+	int r;
+
+	if (!bytes)
+		return error_set(e, ENOMEM, "the programs inside this binary cannot be unpacked: out of memory?");
+	object = bpf_object__open_mem(bytes, size, &options);
+	r = (int)libbpf_get_error(object);
+	free(bytes);	/* libbpf keeps no pointer into it */
+	if (r)
+		return error_set(e, -r, "the programs inside this binary cannot be read: %s", strerror(-r));
+	*ret = object;
+	return 0;
+}
+
 int engine_prepare(const struct config *c, bool observe, const struct engine *previous, struct engine_program_set **ret,
 		   struct engine *ret_engine, struct error *e)
 {
-	DECLARE_LIBBPF_OPTS(bpf_object_open_opts, options, .object_name = "ohguard");
 	struct engine_program_set *set = calloc(1, sizeof(*set));
 	struct engine engine = ENGINE_EMPTY;
 	int r;
@@ -231,13 +274,9 @@ int engine_prepare(const struct config *c, bool observe, const struct engine *pr
 	if (!set)
 		return error_set(e, ENOMEM, "out of memory");
 	libbpf_set_print(keep_warning);
-	set->object = bpf_object__open_mem(engine_object, (size_t)(engine_object_end - engine_object), &options);
-	r = (int)libbpf_get_error(set->object);
-	if (r) {
-		set->object = NULL;
-		error_set(e, -r, "the programs inside this binary cannot be read: %s", strerror(-r));
+	r = open_object(&set->object, e);
+	if (r)
 		goto fail;
-	}
 	r = load_object(set, c, observe, previous, &engine, e);
 	if (r)
 		goto fail;

@@ -17,6 +17,7 @@ static const struct cmd commands[] = {
 	{ "stats", cmd_stats, "packets and bytes by verdict, reason and target" },
 	{ "events", cmd_events, "refused attempts, one a line" },
 	{ "status", cmd_status, "what is attached where, and is it healthy" },
+	{ "aws", cmd_aws, "the network and the machines in AWS" },
 };
 
 static void print_help(FILE *out)

@@ -1,4 +1,4 @@
-/* The eBPF programs, inside the binary. */
+/* The eBPF programs, inside the binary: an ELF object, compressed (RFC 1952). */
 	.section .rodata
 	.balign 8
 	.global engine_object, engine_object_end

@@ -1,0 +1,104 @@
+"""Runs the real `aws` without its second of start-up: imported once, forked for each call.
+
+A client hands over its standard files, argv and environment through a Unix socket, and gets the exit status. What
+runs in the fork is awscli itself, unchanged."""
+import array
+import json
+import os
+import signal
+import socket
+import sys
+import traceback
+
+CLIENT = """#!/usr/bin/python3 -ISs
+import array, json, os, socket, struct, sys
+s = socket.socket(socket.AF_UNIX); s.connect({path!r})
+data = json.dumps([sys.argv[1:], dict(os.environ), os.getcwd()]).encode()
+s.sendmsg([struct.pack("!I", len(data))], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [0, 1, 2]))])
+s.sendall(data)
+answer = s.recv(1)
+sys.exit(answer[0] if answer else 70)
+"""
+
+
+def call(driver, argv, environment, folder, fds):
+    os.chdir(folder)
+    data_path = os.environ["AWS_DATA_PATH"]  # awscli sets it when it is imported
+    os.environ.clear()
+    os.environ.update(environment, AWS_DATA_PATH=data_path)
+    for target, fd in enumerate(fds):
+        os.dup2(fd, target)
+        os.close(fd)
+    sys.argv = ["aws", *argv]
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    sys.stdin, sys.stdout, sys.stderr = open(0, closefd=False), open(1, "w", closefd=False), open(2, "w", closefd=False)
+    try:
+        status = driver.main(argv)
+    except SystemExit as e:
+        status = e.code if isinstance(e.code, int) else 1
+    sys.stdout.flush()
+    sys.stderr.flush()
+    return status or 0
+
+
+def serve_one(driver, connection):
+    head, ancillary, _, _ = connection.recvmsg(4, socket.CMSG_SPACE(12))
+    fds = array.array("i")
+    fds.frombytes(ancillary[0][2])
+    size, data = int.from_bytes(head, "big"), b""
+    while len(data) < size:
+        data += connection.recv(size - len(data))
+    child = os.fork()
+    if not child:
+        connection.close()
+        status = 70
+        try:
+            status = call(driver, *json.loads(data), list(fds))
+        except BaseException:
+            traceback.print_exc()
+            sys.stderr.flush()
+        finally:
+            os._exit(status)
+    for fd in fds:
+        os.close(fd)
+    _, status = os.waitpid(child, 0)
+    try:
+        connection.sendall(bytes([os.waitstatus_to_exitcode(status) & 255]))
+    except OSError:
+        pass  # the caller was killed: what tests of interruption do
+
+
+def main(path):
+    from awscli.clidriver import create_clidriver
+    driver = create_clidriver()
+    loader = driver.session.get_component("data_loader")
+    for service in ("ec2", "ssm"):
+        driver.session.get_service_model(service)
+        for kind in ("paginators-1", "waiters-2", "endpoint-rule-set-1"):
+            try:
+                loader.load_service_model(service, kind)
+            except Exception:  # noqa: BLE001  only a head start
+                pass
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(path)
+    listener.listen(16)
+    print("ready", flush=True)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    while True:
+        connection, _ = listener.accept()
+        worker = os.fork()
+        if not worker:
+            listener.close()
+            serve_one(driver, connection)
+            os._exit(0)
+        connection.close()
+        while True:  # reap earlier workers, wait for none
+            try:
+                if not os.waitpid(-1, os.WNOHANG)[0]:
+                    break
+            except ChildProcessError:
+                break
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,32 @@
+"""moto_server with what it forgets put right: it reads a network ACL entry's ICMP type under another name than the
+one that its own request parser gives it, and keeps the network ACL association of a subnet that is gone."""
+import sys
+
+from moto.ec2.models import EC2Backend
+from moto.ec2.responses.network_acls import NetworkACLs
+from moto.server import main
+
+plain_get_param = NetworkACLs._get_param
+
+
+def get_param(self, name, *rest, **keys):
+    value = plain_get_param(self, name, *rest, **keys)
+    if value is None and name.startswith("Icmp."):
+        value = plain_get_param(self, "IcmpTypeCode." + name.removeprefix("Icmp."), *rest, **keys)
+    return value
+
+
+plain_delete_subnet = EC2Backend.delete_subnet
+
+
+def delete_subnet(self, subnet_id):
+    deleted = plain_delete_subnet(self, subnet_id)
+    for acl in self.network_acls.values():
+        for key in [k for k, a in acl._associations.items() if a.subnet_id == subnet_id]:
+            del acl._associations[key]
+    return deleted
+
+
+EC2Backend.delete_subnet = delete_subnet
+NetworkACLs._get_param = get_param
+sys.exit(main())

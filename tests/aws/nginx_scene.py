@@ -1,0 +1,127 @@
+"""Run by test_proxy.py in a network namespace of its own: real nginx with the generated site, two servers behind it
+at their real addresses, and a visitor. Prints what the visitor saw as JSON."""
+import base64
+import hashlib
+import http.client
+import json
+import pathlib
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+import time
+
+folder = pathlib.Path(sys.argv[1])
+ADDRESSES = ("10.0.1.11", "10.0.1.12")
+GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+
+
+def backend_connection(connection, address):
+    request = b""
+    while b"\r\n\r\n" not in request:
+        data = connection.recv(4096)
+        if not data:
+            return
+        request += data
+    lines = request.decode().split("\r\n")
+    headers = {k.lower(): v for k, v in (line.split(": ", 1) for line in lines[1:] if ": " in line)}
+    if headers.get("upgrade", "").lower() == "websocket":
+        accept = base64.b64encode(hashlib.sha1((headers["sec-websocket-key"] + GUID).encode()).digest()).decode()
+        connection.sendall(("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                            f"Sec-WebSocket-Accept: {accept}\r\n\r\n").encode())
+        frame = connection.recv(4096)  # masked, short
+        mask, body = frame[2:6], frame[6:]
+        text = bytes(b ^ mask[i % 4] for i, b in enumerate(body))
+        connection.sendall(bytes([0x81, len(text)]) + text)
+        connection.recv(1)
+    else:
+        body = json.dumps({"at": address, "path": lines[0], "headers": headers}).encode()
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nConnection: close\r\n\r\n" % len(body) + body)
+    connection.close()
+
+
+def backend(address):
+    listener = socket.create_server((address, 3000))
+    while True:
+        connection, _ = listener.accept()
+        threading.Thread(target=backend_connection, args=(connection, address), daemon=True).start()
+
+
+def anything_goes(low=None, high=None):
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    context.minimum_version = low or ssl.TLSVersion.MINIMUM_SUPPORTED
+    context.maximum_version = high or ssl.TLSVersion.MAXIMUM_SUPPORTED
+    return context
+
+
+def get(path, user=None, cookie=None, host="proxy"):
+    connection = http.client.HTTPSConnection("127.0.0.1", context=anything_goes(), timeout=10)
+    headers = {"Host": host}
+    if user:
+        headers["Authorization"] = "Basic " + base64.b64encode(user.encode()).decode()
+    if cookie:
+        headers["Cookie"] = cookie
+    connection.request("GET", path, headers=headers)
+    answer = connection.getresponse()
+    return answer.status, dict(answer.getheaders()), answer.read().decode(errors="replace")
+
+
+def speaks(version):
+    try:
+        with socket.create_connection(("127.0.0.1", 443), timeout=10) as plain:
+            with anything_goes(version, version).wrap_socket(plain) as tls:
+                return tls.version()
+    except (ssl.SSLError, OSError):
+        return None
+
+
+def websocket(user):
+    tls = anything_goes().wrap_socket(socket.create_connection(("127.0.0.1", 443), timeout=10))
+    auth = f"Authorization: Basic {base64.b64encode(user.encode()).decode()}\r\n" if user else ""
+    tls.sendall(("GET /sockets HTTP/1.1\r\nHost: proxy\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                 f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {base64.b64encode(bytes(16)).decode()}\r\n{auth}\r\n").encode())
+    head = b""
+    while b"\r\n\r\n" not in head:
+        head += tls.recv(4096)
+    status = int(head.split()[1])
+    if status != 101:
+        return status, ""
+    tls.sendall(bytes([0x81, 0x84]) + bytes(4) + b"ping")
+    return status, tls.recv(64)[2:].decode()
+
+
+def main():
+    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+    for address in ADDRESSES:
+        subprocess.run(["ip", "address", "add", address + "/32", "dev", "lo"], check=True)
+        threading.Thread(target=backend, args=(address,), daemon=True).start()
+    nginx = subprocess.Popen(["nginx", "-p", str(folder), "-c", str(folder / "nginx.conf")])
+    try:
+        for _ in range(100):
+            try:
+                socket.create_connection(("127.0.0.1", 443), timeout=1).close()
+                break
+            except OSError:
+                time.sleep(0.1)
+        plain = http.client.HTTPConnection("127.0.0.1", timeout=10)
+        plain.request("GET", "/x?y=1", headers={"Host": "proxy"})
+        redirect = plain.getresponse()
+        good = "agent:" + (folder / "password").read_text()
+        v = ssl.TLSVersion
+        print(json.dumps({
+            "redirect": [redirect.status, redirect.getheader("Location")],
+            "tls": {x.name: speaks(x) for x in (v.TLSv1, v.TLSv1_1, v.TLSv1_2, v.TLSv1_3)},
+            "no_password": get("/"), "wrong_password": get("/", "agent:wrong"), "password": get("/a?b=c", good),
+            "choose": get("/server/2", good), "second": get("/", good, "ohguard_server=2"),
+            "nonsense_server": get("/", good, "ohguard_server=99"),
+            "websocket": websocket(good), "websocket_no_password": websocket(None),
+        }))
+    finally:
+        nginx.terminate()
+        nginx.wait()
+
+
+main()

@@ -1,0 +1,159 @@
+"""What the generated files do: the nginx site with a real nginx, and each file's own checker."""
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from conftest import HERE, PROGRAM
+
+SCRIPTS = ("proxy-setup", "proxy-password", "certificate", "server-setup", "openhands-run.sh", "set-key.sh", "verify")
+CONFIGURATIONS = ({}, {"domain": "agent.example.com", "email": "ops@example.com", "agent_docker": "yes",
+                       "agent_sudo": "yes", "ubuntu": "24.04", "servers": "16"})
+
+
+def render(folder, name, **keys):
+    config = folder / "render.conf"
+    lines = [f"{k.replace('_', '-')} = {v}" for k, v in {"operator": "203.0.113.7", **keys}.items()]
+    config.write_text("[stack]\n" + "\n".join(lines) + "\n")
+    config.chmod(0o600)
+    return subprocess.run([str(PROGRAM), "aws", "render", "-c", str(config), *([name] if name else [])], check=True,
+                          capture_output=True, text=True).stdout
+
+
+def need(tool):
+    if not shutil.which(tool):
+        pytest.skip(f"{tool} is not installed")
+
+
+@pytest.mark.parametrize("keys", CONFIGURATIONS)
+def test_no_value_is_left_open(tmp_path, keys):
+    for name in [line.split()[0] for line in render(tmp_path, None).splitlines()]:
+        assert not re.search(r"@[A-Z_]+@|@file:|@backends", render(tmp_path, name, **keys)), name
+
+
+@pytest.mark.parametrize("keys", CONFIGURATIONS)
+@pytest.mark.parametrize("host", ["proxy", "server-3"])
+def test_user_data_is_valid_small_and_has_no_http(tmp_path, host, keys):
+    need("cloud-init")
+    text = render(tmp_path, host, **keys)
+    assert len(text) < 16384 and not re.search(r"uri: http:", text)
+    (tmp_path / "user-data").write_text(text)
+    done = subprocess.run(["cloud-init", "schema", "-c", str(tmp_path / "user-data")], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("keys", CONFIGURATIONS)
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_scripts_pass_shellcheck(tmp_path, name, keys):
+    need("shellcheck")
+    (tmp_path / "script").write_text(render(tmp_path, name, **keys))
+    done = subprocess.run(["shellcheck", str(tmp_path / "script")], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+
+
+def test_units_pass_systemd_analyze(tmp_path):
+    need("systemd-analyze")
+    names = [line.split()[0] for line in render(tmp_path, None).splitlines()]
+    units = []
+    for name in (n for n in names if n.endswith((".service", ".timer"))):
+        # The programs are on the servers, not here.
+        text = re.sub(r"^(Exec\w+=-?)/\S+", r"\1/bin/true", render(tmp_path, name), flags=re.M)
+        prefix = "ohguard-" if name in ("proxy-setup.service", "certificate.service") else ""
+        (tmp_path / (prefix + name)).write_text(text)
+        units.append(str(tmp_path / (prefix + name)))
+    done = subprocess.run(["systemd-analyze", "verify", "--man=no", *units], capture_output=True, text=True)
+    ours = [line for line in done.stderr.splitlines() if str(tmp_path) in line]
+    assert ours == [], done.stderr
+
+
+def test_policies_are_the_strict_and_the_install_list(tmp_path):
+    strict, install = (re.findall(r"^target = (.*)$", render(tmp_path, p), flags=re.M)
+                       for p in ("policy", "policy-install"))
+    assert strict == ["api.openai.com"]
+    assert "archive.ubuntu.com" in install and "api.openai.com" not in install
+
+
+def test_agent_gets_docker_and_sudo_only_when_asked(tmp_path):
+    assert 'agent_docker="no"' in render(tmp_path, "server-setup")
+    assert 'agent_docker="yes"' in render(tmp_path, "server-setup", agent_docker="yes")
+
+
+@pytest.fixture(scope="module")
+def seen(tmp_path_factory):
+    need("nginx")
+    need("htpasswd")
+    if os.geteuid():
+        pytest.skip("needs root for a network namespace")
+    folder = tmp_path_factory.mktemp("nginx")
+    folder.chmod(0o755)
+    site = render(folder, "nginx-site", servers="2")
+    site = site.replace("/etc/ohguard/tls", str(folder)).replace("/etc/nginx/", f"{folder}/")
+    (folder / "nginx.conf").write_text(
+        f"user root;\ndaemon off;\npid {folder}/pid;\nerror_log {folder}/error.log;\nevents {{}}\nhttp {{\n"
+        f"access_log {folder}/access.log;\n{site}\n}}\n")
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+                    "-subj", "/CN=proxy", "-keyout", str(folder / "key.pem"), "-out", str(folder / "certificate.pem")],
+                   check=True, capture_output=True)
+    # The script that makes the password, with its files moved here.
+    script = render(folder, "proxy-password").replace("/etc/ohguard", str(folder)).replace("/etc/nginx", str(folder))
+    (folder / "proxy-password").write_text(script)
+    subprocess.run(["bash", str(folder / "proxy-password"), "--new"], check=True)
+    hashed = (folder / "ohguard.htpasswd").read_text()
+    assert re.fullmatch(r"agent:\$2[aby]\$05\$\S{53}\n", hashed)
+    done = subprocess.run(["unshare", "--net", sys.executable, str(HERE / "nginx_scene.py"), str(folder)],
+                          capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+    first = subprocess.run(["bash", str(folder / "proxy-password")], capture_output=True, text=True)
+    again = subprocess.run(["bash", str(folder / "proxy-password")], capture_output=True, text=True)
+    return {**json.loads(done.stdout), "folder": folder, "fetched": [first, again]}
+
+
+def test_nginx_tls_and_redirect(seen):
+    assert seen["redirect"] == [301, "https://proxy/x?y=1"]
+    assert seen["tls"] == {"TLSv1": None, "TLSv1_1": None, "TLSv1_2": "TLSv1.2", "TLSv1_3": "TLSv1.3"}
+
+
+def test_nginx_site_says_what_this_openssl_would_not_show(tmp_path):
+    """Debian's OpenSSL refuses TLS 1.1 whatever the site says, and no test waits for a timeout."""
+    site = render(tmp_path, "nginx-site")
+    assert re.findall(r"ssl_protocols (.*);", site) == ["TLSv1.2 TLSv1.3"]
+    general, websocket = site.split("location @websocket")
+    assert general.count(" 60s;") == 3 and websocket.count(" 1h;") == 2 and "return 418;" in general
+
+
+def test_nginx_asks_for_the_password(seen):
+    assert seen["no_password"][0] == seen["wrong_password"][0] == 401
+    assert "Basic" in seen["no_password"][1]["WWW-Authenticate"]
+    assert seen["websocket_no_password"][0] == 401
+    assert seen["password"][0] == 200
+
+
+def test_nginx_forwards_with_headers_but_not_the_password(seen):
+    told = json.loads(seen["password"][2])
+    assert told["at"] == "10.0.1.11" and told["path"] == "GET /a?b=c HTTP/1.1"
+    assert told["headers"]["x-forwarded-proto"] == "https" and told["headers"]["x-real-ip"] == "127.0.0.1"
+    assert told["headers"]["host"] == "proxy" and "authorization" not in told["headers"]
+
+
+def test_nginx_carries_websockets(seen):
+    assert seen["websocket"] == [101, "ping"]
+
+
+def test_nginx_chooses_the_server_by_cookie(seen):
+    status, headers, _ = seen["choose"]
+    assert status == 302 and headers["Set-Cookie"].startswith("ohguard_server=2; Path=/; Secure; HttpOnly")
+    assert json.loads(seen["second"][2])["at"] == "10.0.1.12"
+    assert json.loads(seen["nonsense_server"][2])["at"] == "10.0.1.11"
+
+
+def test_password_is_told_once(seen):
+    first, again = seen["fetched"]
+    assert first.returncode == 0 and len(first.stdout.strip()) == 24
+    assert again.returncode == 1 and not (seen["folder"] / "password").exists()
+    logs = (seen["folder"] / "access.log").read_text() + (seen["folder"] / "error.log").read_text()
+    assert first.stdout.strip() not in logs
