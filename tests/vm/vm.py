@@ -123,7 +123,7 @@ def payload_tar(files, cases):
             add_bytes(tar, f"vm/cases/{case.name}", case.script)
         add_bytes(tar, "vm/plan", "".join(f"{c.name} {c.timeout}\n" for c in cases).encode())
         for source, target in files:
-            tar.add(source, target.lstrip("/"), filter=as_root)
+            tar.add(Path(source).resolve(), target.lstrip("/"), filter=as_root)   # a library is a link to its version
     return out.getvalue()
 
 
