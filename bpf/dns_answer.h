@@ -41,9 +41,9 @@ enum oh_answer_result {
 };
 
 /* The end of the name at pos in the message, not following pointers; 0 if it is broken. */
-OH_SUBPROG __u32 oh_name_end(__u32 pos)
+OH_SUBPROG __u32 oh_name_end(__u32 pos, __u32 slot)
 {
-	struct oh_scratch *s = oh_scratch();
+	struct oh_scratch *s = oh_scratch(slot);
 	__u32 i;
 
 	if (!s)
@@ -103,9 +103,9 @@ OH_INLINE int oh_name_check(struct oh_scratch *s)
 }
 
 /* Whether the name at pos, decompressed, is one: 1, or 0. */
-OH_SUBPROG int oh_name_valid(__u32 pos)
+OH_SUBPROG int oh_name_valid(__u32 pos, __u32 slot)
 {
-	struct oh_scratch *s = oh_scratch();
+	struct oh_scratch *s = oh_scratch(slot);
 	__u32 i;
 
 	if (!s)
@@ -122,9 +122,9 @@ OH_SUBPROG int oh_name_valid(__u32 pos)
 }
 
 /* Whether two labels of n bytes are the same but for letter case: 1, or 0. */
-OH_SUBPROG int oh_label_same(__u32 a, __u32 b, __u32 n)
+OH_SUBPROG int oh_label_same(__u32 a, __u32 b, __u32 n, __u32 slot)
 {
-	struct oh_scratch *s = oh_scratch();
+	struct oh_scratch *s = oh_scratch(slot);
 	const __u8 *pa, *pb;
 	__u32 i;
 
@@ -144,7 +144,7 @@ OH_SUBPROG int oh_label_same(__u32 a, __u32 b, __u32 n)
 }
 
 /* One step through both names: 1 go on, 0 they differ, 2 they are the same. */
-OH_INLINE int oh_name_step(struct oh_scratch *s)
+OH_INLINE int oh_name_step(struct oh_scratch *s, __u32 slot)
 {
 	__u32 a = OH_MEM(s->at[0]), b = OH_MEM(s->at[1]), len = OH_MEM(s->len), n;
 
@@ -172,13 +172,13 @@ OH_INLINE int oh_name_step(struct oh_scratch *s)
 	OH_MEM(s->budget) -= 1;
 	OH_MEM(s->at[0]) = a + 1 + n;
 	OH_MEM(s->at[1]) = b + 1 + n;
-	return oh_label_same(a + 1, b + 1, n);
+	return oh_label_same(a + 1, b + 1, n, slot);
 }
 
 /* Whether the name at a is the same as the one at b, which is known to be valid: 1, or 0. */
-OH_SUBPROG int oh_name_same(__u32 a, __u32 b)
+OH_SUBPROG int oh_name_same(__u32 a, __u32 b, __u32 slot)
 {
-	struct oh_scratch *s = oh_scratch();
+	struct oh_scratch *s = oh_scratch(slot);
 	__u32 i;
 
 	if (!s)
@@ -186,7 +186,7 @@ OH_SUBPROG int oh_name_same(__u32 a, __u32 b)
 	OH_MEM(s->at[0]) = OH_MEM(s->start[0]) = a;
 	OH_MEM(s->at[1]) = OH_MEM(s->start[1]) = b;
 	for (i = 0; i < 2 * OH_NAME_STEPS; i++) {
-		int r = oh_name_step(s);
+		int r = oh_name_step(s, slot);
 
 		if (r != 1)
 			return r == 2;
@@ -195,7 +195,7 @@ OH_SUBPROG int oh_name_same(__u32 a, __u32 b)
 }
 
 /* The record at pos into rr: the end of the record, or 0 if it is broken. */
-OH_INLINE __u32 oh_answer_record(struct oh_scratch *s, __u32 pos, struct oh_dns_rr *rr)
+OH_INLINE __u32 oh_answer_record(struct oh_scratch *s, __u32 pos, struct oh_dns_rr *rr, __u32 slot)
 {
 	__u32 len = OH_MEM(s->len), end, next, owner = pos, type, size, ttl;
 	const __u8 *p;
@@ -206,7 +206,7 @@ OH_INLINE __u32 oh_answer_record(struct oh_scratch *s, __u32 pos, struct oh_dns_
 		end = pos + 2;
 		owner = oh_name_jump(s, pos, pos);
 	} else {
-		end = oh_name_end(pos);
+		end = oh_name_end(pos, slot);
 		if (!end)
 			return 0;
 	}
@@ -223,7 +223,7 @@ OH_INLINE __u32 oh_answer_record(struct oh_scratch *s, __u32 pos, struct oh_dns_
 		type = 0;
 	if ((type == OH_DNS_A && size != 4) || (type == OH_DNS_AAAA && size != 16))
 		return 0;
-	if (type == OH_DNS_CNAME && oh_name_end(end + 10) != next)
+	if (type == OH_DNS_CNAME && oh_name_end(end + 10, slot) != next)
 		return 0;
 	rr->owner = owner;
 	rr->type = type;
@@ -233,9 +233,9 @@ OH_INLINE __u32 oh_answer_record(struct oh_scratch *s, __u32 pos, struct oh_dns_
 }
 
 /* The answer section from pos into rr[]: 0, or -1 if it is broken. */
-OH_SUBPROG int oh_answer_records(__u32 pos, __u32 count)
+OH_SUBPROG int oh_answer_records(__u32 pos, __u32 count, __u32 slot)
 {
-	struct oh_scratch *s = oh_scratch();
+	struct oh_scratch *s = oh_scratch(slot);
 	__u32 i;
 
 	if (!s)
@@ -244,7 +244,7 @@ OH_SUBPROG int oh_answer_records(__u32 pos, __u32 count)
 	for (i = 0; i < OH_ANSWER_RECORDS; i++) {
 		if (i >= count)
 			break;
-		pos = oh_answer_record(s, OH_MEM(s->walk), &s->rr[i]);
+		pos = oh_answer_record(s, OH_MEM(s->walk), &s->rr[i], slot);
 		if (!pos)
 			return -1;
 		OH_MEM(s->walk) = pos;
@@ -254,9 +254,9 @@ OH_SUBPROG int oh_answer_records(__u32 pos, __u32 count)
 }
 
 /* One pass over the CNAMEs, from where the chain ends now: whether it got longer. */
-OH_SUBPROG int oh_answer_sweep(void)
+OH_SUBPROG int oh_answer_sweep(__u32 slot)
 {
-	struct oh_scratch *s = oh_scratch();
+	struct oh_scratch *s = oh_scratch(slot);
 	__u32 i, before;
 
 	if (!s)
@@ -272,12 +272,12 @@ OH_SUBPROG int oh_answer_sweep(void)
 			continue;
 		OH_OPAQUE(n);
 		n &= OH_ANSWER_CHAIN - 1;
-		if (!oh_name_same(rr->owner, s->link[(n - 1) & (OH_ANSWER_CHAIN - 1)].name))
+		if (!oh_name_same(rr->owner, s->link[(n - 1) & (OH_ANSWER_CHAIN - 1)].name, slot))
 			continue;
 		rr->type = 0; /* once: so that a loop ends */
 		target = rr->rdata;
 		ttl = s->link[(n - 1) & (OH_ANSWER_CHAIN - 1)].ttl;
-		if (!oh_name_valid(target))
+		if (!oh_name_valid(target, slot))
 			continue;
 		s->link[n].name = target;
 		s->link[n].ttl = rr->ttl < ttl ? rr->ttl : ttl;
@@ -287,9 +287,9 @@ OH_SUBPROG int oh_answer_sweep(void)
 }
 
 /* The place of a name on the chain, looked for from its end; -1 if it is not there. */
-OH_SUBPROG int oh_answer_member(__u32 name)
+OH_SUBPROG int oh_answer_member(__u32 name, __u32 slot)
 {
-	struct oh_scratch *s = oh_scratch();
+	struct oh_scratch *s = oh_scratch(slot);
 	__u32 i;
 
 	if (!s)
@@ -300,16 +300,16 @@ OH_SUBPROG int oh_answer_member(__u32 name)
 		if (n >= OH_ANSWER_CHAIN)
 			break;
 		OH_OPAQUE(n);
-		if (oh_name_same(name, s->link[n & (OH_ANSWER_CHAIN - 1)].name))
+		if (oh_name_same(name, s->link[n & (OH_ANSWER_CHAIN - 1)].name, slot))
 			return n;
 	}
 	return -1;
 }
 
 /* Fills addr[] with the addresses of type want, or of both for ANY. */
-OH_SUBPROG int oh_answer_collect(__u32 want)
+OH_SUBPROG int oh_answer_collect(__u32 want, __u32 slot)
 {
-	struct oh_scratch *s = oh_scratch();
+	struct oh_scratch *s = oh_scratch(slot);
 	__u32 i;
 
 	if (!s)
@@ -328,7 +328,7 @@ OH_SUBPROG int oh_answer_collect(__u32 want)
 		if (want != OH_DNS_ANY && want != type)
 			continue;
 		if (rr->owner != OH_MEM(s->run_owner)) { /* once for a run of one name's addresses */
-			int at = oh_answer_member(rr->owner);
+			int at = oh_answer_member(rr->owner, slot);
 
 			if (at < 0)
 				continue;
@@ -372,7 +372,7 @@ OH_INLINE int oh_answer_asked(struct oh_scratch *s, const struct oh_dns_pending 
  * addr[0 .. addrs - 1].
  */
 OH_INLINE enum oh_answer_result oh_dns_answer(oh_bytes b, __u32 off, __u32 len, struct oh_scratch *s,
-					      const struct oh_dns_pending *asked)
+					      const struct oh_dns_pending *asked, __u32 slot)
 {
 	__u32 flags, pos, name_len = asked->name_len, sweep;
 	const __u8 *p = s->msg;
@@ -405,15 +405,15 @@ OH_INLINE enum oh_answer_result oh_dns_answer(oh_bytes b, __u32 off, __u32 len, 
 
 	OH_MEM(s->len) = len;
 	OH_MEM(s->budget) = OH_ANSWER_BUDGET;
-	if (oh_answer_records(pos, oh_be16(s->msg + 6)))
+	if (oh_answer_records(pos, oh_be16(s->msg + 6), slot))
 		return OH_ANSWER_MALFORMED;
 	s->link[0].name = OH_DNS_HEADER;
 	s->link[0].ttl = ~0U;
 	OH_MEM(s->links) = 1;
 	for (sweep = 0; sweep < OH_ANSWER_SWEEPS; sweep++)
-		if (!oh_answer_sweep())
+		if (!oh_answer_sweep(slot))
 			break;
-	oh_answer_collect(asked->qtype);
+	oh_answer_collect(asked->qtype, slot);
 	return OH_ANSWER_OK;
 }
 

@@ -148,9 +148,9 @@ OH_INLINE enum oh_dns_result oh_dns_edns(struct oh_scratch *s, __u32 pos, __u32 
  * The query of len bytes at off. On OK the scratch has it: query (id, qtype,
  * name in wire format and lower case), and oh_key() is the name's key.
  */
-OH_SUBPROG int oh_dns_query(oh_bytes b, __u32 off, __u32 len)
+OH_SUBPROG int oh_dns_query(oh_bytes b, __u32 off, __u32 len, __u32 slot)
 {
-	struct oh_scratch *s = oh_scratch();
+	struct oh_scratch *s = oh_scratch(slot);
 	__u32 name_len, end, extra;
 	const __u8 *p;
 

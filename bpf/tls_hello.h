@@ -122,9 +122,9 @@ OH_INLINE enum oh_tls_result oh_tls_gather(oh_bytes b, __u32 off, __u32 len, str
 }
 
 /* The host name of n bytes at pos: backwards to rev, as the query's name is. */
-OH_SUBPROG int oh_tls_name(__u32 pos, __u32 n)
+OH_SUBPROG int oh_tls_name(__u32 pos, __u32 n, __u32 slot)
 {
-	struct oh_scratch *s = oh_scratch();
+	struct oh_scratch *s = oh_scratch(slot);
 	__u32 i, letters = 0;
 	const __u8 *p;
 
@@ -165,19 +165,19 @@ OH_SUBPROG int oh_tls_name(__u32 pos, __u32 n)
 }
 
 /* The server_name extension of n bytes at pos: exactly one host name. */
-OH_INLINE int oh_tls_server_name(struct oh_scratch *s, __u32 pos, __u32 n)
+OH_INLINE int oh_tls_server_name(struct oh_scratch *s, __u32 pos, __u32 n, __u32 slot)
 {
 	const __u8 *p = oh_at(s, pos);
 
 	if (n < 5 || oh_be16(p) != n - 2 || p[2] != 0 || oh_be16(p + 3) != n - 5)
 		return OH_TLS_MALFORMED;
-	return oh_tls_name(pos + 5, n - 5);
+	return oh_tls_name(pos + 5, n - 5, slot);
 }
 
 /* The extensions from pos to end, which they must fill: then the name in them. */
-OH_SUBPROG int oh_tls_extensions(__u32 pos, __u32 end)
+OH_SUBPROG int oh_tls_extensions(__u32 pos, __u32 end, __u32 slot)
 {
-	struct oh_scratch *s = oh_scratch();
+	struct oh_scratch *s = oh_scratch(slot);
 	__u32 i, name = 0, name_len = 0;
 
 	if (!s)
@@ -208,13 +208,13 @@ OH_SUBPROG int oh_tls_extensions(__u32 pos, __u32 end)
 	}
 	if (pos != end)
 		return OH_TLS_MALFORMED;
-	return name ? oh_tls_server_name(s, name, name_len) : OH_TLS_NO_NAME;
+	return name ? oh_tls_server_name(s, name, name_len, slot) : OH_TLS_NO_NAME;
 }
 
 /* The payload of len bytes at off, from the first byte the client sent. */
-OH_SUBPROG int oh_tls_hello(oh_bytes b, __u32 off, __u32 len)
+OH_SUBPROG int oh_tls_hello(oh_bytes b, __u32 off, __u32 len, __u32 slot)
 {
-	struct oh_scratch *s = oh_scratch();
+	struct oh_scratch *s = oh_scratch(slot);
 	__u32 end, pos, n;
 	int r;
 
@@ -248,7 +248,7 @@ OH_SUBPROG int oh_tls_hello(oh_bytes b, __u32 off, __u32 len)
 	pos += 2;
 	if (pos + n != end)
 		return OH_TLS_MALFORMED;
-	return oh_tls_extensions(pos, end);
+	return oh_tls_extensions(pos, end, slot);
 }
 
 #endif

@@ -24,7 +24,7 @@ static int holds(const uint8_t *data, size_t size, const char *text)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct oh_scratch *s = oh_scratch();
+	struct oh_scratch *s = oh_scratch(0);
 	char text[OH_KEY_DATA + 2], again[OH_KEY_DATA + 2];
 	struct oh_name_key key;
 	size_t record;

@@ -119,7 +119,7 @@ static void extensions_give_the_name_or_the_reason(void **state)
 
 			if (r != c->expect)
 				fail_msg("%s: %d, not %d", c->name, r, c->expect);
-			oh_key_to_text(oh_key(oh_scratch()), text);
+			oh_key_to_text(oh_key(oh_scratch(0)), text);
 			if (!r && strcmp(text, c->text))
 				fail_msg("%s: \"%s\"", c->name, text);
 		}
@@ -239,7 +239,7 @@ static void name_of_253_and_label_of_63_pass_and_longer_not(void **state)
 {
 	(void)state;
 	assert_int_equal(named(253, 63), OH_TLS_COMPLETE);
-	assert_int_equal(oh_key(oh_scratch())->prefixlen, 254 * 8);
+	assert_int_equal(oh_key(oh_scratch(0))->prefixlen, 254 * 8);
 	assert_int_equal(named(254, 63), OH_TLS_BAD_NAME);
 	assert_int_equal(named(253, 1), OH_TLS_COMPLETE);
 	assert_int_equal(named(63, 63), OH_TLS_COMPLETE);
@@ -277,7 +277,7 @@ static void hello_in_up_to_four_records_is_read(void **state)
 		assert_int_equal(run(all), records <= OH_TLS_RECORDS ? OH_TLS_COMPLETE : OH_TLS_TOO_LARGE);
 		if (records > OH_TLS_RECORDS)
 			continue;
-		oh_key_to_text(oh_key(oh_scratch()), text);
+		oh_key_to_text(oh_key(oh_scratch(0)), text);
 		assert_string_equal(text, "api.openai.com");
 		for (uint32_t n = 0; n < all; n++)
 			assert_int_equal(run(n), OH_TLS_INCOMPLETE);
