@@ -14,6 +14,8 @@ struct oh_admission {
 	__u32 target;		/* 0: a rule without a target */
 	__u32 generation;
 	bool fresh;		/* by its address, and not as part of an admitted connection */
+	__u32 slot;		/* scratch with the name it was judged by; OH_SLOTS: none */
+	bool named;		/* the connection must open with a TLS hello for an allowed name */
 };
 
 static __always_inline __u32 oh_now(void)
@@ -136,21 +138,28 @@ static __always_inline enum oh_service oh_service_of(const struct oh_flow *f)
 	return OH_SERVICE_NONE;
 }
 
-static __always_inline bool oh_target_holds(__u32 id, __u32 generation)
+static __always_inline const struct oh_target *oh_live_target(__u32 id, __u32 generation)
 {
 	const struct oh_target *t = bpf_map_lookup_elem(&oh_targets, &id);
 
-	return t && t->generation == generation && (t->lapses == OH_FOREVER || oh_now() < t->lapses);
+	if (!t || t->generation != generation || (t->lapses != OH_FOREVER && oh_now() >= t->lapses))
+		return NULL;
+	return t;
 }
 
 /* What oh_lookup() looks for, in one word. */
 #define OH_WANT(service, any_port, port) ((__u32)(service) << 24 | (__u32)(any_port) << 16 | (port))
 
-/* What it found, in one word: reason in bits 0 to 7, target from bit 8, generation from bit 32. */
+/* What it found, in one word: reason in bits 0 to 7, target from bit 8, whether a TLS name is asked for in bit 31,
+ * generation from bit 32. */
 #define OH_FOUND(reason, grant) \
-	((__u64)(grant)->generation << 32 | (__u64)((grant)->target & 0xffffff) << 8 | (reason))
+	((__u64)(grant)->generation << 32 | (__u64)((grant)->target & 0x7fffff) << 8 | (reason))
+#define OH_FOUND_REASON(found) ((found) & 0xff)
+#define OH_FOUND_TARGET(found) ((found) >> 8 & 0x7fffff)
+#define OH_FOUND_NAMED (1ULL << 31)
 
-/* OH_TARGET where a grant of the entry admits what is wanted, else how near it came. */
+/* OH_TARGET where a grant of the entry admits what is wanted, one that asks for no name before one that does; else how
+ * near it came. */
 static __always_inline __u64 oh_match(const struct oh_entry *entry, __u32 want)
 {
 	__u64 nearest = OH_ADDRESS_NOT_ALLOWED;
@@ -158,19 +167,34 @@ static __always_inline __u64 oh_match(const struct oh_entry *entry, __u32 want)
 
 	for (int i = 0; i < OH_GRANTS_MAX; i++) {
 		const struct oh_grant *g = &entry->grant[i];
+		const struct oh_target *t;
 
-		if (g->service == OH_SERVICE_NONE || !oh_target_holds(g->target, g->generation))
+		if (g->service == OH_SERVICE_NONE)
+			continue;
+		t = oh_live_target(g->target, g->generation);
+		if (!t)
 			continue;
 		if (g->service != want >> 24 || (g->port != (want & 0xffff) && !(want & 0x10000))) {
 			if (nearest == OH_ADDRESS_NOT_ALLOWED)
 				nearest = OH_PORT_NOT_ALLOWED;
 		} else if (g->expires != OH_FOREVER && now >= g->expires) {
-			nearest = OH_ADDRESS_EXPIRED;
-		} else {
+			if (OH_FOUND_REASON(nearest) != OH_TARGET)
+				nearest = OH_ADDRESS_EXPIRED;
+		} else if (!t->named) {
 			return OH_FOUND(OH_TARGET, g);
+		} else {
+			nearest = OH_FOUND(OH_TARGET, g) | OH_FOUND_NAMED;
 		}
 	}
 	return nearest;
+}
+
+/* Which of two tables' words counts: the one that admits, the one that asks for no name, the one that came nearer. */
+static __always_inline __u64 oh_better(__u64 a, __u64 b)
+{
+	if (OH_FOUND_REASON(a) == OH_TARGET)
+		return OH_FOUND_REASON(b) == OH_TARGET && !(b & OH_FOUND_NAMED) ? b : a;
+	return b == OH_ADDRESS_NOT_ALLOWED ? a : b;
 }
 
 /* Asks the table of addresses, then that of ranges. A global function of scalars: the verifier looks at it once and
@@ -179,19 +203,16 @@ static __always_inline __u64 oh_match(const struct oh_entry *entry, __u32 want)
 __attribute__((noinline)) __u64 oh_lookup(__u64 high, __u64 low, __u32 want)
 {
 	struct oh_range range = { .prefix = 128, .address.word = { high, high >> 32, low, low >> 32 } };
-	__u64 found = OH_ADDRESS_NOT_ALLOWED, in_range;
+	__u64 found = OH_ADDRESS_NOT_ALLOWED;
 	const struct oh_entry *entry;
 
 	entry = bpf_map_lookup_elem(&oh_addresses, &range.address);
 	if (entry)
 		found = oh_match(entry, want);
-	if ((found & 0xff) == OH_TARGET)
+	if (OH_FOUND_REASON(found) == OH_TARGET && !(found & OH_FOUND_NAMED))
 		return found;
 	entry = bpf_map_lookup_elem(&oh_ranges, &range);
-	if (!entry)
-		return found;
-	in_range = oh_match(entry, want);
-	return in_range == OH_ADDRESS_NOT_ALLOWED ? found : in_range;
+	return entry ? oh_better(found, oh_match(entry, want)) : found;
 }
 
 static __always_inline enum oh_reason oh_find(enum oh_service service, const struct oh_flow *f,
@@ -202,12 +223,13 @@ static __always_inline enum oh_reason oh_find(enum oh_service service, const str
 	__u64 found = oh_lookup((__u64)to[1] << 32 | to[0], (__u64)to[3] << 32 | to[2],
 				OH_WANT(service, any_port, f->destination_port));
 
-	if ((found & 0xff) == OH_TARGET) {
-		admission->target = found >> 8 & 0xffffff;
+	if (OH_FOUND_REASON(found) == OH_TARGET) {
+		admission->target = OH_FOUND_TARGET(found);
 		admission->generation = found >> 32;
 		admission->fresh = true;
+		admission->named = f->protocol == OH_PROTOCOL_TCP && found & OH_FOUND_NAMED;
 	}
-	return found & 0xff;
+	return OH_FOUND_REASON(found);
 }
 
 static __always_inline bool oh_is_ready(void)
@@ -223,7 +245,7 @@ static __always_inline bool oh_is_admitted(const struct oh_flow *f, const struct
 					   struct oh_admission *admission)
 {
 	if (!c || !c->admitted || f->protocol != OH_PROTOCOL_TCP || f->destination_port != c->port ||
-	    !oh_address_equal(&f->destination, &c->to) || !oh_target_holds(c->target, c->generation))
+	    !oh_address_equal(&f->destination, &c->to) || !oh_live_target(c->target, c->generation))
 		return false;
 	/* a socket that connects anew is a new connection */
 	if ((f->tcp_flags & (OH_TCP_SYN | OH_TCP_ACK)) == OH_TCP_SYN)
@@ -244,7 +266,7 @@ static __always_inline enum oh_reason oh_decide(const struct oh_flow *f, const s
 
 	/* 6, its second half, comes first for speed: such a packet is admitted by no other rule, and refused by none */
 	if (oh_is_admitted(f, c, admission))
-		return OH_TARGET;
+		return c->look == OH_LOOK_QUERIES ? OH_DNS : OH_TARGET;
 	/* 1 */
 	if (oh_is_loopback(f))
 		return OH_LOOPBACK;
@@ -268,9 +290,9 @@ static __always_inline enum oh_reason oh_decide(const struct oh_flow *f, const s
 		return OH_PROTOCOL_NOT_ALLOWED;
 	reason = oh_find(service, f, admission);
 	if (service == OH_SERVICE_DNS)
-		return reason != OH_TARGET ? OH_DNS_RESOLVER_NOT_ALLOWED : f->content ? f->content : OH_DNS;
+		return reason != OH_TARGET ? OH_DNS_RESOLVER_NOT_ALLOWED : OH_DNS;
 	if (service == OH_SERVICE_NTP)
-		return reason != OH_TARGET ? OH_NTP_SERVER_NOT_ALLOWED : f->content ? f->content : OH_NTP;
+		return reason != OH_TARGET ? OH_NTP_SERVER_NOT_ALLOWED : OH_NTP;
 	return reason;
 }
 

@@ -44,8 +44,9 @@ struct oh_flow {
 	__u8 hop_limit;
 	__u8 socket_type;	/* SOCK_*, 0: no full socket */
 	__u8 loopback;		/* 1: stays on the machine */
-	__u8 content;		/* enum oh_reason: why the payload is not what its port is for, OH_NONE: it is */
+	__u8 socket;		/* 1: from a full socket */
 	__u16 reserved;
+	__u32 sequence;		/* TCP */
 	__u32 payload;		/* offset in the packet of what follows the TCP, UDP or ICMPv6 header */
 	__u32 payload_length;
 };
@@ -235,6 +236,7 @@ static __always_inline enum oh_reason oh_parse_tcp(struct __sk_buff *skb, __u32 
 	f->source_port = bpf_ntohs(h.source);
 	f->destination_port = bpf_ntohs(h.destination);
 	f->tcp_flags = h.flags;
+	f->sequence = bpf_ntohl(h.sequence);
 	f->payload = at + header;
 	f->payload_length = skb->len - f->payload;
 	return OH_NONE;

@@ -6,6 +6,8 @@
 
 #include <bpf/bpf_helpers.h>
 
+#include "name_key.h"
+
 /* Allowed addresses. Not preallocated: memory follows the list and not its bound. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -31,6 +33,15 @@ struct {
 	__type(key, __u32);
 	__type(value, struct oh_target);
 } oh_targets SEC(".maps");
+
+/* Names that may be asked for, and given to TLS servers. An entry repeats the rules of the suffixes that cover it. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, OH_NAMES_MAX);
+	__type(key, struct oh_name_key);
+	__type(value, struct oh_name_entry);
+} oh_names SEC(".maps");
 
 /* This machine's own addresses: packets to them are loopback, but a connect hook knows no interface. */
 struct {
@@ -74,6 +85,7 @@ struct {
 	__uint(max_entries, OH_EVENTS_BYTES);
 } oh_events SEC(".maps");
 
-const volatile struct oh_settings oh_settings = {};
+/* In a section of their own: the compiler puts tables into .rodata. */
+const volatile struct oh_settings oh_settings SEC(OH_SETTINGS_SECTION) = {};
 
 #endif

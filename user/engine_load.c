@@ -113,7 +113,7 @@ static int fill_settings(struct bpf_object *object, const struct config *c, bool
 
 	memcpy(settings.inbound, c->inbound, c->inbound_count * sizeof(*c->inbound));
 	bpf_object__for_each_map(map, object) {
-		if (strstr(bpf_map__name(map), ".rodata"))
+		if (engine_is_settings(bpf_map__name(map)))
 			return bpf_map__set_initial_value(map, &settings, sizeof(settings)) ?
 			       error_set(e, EIO, "the settings do not fit the programs") : 0;
 	}
@@ -139,7 +139,8 @@ static int take_over_maps(struct bpf_object *object, const struct config *c, con
 			  bool *ret_fresh, struct error *e)
 {
 	static const enum engine_map policy[] = {
-		ENGINE_TARGETS, ENGINE_CONTROL, ENGINE_USE, ENGINE_RANGES, ENGINE_CONNECTIONS, ENGINE_ADDRESSES,
+		ENGINE_TARGETS, ENGINE_CONTROL, ENGINE_USE, ENGINE_RANGES, ENGINE_NAMES, ENGINE_CONNECTIONS,
+		ENGINE_ADDRESSES,
 	};
 	struct bpf_map *maps[ENGINE_MAPS];
 	bool keep[ENGINE_MAPS], together = true;
@@ -205,7 +206,7 @@ static int copy_descriptors(struct bpf_object *object, struct engine *ret, struc
 	struct bpf_map *map;
 
 	bpf_object__for_each_map(map, object) {
-		int *to = strstr(bpf_map__name(map), ".rodata") ? &ret->settings : NULL;
+		int *to = engine_is_settings(bpf_map__name(map)) ? &ret->settings : NULL;
 
 		for (int i = 0; !to && i < ENGINE_MAPS; i++) {
 			if (!strcmp(bpf_map__name(map), engine_map_names[i]))

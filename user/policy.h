@@ -16,10 +16,18 @@ struct policy_target {
 	uint32_t id, generation;	/* in the kernel; 0: not there yet */
 };
 
+/* Names that may be asked for without being allowed: see [dns] name. */
+struct policy_asks {
+	const struct target *list;
+	size_t count;
+};
+
 /* Ordered by target_compare(), each target once. */
 struct policy {
 	struct policy_target *list;
 	size_t count;
+	struct policy_asks asks;	/* the configuration's */
+	struct policy_asks asks_now;	/* for a while: what `allow` is about to ask for */
 };
 
 /* What the configuration allows wins over a grant, and a lasting grant over one that lapses. Grants whose time is
@@ -33,6 +41,9 @@ int policy_names(const struct policy *p, const char ***ret, size_t *ret_count, s
 
 /* Fills in the ids of the targets that the kernel knows. Changes nothing. */
 int policy_read_ids(struct policy *p, const struct engine *engine, struct error *e);
+
+/* The part of policy_publish() that concerns the names that may be asked for; the ids must have been read. */
+int policy_publish_names(const struct policy *p, const struct engine *engine, struct error *e);
 
 /* Makes the maps say what the policy and the records say, and nothing else, by the least change: what is taken back
  * goes first and at once, nothing is emptied on the way. -E2BIG where a map is full: all that fits is in then. */

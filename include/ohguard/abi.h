@@ -15,10 +15,12 @@
 #define OH_TARGET_TEXT_MAX 276		/* "*.name:port/dns" with its NUL: 2 + 253 + 6 + 4 + 1, rounded up */
 #define OH_GRANTS_MAX 6			/* targets that can share an address */
 #define OH_RANGES_MAX 4096
+#define OH_NAMES_MAX (2 * OH_TARGETS_MAX)
 #define OH_ADDRESSES_DEFAULT 131072
 #define OH_LOCAL_MAX 1024
 #define OH_INBOUND_MAX 32
 #define OH_EVENTS_BYTES (512 * 1024)
+#define OH_EVENT_NAME_MAX 256
 #define OH_COMMAND_MAX 16		/* TASK_COMM_LEN */
 
 #define OH_FOREVER 0xffffffffU		/* an expiry that does not come */
@@ -69,6 +71,20 @@ struct oh_range {
 	struct oh_address address;
 };
 
+/* One rule for a name: it may be asked for, and be given as a TLS server name on the port, while the target holds. */
+struct oh_name_rule {
+	__u32 target;		/* 0: none */
+	__u32 generation;
+	__u16 port;		/* host byte order */
+	__u8 service;		/* enum oh_service; OH_SERVICE_NONE: the slot is free */
+	__u8 ask;		/* 1: the name may be asked for and nothing else, with no target behind it */
+};
+
+/* Value of oh_names (LPM trie; key struct oh_name_key, see bpf/name_key.h). */
+struct oh_name_entry {
+	struct oh_name_rule rule[OH_GRANTS_MAX];
+};
+
 enum oh_target_state {
 	OH_TARGET_FREE,		/* the id may be given out */
 	OH_TARGET_LIVE,
@@ -79,7 +95,8 @@ struct oh_target {
 	__u32 generation;	/* raised each time the id is taken back */
 	__u32 lapses;		/* seconds of CLOCK_BOOTTIME at which grant and connections end, or OH_FOREVER */
 	__u8 state;		/* enum oh_target_state */
-	__u8 reserved[3];
+	__u8 named;		/* 1: its connections must open with a TLS hello for an allowed name */
+	__u8 reserved[2];
 	char text[OH_TARGET_TEXT_MAX];	/* canonical, NUL-terminated: for the user side only */
 };
 
@@ -105,18 +122,26 @@ struct oh_control {
 	__u32 targets;		/* ids below this one may be in use: so far the user side has to look */
 };
 
+/* What the payload of an admitted TCP connection must be. */
+enum oh_look {
+	OH_LOOK_NONE,		/* anything, from here on */
+	OH_LOOK_HELLO,		/* a TLS hello for an allowed name: once */
+	OH_LOOK_QUERIES,	/* DNS queries for allowed names: always */
+};
+
 /* Socket storage: a connection that was admitted, and who made it. The last three fields are of the last
  * connect or sendmsg that passed the connect hooks. */
 struct oh_connection {
 	struct oh_address to;
 	__u16 port;		/* host byte order */
-	__u16 admitted;		/* 0: none; the fields above and the next two say nothing */
+	__u8 admitted;		/* 0: none; the fields above and the next two say nothing */
+	__u8 look;		/* enum oh_look: what its next payload must be */
 	__u32 target;
 	__u32 generation;
 	__u32 pid;		/* 0: not known */
 	__u32 uid;
 	char command[OH_COMMAND_MAX];
-	__u32 reserved;
+	__u32 sequence;		/* TCP sequence number of the first byte not looked at, where look says so */
 	__u64 cgroup;		/* cgroup v2 id, 0: not known */
 };
 
@@ -160,7 +185,10 @@ struct oh_event {
 	__u32 uid;
 	__u32 reserved[2];
 	char command[OH_COMMAND_MAX];
+	char name[OH_EVENT_NAME_MAX];	/* asked for, last letter first, as a key of oh_names; "": none is known */
 };
+
+#define OH_SETTINGS_SECTION ".rodata.oh"	/* also the map's name */
 
 /* Written by the loader into the programs' read-only data before they are verified. */
 struct oh_settings {
@@ -174,9 +202,10 @@ struct oh_settings {
 _Static_assert(sizeof(struct oh_address) == 16, "key of oh_addresses");
 _Static_assert(sizeof(struct oh_grant) == 16, "no padding: compared as bytes");
 _Static_assert(sizeof(struct oh_entry) == 16 * OH_GRANTS_MAX, "no padding: compared as bytes");
+_Static_assert(sizeof(struct oh_name_rule) == 12, "no padding: compared as bytes");
 _Static_assert(sizeof(struct oh_range) == 20, "LPM key: prefix and data, no padding");
 _Static_assert(sizeof(struct oh_target) == 288, "value of oh_targets");
 _Static_assert(sizeof(struct oh_connection) == 64, "one cache line");
-_Static_assert(sizeof(struct oh_event) == 88, "no padding: a hole would show kernel memory");
+_Static_assert(sizeof(struct oh_event) == 344, "no padding: a hole would show kernel memory");
 
 #endif
