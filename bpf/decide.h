@@ -197,7 +197,7 @@ static __always_inline __u64 oh_better(__u64 a, __u64 b)
 	return b == OH_ADDRESS_NOT_ALLOWED ? a : b;
 }
 
-/* Asks the table of addresses, then that of ranges. A global function of scalars: the verifier looks at it once and
+/* Asks the table of addresses, that of answers, then that of ranges. A global function of scalars: the verifier looks at it once and
  * alone, and not once for each way the parser can end. high and low are the address's
  * halves, its words from the low end of each. */
 __attribute__((noinline)) __u64 oh_lookup(__u64 high, __u64 low, __u32 want)
@@ -209,6 +209,11 @@ __attribute__((noinline)) __u64 oh_lookup(__u64 high, __u64 low, __u32 want)
 	entry = bpf_map_lookup_elem(&oh_addresses, &range.address);
 	if (entry)
 		found = oh_match(entry, want);
+	if (OH_FOUND_REASON(found) == OH_TARGET && !(found & OH_FOUND_NAMED))
+		return found;
+	entry = bpf_map_lookup_elem(&oh_learned, &range.address);
+	if (entry)
+		found = oh_better(found, oh_match(entry, want));
 	if (OH_FOUND_REASON(found) == OH_TARGET && !(found & OH_FOUND_NAMED))
 		return found;
 	entry = bpf_map_lookup_elem(&oh_ranges, &range);

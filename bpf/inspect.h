@@ -4,6 +4,7 @@
 
 #include "decide.h"
 #include "dns_query.h"
+#include "learn.h"
 #include "ntp.h"
 #include "tls_hello.h"
 
@@ -184,7 +185,10 @@ static __always_inline enum oh_reason oh_inspect(struct __sk_buff *skb, const st
 	admission->slot = oh_scratch_take();
 	if (admission->slot >= OH_SLOTS)
 		return OH_HOLD;
-	return oh_inspect_query(skb, f->payload, f->payload_length, admission->slot);
+	reason = oh_inspect_query(skb, f->payload, f->payload_length, admission->slot);
+	if (reason == OH_DNS)
+		oh_note_query(skb, f, c, admission->slot);
+	return reason;
 }
 
 #endif

@@ -8,7 +8,7 @@
 
 #include "name_key.h"
 
-/* Allowed addresses. Not preallocated: memory follows the list and not its bound. */
+/* Allowed addresses, from the user side. Not preallocated: memory follows the list and not its bound. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
@@ -26,6 +26,23 @@ struct {
 	__type(key, struct oh_range);
 	__type(value, struct oh_entry);
 } oh_ranges SEC(".maps");
+
+/* Addresses in answers to the workload's own queries. The kernel alone adds, the user side alone removes: so neither
+ * source shortens what the other proved. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, OH_ANSWERS_MAX);
+	__type(key, struct oh_address);
+	__type(value, struct oh_entry);
+} oh_learned SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, OH_PENDING_MAX);
+	__type(key, struct oh_pending_key);
+	__type(value, struct oh_dns_pending);
+} oh_pending SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

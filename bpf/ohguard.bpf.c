@@ -83,6 +83,19 @@ int oh_egress(struct __sk_buff *skb)
 	return verdict;
 }
 
+/* Refuses nothing. */
+SEC("cgroup_skb/ingress")
+int oh_ingress(struct __sk_buff *skb)
+{
+	struct oh_flow f = {};
+
+	if (skb->ifindex == OH_LOOPBACK_IFINDEX || !oh_may_be_udp(skb))
+		return 1;
+	if (!oh_parse(skb, 0, &f) && f.protocol == OH_PROTOCOL_UDP && f.source_port == OH_PORT_DNS)
+		oh_learn(skb, &f);
+	return 1;
+}
+
 /* connect(), sendto() and sendmsg(): judged before there is a packet, so that a program is told at once. */
 static __always_inline int oh_attempt(struct bpf_sock_addr *ctx, struct oh_flow *f, enum oh_stage stage,
 				      enum oh_hook hook)
@@ -100,6 +113,7 @@ static __always_inline int oh_attempt(struct bpf_sock_addr *ctx, struct oh_flow 
 	if (!c)
 		c = &unstored;
 	oh_note_owner(c);
+	c->home = bpf_get_netns_cookie(ctx) == (oh_settings.netns ? oh_settings.netns : bpf_get_netns_cookie(NULL));
 	if (reason >= OH_REASON_FIRST_REFUSAL) {
 		oh_count(reason & (OH_REASON_MAX - 1), 0);
 		oh_tell(f, hook, reason, c, OH_SLOTS);

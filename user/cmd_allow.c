@@ -7,6 +7,7 @@
 #include "cmd.h"
 #include "guard.h"
 #include "refresh.h"
+#include "suffix.h"
 #include "text.h"
 
 #define FOR_MAX (365 * 86400)
@@ -22,9 +23,9 @@ static int parse_targets(const struct cmd_options *o, bool plain, const struct c
 		if (plain && !target_is_named(&ret[i]))
 			return error_set(e, EINVAL, "%s: --sni off is for names: an address has no name rule", o->argv[i]);
 		ret[i].plain = plain;
-		if (ret[i].kind == TARGET_SUFFIX)
-			return error_set(e, EOPNOTSUPP, "%s: a suffix has no addresses to resolve, and this version does not "
-					 "read the application's own answers: allow the names one by one", o->argv[i]);
+		r = suffix_check(&ret[i], false, e);
+		if (r)
+			return r;
 		if (ret[i].kind == TARGET_ADDRESS && address_is_metadata(&ret[i].range.address) && !c->metadata)
 			return error_set(e, EINVAL, "%s: the metadata service has a key of its own: set [imds] access = allow",
 					 o->argv[i]);
@@ -169,7 +170,7 @@ int cmd_allow(int argc, char **argv)
 	if (r != CMD_GO_ON)
 		return r;
 	if (!common.argc)
-		return cmd_usage("allow: what? NAME, ADDRESS or ADDRESS/BITS, each with an optional :PORT");
+		return cmd_usage("allow: what? NAME, *.SUFFIX, ADDRESS or ADDRESS/BITS, each with an optional :PORT");
 	if (lapse && (text_parse_seconds(lapse, FOR_MAX, &seconds) || !seconds))
 		return cmd_usage("--for %s: not a time like 30s, 5m, 2h or 1d, up to 365d", lapse);
 	if (sni && strcmp(sni, "off"))

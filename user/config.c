@@ -6,6 +6,7 @@
 
 #include "address.h"
 #include "ini.h"
+#include "suffix.h"
 #include "text.h"
 
 #define DAY 86400
@@ -146,6 +147,9 @@ static int set_name(struct config *c, const char *value, struct error *e)
 		return r;
 	if ((t.kind != TARGET_NAME && t.kind != TARGET_SUFFIX) || strchr(value, ':'))
 		return error_set(e, EINVAL, "'%s' is not a name or suffix", value);
+	r = suffix_check(&t, true, e);
+	if (r)
+		return r;
 	grown = realloc(c->names, (c->name_count + 1) * sizeof(*grown));
 	if (!grown)
 		return error_set(e, ENOMEM, "out of memory");
@@ -204,6 +208,8 @@ static int set_allow(struct config *c, const char *value, struct error *e)
 	struct target t;
 	int r = target_parse_options(value, &t, e);
 
+	if (!r)
+		r = suffix_check(&t, false, e);
 	return r ? r : add_target(c, &t, e);
 }
 

@@ -19,6 +19,7 @@ const char *const engine_hook_names[OH_HOOK_MAX] = {
 
 const char *const engine_map_names[ENGINE_MAPS] = {
 	[ENGINE_ADDRESSES] = "oh_addresses",
+	[ENGINE_LEARNED] = "oh_learned",
 	[ENGINE_RANGES] = "oh_ranges",
 	[ENGINE_TARGETS] = "oh_targets",
 	[ENGINE_NAMES] = "oh_names",
@@ -32,6 +33,7 @@ const char *const engine_map_names[ENGINE_MAPS] = {
 
 static const uint32_t value_sizes[ENGINE_MAPS] = {
 	[ENGINE_ADDRESSES] = sizeof(struct oh_entry),
+	[ENGINE_LEARNED] = sizeof(struct oh_entry),
 	[ENGINE_RANGES] = sizeof(struct oh_entry),
 	[ENGINE_TARGETS] = sizeof(struct oh_target),
 	[ENGINE_NAMES] = sizeof(struct oh_name_entry),

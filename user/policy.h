@@ -45,6 +45,9 @@ int policy_read_ids(struct policy *p, const struct engine *engine, struct error 
 /* The part of policy_publish() that concerns the names that may be asked for; the ids must have been read. */
 int policy_publish_names(const struct policy *p, const struct engine *engine, struct error *e);
 
+/* Takes what is over out of the addresses that the kernel learned. */
+int policy_sweep_answers(const struct engine *engine, struct error *e);
+
 /* Makes the maps say what the policy and the records say, and nothing else, by the least change: what is taken back
  * goes first and at once, nothing is emptied on the way. -E2BIG where a map is full: all that fits is in then. */
 int policy_publish(struct policy *p, const struct records *records, const struct engine *engine, int64_t now,

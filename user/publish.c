@@ -373,6 +373,8 @@ int policy_publish(struct policy *p, const struct records *records, const struct
 		r = publish_local(engine, e);
 	if (!r)
 		r = policy_publish_names(p, engine, e);
+	if (!r)
+		r = policy_sweep_answers(engine, e);
 	for (size_t i = 0; !r && i < p->count; i++) {
 		const struct policy_target *t = &p->list[i];
 

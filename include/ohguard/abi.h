@@ -15,6 +15,8 @@
 #define OH_TARGET_TEXT_MAX 276		/* "*.name:port/dns" with its NUL: 2 + 253 + 6 + 4 + 1, rounded up */
 #define OH_GRANTS_MAX 6			/* targets that can share an address */
 #define OH_RANGES_MAX 4096
+#define OH_ANSWERS_MAX 65536	/* addresses learned from answers */
+#define OH_PENDING_MAX 4096	/* queries under way */
 #define OH_NAMES_MAX (2 * OH_TARGETS_MAX)
 #define OH_ADDRESSES_DEFAULT 131072
 #define OH_LOCAL_MAX 1024
@@ -61,7 +63,7 @@ struct oh_grant {
 	__u8 learned;		/* enum oh_learned */
 };
 
-/* Value of oh_addresses (hash; key struct oh_address) and oh_ranges (LPM trie; key struct oh_range). */
+/* Value of oh_addresses and oh_learned (hashes; key struct oh_address) and oh_ranges (LPM trie; key struct oh_range). */
 struct oh_entry {
 	struct oh_grant grant[OH_GRANTS_MAX];
 };
@@ -129,12 +131,20 @@ enum oh_look {
 	OH_LOOK_QUERIES,	/* DNS queries for allowed names: always */
 };
 
+/* Key of oh_pending (LRU hash; value struct oh_dns_pending, see bpf/oh_bytes.h): a query that was let out. */
+struct oh_pending_key {
+	__u64 socket;		/* cookie */
+	__u32 id;		/* of the DNS message */
+	__u32 reserved;
+};
+
 /* Socket storage: a connection that was admitted, and who made it. The last three fields are of the last
  * connect or sendmsg that passed the connect hooks. */
 struct oh_connection {
 	struct oh_address to;
 	__u16 port;		/* host byte order */
-	__u8 admitted;		/* 0: none; the fields above and the next two say nothing */
+	__u8 admitted : 1;	/* 0: none; the fields above and the next two say nothing */
+	__u8 home : 1;		/* 1: the socket is in the network namespace that the guard was loaded from */
 	__u8 look;		/* enum oh_look: what its next payload must be */
 	__u32 target;
 	__u32 generation;
@@ -160,13 +170,14 @@ struct oh_inbound {
 	OH_HOOK(2, CONNECT6, "connect6") \
 	OH_HOOK(3, SENDMSG4, "sendmsg4") \
 	OH_HOOK(4, SENDMSG6, "sendmsg6") \
-	OH_HOOK(5, SOCK_CREATE, "sock_create")
+	OH_HOOK(5, SOCK_CREATE, "sock_create") \
+	OH_HOOK(6, INGRESS, "ingress")
 
 enum oh_hook {
 #define OH_HOOK(number, symbol, name) OH_HOOK_##symbol = number,
 	OH_HOOKS
 #undef OH_HOOK
-	OH_HOOK_MAX = 6
+	OH_HOOK_MAX = 7
 };
 
 /* One refused attempt, in oh_events (ring buffer). */
@@ -196,6 +207,9 @@ struct oh_settings {
 	__u8 metadata;		/* 1: TCP/80 of the metadata service is allowed */
 	__u8 reserved[2];
 	__u32 inbound_count;
+	__u32 min_ttl, max_ttl, grace;	/* seconds, for addresses in answers */
+	__u32 padding;
+	__u64 netns;		/* cookie of the network namespace to learn answers in, 0: the first one's */
 	struct oh_inbound inbound[OH_INBOUND_MAX];
 };
 

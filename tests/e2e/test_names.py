@@ -69,6 +69,7 @@ def guard(lab):
     finally:
         g.events()
         g.ohguard("unload", "--yes")
+        lab.server.run(["rm", "-rf", "/var/lib/ohguard"], check=True)
 
 
 def query(name, qtype=1, tail=b"", counts=(1, 0, 0, 0), flags=0x0100):
@@ -357,3 +358,140 @@ except OSError as e:
     finally:
         p.kill()
         p.wait()
+
+
+# ---- answers ----
+
+POOL = """
+import socket, sys
+failed = 0
+for i in range(int(sys.argv[2])):
+    try:
+        a = socket.getaddrinfo(sys.argv[1], 443, socket.AF_INET, socket.SOCK_STREAM)[0][4]
+        socket.create_connection(a, timeout=5).close()
+    except OSError as e:
+        failed += 1
+        print(i, a, e)
+print("failed", failed)
+"""
+
+
+def target(guard, name):
+    r = guard.ohguard("list", "--json")
+    assert r.returncode == 0, r.stderr
+    return next(t for t in json.loads(r.stdout) if t["target"] == name)
+
+
+def learned(guard, name):
+    return {a["address"] for a in target(guard, name)["addresses"] if a["learned"] == "answer"}
+
+
+def test_rotating_pool_is_never_refused(guard):
+    guard.lab.dns.script("pool.lab.example", "rotate")
+    assert guard.ohguard("allow", "pool.lab.example").returncode == 0
+    guard.events()
+    assert guard.python(POOL, "pool.lab.example", 300).stdout == "failed 0\n"
+    r = guard.lab.server.run(["curl", "-sS", "-4", "https://pool.lab.example/"], guarded=True)
+    assert r.returncode == 0, r.stderr
+    assert guard.events() == []
+    assert len(learned(guard, "pool.lab.example")) >= 199
+
+
+def test_learned_address_lives_for_its_ttl_and_grace(guard):
+    guard.load(dns="min-ttl = 1s\nmax-ttl = 40s\ngrace = 20s")
+    guard.lab.dns.script("pool.lab.example", "rotate", ttl=3600)
+    assert guard.ohguard("allow", "pool.lab.example").returncode == 0
+    assert guard.python(POOL, "pool.lab.example", 3).stdout == "failed 0\n"
+    left = [a["seconds_left"] for a in target(guard, "pool.lab.example")["addresses"] if a["learned"] == "answer"]
+    assert len(left) >= 3 and all(30 < s <= 60 for s in left)
+
+
+def test_suffix_covers_any_depth_and_its_names_alone(guard):
+    guard.lab.dns.add("one.sub.lab.example", "203.0.113.90")
+    guard.lab.dns.add("a.b.c.sub.lab.example", "203.0.113.91")
+    assert guard.ohguard("allow", "*.sub.lab.example").returncode == 0
+    for name in ("one.sub.lab.example", "a.b.c.sub.lab.example"):
+        r = guard.lab.server.run(["curl", "-ksS", "-m", "4", f"https://{name}/"], guarded=True)
+        assert r.returncode == 0, r.stderr
+    assert guard.events() == []
+    assert guard.lab.server.run(["curl", "-ksS", "-m", "2", "https://sub.lab.example/"], guarded=True).returncode == 6
+    assert learned(guard, "*.sub.lab.example") == {"203.0.113.90", "203.0.113.91"}
+    assert guard.ohguard("revoke", "*.sub.lab.example").returncode == 0
+    r = guard.lab.server.run(["curl", "-ksS", "-m", "2", "--resolve", "one.sub.lab.example:443:203.0.113.90",
+                              "https://one.sub.lab.example/"], guarded=True)
+    assert r.returncode == 7
+
+
+@pytest.mark.parametrize("suffix", ["*.com", "*.co.uk", "*.github.io", "*.s3.amazonaws.com"])
+def test_public_suffix_is_refused(guard, suffix):
+    r = guard.ohguard("allow", suffix)
+    assert r.returncode == 1 and "anyone can have a name" in r.stderr, r.stderr
+
+
+@pytest.mark.parametrize("kind,settings", [
+    ("answer", {"a": ["10.9.9.9"]}), ("answer", {"a": ["127.0.0.1"]}), ("answer", {"a": ["169.254.169.254"]}),
+    ("answer", {"a": ["224.0.0.5"]}), ("wrong_name", {"a": ["192.0.2.77"]}), ("wrong_id", {"a": ["192.0.2.77"]}),
+    ("wrong_question", {"a": ["192.0.2.77"]}), ("cut", {"a": ["192.0.2.77"]})])
+def test_answer_that_may_not_teach_teaches_nothing(guard, kind, settings):
+    guard.lab.dns.script("liar.sub.lab.example", kind, **settings)
+    assert guard.ohguard("allow", "*.sub.lab.example").returncode == 0
+    assert guard.python(SEND, "10.0.0.2", 53, query("liar.sub.lab.example").hex()).stdout.startswith("answered")
+    assert learned(guard, "*.sub.lab.example") == set()
+    guard.lab.dns.script("liar.sub.lab.example", "answer", a=["192.0.2.78"])        # the same way, a good one
+    guard.python(SEND, "10.0.0.2", 53, query("liar.sub.lab.example").hex())
+    assert learned(guard, "*.sub.lab.example") == {"192.0.2.78"}
+
+
+def test_name_that_may_only_be_asked_for_teaches_nothing(guard):
+    guard.lab.server.run(["dig", "+time=1", "@10.0.0.2", "asked.lab.example"], guarded=True)
+    assert curl(guard, "asked.lab.example", "203.0.113.80", "-k").returncode == 7
+    assert {e["reason"] for e in guard.events()} == {"address-not-allowed"}
+
+
+# Answers its own query for argv[1], from the resolver's address in a second namespace.
+FORGE = r"""
+import ctypes, os, signal, socket, struct, subprocess, sys
+def ip(*words):
+    subprocess.run(["ip", *words], check=True)
+here, child = os.pipe(), os.pipe()
+pid = os.fork()
+if not pid:
+    assert not ctypes.CDLL(None).unshare(0x40000000)
+    os.write(here[1], b"x")
+    os.close(child[1])
+    assert os.read(child[0], 1)
+    ip("addr", "add", "10.0.0.2/24", "dev", "theirs")
+    ip("link", "set", "theirs", "up")
+    signal.alarm(10)
+    s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x0800))      # no socket hook sees that one
+    s.bind(("theirs", 0x0800))
+    os.write(here[1], b"x")
+    f = s.recv(2000)
+    q = f[42:]
+    answer = (q[:2] + bytes.fromhex("81800001000100000000") + q[12:] + bytes.fromhex("c00c00010001000001000004") +
+              socket.inet_aton("203.0.113.66"))
+    head = bytes([0x45, 0]) + struct.pack("!H", 28 + len(answer)) + bytes(4) + bytes([64, 17, 0, 0]) + f[30:34] + f[26:30]
+    total = sum(struct.unpack("!10H", head))
+    total = (total & 0xffff) + (total >> 16)
+    head = head[:10] + struct.pack("!H", 0xffff - (total & 0xffff) - (total >> 16)) + head[12:]
+    s.send(f[6:12] + f[:6] + f[12:14] + head + f[36:38] + f[34:36] + struct.pack("!HH", 8 + len(answer), 0) + answer)
+    os._exit(0)
+os.close(here[1])
+os.read(here[0], 1)
+ip("link", "add", "ours", "type", "veth", "peer", "name", "theirs", "netns", str(pid))
+ip("addr", "add", "10.0.0.7/24", "dev", "ours")
+ip("link", "set", "ours", "up")
+os.write(child[1], b"x")
+os.read(here[0], 1)
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.settimeout(8)
+s.sendto(bytes.fromhex(sys.argv[1]), ("10.0.0.2", 53))
+print("answered", len(s.recv(512)))
+"""
+
+
+def test_answer_in_a_namespace_of_the_workloads_own_teaches_nothing(guard):
+    """Whoever can make a network namespace could otherwise be its own resolver, and let any address in."""
+    r = guard.lab.server.run(["unshare", "-n", "/usr/bin/python3", "-c", FORGE, query(ALLOWED).hex()], guarded=True)
+    assert r.stdout == "answered 48\n", r.stdout + r.stderr
+    assert learned(guard, ALLOWED) == set()
