@@ -138,13 +138,16 @@ static __always_inline enum oh_service oh_service_of(const struct oh_flow *f)
 	return OH_SERVICE_NONE;
 }
 
-static __always_inline const struct oh_target *oh_live_target(__u32 id, __u32 generation)
+enum oh_life { OH_TARGET_DEAD, OH_TARGET_HOLDS, OH_TARGET_HOLDS_NAMED };
+
+/* Whether what was given to a target under that generation still holds. A global function: see oh_lookup_in(). */
+__attribute__((noinline)) int oh_target_life(__u32 id, __u32 generation)
 {
 	const struct oh_target *t = bpf_map_lookup_elem(&oh_targets, &id);
 
 	if (!t || t->generation != generation || (t->lapses != OH_FOREVER && oh_now() >= t->lapses))
-		return NULL;
-	return t;
+		return OH_TARGET_DEAD;
+	return t->named ? OH_TARGET_HOLDS_NAMED : OH_TARGET_HOLDS;
 }
 
 /* What oh_lookup() looks for, in one word. */
@@ -158,35 +161,54 @@ static __always_inline const struct oh_target *oh_live_target(__u32 id, __u32 ge
 #define OH_FOUND_TARGET(found) ((found) >> 8 & 0x7fffff)
 #define OH_FOUND_NAMED (1ULL << 31)
 
+/* How near a grant comes to what is wanted, the nearest last. */
+enum oh_nearness { OH_NEAR_NOT, OH_NEAR_OTHER_PORT, OH_NEAR_EXPIRED, OH_NEAR_NAMED, OH_NEAR_ADMITS };
+
+/* A grant as its two words. A global function: see oh_lookup_in(). */
+__attribute__((noinline)) int oh_nearness(__u64 low, __u64 high, __u32 want)
+{
+	union {
+		__u64 word[2];
+		struct oh_grant grant;
+	} u = { .word = { low, high } };
+	const struct oh_grant *g = &u.grant;
+	int life = oh_target_life(g->target, g->generation);
+
+	if (g->service == OH_SERVICE_NONE || life == OH_TARGET_DEAD)
+		return OH_NEAR_NOT;
+	if (g->service != want >> 24 || (g->port != (want & 0xffff) && !(want & 0x10000)))
+		return OH_NEAR_OTHER_PORT;
+	if (g->expires != OH_FOREVER && oh_now() >= g->expires)
+		return OH_NEAR_EXPIRED;
+	return life == OH_TARGET_HOLDS_NAMED ? OH_NEAR_NAMED : OH_NEAR_ADMITS;
+}
+
 /* OH_TARGET where a grant of the entry admits what is wanted, one that asks for no name before one that does; else how
  * near it came. */
 static __always_inline __u64 oh_match(const struct oh_entry *entry, __u32 want)
 {
-	__u64 nearest = OH_ADDRESS_NOT_ALLOWED;
-	__u32 now = oh_now();
+	int nearest = OH_NEAR_NOT;
+	__u64 found = 0;
 
-	for (int i = 0; i < OH_GRANTS_MAX; i++) {
+	for (int i = 0; i < OH_GRANTS_MAX && nearest < OH_NEAR_ADMITS; i++) {
 		const struct oh_grant *g = &entry->grant[i];
-		const struct oh_target *t;
+		const __u64 *word = (const __u64 *)g;
+		int near;
 
 		if (g->service == OH_SERVICE_NONE)
 			continue;
-		t = oh_live_target(g->target, g->generation);
-		if (!t)
-			continue;
-		if (g->service != want >> 24 || (g->port != (want & 0xffff) && !(want & 0x10000))) {
-			if (nearest == OH_ADDRESS_NOT_ALLOWED)
-				nearest = OH_PORT_NOT_ALLOWED;
-		} else if (g->expires != OH_FOREVER && now >= g->expires) {
-			if (OH_FOUND_REASON(nearest) != OH_TARGET)
-				nearest = OH_ADDRESS_EXPIRED;
-		} else if (!t->named) {
-			return OH_FOUND(OH_TARGET, g);
-		} else {
-			nearest = OH_FOUND(OH_TARGET, g) | OH_FOUND_NAMED;
+		near = oh_nearness(word[0], word[1], want);
+		if (near > nearest) {
+			nearest = near;
+			found = OH_FOUND(OH_TARGET, g);
 		}
 	}
-	return nearest;
+	if (nearest >= OH_NEAR_ADMITS)
+		return found;
+	if (nearest == OH_NEAR_NAMED)
+		return found | OH_FOUND_NAMED;
+	return nearest == OH_NEAR_EXPIRED ? OH_ADDRESS_EXPIRED :
+	       nearest == OH_NEAR_OTHER_PORT ? OH_PORT_NOT_ALLOWED : OH_ADDRESS_NOT_ALLOWED;
 }
 
 /* Which of two tables' words counts: the one that admits, the one that asks for no name, the one that came nearer. */
@@ -197,27 +219,35 @@ static __always_inline __u64 oh_better(__u64 a, __u64 b)
 	return b == OH_ADDRESS_NOT_ALLOWED ? a : b;
 }
 
-/* Asks the table of addresses, that of answers, then that of ranges. A global function of scalars: the verifier looks at it once and
- * alone, and not once for each way the parser can end. high and low are the address's
- * halves, its words from the low end of each. */
-__attribute__((noinline)) __u64 oh_lookup(__u64 high, __u64 low, __u32 want)
+enum oh_table { OH_TABLE_ADDRESSES, OH_TABLE_LEARNED, OH_TABLE_RANGES, OH_TABLES };
+
+/* Asks one table for an address. A global function of scalars: the verifier looks at it once and alone, and not once for
+ * each way the parser can end. high and low are the address's halves, its words from the low end of each. */
+__attribute__((noinline)) __u64 oh_lookup_in(__u64 high, __u64 low, __u32 want, __u32 table)
 {
 	struct oh_range range = { .prefix = 128, .address.word = { high, high >> 32, low, low >> 32 } };
-	__u64 found = OH_ADDRESS_NOT_ALLOWED;
 	const struct oh_entry *entry;
 
-	entry = bpf_map_lookup_elem(&oh_addresses, &range.address);
-	if (entry)
-		found = oh_match(entry, want);
-	if (OH_FOUND_REASON(found) == OH_TARGET && !(found & OH_FOUND_NAMED))
-		return found;
-	entry = bpf_map_lookup_elem(&oh_learned, &range.address);
-	if (entry)
-		found = oh_better(found, oh_match(entry, want));
-	if (OH_FOUND_REASON(found) == OH_TARGET && !(found & OH_FOUND_NAMED))
-		return found;
-	entry = bpf_map_lookup_elem(&oh_ranges, &range);
-	return entry ? oh_better(found, oh_match(entry, want)) : found;
+	if (table == OH_TABLE_ADDRESSES)
+		entry = bpf_map_lookup_elem(&oh_addresses, &range.address);
+	else if (table == OH_TABLE_LEARNED)
+		entry = bpf_map_lookup_elem(&oh_learned, &range.address);
+	else
+		entry = bpf_map_lookup_elem(&oh_ranges, &range);
+	return entry ? oh_match(entry, want) : OH_ADDRESS_NOT_ALLOWED;
+}
+
+/* Asks the tables in turn, until one admits and asks for no name. */
+__attribute__((noinline)) __u64 oh_lookup(__u64 high, __u64 low, __u32 want)
+{
+	__u64 found = OH_ADDRESS_NOT_ALLOWED;
+
+	for (__u32 table = 0; table < OH_TABLES; table++) {
+		found = oh_better(found, oh_lookup_in(high, low, want, table));
+		if (OH_FOUND_REASON(found) == OH_TARGET && !(found & OH_FOUND_NAMED))
+			return found;
+	}
+	return found;
 }
 
 static __always_inline enum oh_reason oh_find(enum oh_service service, const struct oh_flow *f,
@@ -250,7 +280,7 @@ static __always_inline bool oh_is_admitted(const struct oh_flow *f, const struct
 					   struct oh_admission *admission)
 {
 	if (!c || !c->admitted || f->protocol != OH_PROTOCOL_TCP || f->destination_port != c->port ||
-	    !oh_address_equal(&f->destination, &c->to) || !oh_live_target(c->target, c->generation))
+	    !oh_address_equal(&f->destination, &c->to) || !oh_target_life(c->target, c->generation))
 		return false;
 	/* a socket that connects anew is a new connection */
 	if ((f->tcp_flags & (OH_TCP_SYN | OH_TCP_ACK)) == OH_TCP_SYN)

@@ -34,13 +34,19 @@ __attribute__((noinline)) int oh_inspect_query(struct __sk_buff *skb, __u32 at, 
 
 		if (rule->service == OH_SERVICE_NONE)
 			continue;
-		if (rule->ask || oh_live_target(rule->target, rule->generation))
+		if (rule->ask || oh_target_life(rule->target, rule->generation))
 			return OH_DNS;
 	}
 	return OH_DNS_NAME_NOT_ALLOWED;
 }
 
-/* The same for queries over TCP: all of them must be whole and pass. */
+/* The NTP request of length bytes at `at`: OH_NTP, or why not. */
+__attribute__((noinline)) int oh_inspect_ntp(struct __sk_buff *skb, __u32 at, __u32 length)
+{
+	return skb->gso_size || oh_ntp_request(skb, at, length, 0) ? OH_NTP_MALFORMED : OH_NTP;
+}
+
+/* Queries over TCP: all of them must be whole and pass. */
 __attribute__((noinline)) int oh_inspect_queries(struct __sk_buff *skb, __u32 at, __u32 length, __u32 slot)
 {
 	for (int i = 0; i < OH_FRAMES_MAX; i++) {
@@ -91,7 +97,7 @@ __attribute__((noinline)) __u64 oh_inspect_hello(struct __sk_buff *skb, __u32 at
 		const struct oh_name_rule *rule = &entry->rule[i];
 
 		if (rule->service == OH_SERVICE_TCP && rule->port == port && !rule->ask &&
-		    oh_live_target(rule->target, rule->generation))
+		    oh_target_life(rule->target, rule->generation))
 			return OH_FOUND(OH_TARGET, rule);
 	}
 	return OH_TLS_NAME_NOT_ALLOWED;
@@ -176,7 +182,7 @@ static __always_inline enum oh_reason oh_inspect(struct __sk_buff *skb, const st
 	if (reason == OH_DNS && f->protocol == OH_PROTOCOL_TCP)
 		return oh_inspect_tcp(skb, f, c, reason, admission);
 	if (reason == OH_NTP)
-		return skb->gso_size || oh_ntp_request(skb, f->payload, f->payload_length, 0) ? OH_NTP_MALFORMED : OH_NTP;
+		return oh_inspect_ntp(skb, f->payload, f->payload_length);
 	if (reason != OH_DNS)
 		return reason;
 	/* UDP segmentation would make several datagrams of it, of which each could be another query. */

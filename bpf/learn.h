@@ -36,7 +36,7 @@ __attribute__((noinline)) int oh_read_question(__u32 slot)
 {
 	struct oh_scratch *s = oh_scratch(slot);
 
-	return s && oh_dns_name(s);
+	return s && oh_dns_name(s, slot);
 }
 
 static __always_inline __u32 oh_answer_expiry(__u32 ttl)
@@ -65,7 +65,7 @@ static __always_inline bool oh_merge(struct oh_entry *entry, const struct oh_gra
 			return true;
 		}
 		if (!to && (g->service == OH_SERVICE_NONE || now >= g->expires ||
-			    !oh_live_target(g->target, g->generation)))
+			    !oh_target_life(g->target, g->generation)))
 			to = g;
 	}
 	if (!to)
@@ -74,30 +74,23 @@ static __always_inline bool oh_merge(struct oh_entry *entry, const struct oh_gra
 	return true;
 }
 
-/* Lets one rule admit one address. The entry is replaced as a whole, so that no reader sees half of it; what another
- * CPU wrote meanwhile is found by looking again. high, low: see oh_lookup(). rule: target and port. */
-__attribute__((noinline)) int oh_learn_grant(__u64 high, __u64 low, __u64 target, __u32 port_service, __u32 expires)
+/* Lets one rule admit one address: 1 where that had to be written. high, low: see oh_lookup_in(). */
+__attribute__((noinline)) int oh_learn_once(__u64 high, __u64 low, __u64 target, __u32 port_service, __u32 expires)
 {
 	struct oh_address address = { .word = { high, high >> 32, low, low >> 32 } };
 	struct oh_grant grant = { .expires = expires, .target = target, .generation = target >> 32,
 				  .port = port_service, .service = port_service >> 16, .learned = OH_LEARNED_ANSWER };
+	const struct oh_entry *old = bpf_map_lookup_elem(&oh_learned, &address);
+	struct oh_entry entry = {};
 
-	for (int i = 0; i < OH_LEARN_TRIES; i++) {
-		const struct oh_entry *old = bpf_map_lookup_elem(&oh_learned, &address);
-		struct oh_entry entry = {};
-
-		if (old)
-			entry = *old;
-		if (!oh_merge(&entry, &grant))
-			return 0;
-		if (bpf_map_update_elem(&oh_learned, &address, &entry, BPF_ANY))
-			return 0;	/* full: it is refused, as if it had not been seen */
-	}
-	return 0;
+	if (old)
+		entry = *old;
+	/* As a whole, so that no reader sees half of it. Where the table is full it is refused, as if it had not come. */
+	return oh_merge(&entry, &grant) && !bpf_map_update_elem(&oh_learned, &address, &entry, BPF_ANY);
 }
 
-/* The address at place i of the answer, for all rules of the name asked for. */
-__attribute__((noinline)) int oh_learn_address(__u32 slot, __u32 i)
+/* The address at a place of the answer, for all rules of the name asked for. */
+__attribute__((noinline)) int oh_learn_address(__u32 slot, __u32 place)
 {
 	struct oh_scratch *s = oh_scratch(slot);
 	const struct oh_name_entry *entry;
@@ -108,7 +101,7 @@ __attribute__((noinline)) int oh_learn_address(__u32 slot, __u32 i)
 	if (!s)
 		return 0;
 	entry = bpf_map_lookup_elem(&oh_names, oh_key(s));
-	from = &s->addr[i & (OH_ANSWER_RECORDS - 1)];
+	from = &s->addr[place & (OH_ANSWER_RECORDS - 1)];
 	if (from->family == 4)
 		oh_address_from_ip4(&to, *(const __u32 *)from->addr);
 	else
@@ -120,11 +113,15 @@ __attribute__((noinline)) int oh_learn_address(__u32 slot, __u32 i)
 		const struct oh_name_rule *rule = &entry->rule[n];
 
 		if ((rule->service != OH_SERVICE_TCP && rule->service != OH_SERVICE_NTP) ||
-		    !oh_live_target(rule->target, rule->generation))
+		    !oh_target_life(rule->target, rule->generation))
 			continue;
-		oh_learn_grant((__u64)to.word[1] << 32 | to.word[0], (__u64)to.word[3] << 32 | to.word[2],
-			       (__u64)rule->generation << 32 | rule->target,
-			       (__u32)rule->service << 16 | rule->port, expires);
+		/* Again until it is there: another CPU may have replaced the entry meanwhile. */
+		for (int i = 0; i < OH_LEARN_TRIES; i++) {
+			if (!oh_learn_once((__u64)to.word[1] << 32 | to.word[0], (__u64)to.word[3] << 32 | to.word[2],
+					   (__u64)rule->generation << 32 | rule->target,
+					   (__u32)rule->service << 16 | rule->port, expires))
+				break;
+		}
 	}
 	return 0;
 }

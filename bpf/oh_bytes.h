@@ -87,6 +87,7 @@ struct oh_scratch {
 	__u32 links;
 	__u32 addrs;
 	__u32 walk; /* loop state kept in memory for the verifier's sake, and the next two */
+	__u32 letters; /* what tells the last label of a TLS name from a number */
 	__u32 at[2]; /* where a comparison of two names is */
 	__u32 start[2]; /* where the part that it is in began */
 	__u32 run_owner; /* whose addresses are being collected */

@@ -12,7 +12,7 @@
 #ifndef OH_TLS_HELLO_H
 #define OH_TLS_HELLO_H
 
-#include "name_key.h"
+#include "dns_query.h"
 
 #define OH_TLS_RECORD_MAX 16384
 #define OH_TLS_HELLO_MAX 16384 /* with its own header of four */
@@ -121,21 +121,20 @@ OH_INLINE enum oh_tls_result oh_tls_gather(oh_bytes b, __u32 off, __u32 len, str
 	return r == OH_HELLO_MORE ? OH_HELLO_TOO_LARGE : r;
 }
 
-/* The host name of n bytes at pos: backwards to rev, as the query's name is. */
-OH_SUBPROG int oh_tls_name(__u32 pos, __u32 n, __u32 slot)
+/* OH_NAME_PART bytes of the host name of n bytes at pos: 0, or a reason to refuse it. See oh_dns_name_part(). */
+OH_SUBPROG int oh_tls_name_part(__u32 pos, __u32 n, __u32 from, __u32 slot)
 {
 	struct oh_scratch *s = oh_scratch(slot);
-	__u32 i, letters = 0;
 	const __u8 *p;
+	__u32 k;
 
 	if (!s)
 		return OH_HELLO_READ;
-	if (n < 1 || n > OH_KEY_TEXT_MAX)
-		return OH_HELLO_BAD_NAME;
+	from &= 256 - OH_NAME_PART;
 	p = oh_at(s, pos);
-	OH_MEM(s->walk) = 0;
-	for (i = 0; i < OH_KEY_TEXT_MAX; i++) {
+	for (k = 0; k < OH_NAME_PART; k++) {
 		__u32 label = OH_MEM(s->walk); /* bytes of this label so far */
+		__u32 i = from + k;
 		__u8 c, out;
 
 		if (i >= n)
@@ -147,18 +146,42 @@ OH_SUBPROG int oh_tls_name(__u32 pos, __u32 n, __u32 slot)
 				return OH_HELLO_BAD_NAME;
 			out = '.';
 			label = 0;
-			letters = 0;
+			OH_MEM(s->letters) = 0;
 		} else {
 			if (!out || label >= 63)
 				return OH_HELLO_BAD_NAME;
-			letters |= out ^ '0';
+			OH_MEM(s->letters) |= out ^ '0';
 			label++;
 		}
 		OH_MEM(s->walk) = label;
 		s->rev[OH_REV_END - 1 - i] = out;
 	}
+	return OH_HELLO_COMPLETE;
+}
+
+/* The host name of n bytes at pos: backwards to rev, as the query's name is. */
+OH_SUBPROG int oh_tls_name(__u32 pos, __u32 n, __u32 slot)
+{
+	struct oh_scratch *s = oh_scratch(slot);
+	__u32 i;
+
+	if (!s)
+		return OH_HELLO_READ;
+	if (n < 1 || n > OH_KEY_TEXT_MAX)
+		return OH_HELLO_BAD_NAME;
+	OH_MEM(s->walk) = 0;
+	OH_MEM(s->letters) = 0;
+	for (i = 0; i < 256; i += OH_NAME_PART) {
+		int r;
+
+		if (i >= n)
+			break;
+		r = oh_tls_name_part(pos, n, i, slot);
+		if (r)
+			return r;
+	}
 	/* '0' to '9' differ from '0' in the low four bits alone: no top label is a number, but an address ends with one. */
-	if (!OH_MEM(s->walk) || !(letters & 0xf0))
+	if (!OH_MEM(s->walk) || !(OH_MEM(s->letters) & 0xf0))
 		return OH_HELLO_BAD_NAME;
 	oh_key_finish(s, n);
 	return OH_HELLO_COMPLETE;
