@@ -9,6 +9,7 @@ PKGCONFIG ?= pkg-config
 # The newest clang there is, of those that are tested.
 CLANG     ?= $(firstword $(shell command -v clang clang-19 clang-18 clang-17 clang-16 clang-15 clang-14) clang)
 STRIP     ?= strip
+OBJCOPY   ?= objcopy
 LLVM_STRIP ?= $(firstword $(shell command -v llvm-strip llvm-strip-19 llvm-strip-18 llvm-strip-17 llvm-strip-16 llvm-strip-15 llvm-strip-14) llvm-strip)
 
 ifneq ($(V),1)
@@ -21,7 +22,7 @@ WARNINGS  := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wp
 CPPFLAGS  += -D_GNU_SOURCE -Iinclude -iquote user $(DEFINES)
 # c-ares deprecates from 1.28 on the calls that all its versions have in common.
 ALL_CFLAGS := -std=gnu11 -fno-asynchronous-unwind-tables $(WARNINGS) -Wno-deprecated-declarations $(CFLAGS)
-LIBS      := -lbpf -lelf -lz -lcares -linih -lidn2 -lunistring -lpopt -ljansson
+LIBS      := -lbpf -lelf -lz -lcares -linih -lpsl -lidn2 -lunistring -lpopt -ljansson
 # libelf reads compressed sections with zstd where it was built so (Debian 13, Ubuntu 24.04).
 LIBS      += $(shell $(PKGCONFIG) --static --libs libelf 2>/dev/null | tr ' ' '\n' | grep -x -e -lzstd)
 
@@ -43,9 +44,15 @@ BPFT_BIN  := $(BPFT_SRC:%.c=$(BUILD)/%)
 
 all: $(BUILD)/ohguard $(BUILD)/systemd/ohguard.service $(BUILD)/systemd/ohguard-refresh.service
 
-$(BUILD)/ohguard: $(USER_OBJ)
+# Unwind tables are for exceptions and debuggers: without those of the libraries the binary is 130 kB smaller.
+SLIM := $(patsubst -l%,$(BUILD)/lib/lib%.a,$(LIBS) -lc)
+$(BUILD)/lib/lib%.a:
+	@mkdir -p $(@D)
+	$(Q)$(OBJCOPY) -R .eh_frame -R .comment $$($(CC) -print-file-name=$(@F)) $@
+
+$(BUILD)/ohguard: $(USER_OBJ) | $(SLIM)
 	$(call say,LINK,$@)
-	$(Q)$(CC) -static -Wl,--gc-sections -Wl,-z,noseparate-code $(LDFLAGS) -o $@.debug $^ $(LIBS) 2>$@.log || { cat $@.log >&2; exit 1; }
+	$(Q)$(CC) -static -L$(BUILD)/lib -Wl,--gc-sections -Wl,-z,noseparate-code $(LDFLAGS) -o $@.debug $^ $(LIBS) 2>$@.log || { cat $@.log >&2; exit 1; }
 	$(Q)$(STRIP) -o $@ $@.debug
 
 $(BUILD)/user/%.o: user/%.c

@@ -14,6 +14,8 @@ struct oh_admission {
 	__u32 target;		/* 0: a rule without a target */
 	__u32 generation;
 	bool fresh;		/* by its address, and not as part of an admitted connection */
+	__u32 slot;		/* scratch with the name it was judged by; OH_SLOTS: none */
+	bool named;		/* the connection must open with a TLS hello for an allowed name */
 };
 
 static __always_inline __u32 oh_now(void)
@@ -137,60 +139,116 @@ static __always_inline enum oh_service oh_service_of(const struct oh_flow *f)
 	return OH_SERVICE_NONE;
 }
 
-static __always_inline bool oh_target_holds(__u32 id, __u32 generation)
+enum oh_life { OH_TARGET_DEAD, OH_TARGET_HOLDS, OH_TARGET_HOLDS_NAMED };
+
+/* Whether what was given to a target under that generation still holds. A global function: see oh_lookup_in(). */
+__attribute__((noinline)) int oh_target_life(__u32 id, __u32 generation)
 {
 	const struct oh_target *t = bpf_map_lookup_elem(&oh_targets, &id);
 
-	return t && t->generation == generation && (t->lapses == OH_FOREVER || oh_now() < t->lapses);
+	if (!t || t->generation != generation || (t->lapses != OH_FOREVER && oh_now() >= t->lapses))
+		return OH_TARGET_DEAD;
+	return t->named ? OH_TARGET_HOLDS_NAMED : OH_TARGET_HOLDS;
 }
 
 /* What oh_lookup() looks for, in one word. */
 #define OH_WANT(service, any_port, port) ((__u32)(service) << 24 | (__u32)(any_port) << 16 | (port))
 
-/* What it found, in one word: reason in bits 0 to 7, target from bit 8, generation from bit 32. */
+/* What it found, in one word: reason in bits 0 to 7, target from bit 8, whether a TLS name is asked for in bit 31,
+ * generation from bit 32. */
 #define OH_FOUND(reason, grant) \
-	((__u64)(grant)->generation << 32 | (__u64)((grant)->target & 0xffffff) << 8 | (reason))
+	((__u64)(grant)->generation << 32 | (__u64)((grant)->target & 0x7fffff) << 8 | (reason))
+#define OH_FOUND_REASON(found) ((found) & 0xff)
+#define OH_FOUND_TARGET(found) ((found) >> 8 & 0x7fffff)
+#define OH_FOUND_NAMED (1ULL << 31)
 
-/* OH_TARGET where a grant of the entry admits what is wanted, else how near it came. */
-static __always_inline __u64 oh_match(const struct oh_entry *entry, __u32 want)
+/* How near a grant comes to what is wanted, the nearest last. */
+enum oh_nearness { OH_NEAR_NOT, OH_NEAR_OTHER_PORT, OH_NEAR_EXPIRED, OH_NEAR_NAMED, OH_NEAR_ADMITS };
+
+/* A grant as its two words. A global function: see oh_lookup_in(). */
+__attribute__((noinline)) int oh_nearness(__u64 low, __u64 high, __u32 want)
 {
-	__u64 nearest = OH_ADDRESS_NOT_ALLOWED;
-	for (int i = 0; i < OH_GRANTS_MAX; i++) {
-		const struct oh_grant *g = &entry->grant[i];
+	union {
+		__u64 word[2];
+		struct oh_grant grant;
+	} u = { .word = { low, high } };
+	const struct oh_grant *g = &u.grant;
+	int life = oh_target_life(g->target, g->generation);
 
-		if (g->service == OH_SERVICE_NONE || !oh_target_holds(g->target, g->generation))
-			continue;
-		if (g->service != want >> 24 || (g->port != (want & 0xffff) && !(want & 0x10000))) {
-			if (nearest == OH_ADDRESS_NOT_ALLOWED)
-				nearest = OH_PORT_NOT_ALLOWED;
-		} else if (g->expires != OH_FOREVER && oh_now() >= g->expires) {
-			nearest = OH_ADDRESS_EXPIRED;
-		} else {
-			return OH_FOUND(OH_TARGET, g);
-		}
-	}
-	return nearest;
+	if (g->service == OH_SERVICE_NONE || life == OH_TARGET_DEAD)
+		return OH_NEAR_NOT;
+	if (g->service != want >> 24 || (g->port != (want & 0xffff) && !(want & 0x10000)))
+		return OH_NEAR_OTHER_PORT;
+	if (g->expires != OH_FOREVER && oh_now() >= g->expires)
+		return OH_NEAR_EXPIRED;
+	return life == OH_TARGET_HOLDS_NAMED ? OH_NEAR_NAMED : OH_NEAR_ADMITS;
 }
 
-/* Asks the table of addresses, then that of ranges. A global function of scalars: the verifier looks at it once and
- * alone, and not once for each way the parser can end. high and low are the address's
- * halves, its words from the low end of each. */
-__attribute__((noinline)) __u64 oh_lookup(__u64 high, __u64 low, __u32 want)
+/* OH_TARGET where a grant of the entry admits what is wanted, one that asks for no name before one that does; else how
+ * near it came. */
+static __always_inline __u64 oh_match(const struct oh_entry *entry, __u32 want)
+{
+	int nearest = OH_NEAR_NOT;
+	__u64 found = 0;
+
+	for (int i = 0; i < OH_GRANTS_MAX && nearest < OH_NEAR_ADMITS; i++) {
+		const struct oh_grant *g = &entry->grant[i];
+		const __u64 *word = (const __u64 *)g;
+		int near;
+
+		if (g->service == OH_SERVICE_NONE)
+			continue;
+		near = oh_nearness(word[0], word[1], want);
+		if (near > nearest) {
+			nearest = near;
+			found = OH_FOUND(OH_TARGET, g);
+		}
+	}
+	if (nearest >= OH_NEAR_ADMITS)
+		return found;
+	if (nearest == OH_NEAR_NAMED)
+		return found | OH_FOUND_NAMED;
+	return nearest == OH_NEAR_EXPIRED ? OH_ADDRESS_EXPIRED :
+	       nearest == OH_NEAR_OTHER_PORT ? OH_PORT_NOT_ALLOWED : OH_ADDRESS_NOT_ALLOWED;
+}
+
+/* Which of two tables' words counts: the one that admits, the one that asks for no name, the one that came nearer. */
+static __always_inline __u64 oh_better(__u64 a, __u64 b)
+{
+	if (OH_FOUND_REASON(a) == OH_TARGET)
+		return OH_FOUND_REASON(b) == OH_TARGET && !(b & OH_FOUND_NAMED) ? b : a;
+	return b == OH_ADDRESS_NOT_ALLOWED ? a : b;
+}
+
+enum oh_table { OH_TABLE_ADDRESSES, OH_TABLE_LEARNED, OH_TABLE_RANGES, OH_TABLES };
+
+/* Asks one table for an address. A global function of scalars: the verifier looks at it once and alone, and not once for
+ * each way the parser can end. high and low are the address's halves, its words from the low end of each. */
+__attribute__((noinline)) __u64 oh_lookup_in(__u64 high, __u64 low, __u32 want, __u32 table)
 {
 	struct oh_range range = { .prefix = 128, .address.word = { high, high >> 32, low, low >> 32 } };
-	__u64 found = OH_ADDRESS_NOT_ALLOWED, in_range;
 	const struct oh_entry *entry;
 
-	entry = bpf_map_lookup_elem(&oh_addresses, &range.address);
-	if (entry)
-		found = oh_match(entry, want);
-	if ((found & 0xff) == OH_TARGET)
-		return found;
-	entry = bpf_map_lookup_elem(&oh_ranges, &range);
-	if (!entry)
-		return found;
-	in_range = oh_match(entry, want);
-	return in_range == OH_ADDRESS_NOT_ALLOWED ? found : in_range;
+	if (table == OH_TABLE_ADDRESSES)
+		entry = bpf_map_lookup_elem(&oh_addresses, &range.address);
+	else if (table == OH_TABLE_LEARNED)
+		entry = bpf_map_lookup_elem(&oh_learned, &range.address);
+	else
+		entry = bpf_map_lookup_elem(&oh_ranges, &range);
+	return entry ? oh_match(entry, want) : OH_ADDRESS_NOT_ALLOWED;
+}
+
+/* Asks the tables in turn, until one admits and asks for no name. */
+__attribute__((noinline)) __u64 oh_lookup(__u64 high, __u64 low, __u32 want)
+{
+	__u64 found = OH_ADDRESS_NOT_ALLOWED;
+
+	for (__u32 table = 0; table < OH_TABLES; table++) {
+		found = oh_better(found, oh_lookup_in(high, low, want, table));
+		if (OH_FOUND_REASON(found) == OH_TARGET && !(found & OH_FOUND_NAMED))
+			return found;
+	}
+	return found;
 }
 
 static __always_inline __u64 oh_find(enum oh_service service, const struct oh_flow *f)
@@ -215,7 +273,7 @@ static __always_inline bool oh_is_admitted(const struct oh_flow *f, const struct
 					   struct oh_admission *admission)
 {
 	if (!c || !c->admitted || f->protocol != OH_PROTOCOL_TCP || f->destination_port != c->port ||
-	    !oh_address_equal(&f->destination, &c->to) || !oh_target_holds(c->target, c->generation))
+	    !oh_address_equal(&f->destination, &c->to) || !oh_target_life(c->target, c->generation))
 		return false;
 	/* a socket that connects anew is a new connection */
 	if ((f->tcp_flags & (OH_TCP_SYN | OH_TCP_ACK)) == OH_TCP_SYN)
@@ -256,10 +314,8 @@ static __always_inline __u64 oh_apply_rules(const struct oh_flow *f)
 	found = oh_find(service, f);
 	if (service == OH_SERVICE_TCP)
 		return found;
-	if ((found & 0xff) != OH_TARGET)
+	if (OH_FOUND_REASON(found) != OH_TARGET)
 		return service == OH_SERVICE_DNS ? OH_DNS_RESOLVER_NOT_ALLOWED : OH_NTP_SERVER_NOT_ALLOWED;
-	if (f->content)
-		return f->content;
 	return found - OH_TARGET + (service == OH_SERVICE_DNS ? OH_DNS : OH_NTP);
 }
 
@@ -288,15 +344,16 @@ static __always_inline enum oh_reason oh_decide(const struct oh_flow *f, const s
 
 	/* 6, its second half, comes first for speed: such a packet is admitted by no other rule, and refused by none */
 	if (oh_is_admitted(f, c, admission))
-		return OH_TARGET;
+		return c->look == OH_LOOK_QUERIES ? OH_DNS : OH_TARGET;
 	if (f->stage == OH_STAGE_PACKET)
 		verdict = oh_judge(words[0], words[1], words[2], words[3], words[4]);
 	else	/* most of an attempt is known beforehand, and most rules fall away */
 		verdict = oh_apply_rules(f);
-	admission->target = verdict >> 8 & 0xffffff;
+	admission->target = OH_FOUND_TARGET(verdict);
 	admission->generation = verdict >> 32;
 	admission->fresh = admission->target;
-	return verdict & 0xff;
+	admission->named = OH_FOUND_REASON(verdict) == OH_TARGET && verdict & OH_FOUND_NAMED;
+	return OH_FOUND_REASON(verdict);
 }
 
 #endif

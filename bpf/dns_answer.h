@@ -41,9 +41,9 @@ enum oh_answer_result {
 };
 
 /* The end of the name at pos in the message, not following pointers; 0 if it is broken. */
-OH_SUBPROG __u32 oh_name_end(__u32 pos)
+OH_SUBPROG __u32 oh_name_end(__u32 pos, __u32 slot)
 {
-	struct oh_scratch *s = oh_scratch();
+	struct oh_scratch *s = oh_scratch(slot);
 	__u32 i;
 
 	if (!s)
@@ -81,10 +81,14 @@ OH_INLINE __u32 oh_name_jump(struct oh_scratch *s, __u32 pos, __u32 start)
 }
 
 /* One step through a name: 1 go on, 0 it is broken, 2 it has ended well. */
-OH_INLINE int oh_name_check(struct oh_scratch *s)
+OH_SUBPROG int oh_name_check(__u32 slot)
 {
-	__u32 pos = OH_MEM(s->at[0]), n;
+	struct oh_scratch *s = oh_scratch(slot);
+	__u32 pos, n;
 
+	if (!s)
+		return 0;
+	pos = OH_MEM(s->at[0]);
 	if (pos >= OH_MEM(s->len))
 		return 0;
 	n = *oh_at(s, pos);
@@ -103,9 +107,9 @@ OH_INLINE int oh_name_check(struct oh_scratch *s)
 }
 
 /* Whether the name at pos, decompressed, is one: 1, or 0. */
-OH_SUBPROG int oh_name_valid(__u32 pos)
+OH_SUBPROG int oh_name_valid(__u32 pos, __u32 slot)
 {
-	struct oh_scratch *s = oh_scratch();
+	struct oh_scratch *s = oh_scratch(slot);
 	__u32 i;
 
 	if (!s)
@@ -113,7 +117,7 @@ OH_SUBPROG int oh_name_valid(__u32 pos)
 	OH_MEM(s->at[0]) = OH_MEM(s->start[0]) = pos;
 	OH_MEM(s->walk) = 0;
 	for (i = 0; i < 2 * OH_NAME_STEPS; i++) {
-		int r = oh_name_check(s);
+		int r = oh_name_check(slot);
 
 		if (r != 1)
 			return r == 2;
@@ -122,9 +126,9 @@ OH_SUBPROG int oh_name_valid(__u32 pos)
 }
 
 /* Whether two labels of n bytes are the same but for letter case: 1, or 0. */
-OH_SUBPROG int oh_label_same(__u32 a, __u32 b, __u32 n)
+OH_SUBPROG int oh_label_same(__u32 a, __u32 b, __u32 n, __u32 slot)
 {
-	struct oh_scratch *s = oh_scratch();
+	struct oh_scratch *s = oh_scratch(slot);
 	const __u8 *pa, *pb;
 	__u32 i;
 
@@ -144,10 +148,16 @@ OH_SUBPROG int oh_label_same(__u32 a, __u32 b, __u32 n)
 }
 
 /* One step through both names: 1 go on, 0 they differ, 2 they are the same. */
-OH_INLINE int oh_name_step(struct oh_scratch *s)
+OH_SUBPROG int oh_name_step(__u32 slot)
 {
-	__u32 a = OH_MEM(s->at[0]), b = OH_MEM(s->at[1]), len = OH_MEM(s->len), n;
+	struct oh_scratch *s = oh_scratch(slot);
+	__u32 a, b, len, n;
 
+	if (!s)
+		return 0;
+	a = OH_MEM(s->at[0]);
+	b = OH_MEM(s->at[1]);
+	len = OH_MEM(s->len);
 	if (a == b)
 		return 2;
 	if (a >= len || b >= len)
@@ -172,13 +182,13 @@ OH_INLINE int oh_name_step(struct oh_scratch *s)
 	OH_MEM(s->budget) -= 1;
 	OH_MEM(s->at[0]) = a + 1 + n;
 	OH_MEM(s->at[1]) = b + 1 + n;
-	return oh_label_same(a + 1, b + 1, n);
+	return oh_label_same(a + 1, b + 1, n, slot);
 }
 
 /* Whether the name at a is the same as the one at b, which is known to be valid: 1, or 0. */
-OH_SUBPROG int oh_name_same(__u32 a, __u32 b)
+OH_SUBPROG int oh_name_same(__u32 a, __u32 b, __u32 slot)
 {
-	struct oh_scratch *s = oh_scratch();
+	struct oh_scratch *s = oh_scratch(slot);
 	__u32 i;
 
 	if (!s)
@@ -186,7 +196,7 @@ OH_SUBPROG int oh_name_same(__u32 a, __u32 b)
 	OH_MEM(s->at[0]) = OH_MEM(s->start[0]) = a;
 	OH_MEM(s->at[1]) = OH_MEM(s->start[1]) = b;
 	for (i = 0; i < 2 * OH_NAME_STEPS; i++) {
-		int r = oh_name_step(s);
+		int r = oh_name_step(slot);
 
 		if (r != 1)
 			return r == 2;
@@ -194,19 +204,29 @@ OH_SUBPROG int oh_name_same(__u32 a, __u32 b)
 	return 0;
 }
 
-/* The record at pos into rr: the end of the record, or 0 if it is broken. */
-OH_INLINE __u32 oh_answer_record(struct oh_scratch *s, __u32 pos, struct oh_dns_rr *rr)
+/*
+ * The record at pos into rr[i]: the end of the record, or 0 if it is broken.
+ * A function of its own, as the two for a record below are: the verifier goes
+ * through it once, and not again for each record.
+ */
+OH_SUBPROG __u32 oh_answer_record(__u32 pos, __u32 i, __u32 slot)
 {
-	__u32 len = OH_MEM(s->len), end, next, owner = pos, type, size, ttl;
+	struct oh_scratch *s = oh_scratch(slot);
+	__u32 len, end, next, owner = pos, type, size, ttl;
+	struct oh_dns_rr *rr;
 	const __u8 *p;
 
+	if (!s)
+		return 0;
+	len = OH_MEM(s->len);
+	rr = &s->rr[i & (OH_ANSWER_RECORDS - 1)];
 	if (pos + 12 > len)
 		return 0;
 	if (*oh_at(s, pos) >= 0xc0) { /* nearly every record: no call, and mostly no comparison later */
 		end = pos + 2;
 		owner = oh_name_jump(s, pos, pos);
 	} else {
-		end = oh_name_end(pos);
+		end = oh_name_end(pos, slot);
 		if (!end)
 			return 0;
 	}
@@ -223,7 +243,7 @@ OH_INLINE __u32 oh_answer_record(struct oh_scratch *s, __u32 pos, struct oh_dns_
 		type = 0;
 	if ((type == OH_DNS_A && size != 4) || (type == OH_DNS_AAAA && size != 16))
 		return 0;
-	if (type == OH_DNS_CNAME && oh_name_end(end + 10) != next)
+	if (type == OH_DNS_CNAME && oh_name_end(end + 10, slot) != next)
 		return 0;
 	rr->owner = owner;
 	rr->type = type;
@@ -233,9 +253,9 @@ OH_INLINE __u32 oh_answer_record(struct oh_scratch *s, __u32 pos, struct oh_dns_
 }
 
 /* The answer section from pos into rr[]: 0, or -1 if it is broken. */
-OH_SUBPROG int oh_answer_records(__u32 pos, __u32 count)
+OH_SUBPROG int oh_answer_records(__u32 pos, __u32 count, __u32 slot)
 {
-	struct oh_scratch *s = oh_scratch();
+	struct oh_scratch *s = oh_scratch(slot);
 	__u32 i;
 
 	if (!s)
@@ -244,7 +264,7 @@ OH_SUBPROG int oh_answer_records(__u32 pos, __u32 count)
 	for (i = 0; i < OH_ANSWER_RECORDS; i++) {
 		if (i >= count)
 			break;
-		pos = oh_answer_record(s, OH_MEM(s->walk), &s->rr[i]);
+		pos = oh_answer_record(OH_MEM(s->walk), i, slot);
 		if (!pos)
 			return -1;
 		OH_MEM(s->walk) = pos;
@@ -253,43 +273,58 @@ OH_SUBPROG int oh_answer_records(__u32 pos, __u32 count)
 	return 0;
 }
 
-/* One pass over the CNAMEs, from where the chain ends now: whether it got longer. */
-OH_SUBPROG int oh_answer_sweep(void)
+/* Makes the chain longer by record i, if it is the CNAME of the chain's end. 0, or -1 where it is as long as can be. */
+OH_SUBPROG int oh_answer_link(__u32 i, __u32 slot)
 {
-	struct oh_scratch *s = oh_scratch();
+	struct oh_scratch *s = oh_scratch(slot);
+	struct oh_dns_rr *rr;
+	__u32 n, target, ttl;
+
+	if (!s)
+		return -1;
+	n = OH_MEM(s->links);
+	if (n >= OH_ANSWER_CHAIN || n < 1)
+		return -1;
+	rr = &s->rr[i & (OH_ANSWER_RECORDS - 1)];
+	if (rr->type != OH_DNS_CNAME || !rr->owner)
+		return 0;
+	OH_OPAQUE(n);
+	n &= OH_ANSWER_CHAIN - 1;
+	if (!oh_name_same(rr->owner, s->link[(n - 1) & (OH_ANSWER_CHAIN - 1)].name, slot))
+		return 0;
+	rr->type = 0; /* once: so that a loop ends */
+	target = rr->rdata;
+	ttl = s->link[(n - 1) & (OH_ANSWER_CHAIN - 1)].ttl;
+	if (!oh_name_valid(target, slot))
+		return 0;
+	s->link[n].name = target;
+	s->link[n].ttl = rr->ttl < ttl ? rr->ttl : ttl;
+	OH_MEM(s->links) = n + 1;
+	return 0;
+}
+
+/* One pass over the CNAMEs, from where the chain ends now: whether it got longer. */
+OH_SUBPROG int oh_answer_sweep(__u32 slot)
+{
+	struct oh_scratch *s = oh_scratch(slot);
 	__u32 i, before;
 
 	if (!s)
 		return 0;
 	before = OH_MEM(s->links);
 	for (i = 0; i < OH_ANSWER_RECORDS; i++) {
-		struct oh_dns_rr *rr = &s->rr[i];
-		__u32 n = OH_MEM(s->links), target, ttl;
-
-		if (i >= OH_MEM(s->records) || n >= OH_ANSWER_CHAIN || n < 1)
+		if (i >= OH_MEM(s->records))
 			break;
-		if (rr->type != OH_DNS_CNAME || !rr->owner)
-			continue;
-		OH_OPAQUE(n);
-		n &= OH_ANSWER_CHAIN - 1;
-		if (!oh_name_same(rr->owner, s->link[(n - 1) & (OH_ANSWER_CHAIN - 1)].name))
-			continue;
-		rr->type = 0; /* once: so that a loop ends */
-		target = rr->rdata;
-		ttl = s->link[(n - 1) & (OH_ANSWER_CHAIN - 1)].ttl;
-		if (!oh_name_valid(target))
-			continue;
-		s->link[n].name = target;
-		s->link[n].ttl = rr->ttl < ttl ? rr->ttl : ttl;
-		OH_MEM(s->links) = n + 1;
+		if (OH_MEM(s->rr[i].type) == OH_DNS_CNAME && oh_answer_link(i, slot))
+			break;
 	}
 	return OH_MEM(s->links) != before;
 }
 
 /* The place of a name on the chain, looked for from its end; -1 if it is not there. */
-OH_SUBPROG int oh_answer_member(__u32 name)
+OH_SUBPROG int oh_answer_member(__u32 name, __u32 slot)
 {
-	struct oh_scratch *s = oh_scratch();
+	struct oh_scratch *s = oh_scratch(slot);
 	__u32 i;
 
 	if (!s)
@@ -300,52 +335,66 @@ OH_SUBPROG int oh_answer_member(__u32 name)
 		if (n >= OH_ANSWER_CHAIN)
 			break;
 		OH_OPAQUE(n);
-		if (oh_name_same(name, s->link[n & (OH_ANSWER_CHAIN - 1)].name))
+		if (oh_name_same(name, s->link[n & (OH_ANSWER_CHAIN - 1)].name, slot))
 			return n;
 	}
 	return -1;
 }
 
-/* Fills addr[] with the addresses of type want, or of both for ANY. */
-OH_SUBPROG int oh_answer_collect(__u32 want)
+/* Puts record i into addr[], if it is an address of type want, or of either for ANY. 0, or -1 where that is full. */
+OH_SUBPROG int oh_answer_take(__u32 i, __u32 want, __u32 slot)
 {
-	struct oh_scratch *s = oh_scratch();
+	struct oh_scratch *s = oh_scratch(slot);
+	const struct oh_dns_rr *rr;
+	__u32 n, type, ttl;
+	struct oh_dns_addr *to;
+	const __u8 *from;
+
+	if (!s)
+		return -1;
+	rr = &s->rr[i & (OH_ANSWER_RECORDS - 1)];
+	n = OH_MEM(s->addrs);
+	type = rr->type;
+	if (n >= OH_ANSWER_RECORDS)
+		return -1;
+	if ((type != OH_DNS_A && type != OH_DNS_AAAA) || !rr->owner)
+		return 0;
+	if (want != OH_DNS_ANY && want != type)
+		return 0;
+	if (rr->owner != OH_MEM(s->run_owner)) { /* once for a run of one name's addresses */
+		int at = oh_answer_member(rr->owner, slot);
+
+		if (at < 0)
+			return 0;
+		OH_MEM(s->run_owner) = rr->owner;
+		OH_MEM(s->run_ttl) = s->link[at & (OH_ANSWER_CHAIN - 1)].ttl;
+	}
+	ttl = OH_MEM(s->run_ttl);
+	OH_OPAQUE(n);
+	to = &s->addr[n & (OH_ANSWER_RECORDS - 1)];
+	from = oh_at(s, rr->rdata);
+	to->ttl = rr->ttl < ttl ? rr->ttl : ttl;
+	to->family = type == OH_DNS_A ? 4 : 6;
+	__builtin_memset(to->addr, 0, sizeof(to->addr));
+	__builtin_memcpy(to->addr, from, 4);
+	if (type == OH_DNS_AAAA)
+		__builtin_memcpy(to->addr + 4, from + 4, 12);
+	OH_MEM(s->addrs) = n + 1;
+	return 0;
+}
+
+/* Fills addr[]. */
+OH_SUBPROG int oh_answer_collect(__u32 want, __u32 slot)
+{
+	struct oh_scratch *s = oh_scratch(slot);
 	__u32 i;
 
 	if (!s)
 		return 0;
 	OH_MEM(s->run_owner) = 0;
 	for (i = 0; i < OH_ANSWER_RECORDS; i++) {
-		const struct oh_dns_rr *rr = &s->rr[i];
-		__u32 n = OH_MEM(s->addrs), type = rr->type, ttl;
-		struct oh_dns_addr *to;
-		const __u8 *from;
-
-		if (i >= OH_MEM(s->records) || n >= OH_ANSWER_RECORDS)
+		if (i >= OH_MEM(s->records) || oh_answer_take(i, want, slot))
 			break;
-		if ((type != OH_DNS_A && type != OH_DNS_AAAA) || !rr->owner)
-			continue;
-		if (want != OH_DNS_ANY && want != type)
-			continue;
-		if (rr->owner != OH_MEM(s->run_owner)) { /* once for a run of one name's addresses */
-			int at = oh_answer_member(rr->owner);
-
-			if (at < 0)
-				continue;
-			OH_MEM(s->run_owner) = rr->owner;
-			OH_MEM(s->run_ttl) = s->link[at & (OH_ANSWER_CHAIN - 1)].ttl;
-		}
-		ttl = OH_MEM(s->run_ttl);
-		OH_OPAQUE(n);
-		to = &s->addr[n & (OH_ANSWER_RECORDS - 1)];
-		from = oh_at(s, rr->rdata);
-		to->ttl = rr->ttl < ttl ? rr->ttl : ttl;
-		to->family = type == OH_DNS_A ? 4 : 6;
-		__builtin_memset(to->addr, 0, sizeof(to->addr));
-		__builtin_memcpy(to->addr, from, 4);
-		if (type == OH_DNS_AAAA)
-			__builtin_memcpy(to->addr + 4, from + 4, 12);
-		OH_MEM(s->addrs) = n + 1;
 	}
 	return 0;
 }
@@ -372,7 +421,7 @@ OH_INLINE int oh_answer_asked(struct oh_scratch *s, const struct oh_dns_pending 
  * addr[0 .. addrs - 1].
  */
 OH_INLINE enum oh_answer_result oh_dns_answer(oh_bytes b, __u32 off, __u32 len, struct oh_scratch *s,
-					      const struct oh_dns_pending *asked)
+					      const struct oh_dns_pending *asked, __u32 slot)
 {
 	__u32 flags, pos, name_len = asked->name_len, sweep;
 	const __u8 *p = s->msg;
@@ -405,15 +454,15 @@ OH_INLINE enum oh_answer_result oh_dns_answer(oh_bytes b, __u32 off, __u32 len, 
 
 	OH_MEM(s->len) = len;
 	OH_MEM(s->budget) = OH_ANSWER_BUDGET;
-	if (oh_answer_records(pos, oh_be16(s->msg + 6)))
+	if (oh_answer_records(pos, oh_be16(s->msg + 6), slot))
 		return OH_ANSWER_MALFORMED;
 	s->link[0].name = OH_DNS_HEADER;
 	s->link[0].ttl = ~0U;
 	OH_MEM(s->links) = 1;
 	for (sweep = 0; sweep < OH_ANSWER_SWEEPS; sweep++)
-		if (!oh_answer_sweep())
+		if (!oh_answer_sweep(slot))
 			break;
-	oh_answer_collect(asked->qtype);
+	oh_answer_collect(asked->qtype, slot);
 	return OH_ANSWER_OK;
 }
 

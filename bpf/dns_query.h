@@ -62,44 +62,64 @@ OH_INLINE enum oh_dns_framing oh_dns_frame(oh_bytes b, __u32 off, __u32 len, __u
 	return OH_DNS_FRAME_WHOLE;
 }
 
-/*
- * The name of the question: lower-cased to query.name, backwards to rev.
- * Its wire length, or 0. Ends at the first zero byte at the latest, where the
- * caller put one after the message.
- */
-OH_INLINE __u32 oh_dns_name(struct oh_scratch *s)
-{
-	const __u8 *wire = s->msg + OH_DNS_HEADER;
-	__u32 i;
+#define OH_NAME_PART 8
+#define OH_NAME_GOES_ON 256
+#define OH_NAME_BAD -1
 
-	OH_MEM(s->walk) = 0;
-	for (i = 0; i < OH_NAME_MAX; i++) {
-		/* Bytes left of the label. In memory, or its bounds multiply the states the verifier keeps. */
-		__u32 left = OH_MEM(s->walk);
-		__u8 c = wire[i], out = '.';
+/*
+ * OH_NAME_PART bytes of the question's name: where it ends, or that it goes
+ * on, or cannot be. A function of its own, so that the verifier goes through
+ * so many bytes and not 255. Bytes left of a label are in memory, or their
+ * bounds would multiply the states it keeps.
+ */
+OH_SUBPROG int oh_dns_name_part(__u32 from, __u32 slot)
+{
+	struct oh_scratch *s = oh_scratch(slot);
+	__u32 k;
+
+	if (!s)
+		return OH_NAME_BAD;
+	from &= 256 - OH_NAME_PART;
+	for (k = 0; k < OH_NAME_PART; k++) {
+		__u32 left = OH_MEM(s->walk), i = from + k;
+		__u8 c = s->msg[OH_DNS_HEADER + i], out = '.';
 
 		if (left) {
 			c = oh_label_byte[c];
 			out = c;
 			if (!c)
-				return 0;
+				return OH_NAME_BAD;
 			left--;
 		} else {
 			if (!c)
-				break;
+				return i;
 			if (c > 63)
-				return 0;
+				return OH_NAME_BAD;
 			left = c;
 		}
 		OH_MEM(s->walk) = left;
 		s->query.name[i] = c;
 		s->rev[OH_REV_END - i] = out;
 	}
-	if (i == OH_NAME_MAX)
+	return OH_NAME_GOES_ON;
+}
+
+/*
+ * The name of the question: lower-cased to query.name, backwards to rev.
+ * Its wire length, or 0. Ends at the first zero byte at the latest, where the
+ * caller put one after the message.
+ */
+OH_INLINE __u32 oh_dns_name(struct oh_scratch *s, __u32 slot)
+{
+	int end = OH_NAME_GOES_ON;
+	__u32 i;
+
+	OH_MEM(s->walk) = 0;
+	for (i = 0; i < 256 && end == OH_NAME_GOES_ON; i += OH_NAME_PART)
+		end = oh_dns_name_part(i, slot);
+	if (end < 0 || end >= OH_NAME_MAX)
 		return 0;
-	/* The length goes through memory: as a constant, each exit of the loop would be checked to the end on its own. */
-	OH_MEM(s->walk) = i;
-	i = OH_MEM(s->walk) & 0xff;
+	i = end & 0xff;
 	s->query.name[i] = 0;
 	oh_key_finish(s, i ? i - 1 : 0);
 	return i + 1;
@@ -148,9 +168,9 @@ OH_INLINE enum oh_dns_result oh_dns_edns(struct oh_scratch *s, __u32 pos, __u32 
  * The query of len bytes at off. On OK the scratch has it: query (id, qtype,
  * name in wire format and lower case), and oh_key() is the name's key.
  */
-OH_SUBPROG int oh_dns_query(oh_bytes b, __u32 off, __u32 len)
+OH_SUBPROG int oh_dns_query(oh_bytes b, __u32 off, __u32 len, __u32 slot)
 {
-	struct oh_scratch *s = oh_scratch();
+	struct oh_scratch *s = oh_scratch(slot);
 	__u32 name_len, end, extra;
 	const __u8 *p;
 
@@ -171,7 +191,7 @@ OH_SUBPROG int oh_dns_query(oh_bytes b, __u32 off, __u32 len)
 	if (oh_be16(p + 4) != 1 || oh_be32(p + 6) || extra > 1)
 		return OH_DNS_COUNTS;
 
-	name_len = oh_dns_name(s);
+	name_len = oh_dns_name(s, slot);
 	if (!name_len)
 		return OH_DNS_NAME;
 	end = OH_DNS_HEADER + name_len + 4;

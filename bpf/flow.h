@@ -45,12 +45,14 @@ struct oh_flow {
 	__u8 socket_type;	/* SOCK_*, 0: no full socket */
 	__u32 payload_length;	/* of what follows the TCP, UDP or ICMPv6 header */
 	__u8 loopback;		/* 1: stays on the machine */
-	__u8 content;		/* enum oh_reason: why the payload is not what its port is for, OH_NONE: it is */
 	__u8 options;		/* 1: IPv4 options or IPv6 extension headers stand before the transport header */
 	__u8 same_link;		/* 1: an IPv6 packet within one /64 */
+	__u8 socket;		/* 1: from a full socket */
 	__u8 reserved[4];
 	struct oh_address source;
-	__u32 payload;		/* its offset in the packet */
+	__u32 transport;	/* offset of the TCP, UDP or ICMPv6 header in the packet */
+	__u32 payload;		/* and of what follows it */
+	__u32 sequence;		/* TCP: set by oh_read_sequence() alone */
 	__u32 reserved2;
 } __attribute__((aligned(8)));
 
@@ -305,9 +307,19 @@ static __always_inline enum oh_reason oh_parse(struct __sk_buff *skb, __u32 at, 
 	} else {
 		f->source_port = transport >> 32;
 	}
+	f->transport = at;
 	f->payload = at + (transport >> 16 & 0xffff);
 	f->payload_length = skb->len - f->payload;
 	return transport & 0xff;
+}
+
+/* TCP's sequence number: apart, since few segments need it. */
+static __always_inline void oh_read_sequence(struct __sk_buff *skb, struct oh_flow *f)
+{
+	__be32 sequence = 0;
+
+	bpf_skb_load_bytes(skb, f->transport + 4, &sequence, sizeof(sequence));
+	f->sequence = bpf_ntohl(sequence);
 }
 
 #endif

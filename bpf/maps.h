@@ -6,7 +6,9 @@
 
 #include <bpf/bpf_helpers.h>
 
-/* Allowed addresses. Not preallocated: memory follows the list and not its bound. */
+#include "name_key.h"
+
+/* Allowed addresses, from the user side. Not preallocated: memory follows the list and not its bound. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
@@ -25,12 +27,38 @@ struct {
 	__type(value, struct oh_entry);
 } oh_ranges SEC(".maps");
 
+/* Addresses in answers to the workload's own queries. The kernel alone adds, the user side alone removes: so neither
+ * source shortens what the other proved. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, OH_ANSWERS_MAX);
+	__type(key, struct oh_address);
+	__type(value, struct oh_entry);
+} oh_learned SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, OH_PENDING_MAX);
+	__type(key, struct oh_pending_key);
+	__type(value, struct oh_dns_pending);
+} oh_pending SEC(".maps");
+
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, OH_TARGETS_MAX);
 	__type(key, __u32);
 	__type(value, struct oh_target);
 } oh_targets SEC(".maps");
+
+/* Names that may be asked for, and given to TLS servers. An entry repeats the rules of the suffixes that cover it. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, OH_NAMES_MAX);
+	__type(key, struct oh_name_key);
+	__type(value, struct oh_name_entry);
+} oh_names SEC(".maps");
 
 /* This machine's own addresses: packets to them are loopback, but a connect hook knows no interface. */
 struct {
@@ -74,6 +102,7 @@ struct {
 	__uint(max_entries, OH_EVENTS_BYTES);
 } oh_events SEC(".maps");
 
-const volatile struct oh_settings oh_settings = {};
+/* In a section of their own: the compiler puts tables into .rodata. */
+const volatile struct oh_settings oh_settings SEC(OH_SETTINGS_SECTION) = {};
 
 #endif

@@ -22,6 +22,7 @@
 #define OH_KEY_DATA 256 /* what an LPM trie takes at most */
 #define OH_ANSWER_RECORDS 64
 #define OH_ANSWER_CHAIN 16
+#define OH_SLOTS 4 /* scratches of a CPU: runs on it that can be under way at once */
 
 /* The key of the allowlist of names: see name_key.h. */
 struct oh_name_key {
@@ -35,7 +36,7 @@ struct oh_dns_pending {
 	__u16 id;
 	__u16 qtype;
 	__u16 name_len; /* wire length, root label included */
-	__u16 pad;
+	__u16 port; /* it came from, in host order: the caller's, no parser looks at it */
 	__u8 name[256]; /* wire format, lower case; nothing after name_len counts */
 };
 _Static_assert(sizeof(struct oh_dns_pending) == 264, "layout");
@@ -72,9 +73,9 @@ struct oh_dns_link {
 #define OH_REV_END 259 /* where the terminator goes: 4 + 255 */
 #define OH_REV_SIZE 520 /* key_at is at most 255, a key is 260 long */
 
-/* Too big for the stack: one per CPU, see oh_scratch_begin(). */
+/* Too big for the stack: see oh_scratch_take(). */
 struct oh_scratch {
-	__u64 stamp;
+	__u64 busy; /* how many want it: the one that made it 1 has it */
 	/* the query, or the name in a ClientHello */
 	struct oh_dns_pending query;
 	__u8 rev[OH_REV_SIZE];
@@ -86,6 +87,7 @@ struct oh_scratch {
 	__u32 links;
 	__u32 addrs;
 	__u32 walk; /* loop state kept in memory for the verifier's sake, and the next two */
+	__u32 letters; /* what tells the last label of a TLS name from a number */
 	__u32 at[2]; /* where a comparison of two names is */
 	__u32 start[2]; /* where the part that it is in began */
 	__u32 run_owner; /* whose addresses are being collected */
@@ -104,8 +106,8 @@ struct oh_scratch {
  * A global function: the verifier checks it once with unknown arguments, not
  * anew for each call in each state, so the costs of loops add up and do not
  * multiply. 5.10 lets it take only the context and scalars: that is why such
- * a function finds the scratch itself. Weak, so that the compiler cannot rely
- * on what it sees inside (the verifier does not).
+ * a function gets a slot and finds the scratch itself. Weak, so that the
+ * compiler cannot rely on what it sees inside (the verifier does not).
  */
 #define OH_SUBPROG __attribute__((noinline, weak))
 
@@ -113,27 +115,21 @@ typedef struct __sk_buff *oh_bytes;
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
+	__uint(max_entries, OH_SLOTS);
 	__type(key, __u32);
 	__type(value, struct oh_scratch);
 } oh_scratch_map SEC(".maps");
 
-OH_INLINE struct oh_scratch *oh_scratch(void)
+/* The scratch of a slot that oh_scratch_take() gave. */
+OH_INLINE struct oh_scratch *oh_scratch(__u32 slot)
 {
-	__u32 zero = 0;
-
-	return bpf_map_lookup_elem(&oh_scratch_map, &zero);
+	return bpf_map_lookup_elem(&oh_scratch_map, &slot);
 }
 
 /* n must be 1 or more. Payload is not linear: never through packet pointers. */
 OH_INLINE int oh_load(oh_bytes b, __u32 off, void *to, __u32 n)
 {
 	return bpf_skb_load_bytes(b, off, to, n);
-}
-
-OH_INLINE __u32 oh_random(void)
-{
-	return bpf_get_prandom_u32();
 }
 
 /* Unaligned; the verifier permits it in a map value where the machine does. */
@@ -167,11 +163,11 @@ struct oh_buffer {
 };
 typedef const struct oh_buffer *oh_bytes;
 
-static __thread struct oh_scratch oh_scratch_host;
+static __thread struct oh_scratch oh_scratch_host[OH_SLOTS];
 
-OH_INLINE struct oh_scratch *oh_scratch(void)
+OH_INLINE struct oh_scratch *oh_scratch(__u32 slot)
 {
-	return &oh_scratch_host;
+	return slot < OH_SLOTS ? &oh_scratch_host[slot] : NULL;
 }
 
 /* As bpf_skb_load_bytes: all or nothing, and zeroes where it fails. */
@@ -183,13 +179,6 @@ OH_INLINE int oh_load(oh_bytes b, __u32 off, void *to, __u32 n)
 	}
 	memcpy(to, b->data + off, n);
 	return 0;
-}
-
-OH_INLINE __u32 oh_random(void)
-{
-	static __thread __u32 n;
-
-	return ++n;
 }
 
 OH_INLINE __u16 oh_be16(const __u8 *p)
@@ -217,33 +206,44 @@ OH_INLINE void oh_put32(__u8 *p, __u32 v)
 
 #endif
 
+/*
+ * A run has its scratch for itself: egress runs in process context, where a
+ * softirq or (on preemptible kernels) another task can start a run on the same
+ * CPU in the middle of this one, and a verdict must not be drawn from the
+ * other's bytes. Whoever counts a slot's busy from 0 to 1 has it; two that
+ * meet may both leave it, never both take it. Gives the slot, to be released
+ * on every path, or OH_SLOTS where none is free.
+ */
+OH_SUBPROG int oh_scratch_take(void)
+{
+	__u32 slot;
+
+	for (slot = 0; slot < OH_SLOTS; slot++) {
+		struct oh_scratch *s = oh_scratch(slot);
+
+		if (!s)
+			break;
+		__sync_fetch_and_add(&s->busy, 1); /* without its result: 5.10 cannot fetch */
+		if (*(volatile __u64 *)&s->busy == 1)
+			return slot;
+		__sync_fetch_and_add(&s->busy, -1);
+	}
+	return OH_SLOTS;
+}
+
+OH_INLINE void oh_scratch_release(__u32 slot)
+{
+	struct oh_scratch *s = oh_scratch(slot);
+
+	if (s)
+		__sync_fetch_and_add(&s->busy, -1);
+}
+
 /* The compiler forgets what it knows of x, so it keeps the check the verifier needs. */
 #define OH_OPAQUE(x) __asm__ volatile("" : "+r"(x))
 
 /* Read or write memory now: what comes back is an unknown scalar to the verifier. */
 #define OH_MEM(x) (*(volatile __typeof__(x) *)&(x))
-
-/*
- * The scratch is not ours alone: egress runs in process context with softirqs
- * on (and preemptible on some kernels), so another packet's run can use the
- * same CPU's scratch in the middle of this one. Verified bounds make that
- * harmless to memory, but a verdict could be drawn from the other's bytes. So:
- * stamp = begin; parse; look up; then act only if oh_scratch_kept(), else
- * refuse this packet, which is sent again (and is as rare as it sounds).
- */
-OH_INLINE __u64 oh_scratch_begin(struct oh_scratch *s)
-{
-	/* Random, not a count: a count can be read by two before either writes. */
-	__u64 stamp = (OH_MEM(s->stamp) + 1) << 32 | oh_random();
-
-	OH_MEM(s->stamp) = stamp;
-	return stamp;
-}
-
-OH_INLINE int oh_scratch_kept(struct oh_scratch *s, __u64 stamp)
-{
-	return OH_MEM(s->stamp) == stamp;
-}
 
 /* Where msg[pos] is; pos is masked here, so ask for bounds before. */
 OH_INLINE __u8 *oh_at(struct oh_scratch *s, __u32 pos)

@@ -1,6 +1,7 @@
-/* The hooks. Each fills a flow from its context, asks oh_decide() and reports; none has a rule of its own. */
+/* The hooks. Each fills a flow from its context, asks oh_decide() and oh_inspect() and reports; none has a rule of its own. */
 #include "decide.h"
 #include "flow.h"
+#include "inspect.h"
 #include "maps.h"
 #include "report.h"
 
@@ -12,28 +13,52 @@ char LICENSE[] SEC("license") = "GPL";
 #define OH_FAMILY_INET6 10
 
 static __always_inline void oh_admit_connection(struct bpf_sock *sk, struct oh_connection *c, const struct oh_flow *f,
-						const struct oh_admission *admission)
+						enum oh_reason reason, const struct oh_admission *admission)
 {
+	enum oh_look look = oh_look_for(reason, admission);
+
+	if (look != OH_LOOK_NONE && !oh_opens(f))	/* where its payload begins is not known */
+		return;
 	if (!c)
 		c = bpf_sk_storage_get(&oh_connections, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
-	if (!c)		/* out of memory: its packets are judged by their address, one by one */
+	if (!c)		/* out of memory: its packets are judged by their address, one by one, and what must be looked at is refused */
 		return;
 	c->admitted = 0;	/* never a mixture of two admissions */
 	c->to = f->destination;
 	c->port = f->destination_port;
+	c->look = look;
+	c->sequence = f->sequence + 1;
 	c->target = admission->target;
 	c->generation = admission->generation;
 	c->admitted = 1;
 }
 
+/* Counts, tells and remembers a verdict that is reached. */
+static __always_inline int oh_conclude(struct __sk_buff *skb, struct bpf_sock *sk, struct oh_connection *c,
+				       const struct oh_flow *f, enum oh_reason reason,
+				       const struct oh_admission *admission)
+{
+	oh_count(reason & (OH_REASON_MAX - 1), skb->len);
+	if (reason >= OH_REASON_FIRST_REFUSAL) {
+		oh_tell(f, OH_HOOK_EGRESS, reason, c, admission->slot);
+		return oh_verdict(reason);
+	}
+	if (admission->target)
+		oh_count_use(admission, skb->len, admission->fresh);
+	if (admission->fresh && sk && f->protocol == OH_PROTOCOL_TCP)
+		oh_admit_connection(sk, c, f, reason, admission);
+	return oh_verdict(reason);
+}
+
 SEC("cgroup_skb/egress")
 int oh_egress(struct __sk_buff *skb)
 {
-	struct oh_admission admission = {};
+	struct oh_admission admission = { .slot = OH_SLOTS };
 	struct oh_connection *c = NULL;
 	struct oh_flow f = {};
 	enum oh_reason reason;
 	struct bpf_sock *sk;
+	int verdict;
 
 	if (skb->ifindex == OH_LOOPBACK_IFINDEX) {
 		oh_count(OH_LOOPBACK, skb->len);
@@ -43,22 +68,34 @@ int oh_egress(struct __sk_buff *skb)
 	if (sk)
 		sk = bpf_sk_fullsock(sk);
 	if (sk) {
+		f.socket = 1;
 		f.socket_type = sk->type;
 		c = bpf_sk_storage_get(&oh_connections, sk, NULL, 0);
 	}
 	reason = oh_parse(skb, 0, &f);
 	if (!reason)
 		reason = oh_decide(&f, c, &admission);
-	oh_count(reason & (OH_REASON_MAX - 1), skb->len);
-	if (reason >= OH_REASON_FIRST_REFUSAL) {
-		oh_tell(&f, OH_HOOK_EGRESS, reason, c);
-		return oh_verdict(reason);
-	}
-	if (admission.target)
-		oh_count_use(&admission, skb->len, admission.fresh);
-	if (reason == OH_TARGET && admission.fresh && sk)
-		oh_admit_connection(sk, c, &f, &admission);
-	return oh_verdict(reason);
+	if (f.protocol == OH_PROTOCOL_TCP && (admission.fresh || (c && c->look != OH_LOOK_NONE)))
+		oh_read_sequence(skb, &f);
+	if (reason < OH_REASON_FIRST_REFUSAL)
+		reason = oh_inspect(skb, &f, c, reason, &admission);
+	verdict = reason == OH_HOLD ? oh_settings.observe : oh_conclude(skb, sk, c, &f, reason, &admission);
+	if (admission.slot < OH_SLOTS)
+		oh_scratch_release(admission.slot);
+	return verdict;
+}
+
+/* Refuses nothing. */
+SEC("cgroup_skb/ingress")
+int oh_ingress(struct __sk_buff *skb)
+{
+	struct oh_flow f = {};
+
+	if (skb->ifindex == OH_LOOPBACK_IFINDEX || !oh_may_be_udp(skb))
+		return 1;
+	if (!oh_parse(skb, 0, &f) && f.protocol == OH_PROTOCOL_UDP && f.source_port == OH_PORT_DNS)
+		oh_learn(skb, &f);
+	return 1;
 }
 
 /* connect(), sendto() and sendmsg(): judged before there is a packet, so that a program is told at once. */
@@ -78,9 +115,10 @@ static __always_inline int oh_attempt(struct bpf_sock_addr *ctx, struct oh_flow 
 	if (!c)
 		c = &unstored;
 	oh_note_owner(c);
+	c->home = bpf_get_netns_cookie(ctx) == (oh_settings.netns ? oh_settings.netns : bpf_get_netns_cookie(NULL));
 	if (reason >= OH_REASON_FIRST_REFUSAL) {
 		oh_count(reason & (OH_REASON_MAX - 1), 0);
-		oh_tell(f, hook, reason, c);
+		oh_tell(f, hook, reason, c, OH_SLOTS);
 	}
 	return oh_verdict(reason);
 }
@@ -161,6 +199,6 @@ int oh_sock_create(struct bpf_sock *sk)
 	f.protocol = sk->protocol;
 	oh_note_owner(&who);
 	oh_count(OH_RAW_SOCKET, 0);
-	oh_tell(&f, OH_HOOK_SOCK_CREATE, OH_RAW_SOCKET, &who);
+	oh_tell(&f, OH_HOOK_SOCK_CREATE, OH_RAW_SOCKET, &who, OH_SLOTS);
 	return oh_verdict(OH_RAW_SOCKET);
 }

@@ -34,9 +34,20 @@ static __always_inline void oh_note_owner(struct oh_connection *c)
 	bpf_get_current_comm(c->command, sizeof(c->command));
 }
 
-/* who may be NULL. */
+/* The name that was judged last with a scratch. Word by word: it is too long for the compiler's memcpy. */
+static __always_inline void oh_tell_name(struct oh_event *e, __u32 slot)
+{
+	struct oh_scratch *s = oh_scratch(slot);
+
+	if (!s)
+		return;
+	for (int i = 0; i < OH_EVENT_NAME_MAX; i += 8)
+		*(__u64 *)(e->name + i) = oh_word(oh_key(s)->data + i);
+}
+
+/* who may be NULL, slot OH_SLOTS. */
 static __always_inline void oh_tell(const struct oh_flow *f, enum oh_hook hook, enum oh_reason reason,
-				    const struct oh_connection *who)
+				    const struct oh_connection *who, __u32 slot)
 {
 	struct oh_event *e = bpf_ringbuf_reserve(&oh_events, sizeof(*e), 0);
 
@@ -60,6 +71,8 @@ static __always_inline void oh_tell(const struct oh_flow *f, enum oh_hook hook, 
 		e->uid = who->uid;
 		__builtin_memcpy(e->command, who->command, sizeof(e->command));
 	}
+	if (slot < OH_SLOTS && (reason == OH_DNS_NAME_NOT_ALLOWED || reason == OH_TLS_NAME_NOT_ALLOWED))
+		oh_tell_name(e, slot);
 	bpf_ringbuf_submit(e, 0);
 }
 

@@ -7,20 +7,25 @@
 #include "cmd.h"
 #include "guard.h"
 #include "refresh.h"
+#include "suffix.h"
 #include "text.h"
 
 #define FOR_MAX (365 * 86400)
 
-static int parse_targets(const struct cmd_options *o, const struct config *c, struct target *ret, struct error *e)
+static int parse_targets(const struct cmd_options *o, bool plain, const struct config *c, struct target *ret,
+			 struct error *e)
 {
 	for (int i = 0; i < o->argc; i++) {
 		int r = target_parse(o->argv[i], &ret[i], e);
 
 		if (r)
 			return r;
-		if (ret[i].kind == TARGET_SUFFIX)
-			return error_set(e, EOPNOTSUPP, "%s: a suffix has no addresses to resolve, and this version does not "
-					 "read the application's own answers: allow the names one by one", o->argv[i]);
+		if (plain && !target_is_named(&ret[i]))
+			return error_set(e, EINVAL, "%s: --sni off is for names: an address has no name rule", o->argv[i]);
+		ret[i].plain = plain;
+		r = suffix_check(&ret[i], false, e);
+		if (r)
+			return r;
 		if (ret[i].kind == TARGET_ADDRESS && address_is_metadata(&ret[i].range.address) && !c->metadata)
 			return error_set(e, EINVAL, "%s: the metadata service has a key of its own: set [imds] access = allow",
 					 o->argv[i]);
@@ -39,6 +44,23 @@ static int refuse_unknown(const struct refresh *f, struct error *e)
 			return error_set(e, ENOENT, "%s: %s: nothing was allowed", f->queries[i].name, nxdomain);
 	}
 	return 0;
+}
+
+/* A guard of the root cgroup judges our own queries too: what is about to be asked for may be, until the next publish. */
+static int publish_asks(struct guard *g, const struct policy_asks *asks, struct error *e)
+{
+	int r = guard_lock(g, e);
+
+	if (!r)
+		r = guard_read(g, time(NULL), e);
+	if (!r)
+		r = policy_read_ids(&g->policy, &g->engine, e);
+	if (!r) {
+		g->policy.asks_now = *asks;
+		r = policy_publish_names(&g->policy, &g->engine, e);
+	}
+	guard_unlock(g);
+	return r;
 }
 
 static int publish(struct guard *g, const struct refresh *f, int64_t now, struct refresh_report *report,
@@ -92,28 +114,33 @@ static int grant_locked(struct guard *g, const struct target *targets, size_t co
 	return r;
 }
 
-static int allow(const struct cmd_options *o, uint64_t seconds)
+static int allow(const struct cmd_options *o, uint64_t seconds, bool plain)
 {
 	struct target *targets = calloc((size_t)o->argc, sizeof(*targets));
+	struct policy_asks asks = { targets, (size_t)o->argc };
 	struct refresh_report report = { 0 };
 	struct refresh f = { 0 };
 	struct guard g;
-	struct error e;
+	struct error e, e_back;
 	int r = guard_open(o, &g, &e);
 
 	if (r) {
 		free(targets);
 		return guard_open_failed(r, &e);
 	}
-	r = targets ? parse_targets(o, &g.config, targets, &e) : error_set(&e, ENOMEM, "out of memory");
+	r = targets ? parse_targets(o, plain, &g.config, targets, &e) : error_set(&e, ENOMEM, "out of memory");
 	for (int i = 0; !r && i < o->argc; i++) {
 		if (targets[i].kind == TARGET_NAME)
 			r = refresh_add(&f, targets[i].name, &e);
 	}
+	if (!r && f.count)
+		r = publish_asks(&g, &asks, &e);
 	if (!r)
 		r = refresh_ask(&f, &g.config, &e);
 	if (!r)
 		r = refuse_unknown(&f, &e);
+	if (r && f.count && publish_asks(&g, &(struct policy_asks){ 0 }, &e_back))
+		cmd_warn("%s", e_back.text);
 	if (!r)
 		r = guard_lock(&g, &e);
 	if (!r)
@@ -131,10 +158,11 @@ static int allow(const struct cmd_options *o, uint64_t seconds)
 int cmd_allow(int argc, char **argv)
 {
 	struct cmd_options common = { 0 };
-	const char *lapse = NULL;
+	const char *lapse = NULL, *sni = NULL;
 	uint64_t seconds = 0;
 	struct poptOption options[] = {
 		{ "for", 0, POPT_ARG_STRING, &lapse, 0, "Lapse by itself after 30s, 5m, 2h, 1d", "TIME" },
+		{ "sni", 0, POPT_ARG_STRING, &sni, 0, "Connections need not open with TLS for an allowed name", "off" },
 		POPT_TABLEEND
 	};
 	int r = cmd_parse(argc, argv, options, "TARGET...", &common);
@@ -142,8 +170,10 @@ int cmd_allow(int argc, char **argv)
 	if (r != CMD_GO_ON)
 		return r;
 	if (!common.argc)
-		return cmd_usage("allow: what? NAME, ADDRESS or ADDRESS/BITS, each with an optional :PORT");
+		return cmd_usage("allow: what? NAME, *.SUFFIX, ADDRESS or ADDRESS/BITS, each with an optional :PORT");
 	if (lapse && (text_parse_seconds(lapse, FOR_MAX, &seconds) || !seconds))
 		return cmd_usage("--for %s: not a time like 30s, 5m, 2h or 1d, up to 365d", lapse);
-	return allow(&common, seconds);
+	if (sni && strcmp(sni, "off"))
+		return cmd_usage("--sni %s: only off is known", sni);
+	return allow(&common, seconds, sni);
 }

@@ -66,11 +66,24 @@ static const char *protocol_name(uint8_t protocol, char buffer[8])
 	return buffer;
 }
 
+/* The name asked for, or NULL: in the event its last letter comes first. The root is "." */
+static const char *event_name(const struct oh_event *event, char ret[OH_EVENT_NAME_MAX + 1])
+{
+	size_t n = strnlen(event->name, sizeof(event->name));
+
+	if (event->reason != OH_DNS_NAME_NOT_ALLOWED && event->reason != OH_TLS_NAME_NOT_ALLOWED)
+		return NULL;
+	for (size_t i = 0; i < n; i++)
+		ret[i] = event->name[n - 1 - i];
+	ret[n] = '\0';
+	return n ? ret : ".";
+}
+
 static const struct oh_address no_address;
 
 static void print_json(const struct oh_event *event, const char *when, const char *cgroup, const char *container)
 {
-	char address[ADDRESS_TEXT_MAX], protocol[8];
+	char address[ADDRESS_TEXT_MAX], protocol[8], name[OH_EVENT_NAME_MAX + 1];
 	bool source = memcmp(&event->source, &no_address, sizeof(no_address));
 	bool destination = memcmp(&event->destination, &no_address, sizeof(no_address));
 	struct json j;
@@ -86,7 +99,7 @@ static void print_json(const struct oh_event *event, const char *when, const cha
 	json_number(&j, "source_port", event->source_port);
 	json_string(&j, "destination", destination ? address_format(&event->destination, address) : NULL);
 	json_number(&j, "destination_port", event->destination_port);
-	json_null(&j, "name");
+	json_string(&j, "name", event_name(event, name));
 	json_number(&j, "pid", event->pid);
 	json_number(&j, "uid", event->uid);
 	json_string(&j, "command", event->pid ? event->command : NULL);
@@ -98,10 +111,16 @@ static void print_json(const struct oh_event *event, const char *when, const cha
 
 static void print_text(const struct oh_event *event, const char *when, const char *cgroup, const char *container)
 {
-	char address[ADDRESS_TEXT_MAX], protocol[8];
+	char address[ADDRESS_TEXT_MAX], protocol[8], buffer[OH_EVENT_NAME_MAX + 1];
+	const char *name = event_name(event, buffer);
 
 	printf("%s %s %s %s ", when, event->observed ? "would refuse" : "refused",
 	       reason_name(event->reason) ? reason_name(event->reason) : "?", protocol_name(event->protocol, protocol));
+	if (name) {
+		fputs("for ", stdout);
+		text_print(stdout, name);
+		putchar(' ');
+	}
 	if (event->hook == OH_HOOK_SOCK_CREATE)
 		fputs("socket by ", stdout);
 	else

@@ -13,7 +13,7 @@
 
 /* One address of one target. */
 struct held {
-	uint32_t target;
+	uint32_t target, generation;
 	struct oh_address address;
 	uint32_t expires;
 	uint8_t learned;
@@ -47,28 +47,37 @@ static int add_held(struct held_list *held, const struct oh_address *address, co
 		held->list = grown;
 		held->room = room;
 	}
-	held->list[held->count++] = (struct held){ .target = g->target, .address = *address, .expires = g->expires,
+	held->list[held->count++] = (struct held){ .target = g->target, .generation = g->generation, .address = *address, .expires = g->expires,
 						   .learned = g->learned };
 	return 0;
 }
 
-/* Everything in the table of addresses, by target. Ranges are shown by their target itself. */
-static int read_held(const struct engine *engine, struct held_list *ret, struct error *e)
+static int read_table(const struct engine *engine, enum engine_map map, struct held_list *ret, struct error *e)
 {
 	struct oh_address key, *previous = NULL;
 	int r = 0;
 
-	while (!r && !bpf_map_get_next_key(engine->map[ENGINE_ADDRESSES], previous, &key)) {
+	while (!r && !bpf_map_get_next_key(engine->map[map], previous, &key)) {
 		struct oh_entry entry;
 
 		previous = &key;
-		if (bpf_map_lookup_elem(engine->map[ENGINE_ADDRESSES], &key, &entry))
+		if (bpf_map_lookup_elem(engine->map[map], &key, &entry))
 			continue;	/* removed meanwhile */
 		for (int i = 0; !r && i < OH_GRANTS_MAX; i++) {
 			if (entry.grant[i].service != OH_SERVICE_NONE)
 				r = add_held(ret, &key, &entry.grant[i], e);
 		}
 	}
+	return r;
+}
+
+/* All addresses, from whichever source, by target. Ranges are shown by their target itself. */
+static int read_held(const struct engine *engine, struct held_list *ret, struct error *e)
+{
+	int r = read_table(engine, ENGINE_ADDRESSES, ret, e);
+
+	if (!r)
+		r = read_table(engine, ENGINE_LEARNED, ret, e);
 	if (ret->count)
 		qsort(ret->list, ret->count, sizeof(*ret->list), compare_held);
 	return r;
@@ -122,6 +131,12 @@ static int64_t seconds_left(const struct view *v, const struct held *h)
 	return h->expires > v->boot ? (int64_t)h->expires - v->boot : 0;
 }
 
+/* Left of a target that had the id before, or of an answer that nobody asked for again: still to be swept up. */
+static bool is_over(const struct view *v, const struct policy_target *t, const struct held *h)
+{
+	return h->generation != t->generation || (h->learned == OH_LEARNED_ANSWER && !seconds_left(v, h));
+}
+
 static void print_json(struct json *j, const struct view *v, const struct policy_target *t, const struct oh_use *use)
 {
 	char text[OH_TARGET_TEXT_MAX], address[ADDRESS_TEXT_MAX];
@@ -138,6 +153,8 @@ static void print_json(struct json *j, const struct view *v, const struct policy
 	for (size_t i = first_held(v->held, t->id); i < v->held->count && v->held->list[i].target == t->id; i++) {
 		const struct held *h = &v->held->list[i];
 
+		if (is_over(v, t, h))
+			continue;
 		json_object(j, NULL);
 		json_string(j, "address", address_format(&h->address, address));
 		if (h->expires == OH_FOREVER)
@@ -172,13 +189,16 @@ static void print_text(const struct view *v, const struct policy_target *t, cons
 	if (error)
 		printf("  ! %s", error);
 	putchar('\n');
-	if (t->target->kind != TARGET_NAME)
+	if (t->target->kind != TARGET_NAME && t->target->kind != TARGET_SUFFIX)
 		return;
 	for (size_t i = first_held(v->held, t->id); i < v->held->count && v->held->list[i].target == t->id; i++) {
 		const struct held *h = &v->held->list[i];
 
-		printf("    %-40s %s left\n", address_format(&h->address, address),
-		       text_seconds((uint64_t)seconds_left(v, h), span, sizeof(span)));
+		if (is_over(v, t, h))
+			continue;
+		printf("    %-40s %s left%s\n", address_format(&h->address, address),
+		       text_seconds((uint64_t)seconds_left(v, h), span, sizeof(span)),
+		       h->learned == OH_LEARNED_ANSWER ? ", from an answer" : "");
 	}
 }
 

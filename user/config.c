@@ -6,6 +6,7 @@
 
 #include "address.h"
 #include "ini.h"
+#include "suffix.h"
 #include "text.h"
 
 #define DAY 86400
@@ -150,6 +151,27 @@ static int set_private(struct config *c, const char *value, struct error *e)
 	return 0;
 }
 
+/* "NAME" or "*.SUFFIX" */
+static int set_name(struct config *c, const char *value, struct error *e)
+{
+	struct target t, *grown;
+	int r = target_parse(value, &t, e);
+
+	if (r)
+		return r;
+	if ((t.kind != TARGET_NAME && t.kind != TARGET_SUFFIX) || strchr(value, ':'))
+		return error_set(e, EINVAL, "'%s' is not a name or suffix", value);
+	r = suffix_check(&t, true, e);
+	if (r)
+		return r;
+	grown = realloc(c->names, (c->name_count + 1) * sizeof(*grown));
+	if (!grown)
+		return error_set(e, ENOMEM, "out of memory");
+	c->names = grown;
+	c->names[c->name_count++] = t;
+	return 0;
+}
+
 static int set_ntp(struct config *c, const char *value, struct error *e)
 {
 	struct target t;
@@ -200,10 +222,10 @@ static int set_inbound(struct config *c, const char *value, struct error *e)
 static int set_allow(struct config *c, const char *value, struct error *e)
 {
 	struct target t;
-	int r = target_parse(value, &t, e);
+	int r = target_parse_options(value, &t, e);
 
-	if (!r && t.kind == TARGET_SUFFIX)
-		r = error_set(e, EOPNOTSUPP, "'%s': a suffix has no addresses to resolve: name the hosts one by one", value);
+	if (!r)
+		r = suffix_check(&t, false, e);
 	return r ? r : add_target(c, &t, e);
 }
 
@@ -238,6 +260,7 @@ static const struct {
 	{ "dns", "grace", set_grace },
 	{ "dns", "max-stale", set_max_stale },
 	{ "dns", "private", set_private },
+	{ "dns", "name", set_name },
 	{ "ntp", "server", set_ntp },
 	{ "inbound", "accept", set_inbound },
 	{ "allow", "target", set_allow },
@@ -382,6 +405,7 @@ int config_default(struct config *ret, struct error *e)
 void config_free(struct config *c)
 {
 	free(c->private);
+	free(c->names);
 	free(c->targets);
 	memset(c, 0, sizeof(*c));
 }

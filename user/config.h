@@ -28,6 +28,8 @@ struct config {
 	uint32_t min_ttl, max_ttl, grace, max_stale;
 	struct config_private *private;
 	size_t private_count;
+	struct target *names;		/* that may be asked for besides: TARGET_NAME and TARGET_SUFFIX */
+	size_t name_count;
 	struct target *targets;		/* [allow] and [ntp], in the order of the file; repeats are dropped later */
 	size_t target_count, target_room;
 	bool ntp_set;

@@ -19,8 +19,10 @@ const char *const engine_hook_names[OH_HOOK_MAX] = {
 
 const char *const engine_map_names[ENGINE_MAPS] = {
 	[ENGINE_ADDRESSES] = "oh_addresses",
+	[ENGINE_LEARNED] = "oh_learned",
 	[ENGINE_RANGES] = "oh_ranges",
 	[ENGINE_TARGETS] = "oh_targets",
+	[ENGINE_NAMES] = "oh_names",
 	[ENGINE_LOCAL] = "oh_local",
 	[ENGINE_CONTROL] = "oh_control",
 	[ENGINE_CONNECTIONS] = "oh_connections",
@@ -29,12 +31,12 @@ const char *const engine_map_names[ENGINE_MAPS] = {
 	[ENGINE_EVENTS] = "oh_events",
 };
 
-#define SETTINGS_MAP_SUFFIX ".rodata"
-
 static const uint32_t value_sizes[ENGINE_MAPS] = {
 	[ENGINE_ADDRESSES] = sizeof(struct oh_entry),
+	[ENGINE_LEARNED] = sizeof(struct oh_entry),
 	[ENGINE_RANGES] = sizeof(struct oh_entry),
 	[ENGINE_TARGETS] = sizeof(struct oh_target),
+	[ENGINE_NAMES] = sizeof(struct oh_name_entry),
 	[ENGINE_LOCAL] = sizeof(__u8),
 	[ENGINE_CONTROL] = sizeof(struct oh_control),
 	[ENGINE_CONNECTIONS] = sizeof(struct oh_connection),
@@ -79,18 +81,20 @@ static int open_link(const char *pins, const char *hook)
 	return fd < 0 ? -errno : fd;
 }
 
+bool engine_is_settings(const char *map)
+{
+	return !strcmp(map, OH_SETTINGS_SECTION);
+}
+
 /* Keeps a map's descriptor where its name is one of ours. */
 static int take_map(struct engine *engine, int fd, struct error *e)
 {
 	struct bpf_map_info info;
-	size_t len;
 	int r = map_info(fd, &info);
 
 	if (r)
 		return error_set(e, -r, "map: %s", strerror(-r));
-	len = strlen(info.name);
-	if (len > strlen(SETTINGS_MAP_SUFFIX) &&
-	    !strcmp(info.name + len - strlen(SETTINGS_MAP_SUFFIX), SETTINGS_MAP_SUFFIX)) {
+	if (engine_is_settings(info.name)) {
 		engine->settings = fd;
 		return 0;
 	}
@@ -308,7 +312,7 @@ int engine_map_fill(const struct engine *engine, enum engine_map map, uint64_t *
 		    struct error *e)
 {
 	struct bpf_map_info info;
-	unsigned char key[64];
+	unsigned char key[512];
 	void *previous = NULL;
 	uint64_t n = 0;
 	int r = map_info(engine->map[map], &info);

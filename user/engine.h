@@ -13,8 +13,10 @@
 
 enum engine_map {
 	ENGINE_ADDRESSES,
+	ENGINE_LEARNED,
 	ENGINE_RANGES,
 	ENGINE_TARGETS,
+	ENGINE_NAMES,
 	ENGINE_LOCAL,
 	ENGINE_CONTROL,
 	ENGINE_CONNECTIONS,
@@ -72,6 +74,8 @@ int engine_detach(const char *pins, struct error *e);
 /* Asks the kernel about each hook. */
 void engine_read_hooks(const char *pins, struct engine_hook ret[OH_HOOK_MAX]);
 
+/* Whether a map of that name is the programs' settings: other constants are in maps of their own. */
+bool engine_is_settings(const char *map);
 int engine_read_settings(const struct engine *engine, struct oh_settings *ret, struct error *e);
 int engine_read_control(const struct engine *engine, struct oh_control *ret, struct error *e);
 int engine_write_control(const struct engine *engine, const struct oh_control *control, struct error *e);

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <unistd.h>
@@ -31,6 +32,7 @@ static const struct {
 	[OH_HOOK_SENDMSG4] = { "oh_sendmsg4", BPF_CGROUP_UDP4_SENDMSG },
 	[OH_HOOK_SENDMSG6] = { "oh_sendmsg6", BPF_CGROUP_UDP6_SENDMSG },
 	[OH_HOOK_SOCK_CREATE] = { "oh_sock_create", BPF_CGROUP_INET_SOCK_CREATE },
+	[OH_HOOK_INGRESS] = { "oh_ingress", BPF_CGROUP_INET_INGRESS },
 };
 
 struct engine_program_set {
@@ -108,15 +110,30 @@ static int keep_warning(enum libbpf_print_level level, const char *format, va_li
 	return 0;
 }
 
+/* This process's network namespace, as BPF names it. 0 before Linux 5.14, which stands for the first one. */
+static uint64_t own_netns(void)
+{
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	uint64_t cookie = 0;
+	socklen_t size = sizeof(cookie);
+
+	if (fd < 0 || getsockopt(fd, SOL_SOCKET, 71 /* SO_NETNS_COOKIE */, &cookie, &size))
+		cookie = 0;
+	if (fd >= 0)
+		close(fd);
+	return cookie;
+}
+
 static int fill_settings(struct bpf_object *object, const struct config *c, bool observe, struct error *e)
 {
 	struct oh_settings settings = { .observe = observe, .metadata = c->metadata,
-					.inbound_count = (__u32)c->inbound_count };
+					.inbound_count = (__u32)c->inbound_count, .min_ttl = c->min_ttl,
+					.max_ttl = c->max_ttl, .grace = c->grace, .netns = own_netns() };
 	struct bpf_map *map;
 
 	memcpy(settings.inbound, c->inbound, c->inbound_count * sizeof(*c->inbound));
 	bpf_object__for_each_map(map, object) {
-		if (strstr(bpf_map__name(map), ".rodata"))
+		if (engine_is_settings(bpf_map__name(map)))
 			return bpf_map__set_initial_value(map, &settings, sizeof(settings)) ?
 			       error_set(e, EIO, "the settings do not fit the programs") : 0;
 	}
@@ -142,7 +159,8 @@ static int take_over_maps(struct bpf_object *object, const struct config *c, con
 			  bool *ret_fresh, struct error *e)
 {
 	static const enum engine_map policy[] = {
-		ENGINE_TARGETS, ENGINE_CONTROL, ENGINE_USE, ENGINE_RANGES, ENGINE_CONNECTIONS, ENGINE_ADDRESSES,
+		ENGINE_TARGETS, ENGINE_CONTROL, ENGINE_USE, ENGINE_RANGES, ENGINE_LEARNED, ENGINE_NAMES, ENGINE_CONNECTIONS,
+		ENGINE_ADDRESSES,
 	};
 	struct bpf_map *maps[ENGINE_MAPS];
 	bool keep[ENGINE_MAPS], together = true;
@@ -208,7 +226,7 @@ static int copy_descriptors(struct bpf_object *object, struct engine *ret, struc
 	struct bpf_map *map;
 
 	bpf_object__for_each_map(map, object) {
-		int *to = strstr(bpf_map__name(map), ".rodata") ? &ret->settings : NULL;
+		int *to = engine_is_settings(bpf_map__name(map)) ? &ret->settings : NULL;
 
 		for (int i = 0; !to && i < ENGINE_MAPS; i++) {
 			if (!strcmp(bpf_map__name(map), engine_map_names[i]))

@@ -41,6 +41,7 @@ int grants_add(struct grants *grants, const struct target *target, int64_t lapse
 	if (!old)
 		return append(grants, target, lapses, e);
 	old->lapses = lapses;
+	old->target.plain = target->plain;
 	return 0;
 }
 
@@ -91,7 +92,7 @@ static int visit(void *context, const char *section, const char *key, const char
 	if (!strcmp(key, "grant") && (sscanf(value, "%" SCNd64 " %n", &lapses, &text) != 1 || !text || lapses <= 0 ||
 				      value[text - 1] != ' '))
 		return error_set(e, EINVAL, "'%s' is not SECONDS TARGET", value);
-	r = target_parse(value + text, &target, e);
+	r = target_parse_options(value + text, &target, e);
 	return r ? r : append(context, &target, lapses, e);
 }
 
@@ -120,9 +121,10 @@ int grants_write(const char *path, const struct grants *grants, struct error *e)
 		const struct grant *g = &grants->list[i];
 
 		if (g->lapses)
-			fprintf(out.stream, "grant = %" PRId64 " %s\n", g->lapses, target_identity(&g->target, identity));
+			fprintf(out.stream, "grant = %" PRId64 " ", g->lapses);
 		else
-			fprintf(out.stream, "target = %s\n", target_identity(&g->target, identity));
+			fputs("target = ", out.stream);
+		fprintf(out.stream, "%s%s\n", target_identity(&g->target, identity), g->target.plain ? " sni=off" : "");
 	}
 	return file_commit(&out, e);
 }

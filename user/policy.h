@@ -16,10 +16,18 @@ struct policy_target {
 	uint32_t id, generation;	/* in the kernel; 0: not there yet */
 };
 
+/* Names that may be asked for without being allowed: see [dns] name. */
+struct policy_asks {
+	const struct target *list;
+	size_t count;
+};
+
 /* Ordered by target_compare(), each target once. */
 struct policy {
 	struct policy_target *list;
 	size_t count;
+	struct policy_asks asks;	/* the configuration's */
+	struct policy_asks asks_now;	/* for a while: what `allow` is about to ask for */
 };
 
 /* What the configuration allows wins over a grant, and a lasting grant over one that lapses. Grants whose time is
@@ -37,6 +45,11 @@ int policy_read_ids(struct policy *p, const struct engine *engine, struct error 
 /* True where the kernel holds exactly the policy's targets. It does not after a command that was killed half way, or
  * when the resolvers have changed. The ids are filled in. */
 int policy_in_force(struct policy *p, const struct engine *engine, bool *ret, struct error *e);
+/* The part of policy_publish() that concerns the names that may be asked for; the ids must have been read. */
+int policy_publish_names(const struct policy *p, const struct engine *engine, struct error *e);
+
+/* Takes what is over out of the addresses that the kernel learned. */
+int policy_sweep_answers(const struct engine *engine, struct error *e);
 
 /* Makes the maps say what the policy and the records say, and nothing else, by the least change: what is taken back
  * goes first and at once, nothing is emptied on the way. -E2BIG where a map is full: all that fits is in then. */

@@ -128,7 +128,8 @@ static int retire_others(const struct policy *p, const struct engine *engine, __
 
 static int write_live(const struct engine *engine, struct policy_target *t, int64_t now, struct error *e)
 {
-	struct oh_target old, live = { .state = OH_TARGET_LIVE, .lapses = to_boot(t->lapses, now) };
+	struct oh_target old, live = { .state = OH_TARGET_LIVE, .lapses = to_boot(t->lapses, now),
+				       .named = target_is_named(t->target) };
 	int r = read_target(engine, t->id, &old, e);
 
 	if (r)
@@ -437,6 +438,10 @@ int policy_publish(struct policy *p, const struct records *records, const struct
 
 	if (!r)
 		r = publish_local(engine, e);
+	if (!r)
+		r = policy_publish_names(p, engine, e);
+	if (!r)
+		r = policy_sweep_answers(engine, e);
 	for (size_t i = 0; !r && i < p->count; i++) {
 		const struct policy_target *t = &p->list[i];
 

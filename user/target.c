@@ -165,6 +165,28 @@ int target_parse(const char *text, struct target *ret, struct error *e)
 	return 0;
 }
 
+int target_parse_options(const char *text, struct target *ret, struct error *e)
+{
+	const char *space = strchr(text, ' ');
+	struct target t;
+	char copy[1024];
+	int r;
+
+	if (!space)
+		return target_parse(text, ret, e);
+	if (strcmp(space + strspn(space, " "), "sni=off"))
+		return error_set(e, EINVAL, "'%s': only sni=off may stand behind a target", text);
+	snprintf(copy, sizeof(copy), "%.*s", (int)(space - text), text);
+	r = target_parse(copy, &t, e);
+	if (r)
+		return r;
+	if (!target_is_named(&t))
+		return error_set(e, EINVAL, "%s: sni=off is for names: an address has no name rule", copy);
+	t.plain = true;
+	*ret = t;
+	return 0;
+}
+
 int target_parse_identity(const char *text, struct target *ret)
 {
 	static const enum oh_service suffixed[] = { OH_SERVICE_DNS, OH_SERVICE_NTP };
@@ -182,6 +204,11 @@ int target_parse_identity(const char *text, struct target *ret)
 		}
 	}
 	return parse(copy, service, ret, &e);
+}
+
+bool target_is_named(const struct target *t)
+{
+	return t->service == OH_SERVICE_TCP && (t->kind == TARGET_NAME || t->kind == TARGET_SUFFIX) && !t->plain;
 }
 
 int target_compare(const struct target *a, const struct target *b)

@@ -16,6 +16,7 @@ struct target {
 	enum target_kind kind;
 	enum oh_service service;
 	__u16 port;			/* host byte order */
+	bool plain;			/* its connections need not open with a TLS hello; no part of its identity */
 	struct oh_range range;		/* TARGET_ADDRESS (prefix 128) and TARGET_RANGE */
 	char name[TARGET_NAME_MAX + 1];	/* TARGET_NAME and TARGET_SUFFIX (without "*."): lower case, A-labels, no last dot */
 };
@@ -23,6 +24,9 @@ struct target {
 /* NAME, *.SUFFIX, ADDRESS or ADDRESS/BITS, each with an optional :PORT (an IPv6 one then in brackets). A name in
  * other letters than ASCII is converted (IDNA 2008). 0, or -EINVAL with *e filled in. */
 int target_parse(const char *text, struct target *ret, struct error *e);
+
+/* The same, with an optional " sni=off" behind it, for what does not speak TLS. */
+int target_parse_options(const char *text, struct target *ret, struct error *e);
 
 /* The same for a server that is named without a port: a resolver or a time server. */
 int target_parse_server(const char *text, enum oh_service service, struct target *ret, struct error *e);
@@ -35,6 +39,9 @@ const char *target_identity(const struct target *t, char buffer[OH_TARGET_TEXT_M
 
 /* Reads an identity back. 0, or -EINVAL. */
 int target_parse_identity(const char *text, struct target *ret);
+
+/* Whether its connections must open with a TLS hello for an allowed name. */
+bool target_is_named(const struct target *t);
 
 /* Orders targets; 0 where they are the same. */
 int target_compare(const struct target *a, const struct target *b);

@@ -17,10 +17,14 @@
 #define OH_GRANTS_MAX 6			/* targets that can share an address */
 #endif
 #define OH_RANGES_MAX 4096
+#define OH_ANSWERS_MAX 65536	/* addresses learned from answers */
+#define OH_PENDING_MAX 4096	/* queries under way */
+#define OH_NAMES_MAX (2 * OH_TARGETS_MAX)
 #define OH_ADDRESSES_DEFAULT 131072
 #define OH_LOCAL_MAX 1024
 #define OH_INBOUND_MAX 32
 #define OH_EVENTS_BYTES (512 * 1024)
+#define OH_EVENT_NAME_MAX 256
 #define OH_COMMAND_MAX 16		/* TASK_COMM_LEN */
 
 #define OH_FOREVER 0xffffffffU		/* an expiry that does not come */
@@ -61,7 +65,7 @@ struct oh_grant {
 	__u8 learned;		/* enum oh_learned */
 };
 
-/* Value of oh_addresses (hash; key struct oh_address) and oh_ranges (LPM trie; key struct oh_range). */
+/* Value of oh_addresses and oh_learned (hashes; key struct oh_address) and oh_ranges (LPM trie; key struct oh_range). */
 struct oh_entry {
 	struct oh_grant grant[OH_GRANTS_MAX];
 };
@@ -69,6 +73,20 @@ struct oh_entry {
 struct oh_range {
 	__u32 prefix;		/* bits; an IPv4 prefix of N is 96 + N */
 	struct oh_address address;
+};
+
+/* One rule for a name: it may be asked for, and be given as a TLS server name on the port, while the target holds. */
+struct oh_name_rule {
+	__u32 target;		/* 0: none */
+	__u32 generation;
+	__u16 port;		/* host byte order */
+	__u8 service;		/* enum oh_service; OH_SERVICE_NONE: the slot is free */
+	__u8 ask;		/* 1: the name may be asked for and nothing else, with no target behind it */
+};
+
+/* Value of oh_names (LPM trie; key struct oh_name_key, see bpf/name_key.h). */
+struct oh_name_entry {
+	struct oh_name_rule rule[OH_GRANTS_MAX];
 };
 
 enum oh_target_state {
@@ -81,7 +99,8 @@ struct oh_target {
 	__u32 generation;	/* raised each time the id is taken back */
 	__u32 lapses;		/* seconds of CLOCK_BOOTTIME at which grant and connections end, or OH_FOREVER */
 	__u8 state;		/* enum oh_target_state */
-	__u8 reserved[3];
+	__u8 named;		/* 1: its connections must open with a TLS hello for an allowed name */
+	__u8 reserved[2];
 	char text[OH_TARGET_TEXT_MAX];	/* canonical, NUL-terminated: for the user side only */
 };
 
@@ -109,18 +128,34 @@ struct oh_control {
 	__u32 reserved;
 };
 
+/* What the payload of an admitted TCP connection must be. */
+enum oh_look {
+	OH_LOOK_NONE,		/* anything, from here on */
+	OH_LOOK_HELLO,		/* a TLS hello for an allowed name: once */
+	OH_LOOK_QUERIES,	/* DNS queries for allowed names: always */
+};
+
+/* Key of oh_pending (LRU hash; value struct oh_dns_pending, see bpf/oh_bytes.h): a query that was let out. */
+struct oh_pending_key {
+	__u64 socket;		/* cookie */
+	__u32 id;		/* of the DNS message */
+	__u32 reserved;
+};
+
 /* Socket storage: a connection that was admitted, and who made it. The last three fields are of the last
  * connect or sendmsg that passed the connect hooks. */
 struct oh_connection {
 	struct oh_address to;
 	__u16 port;		/* host byte order */
-	__u16 admitted;		/* 0: none; the fields above and the next two say nothing */
+	__u8 admitted : 1;	/* 0: none; the fields above and the next two say nothing */
+	__u8 home : 1;		/* 1: the socket is in the network namespace that the guard was loaded from */
+	__u8 look;		/* enum oh_look: what its next payload must be */
 	__u32 target;
 	__u32 generation;
 	__u32 pid;		/* 0: not known */
 	__u32 uid;
 	char command[OH_COMMAND_MAX];
-	__u32 reserved;
+	__u32 sequence;		/* TCP sequence number of the first byte not looked at, where look says so */
 	__u64 cgroup;		/* cgroup v2 id, 0: not known */
 };
 
@@ -139,13 +174,14 @@ struct oh_inbound {
 	OH_HOOK(2, CONNECT6, "connect6") \
 	OH_HOOK(3, SENDMSG4, "sendmsg4") \
 	OH_HOOK(4, SENDMSG6, "sendmsg6") \
-	OH_HOOK(5, SOCK_CREATE, "sock_create")
+	OH_HOOK(5, SOCK_CREATE, "sock_create") \
+	OH_HOOK(6, INGRESS, "ingress")
 
 enum oh_hook {
 #define OH_HOOK(number, symbol, name) OH_HOOK_##symbol = number,
 	OH_HOOKS
 #undef OH_HOOK
-	OH_HOOK_MAX = 6
+	OH_HOOK_MAX = 7
 };
 
 /* One refused attempt, in oh_events (ring buffer). */
@@ -164,7 +200,10 @@ struct oh_event {
 	__u32 uid;
 	__u32 reserved[2];
 	char command[OH_COMMAND_MAX];
+	char name[OH_EVENT_NAME_MAX];	/* asked for, last letter first, as a key of oh_names; "": none is known */
 };
+
+#define OH_SETTINGS_SECTION ".rodata.oh"	/* also the map's name */
 
 /* Written by the loader into the programs' read-only data before they are verified. */
 struct oh_settings {
@@ -172,15 +211,19 @@ struct oh_settings {
 	__u8 metadata;		/* 1: TCP/80 of the metadata service is allowed */
 	__u8 reserved[2];
 	__u32 inbound_count;
+	__u32 min_ttl, max_ttl, grace;	/* seconds, for addresses in answers */
+	__u32 padding;
+	__u64 netns;		/* cookie of the network namespace to learn answers in, 0: the first one's */
 	struct oh_inbound inbound[OH_INBOUND_MAX];
 };
 
 _Static_assert(sizeof(struct oh_address) == 16, "key of oh_addresses");
 _Static_assert(sizeof(struct oh_grant) == 16, "no padding: compared as bytes");
 _Static_assert(sizeof(struct oh_entry) == 16 * OH_GRANTS_MAX, "no padding: compared as bytes");
+_Static_assert(sizeof(struct oh_name_rule) == 12, "no padding: compared as bytes");
 _Static_assert(sizeof(struct oh_range) == 20, "LPM key: prefix and data, no padding");
 _Static_assert(sizeof(struct oh_target) == 288, "value of oh_targets");
 _Static_assert(sizeof(struct oh_connection) == 64, "one cache line");
-_Static_assert(sizeof(struct oh_event) == 88, "no padding: a hole would show kernel memory");
+_Static_assert(sizeof(struct oh_event) == 344, "no padding: a hole would show kernel memory");
 
 #endif

@@ -132,7 +132,7 @@ static int given(const uint8_t *m, uint32_t n, const struct name *asked, const s
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct oh_scratch *s = oh_scratch();
+	struct oh_scratch *s = oh_scratch(0);
 	struct oh_dns_addr first[OH_ANSWER_RECORDS];
 	struct oh_dns_pending asked;
 	struct name question;

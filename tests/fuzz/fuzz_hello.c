@@ -24,7 +24,7 @@ static int holds(const uint8_t *data, size_t size, const char *text)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct oh_scratch *s = oh_scratch();
+	struct oh_scratch *s = oh_scratch(0);
 	char text[OH_KEY_DATA + 2], again[OH_KEY_DATA + 2];
 	struct oh_name_key key;
 	size_t record;
@@ -36,7 +36,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		oh_key_to_text(oh_key(s), text);
 	wire_dirty('a', size);
 	must(wire_hello(data, (uint32_t)size) == r);
-	must(r >= 0 && r < OH_TLS_RESULT_MAX && r != OH_TLS_READ && r != OH_TLS_MORE);
+	must(r >= 0 && r < OH_HELLO_RESULT_MAX && r != OH_HELLO_READ && r != OH_HELLO_MORE);
 	if (r)
 		return 0;
 	oh_key_to_text(oh_key(s), again);
@@ -46,6 +46,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	must(record > 5 + 3 ? record - 5 != 4u + (data[6] << 16 | data[7] << 8 | data[8]) || holds(data, record, text) : 1);
 	/* Less of it is to be waited for, never a verdict; more after it changes nothing. */
 	half = wire_hello(data, (uint32_t)(record <= size ? record / 2 : size / 2));
-	must(half == OH_TLS_INCOMPLETE);
+	must(half == OH_HELLO_INCOMPLETE);
 	return 0;
 }

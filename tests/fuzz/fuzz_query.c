@@ -3,7 +3,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct oh_scratch *s = oh_scratch();
+	struct oh_scratch *s = oh_scratch(0);
 	struct oh_dns_pending first;
 	struct oh_name_key key;
 	char text[OH_KEY_DATA + 2];

@@ -104,7 +104,7 @@ static const struct answer_case cases[] = {
 
 static void list(char *to)
 {
-	struct oh_scratch *s = oh_scratch();
+	struct oh_scratch *s = oh_scratch(0);
 
 	*to = 0;
 	for (uint32_t i = 0; i < s->addrs; i++)
@@ -139,7 +139,7 @@ static void answer_cut_anywhere_gives_nothing(void **state)
 	assert_int_equal(wire_answer((const uint8_t *)whole, len, &wire_asked), OH_ANSWER_OK);
 	for (uint32_t n = 0; n < len; n++) {
 		assert_int_not_equal(wire_answer((const uint8_t *)whole, n, &wire_asked), OH_ANSWER_OK);
-		assert_int_equal(oh_scratch()->addrs, 0);
+		assert_int_equal(oh_scratch(0)->addrs, 0);
 	}
 }
 
@@ -167,8 +167,8 @@ static void first_64_records_count(void **state)
 		uint32_t len = pool(n);
 
 		assert_int_equal(wire_answer(big, len, &wire_asked), OH_ANSWER_OK);
-		assert_int_equal(oh_scratch()->addrs, n < 64 ? n : 64);
-		assert_int_equal(oh_scratch()->addr[61].addr[3], 61);
+		assert_int_equal(oh_scratch(0)->addrs, n < 64 ? n : 64);
+		assert_int_equal(oh_scratch(0)->addr[61].addr[3], 61);
 	}
 }
 
@@ -177,9 +177,9 @@ static void answer_of_4096_is_read_and_longer_not(void **state)
 	(void)state;
 	pool(1);
 	assert_int_equal(wire_answer(big, OH_ANSWER_MAX, &wire_asked), OH_ANSWER_OK);
-	assert_int_equal(oh_scratch()->addrs, 1);
+	assert_int_equal(oh_scratch(0)->addrs, 1);
 	assert_int_equal(wire_answer(big, OH_ANSWER_MAX + 1, &wire_asked), OH_ANSWER_LONG);
-	assert_int_equal(oh_scratch()->addrs, 0);
+	assert_int_equal(oh_scratch(0)->addrs, 0);
 }
 
 /* A chain of n aliases, then an address of the last. */
@@ -210,7 +210,7 @@ static void chain_of_15_is_followed_and_of_16_not(void **state)
 		uint32_t len = chain(n);
 
 		assert_int_equal(wire_answer(big, len, &wire_asked), OH_ANSWER_OK);
-		assert_int_equal(oh_scratch()->addrs, n < OH_ANSWER_CHAIN ? 1 : 0);
+		assert_int_equal(oh_scratch(0)->addrs, n < OH_ANSWER_CHAIN ? 1 : 0);
 	}
 }
 
@@ -220,7 +220,7 @@ static void alias_in_a_ring_is_followed_once(void **state)
 
 	(void)state;
 	assert_int_equal(wire_answer((const uint8_t *)ring, sizeof(ring) - 1, &wire_asked), OH_ANSWER_OK);
-	assert_int_equal(oh_scratch()->links, 3);
+	assert_int_equal(oh_scratch(0)->links, 3);
 }
 
 static void any_gives_both_families(void **state)
@@ -231,10 +231,10 @@ static void any_gives_both_families(void **state)
 	(void)state;
 	asked.qtype = OH_DNS_ANY;
 	assert_int_equal(wire_answer((const uint8_t *)both, sizeof(both) - 1, &asked), OH_ANSWER_OK);
-	assert_int_equal(oh_scratch()->addrs, 2);
-	assert_memory_equal(oh_scratch()->addr[0].addr, "\xc0\0\2\7\0\0\0\0\0\0\0\0\0\0\0\0", 16);
-	assert_memory_equal(oh_scratch()->addr[1].addr, "\x20\1\xd\xb8\0\0\0\0\0\0\0\0\0\0\0\1", 16);
-	assert_int_equal(oh_scratch()->addr[1].family, 6);
+	assert_int_equal(oh_scratch(0)->addrs, 2);
+	assert_memory_equal(oh_scratch(0)->addr[0].addr, "\xc0\0\2\7\0\0\0\0\0\0\0\0\0\0\0\0", 16);
+	assert_memory_equal(oh_scratch(0)->addr[1].addr, "\x20\1\xd\xb8\0\0\0\0\0\0\0\0\0\0\0\1", 16);
+	assert_int_equal(oh_scratch(0)->addr[1].family, 6);
 }
 
 static void name_of_127_labels_matches_itself_alone(void **state)
@@ -252,10 +252,10 @@ static void name_of_127_labels_matches_itself_alone(void **state)
 	memcpy(big + len, asked.name, 255);
 	memcpy(big + len + 255, A("\1"), 14);
 	assert_int_equal(wire_answer(big, len + 269, &asked), OH_ANSWER_OK);
-	assert_int_equal(oh_scratch()->addrs, 1);
+	assert_int_equal(oh_scratch(0)->addrs, 1);
 	big[len + 253] = 'b';
 	assert_int_equal(wire_answer(big, len + 269, &asked), OH_ANSWER_OK);
-	assert_int_equal(oh_scratch()->addrs, 0);
+	assert_int_equal(oh_scratch(0)->addrs, 0);
 }
 
 static void comparisons_end_with_the_budget(void **state)
@@ -283,8 +283,8 @@ static void comparisons_end_with_the_budget(void **state)
 	}
 	assert_int_equal(wire_answer(big, len, &asked), OH_ANSWER_OK);
 	/* 33 comparisons, and then every other record: of the name that was proved last. */
-	assert_int_equal(oh_scratch()->addrs, 33 + (64 - 33) / 2);
-	assert_int_equal(oh_scratch()->budget, 0);
+	assert_int_equal(oh_scratch(0)->addrs, 33 + (64 - 33) / 2);
+	assert_int_equal(oh_scratch(0)->budget, 0);
 }
 
 int main(void)

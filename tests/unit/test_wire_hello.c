@@ -52,7 +52,7 @@ struct ext_case {
 	const char *text;
 };
 
-#define NAMED(name, ext, text) {name, ext, sizeof(ext) - 1, OH_TLS_COMPLETE, text}
+#define NAMED(name, ext, text) {name, ext, sizeof(ext) - 1, OH_HELLO_COMPLETE, text}
 #define CASE(name, ext, expect) {name, ext, sizeof(ext) - 1, expect, NULL}
 
 static const struct ext_case cases[] = {
@@ -66,38 +66,38 @@ static const struct ext_case cases[] = {
 	NAMED("number not last", SNI("\x8", "\6", "\3", "1.a"), "1.a"),
 	NAMED("last label with a digit", SNI("\x9", "\7", "\4", "a.1b"), "a.1b"),
 	NAMED("punycode", SNI("\x10", "\xe", "\xb", "xn--4ca.com"), "xn--4ca.com"),
-	CASE("no extension in the list", "", OH_TLS_NO_NAME),
-	CASE("no name", GREASE GROUPS, OH_TLS_NO_NAME),
-	CASE("encrypted hello", OPENAI "\xfe\xd\0\1\0", OH_TLS_ENCRYPTED),
-	CASE("encrypted hello first", "\xfe\xd\0\0" OPENAI, OH_TLS_ENCRYPTED),
-	CASE("encrypted hello without name", "\xfe\xd\0\0", OH_TLS_ENCRYPTED),
-	CASE("encrypted name of the old draft", "\xff\xce\0\0" OPENAI, OH_TLS_ENCRYPTED),
-	CASE("two names extensions", OPENAI OPENAI, OH_TLS_MALFORMED),
-	CASE("empty name extension", "\0\0\0\0", OH_TLS_MALFORMED),
-	CASE("empty name list", "\0\0\0\2\0\0", OH_TLS_MALFORMED),
-	CASE("empty name", SNI("\5", "\3", "\0", ""), OH_TLS_BAD_NAME),
-	CASE("two names in the list", "\0\0\0\xa\0\x8\0\0\1a\0\0\1b", OH_TLS_MALFORMED),
-	CASE("two names, the list's length right", "\0\0\0\xa\0\x8" "\0\0\1a" "\0\0\1b", OH_TLS_MALFORMED),
-	CASE("name type 1", "\0\0\0\6\0\4\1\0\1x", OH_TLS_MALFORMED),
-	CASE("name longer than the list", SNI("\6", "\4", "\2", "x"), OH_TLS_MALFORMED),
-	CASE("name shorter than the list", SNI("\7", "\5", "\1", "xx"), OH_TLS_MALFORMED),
-	CASE("list shorter than the extension", SNI("\7", "\4", "\1", "xx"), OH_TLS_MALFORMED),
-	CASE("list longer than the extension", SNI("\6", "\5", "\1", "x"), OH_TLS_MALFORMED),
-	CASE("trailing dot", SNI("\x7", "\5", "\2", "x."), OH_TLS_BAD_NAME),
-	CASE("leading dot", SNI("\x7", "\5", "\2", ".x"), OH_TLS_BAD_NAME),
-	CASE("dot alone", SNI("\6", "\4", "\1", "."), OH_TLS_BAD_NAME),
-	CASE("empty label", SNI("\x9", "\7", "\4", "a..b"), OH_TLS_BAD_NAME),
-	CASE("address", SNI("\xc", "\xa", "\7", "1.1.1.1"), OH_TLS_BAD_NAME),
-	CASE("number", SNI("\x7", "\5", "\2", "12"), OH_TLS_BAD_NAME),
-	CASE("ipv6", SNI("\x8", "\6", "\3", "::1"), OH_TLS_BAD_NAME),
-	CASE("zero in the name", SNI("\x8", "\6", "\3", "a\0b"), OH_TLS_BAD_NAME),
-	CASE("zero at its end", SNI("\x7", "\5", "\2", "a\0"), OH_TLS_BAD_NAME),
-	CASE("eight bits", SNI("\x7", "\5", "\2", "\xc3\xa4"), OH_TLS_BAD_NAME),
-	CASE("space", SNI("\x8", "\6", "\3", "a b"), OH_TLS_BAD_NAME),
-	CASE("star", SNI("\x8", "\6", "\3", "*.b"), OH_TLS_BAD_NAME),
-	CASE("extension cut", OPENAI "\0\xa\0", OH_TLS_MALFORMED),
-	CASE("extension past the end", OPENAI "\0\xa\0\1", OH_TLS_MALFORMED),
-	CASE("extension of 65535", OPENAI "\0\xa\xff\xff", OH_TLS_MALFORMED),
+	CASE("no extension in the list", "", OH_HELLO_NO_NAME),
+	CASE("no name", GREASE GROUPS, OH_HELLO_NO_NAME),
+	CASE("encrypted hello", OPENAI "\xfe\xd\0\1\0", OH_HELLO_ENCRYPTED),
+	CASE("encrypted hello first", "\xfe\xd\0\0" OPENAI, OH_HELLO_ENCRYPTED),
+	CASE("encrypted hello without name", "\xfe\xd\0\0", OH_HELLO_ENCRYPTED),
+	CASE("encrypted name of the old draft", "\xff\xce\0\0" OPENAI, OH_HELLO_ENCRYPTED),
+	CASE("two names extensions", OPENAI OPENAI, OH_HELLO_MALFORMED),
+	CASE("empty name extension", "\0\0\0\0", OH_HELLO_MALFORMED),
+	CASE("empty name list", "\0\0\0\2\0\0", OH_HELLO_MALFORMED),
+	CASE("empty name", SNI("\5", "\3", "\0", ""), OH_HELLO_BAD_NAME),
+	CASE("two names in the list", "\0\0\0\xa\0\x8\0\0\1a\0\0\1b", OH_HELLO_MALFORMED),
+	CASE("two names, the list's length right", "\0\0\0\xa\0\x8" "\0\0\1a" "\0\0\1b", OH_HELLO_MALFORMED),
+	CASE("name type 1", "\0\0\0\6\0\4\1\0\1x", OH_HELLO_MALFORMED),
+	CASE("name longer than the list", SNI("\6", "\4", "\2", "x"), OH_HELLO_MALFORMED),
+	CASE("name shorter than the list", SNI("\7", "\5", "\1", "xx"), OH_HELLO_MALFORMED),
+	CASE("list shorter than the extension", SNI("\7", "\4", "\1", "xx"), OH_HELLO_MALFORMED),
+	CASE("list longer than the extension", SNI("\6", "\5", "\1", "x"), OH_HELLO_MALFORMED),
+	CASE("trailing dot", SNI("\x7", "\5", "\2", "x."), OH_HELLO_BAD_NAME),
+	CASE("leading dot", SNI("\x7", "\5", "\2", ".x"), OH_HELLO_BAD_NAME),
+	CASE("dot alone", SNI("\6", "\4", "\1", "."), OH_HELLO_BAD_NAME),
+	CASE("empty label", SNI("\x9", "\7", "\4", "a..b"), OH_HELLO_BAD_NAME),
+	CASE("address", SNI("\xc", "\xa", "\7", "1.1.1.1"), OH_HELLO_BAD_NAME),
+	CASE("number", SNI("\x7", "\5", "\2", "12"), OH_HELLO_BAD_NAME),
+	CASE("ipv6", SNI("\x8", "\6", "\3", "::1"), OH_HELLO_BAD_NAME),
+	CASE("zero in the name", SNI("\x8", "\6", "\3", "a\0b"), OH_HELLO_BAD_NAME),
+	CASE("zero at its end", SNI("\x7", "\5", "\2", "a\0"), OH_HELLO_BAD_NAME),
+	CASE("eight bits", SNI("\x7", "\5", "\2", "\xc3\xa4"), OH_HELLO_BAD_NAME),
+	CASE("space", SNI("\x8", "\6", "\3", "a b"), OH_HELLO_BAD_NAME),
+	CASE("star", SNI("\x8", "\6", "\3", "*.b"), OH_HELLO_BAD_NAME),
+	CASE("extension cut", OPENAI "\0\xa\0", OH_HELLO_MALFORMED),
+	CASE("extension past the end", OPENAI "\0\xa\0\1", OH_HELLO_MALFORMED),
+	CASE("extension of 65535", OPENAI "\0\xa\xff\xff", OH_HELLO_MALFORMED),
 };
 
 static int run(uint32_t len)
@@ -119,7 +119,7 @@ static void extensions_give_the_name_or_the_reason(void **state)
 
 			if (r != c->expect)
 				fail_msg("%s: %d, not %d", c->name, r, c->expect);
-			oh_key_to_text(oh_key(oh_scratch()), text);
+			oh_key_to_text(oh_key(oh_scratch(0)), text);
 			if (!r && strcmp(text, c->text))
 				fail_msg("%s: \"%s\"", c->name, text);
 		}
@@ -131,9 +131,9 @@ static void every_beginning_is_incomplete(void **state)
 	uint32_t len = hello(GROUPS OPENAI, sizeof(GROUPS OPENAI) - 1);
 
 	(void)state;
-	assert_int_equal(run(len), OH_TLS_COMPLETE);
+	assert_int_equal(run(len), OH_HELLO_COMPLETE);
 	for (uint32_t n = 0; n < len; n++)
-		assert_int_equal(run(n), OH_TLS_INCOMPLETE);
+		assert_int_equal(run(n), OH_HELLO_INCOMPLETE);
 }
 
 /* Changes one byte of a good hello. */
@@ -148,27 +148,27 @@ static int changed(uint32_t at, uint8_t value)
 static void fixed_fields_are_checked(void **state)
 {
 	(void)state;
-	assert_int_equal(changed(0, 23), OH_TLS_NOT_TLS);
-	assert_int_equal(changed(0, 0x80), OH_TLS_NOT_TLS);
-	assert_int_equal(changed(1, 2), OH_TLS_NOT_TLS);
-	assert_int_equal(changed(2, 4), OH_TLS_COMPLETE);
-	assert_int_equal(changed(3, 0x40), OH_TLS_NOT_TLS); /* a record over 16,384 */
-	assert_int_equal(changed(3, 0x10), OH_TLS_INCOMPLETE);
-	assert_int_equal(changed(5, 2), OH_TLS_NOT_TLS); /* a server's hello */
-	assert_int_equal(changed(6, 1), OH_TLS_TOO_LARGE);
-	assert_int_equal(changed(7, 0x40), OH_TLS_TOO_LARGE);
-	assert_int_equal(changed(7, 1), OH_TLS_INCOMPLETE);
-	assert_int_equal(changed(8, 1), OH_TLS_MALFORMED); /* more in the record than the hello */
-	assert_int_equal(changed(9, 2), OH_TLS_MALFORMED);
-	assert_int_equal(changed(43, 33), OH_TLS_MALFORMED);
-	assert_int_equal(changed(43, 255), OH_TLS_MALFORMED);
-	assert_int_equal(changed(77, 0), OH_TLS_MALFORMED); /* no cipher suites */
-	assert_int_equal(changed(77, 3), OH_TLS_MALFORMED);
-	assert_int_equal(changed(76, 255), OH_TLS_MALFORMED);
-	assert_int_equal(changed(82, 0), OH_TLS_MALFORMED); /* no compression method */
-	assert_int_equal(changed(82, 255), OH_TLS_MALFORMED);
-	assert_int_equal(changed(85, 22), OH_TLS_MALFORMED); /* extensions short by one */
-	assert_int_equal(changed(85, 24), OH_TLS_MALFORMED);
+	assert_int_equal(changed(0, 23), OH_HELLO_NOT_TLS);
+	assert_int_equal(changed(0, 0x80), OH_HELLO_NOT_TLS);
+	assert_int_equal(changed(1, 2), OH_HELLO_NOT_TLS);
+	assert_int_equal(changed(2, 4), OH_HELLO_COMPLETE);
+	assert_int_equal(changed(3, 0x40), OH_HELLO_NOT_TLS); /* a record over 16,384 */
+	assert_int_equal(changed(3, 0x10), OH_HELLO_INCOMPLETE);
+	assert_int_equal(changed(5, 2), OH_HELLO_NOT_TLS); /* a server's hello */
+	assert_int_equal(changed(6, 1), OH_HELLO_TOO_LARGE);
+	assert_int_equal(changed(7, 0x40), OH_HELLO_TOO_LARGE);
+	assert_int_equal(changed(7, 1), OH_HELLO_INCOMPLETE);
+	assert_int_equal(changed(8, 1), OH_HELLO_MALFORMED); /* more in the record than the hello */
+	assert_int_equal(changed(9, 2), OH_HELLO_MALFORMED);
+	assert_int_equal(changed(43, 33), OH_HELLO_MALFORMED);
+	assert_int_equal(changed(43, 255), OH_HELLO_MALFORMED);
+	assert_int_equal(changed(77, 0), OH_HELLO_MALFORMED); /* no cipher suites */
+	assert_int_equal(changed(77, 3), OH_HELLO_MALFORMED);
+	assert_int_equal(changed(76, 255), OH_HELLO_MALFORMED);
+	assert_int_equal(changed(82, 0), OH_HELLO_MALFORMED); /* no compression method */
+	assert_int_equal(changed(82, 255), OH_HELLO_MALFORMED);
+	assert_int_equal(changed(85, 22), OH_HELLO_MALFORMED); /* extensions short by one */
+	assert_int_equal(changed(85, 24), OH_HELLO_MALFORMED);
 }
 
 static void other_protocols_are_not_tls_at_once(void **state)
@@ -180,7 +180,7 @@ static void other_protocols_are_not_tls_at_once(void **state)
 	for (size_t i = 0; i < sizeof(first) / sizeof(first[0]); i++) {
 		uint32_t len = first[i][0] == 0x16 && i == 4 ? 5 : first[i][0] == 0x16 && i == 5 ? 6 : (uint32_t)strlen(first[i]);
 
-		if (wire_hello((const uint8_t *)first[i], len) != OH_TLS_NOT_TLS)
+		if (wire_hello((const uint8_t *)first[i], len) != OH_HELLO_NOT_TLS)
 			fail_msg("number %zu", i);
 	}
 }
@@ -190,10 +190,10 @@ static void hello_without_extension_block_has_no_name(void **state)
 	uint32_t len = hello(NULL, 0);
 
 	(void)state;
-	assert_int_equal(run(len), OH_TLS_NO_NAME);
+	assert_int_equal(run(len), OH_HELLO_NO_NAME);
 	put16(3, len - 5 + 1);
 	put16(7, len - 9 + 1);
-	assert_int_equal(run(len + 1), OH_TLS_MALFORMED); /* half a length */
+	assert_int_equal(run(len + 1), OH_HELLO_MALFORMED); /* half a length */
 }
 
 static void data_behind_the_record_is_let_be(void **state)
@@ -202,8 +202,8 @@ static void data_behind_the_record_is_let_be(void **state)
 
 	(void)state;
 	memcpy(data + len, "\x14\3\3\0\1\1\x17\3\3\0\4data", 15);
-	assert_int_equal(run(len + 15), OH_TLS_COMPLETE);
-	assert_int_equal(run(len + 1), OH_TLS_COMPLETE);
+	assert_int_equal(run(len + 15), OH_HELLO_COMPLETE);
+	assert_int_equal(run(len + 1), OH_HELLO_COMPLETE);
 }
 
 static void sixty_four_extensions_are_read_and_one_more_not(void **state)
@@ -216,7 +216,7 @@ static void sixty_four_extensions_are_read_and_one_more_not(void **state)
 		for (uint32_t i = 0; i < n; i++)
 			ext[4 * i] = 0x7a;
 		memcpy(ext + 4 * n, OPENAI, sizeof(OPENAI) - 1);
-		assert_int_equal(run(hello(ext, 4 * n + sizeof(OPENAI) - 1)), n < 64 ? OH_TLS_COMPLETE : OH_TLS_MALFORMED);
+		assert_int_equal(run(hello(ext, 4 * n + sizeof(OPENAI) - 1)), n < 64 ? OH_HELLO_COMPLETE : OH_HELLO_MALFORMED);
 	}
 }
 
@@ -238,13 +238,13 @@ static int named(uint32_t n, uint32_t label)
 static void name_of_253_and_label_of_63_pass_and_longer_not(void **state)
 {
 	(void)state;
-	assert_int_equal(named(253, 63), OH_TLS_COMPLETE);
-	assert_int_equal(oh_key(oh_scratch())->prefixlen, 254 * 8);
-	assert_int_equal(named(254, 63), OH_TLS_BAD_NAME);
-	assert_int_equal(named(253, 1), OH_TLS_COMPLETE);
-	assert_int_equal(named(63, 63), OH_TLS_COMPLETE);
-	assert_int_equal(named(64, 64), OH_TLS_BAD_NAME);
-	assert_int_equal(named(200, 64), OH_TLS_BAD_NAME);
+	assert_int_equal(named(253, 63), OH_HELLO_COMPLETE);
+	assert_int_equal(oh_key(oh_scratch(0))->prefixlen, 254 * 8);
+	assert_int_equal(named(254, 63), OH_HELLO_BAD_NAME);
+	assert_int_equal(named(253, 1), OH_HELLO_COMPLETE);
+	assert_int_equal(named(63, 63), OH_HELLO_COMPLETE);
+	assert_int_equal(named(64, 64), OH_HELLO_BAD_NAME);
+	assert_int_equal(named(200, 64), OH_HELLO_BAD_NAME);
 }
 
 /* Splits the hello of len bytes into records of size. */
@@ -274,13 +274,13 @@ static void hello_in_up_to_four_records_is_read(void **state)
 	for (uint32_t size = 1; size < 120; size++) {
 		uint32_t len = hello(OPENAI, sizeof(OPENAI) - 1), records = (len - 5 + size - 1) / size, all = split(len, size);
 
-		assert_int_equal(run(all), records <= OH_TLS_RECORDS ? OH_TLS_COMPLETE : OH_TLS_TOO_LARGE);
+		assert_int_equal(run(all), records <= OH_TLS_RECORDS ? OH_HELLO_COMPLETE : OH_HELLO_TOO_LARGE);
 		if (records > OH_TLS_RECORDS)
 			continue;
-		oh_key_to_text(oh_key(oh_scratch()), text);
+		oh_key_to_text(oh_key(oh_scratch(0)), text);
 		assert_string_equal(text, "api.openai.com");
 		for (uint32_t n = 0; n < all; n++)
-			assert_int_equal(run(n), OH_TLS_INCOMPLETE);
+			assert_int_equal(run(n), OH_HELLO_INCOMPLETE);
 	}
 }
 
@@ -290,7 +290,7 @@ static void second_record_of_another_kind_is_malformed(void **state)
 
 	(void)state;
 	data[65] = 23;
-	assert_int_equal(run(all), OH_TLS_MALFORMED);
+	assert_int_equal(run(all), OH_HELLO_MALFORMED);
 }
 
 /* A hello of exactly n bytes with its header, by padding. */
@@ -313,14 +313,14 @@ static void largest_hello_is_read_and_larger_refused_at_once(void **state)
 
 	(void)state;
 	assert_int_equal(len, 5 + OH_TLS_HELLO_MAX);
-	assert_int_equal(run(len), OH_TLS_COMPLETE);
-	assert_int_equal(run(len - 1), OH_TLS_INCOMPLETE);
+	assert_int_equal(run(len), OH_HELLO_COMPLETE);
+	assert_int_equal(run(len - 1), OH_HELLO_INCOMPLETE);
 	put16(7, OH_TLS_HELLO_MAX - 4 + 1);
-	assert_int_equal(run(100), OH_TLS_TOO_LARGE);
+	assert_int_equal(run(100), OH_HELLO_TOO_LARGE);
 	len = padded(16000);
-	assert_int_equal(run(split(len, 8100)), OH_TLS_COMPLETE);
+	assert_int_equal(run(split(len, 8100)), OH_HELLO_COMPLETE);
 	len = padded(16000);
-	assert_int_equal(run(split(len, 12000)), OH_TLS_TOO_LARGE);
+	assert_int_equal(run(split(len, 12000)), OH_HELLO_TOO_LARGE);
 }
 
 int main(void)

@@ -118,11 +118,11 @@ static void queries_give_their_result(void **state)
 				fail_msg("%s: %d, not %d", c->name, r, c->expect);
 			if (r)
 				continue;
-			oh_key_to_text(oh_key(oh_scratch()), text);
+			oh_key_to_text(oh_key(oh_scratch(0)), text);
 			if (c->text && strcmp(text, c->text))
 				fail_msg("%s: the key says \"%s\"", c->name, text);
-			assert_int_equal(oh_scratch()->query.id, 0x1234);
-			assert_int_equal(oh_scratch()->query.qtype, c->qtype);
+			assert_int_equal(oh_scratch(0)->query.id, 0x1234);
+			assert_int_equal(oh_scratch(0)->query.qtype, c->qtype);
 		}
 	}
 }
@@ -159,8 +159,8 @@ static void query_wire_name_is_lower_case(void **state)
 
 	(void)state;
 	assert_int_equal(wire_query((const uint8_t *)mixed, sizeof(mixed) - 1), OH_DNS_OK);
-	assert_int_equal(oh_scratch()->query.name_len, 16);
-	assert_memory_equal(oh_scratch()->query.name, WWW, 16);
+	assert_int_equal(oh_scratch(0)->query.name_len, 16);
+	assert_memory_equal(oh_scratch(0)->query.name, WWW, 16);
 }
 
 static void frame_is_whole_held_or_bad(void **state)

@@ -51,9 +51,9 @@ static inline void wire_pending_for(const uint8_t *msg, uint32_t len, struct oh_
 /* Stale bytes that an earlier packet could have left must change nothing: start from any filling. */
 static inline void wire_dirty(uint8_t fill, size_t len)
 {
-	struct oh_scratch *s = oh_scratch();
+	struct oh_scratch *s = oh_scratch(0);
 
-	memset(s, fill, offsetof(struct oh_scratch, rr));
+	memset(&s->query, fill, offsetof(struct oh_scratch, rr) - offsetof(struct oh_scratch, query));
 	memset(s->msg, fill, len + OH_MSG_SLACK < sizeof(s->msg) ? len + OH_MSG_SLACK : sizeof(s->msg));
 }
 
@@ -61,21 +61,21 @@ static inline int wire_query(const uint8_t *data, uint32_t len)
 {
 	struct oh_buffer b = {data, len};
 
-	return oh_dns_query(&b, 0, len);
+	return oh_dns_query(&b, 0, len, 0);
 }
 
 static inline int wire_hello(const uint8_t *data, uint32_t len)
 {
 	struct oh_buffer b = {data, len};
 
-	return oh_tls_hello(&b, 0, len);
+	return oh_tls_hello(&b, 0, len, 0);
 }
 
 static inline int wire_answer(const uint8_t *data, uint32_t len, const struct oh_dns_pending *asked)
 {
 	struct oh_buffer b = {data, len};
 
-	return (int)oh_dns_answer(&b, 0, len, oh_scratch(), asked);
+	return (int)oh_dns_answer(&b, 0, len, oh_scratch(0), asked, 0);
 }
 
 static inline int wire_ntp(const uint8_t *data, uint32_t len, uint32_t nts)

@@ -187,7 +187,7 @@ static int diff_packet(struct wire *w, int kind, const __u8 *data, __u32 len)
 	if (bpf_map_lookup_elem(w->scratch, &zero, w->all))
 		return -1;
 	/* Pinned to CPU 0 by main. Values of a per-CPU map are 8 aligned. */
-	return !wire_same(kind, oh_scratch(), w->all);
+	return !wire_same(kind, oh_scratch(0), w->all);
 }
 
 static __u32 read_file(const char *path, __u8 *data, __u32 max)

@@ -25,52 +25,54 @@ struct {
 	__type(value, struct oh_dns_pending);
 } wire_pending SEC(".maps");
 
-/* As the engine would: begin, parse, look up, act only on a scratch that was kept. */
-OH_INLINE int wire_allowed(struct oh_scratch *s, __u64 stamp)
+/* As the engine would: take a slot, parse, look up, release. */
+OH_INLINE int wire_allowed(__u32 slot)
 {
-	__u32 *rule = bpf_map_lookup_elem(&wire_names, oh_key(s));
+	struct oh_scratch *s = oh_scratch(slot);
 
-	if (!oh_scratch_kept(s, stamp))
-		return WIRE_BUSY;
-	return rule ? 0 : WIRE_REFUSED;
+	return s && bpf_map_lookup_elem(&wire_names, oh_key(s)) ? 0 : WIRE_REFUSED;
 }
 
 OH_INLINE int wire_query_run(struct __sk_buff *skb)
 {
-	struct oh_scratch *s = oh_scratch();
-	__u64 stamp;
+	__u32 slot = oh_scratch_take();
 	int r;
 
-	if (!s)
+	if (slot >= OH_SLOTS)
 		return WIRE_BUSY;
-	stamp = oh_scratch_begin(s);
-	r = oh_dns_query(skb, WIRE_OFF(skb), WIRE_LEN(skb));
-	return r ? r : wire_allowed(s, stamp);
+	r = oh_dns_query(skb, WIRE_OFF(skb), WIRE_LEN(skb), slot);
+	if (!r)
+		r = wire_allowed(slot);
+	oh_scratch_release(slot);
+	return r;
 }
 
 OH_INLINE int wire_hello_run(struct __sk_buff *skb)
 {
-	struct oh_scratch *s = oh_scratch();
-	__u64 stamp;
+	__u32 slot = oh_scratch_take();
 	int r;
 
-	if (!s)
+	if (slot >= OH_SLOTS)
 		return WIRE_BUSY;
-	stamp = oh_scratch_begin(s);
-	r = oh_tls_hello(skb, WIRE_OFF(skb), WIRE_LEN(skb));
-	return r ? r : wire_allowed(s, stamp);
+	r = oh_tls_hello(skb, WIRE_OFF(skb), WIRE_LEN(skb), slot);
+	if (!r)
+		r = wire_allowed(slot);
+	oh_scratch_release(slot);
+	return r;
 }
 
 OH_INLINE int wire_answer_run(struct __sk_buff *skb)
 {
-	struct oh_scratch *s = oh_scratch();
-	struct oh_dns_pending *asked;
-	__u32 zero = 0;
+	__u32 slot = oh_scratch_take(), zero = 0;
+	struct oh_dns_pending *asked = bpf_map_lookup_elem(&wire_pending, &zero);
+	struct oh_scratch *s = oh_scratch(slot);
+	int r;
 
-	asked = bpf_map_lookup_elem(&wire_pending, &zero);
-	if (!s || !asked)
+	if (slot >= OH_SLOTS || !s || !asked)
 		return WIRE_BUSY;
-	return oh_dns_answer(skb, WIRE_OFF(skb), WIRE_LEN(skb), s, asked);
+	r = oh_dns_answer(skb, WIRE_OFF(skb), WIRE_LEN(skb), s, asked, slot);
+	oh_scratch_release(slot);
+	return r;
 }
 
 OH_INLINE int wire_ntp_run(struct __sk_buff *skb)

