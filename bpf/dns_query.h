@@ -99,7 +99,7 @@ OH_SUBPROG int oh_dns_name_part(__u32 from, __u32 slot)
 		}
 		OH_MEM(s->walk) = left;
 		s->query.name[i] = c;
-		s->rev[OH_REV_END - i] = out;
+		*oh_rev(s, i) = out;
 	}
 	return OH_NAME_GOES_ON;
 }

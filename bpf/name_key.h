@@ -43,6 +43,16 @@ static const __u8 oh_label_byte[256] = {
 	OH_UP('V'), OH_UP('W'), OH_UP('X'), OH_UP('Y'), OH_UP('Z'),
 };
 
+/* The place in rev that is i (0 to 255) before its end. */
+OH_INLINE __u8 *oh_rev(struct oh_scratch *s, __u32 i)
+{
+	__u64 at = 255 - i;
+
+	OH_OPAQUE(at);	/* older verifiers know nothing of a difference */
+	at &= 255;
+	return s->rev + OH_REV_END - 255 + at;
+}
+
 /* After a name of n text bytes was written backwards in rev: makes it a key. */
 OH_INLINE void oh_key_finish(struct oh_scratch *s, __u32 n)
 {

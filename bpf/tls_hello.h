@@ -154,7 +154,7 @@ OH_SUBPROG int oh_tls_name_part(__u32 pos, __u32 n, __u32 from, __u32 slot)
 			label++;
 		}
 		OH_MEM(s->walk) = label;
-		s->rev[OH_REV_END - 1 - i] = out;
+		*oh_rev(s, i + 1) = out;
 	}
 	return OH_HELLO_COMPLETE;
 }
