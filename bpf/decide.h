@@ -323,15 +323,10 @@ static __always_inline __u64 oh_apply_rules(const struct oh_flow *f)
  * once for each way in which a parser can end. */
 __attribute__((noinline)) __u64 oh_judge(__u64 word0, __u64 word1, __u64 word2, __u64 word3, __u64 word4)
 {
-	struct oh_flow f = {};
-	__u64 *words = (__u64 *)&f;
+	/* only as much of a flow as the rules read: verifiers allow 512 bytes of stack to a whole chain of calls */
+	const __u64 words[OH_FLOW_WORDS] = { word0, word1, word2, word3, word4 };
 
-	words[0] = word0;
-	words[1] = word1;
-	words[2] = word2;
-	words[3] = word3;
-	words[4] = word4;
-	return oh_apply_rules(&f);
+	return oh_apply_rules((const struct oh_flow *)words);
 }
 
 /* The verdict over f: its rule (below OH_REASON_FIRST_REFUSAL), or why it is refused. c is what is known of the

@@ -15,7 +15,7 @@ char LICENSE[] SEC("license") = "GPL";
 static __always_inline void oh_admit_connection(struct bpf_sock *sk, struct oh_connection *c, const struct oh_flow *f,
 						enum oh_reason reason, const struct oh_admission *admission)
 {
-	enum oh_look look = oh_look_for(reason, admission);
+	enum oh_look look = oh_settings.inspect ? oh_look_for(reason, admission) : OH_LOOK_NONE;
 
 	if (look != OH_LOOK_NONE && !oh_opens(f))	/* where its payload begins is not known */
 		return;
@@ -75,9 +75,9 @@ int oh_egress(struct __sk_buff *skb)
 	reason = oh_parse(skb, 0, &f);
 	if (!reason)
 		reason = oh_decide(&f, c, &admission);
-	if (f.protocol == OH_PROTOCOL_TCP && (admission.fresh || (c && c->look != OH_LOOK_NONE)))
+	if (oh_settings.inspect && f.protocol == OH_PROTOCOL_TCP && (admission.fresh || (c && c->look != OH_LOOK_NONE)))
 		oh_read_sequence(skb, &f);
-	if (reason < OH_REASON_FIRST_REFUSAL)
+	if (oh_settings.inspect && reason < OH_REASON_FIRST_REFUSAL)
 		reason = oh_inspect(skb, &f, c, reason, &admission);
 	verdict = reason == OH_HOLD ? oh_settings.observe : oh_conclude(skb, sk, c, &f, reason, &admission);
 	if (admission.slot < OH_SLOTS)
@@ -91,7 +91,7 @@ int oh_ingress(struct __sk_buff *skb)
 {
 	struct oh_flow f = {};
 
-	if (skb->ifindex == OH_LOOPBACK_IFINDEX || !oh_may_be_udp(skb))
+	if (!oh_settings.inspect || skb->ifindex == OH_LOOPBACK_IFINDEX || !oh_may_be_udp(skb))
 		return 1;
 	if (!oh_parse(skb, 0, &f) && f.protocol == OH_PROTOCOL_UDP && f.source_port == OH_PORT_DNS)
 		oh_learn(skb, &f);

@@ -23,6 +23,9 @@ static int parse_targets(const struct cmd_options *o, bool plain, const struct c
 		if (plain && !target_is_named(&ret[i]))
 			return error_set(e, EINVAL, "%s: --sni off is for names: an address has no name rule", o->argv[i]);
 		ret[i].plain = plain;
+		if (ret[i].kind == TARGET_SUFFIX && !c->inspect)
+			return error_set(e, EOPNOTSUPP, "%s: a suffix has no addresses to resolve, and answers are read only with "
+					 "[dns] inspect = on: allow the names one by one", o->argv[i]);
 		r = suffix_check(&ret[i], false, e);
 		if (r)
 			return r;

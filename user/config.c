@@ -229,6 +229,14 @@ static int set_allow(struct config *c, const char *value, struct error *e)
 	return r ? r : add_target(c, &t, e);
 }
 
+static int set_inspect(struct config *c, const char *value, struct error *e)
+{
+	if (strcmp(value, "on") && strcmp(value, "off"))
+		return error_set(e, EINVAL, "'%s' is neither on nor off", value);
+	c->inspect = !strcmp(value, "on");
+	return 0;
+}
+
 static int set_imds(struct config *c, const char *value, struct error *e)
 {
 	if (strcmp(value, "allow") && strcmp(value, "deny"))
@@ -260,6 +268,7 @@ static const struct {
 	{ "dns", "grace", set_grace },
 	{ "dns", "max-stale", set_max_stale },
 	{ "dns", "private", set_private },
+	{ "dns", "inspect", set_inspect },
 	{ "dns", "name", set_name },
 	{ "ntp", "server", set_ntp },
 	{ "inbound", "accept", set_inbound },
@@ -363,6 +372,9 @@ static int check(const struct config *c, struct error *e)
 	for (size_t i = 0; i < c->target_count; i++) {
 		const struct target *t = &c->targets[i];
 
+		if (t->kind == TARGET_SUFFIX && !c->inspect)
+			return error_set(e, EINVAL, "[allow] target: *.%s: a suffix has no addresses to resolve, and answers are "
+					 "read only with [dns] inspect = on", t->name);
 		if (t->kind == TARGET_ADDRESS && t->service == OH_SERVICE_TCP && !c->metadata &&
 		    address_is_metadata(&t->range.address))
 			return error_set(e, EINVAL, "[allow] target: the metadata service has a key of its own: [imds] access");

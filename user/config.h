@@ -37,6 +37,7 @@ struct config {
 	size_t inbound_count;
 	bool inbound_set;
 	bool metadata;			/* [imds] access = allow */
+	bool inspect;			/* [dns] inspect = on */
 	char state[PATH_MAX], pins[PATH_MAX];
 };
 

@@ -209,7 +209,8 @@ struct oh_event {
 struct oh_settings {
 	__u8 observe;		/* 1: refuse nothing, report all the same */
 	__u8 metadata;		/* 1: TCP/80 of the metadata service is allowed */
-	__u8 reserved[2];
+	__u8 inspect;		/* 1: DNS, NTP and TLS payloads are judged, and answers are learned from */
+	__u8 reserved;
 	__u32 inbound_count;
 	__u32 min_ttl, max_ttl, grace;	/* seconds, for addresses in answers */
 	__u32 padding;

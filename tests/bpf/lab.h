@@ -7,7 +7,6 @@
 #include <bpf/libbpf.h>
 #include <time.h>
 
-#include "../../bpf/name_key.h"
 #include "engine.h"
 #include "packet.h"
 
@@ -48,8 +47,6 @@ static inline __u32 lab_now(void)
 	return (__u32)now.tv_sec;
 }
 
-static inline void lab_allow_query(const struct lab *lab);
-
 static inline int lab_start(struct lab *lab, const struct config *c, bool observe, const struct engine *previous,
 			    struct error *e)
 {
@@ -59,7 +56,6 @@ static inline int lab_start(struct lab *lab, const struct config *c, bool observ
 		return error_set(e, ENODEV, "no network device but loopback, and none can be made");
 	if (engine_prepare(c, observe, previous, &lab->set, &lab->engine, e))
 		return -EIO;
-	lab_allow_query(lab);
 	lab->ring = ring_buffer__new(lab->engine.map[ENGINE_EVENTS], lab_took_event, lab, NULL);
 	return lab->ring ? 0 : error_set(e, errno, "ring buffer: %s", strerror(errno));
 }
@@ -92,17 +88,6 @@ static inline void lab_ready(const struct lab *lab, bool ready)
 	const __u32 zero = 0;
 
 	lab_set(lab, ENGINE_CONTROL, &zero, &control);
-}
-
-/* The name that the packets' queries ask for: what else is in them is for test_names.c. */
-static inline void lab_allow_query(const struct lab *lab)
-{
-	const struct oh_name_entry entry = { .rule[0] = { .service = OH_SERVICE_TCP, .ask = 1 } };
-	struct oh_name_key key;
-
-	if (oh_key_from_text(&key, "api.openai.com"))
-		abort();
-	lab_set(lab, ENGINE_NAMES, &key, &entry);
 }
 
 static inline void lab_read_counts(const struct lab *lab, struct oh_count counts[OH_COUNTS])

@@ -162,7 +162,7 @@ static const struct row range_rows[] = {
 static const struct row service_rows[] = {
 	{ "DNS to a resolver", UDP_TO(53), H_RESOLVER, OH_DNS, T_DNS },
 	{ "DNS over TCP: SYN", TCP_SYN(53), H_RESOLVER, OH_DNS, T_DNS },
-	{ "DNS over TCP that nobody saw begin", { .protocol = TCP, .port = 53, .flags = PSH | ACK }, H_RESOLVER, OH_DNS_MALFORMED },
+	{ "DNS over TCP: query", { .protocol = TCP, .port = 53, .flags = PSH | ACK }, H_RESOLVER, OH_DNS, T_DNS },
 	{ "DNS to a stranger", UDP_TO(53), H_STRANGER, OH_DNS_RESOLVER_NOT_ALLOWED },
 	{ "DNS over TCP to a stranger", TCP_SYN(53), H_STRANGER, OH_DNS_RESOLVER_NOT_ALLOWED },
 	{ "DNS to an allowed address", UDP_TO(53), H_API, OH_DNS_RESOLVER_NOT_ALLOWED },

@@ -248,15 +248,15 @@ static unsigned int cut(const char *name, struct packet p, size_t least, const s
 
 static void cut_packets_refused(void **state)
 {
-	const struct row tcp = { .reason = OH_TARGET, .target = T_API };
+	const struct row tcp = { .reason = OH_TARGET, .target = T_API }, dns = { .reason = OH_DNS, .target = T_DNS };
 	const struct row need = { .reason = OH_HOST_NEED }, no_protocol = { .reason = OH_PROTOCOL_NOT_ALLOWED };
 	unsigned int wrong = 0;
 
 	(void)state;
 	wrong += cut("TCP, cut", (struct packet)SYN_TO(V4, .payload = 30), 40, &tcp);
 	wrong += cut("TCP, cut", (struct packet)SYN_TO(V6, .payload = 30), 60, &tcp);
-	wrong += cut("UDP, cut", (struct packet){ .to = V4, .protocol = UDP, .port = 5000, .payload = 30 }, 28, &no_protocol);
-	wrong += cut("UDP, cut", (struct packet){ .to = V6, .protocol = UDP, .port = 5000, .payload = 30 }, 48, &no_protocol);
+	wrong += cut("UDP, cut", (struct packet)QUERY_TO(RESOLVER_4, .payload = 30), 28, &dns);
+	wrong += cut("UDP, cut", (struct packet)QUERY_TO(RESOLVER_6, .payload = 30), 48, &dns);
 	wrong += cut("TCP behind options, cut", (struct packet)SYN_TO(V4, .options = "44080500 00000000"), 48, &tcp);
 	wrong += cut("router solicitation, cut", (struct packet){ .to = "ff02::2", .protocol = ICMPV6, .type = 133,
 								  .hop_limit = 255, .payload = 8 }, 48, &need);

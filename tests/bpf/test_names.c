@@ -75,7 +75,10 @@ static int start(void **state)
 	if (unshare(CLONE_NEWNET) || system("ip link add names0 type veth peer name names1"))
 		return -1;
 	device = if_nametoindex("names0");
-	if (config_default(&c, &e) || engine_prepare(&c, false, NULL, &set, &engine, &e)) {
+	if (config_default(&c, &e))
+		return -1;
+	c.inspect = true;
+	if (engine_prepare(&c, false, NULL, &set, &engine, &e)) {
 		fprintf(stderr, "%s\n", e.text);
 		return -1;
 	}

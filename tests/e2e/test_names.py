@@ -19,6 +19,7 @@ CONF = """[guard]
 cgroup = {cgroup}
 [dns]
 resolver = 10.0.0.2
+inspect = on
 name = asked.lab.example
 name = *.ask.lab.example
 {dns}
