@@ -1,8 +1,10 @@
 """moto_server with what it forgets put right: it reads a network ACL entry's ICMP type under another name than the
-one that its own request parser gives it, and keeps the network ACL association of a subnet that is gone."""
+one that its own request parser gives it, and keeps the network ACL association of a subnet and the private address of
+an instance that are gone."""
 import sys
 
 from moto.ec2.models import EC2Backend
+from moto.ec2.models.instances import Instance
 from moto.ec2.responses.network_acls import NetworkACLs
 from moto.server import main
 
@@ -27,6 +29,18 @@ def delete_subnet(self, subnet_id):
     return deleted
 
 
+plain_terminate = Instance.terminate
+
+
+def terminate(self):
+    addresses = [nic.private_ip_address for nic in self.nics.values()]
+    state = plain_terminate(self)
+    for address in addresses:
+        self.ec2_backend.get_subnet(self.subnet_id).del_subnet_ip(address)
+    return state
+
+
 EC2Backend.delete_subnet = delete_subnet
+Instance.terminate = terminate
 NetworkACLs._get_param = get_param
 sys.exit(main())
