@@ -380,7 +380,7 @@ print("failed", failed)
 def target(guard, name):
     r = guard.ohguard("list", "--json")
     assert r.returncode == 0, r.stderr
-    return next(t for t in json.loads(r.stdout) if t["target"] == name)
+    return next(t for t in json.loads(r.stdout)["targets"] if t["target"] == name)
 
 
 def learned(guard, name):
