@@ -204,6 +204,8 @@ static int load(const struct load *o)
 	}
 	if (!r && !o->dry_run && !o->no_resolve)
 		r = refresh_round(&g, &names, &e);
+	if (access("/sys/kernel/btf/vmlinux", F_OK))
+		cmd_warn("this kernel shows no BTF (/sys/kernel/btf/vmlinux): all is enforced without it, but there can be no `lock`");
 	refresh_warn(&names);
 	report(o, &g, cgroup, &names);
 	guard_close(&g);

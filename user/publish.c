@@ -379,30 +379,64 @@ static int group_claims(struct claims *claims, struct group **ret, size_t *ret_c
 	return 0;
 }
 
+#define BATCH 512
+
+/* Entries on their way into a map: one call for many, since a refresh writes thousands. */
+struct batch {
+	struct oh_address key[BATCH];
+	struct oh_entry entry[BATCH];
+	__u32 count;
+};
+
+/* Writes what is in the batch: 0, -E2BIG where not all of it fitted, or another negative errno. */
+static int write_batch(struct batch *batch, const struct engine *engine, struct error *e)
+{
+	int full = 0;
+	__u32 at = 0;
+
+	while (at < batch->count) {
+		__u32 count = batch->count - at;
+
+		if (!bpf_map_update_batch(engine->map[ENGINE_ADDRESSES], &batch->key[at], &batch->entry[at], &count, NULL))
+			break;
+		if (errno != E2BIG && errno != ENOSPC)
+			return map_error(ENGINE_ADDRESSES, e);
+		full = map_error(ENGINE_ADDRESSES, e);
+		at += count + 1;	/* what comes behind may be there already, and then has its place */
+	}
+	batch->count = 0;
+	return full;
+}
+
 static int publish_entries(struct claims *claims, const struct engine *engine, enum engine_map map, struct error *e)
 {
+	struct batch *batch = calloc(1, sizeof(*batch));
 	struct group *groups = NULL;
 	size_t count = 0;
-	int full = 0, r = group_claims(claims, &groups, &count, e);
+	int full = 0, r = batch ? group_claims(claims, &groups, &count, e) : error_set(e, ENOMEM, "out of memory");
 
-	if (r)
-		return r;
-	r = remove_others(claims, engine, map, e);
+	if (!r)
+		r = remove_others(claims, engine, map, e);
 	for (size_t i = 0; !r && i < count; i++) {
 		const struct oh_range *range = &claims->list[groups[i].from].range;
-		const void *key = map == ENGINE_RANGES ? (const void *)range : (const void *)&range->address;
-		struct oh_entry entry = { 0 }, old;
+		struct oh_entry entry = { 0 };
 
 		fill_entry(claims, groups[i].from, groups[i].to, map == ENGINE_RANGES, &entry);
-		if (!bpf_map_lookup_elem(engine->map[map], key, &old) && !memcmp(&old, &entry, sizeof(entry)))
-			continue;
-		if (bpf_map_update_elem(engine->map[map], key, &entry, BPF_ANY)) {
-			full = map_error(map, e);
-			if (full != -E2BIG)
-				r = full;
+		if (map == ENGINE_RANGES) {	/* tries take no batch before 5.13, and ranges are few */
+			r = bpf_map_update_elem(engine->map[map], range, &entry, BPF_ANY) ? map_error(map, e) : 0;
+		} else {
+			batch->key[batch->count] = range->address;
+			batch->entry[batch->count++] = entry;
+			if (batch->count == BATCH || i + 1 == count)
+				r = write_batch(batch, engine, e);
+		}
+		if (r == -E2BIG) {
+			full = r;
+			r = 0;
 		}
 	}
 	free(groups);
+	free(batch);
 	return r ? r : full;
 }
 
@@ -434,11 +468,14 @@ int policy_publish(struct policy *p, const struct records *records, const struct
 		   struct error *e)
 {
 	struct claims addresses = { 0 }, ranges = { 0 };
+	struct oh_settings settings;
 	int r = publish_targets(p, engine, now, e), r_ranges;
 
 	if (!r)
 		r = publish_local(engine, e);
 	if (!r)
+		r = engine_read_settings(engine, &settings, e);
+	if (!r && settings.inspect)
 		r = policy_publish_names(p, engine, e);
 	if (!r)
 		r = policy_sweep_answers(engine, e);

@@ -393,7 +393,7 @@ def test_allow_for_a_time_lapses_in_the_kernel_alone(loaded, site):
 
 
 def test_allow_for_a_time_of_a_range_lapses(loaded):
-    loaded.ok("allow", "--for", "2s", "198.51.100.0/24")
+    loaded.ok("allow", "--for", "5s", "198.51.100.0/24")
     assert loaded.at("google.com", "198.51.100.20") == 0
     poll(lambda: loaded.at("google.com", "198.51.100.20") == REFUSED_AT_ONCE, "the end of the grant")
 
