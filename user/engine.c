@@ -11,6 +11,8 @@
 #include "clock.h"
 #include "file.h"
 
+#define KEY_MAX 512	/* no map of ours has a longer key */
+
 const char *const engine_hook_names[OH_HOOK_MAX] = {
 #define OH_HOOK(number, symbol, name) [number] = name,
 	OH_HOOKS
@@ -308,11 +310,39 @@ int engine_clear_use(const struct engine *engine, uint32_t target, struct error 
 	return r;
 }
 
+int engine_remove_keys(const struct engine *engine, enum engine_map map,
+		       bool (*goes)(const void *key, const void *context), const void *context, struct error *e)
+{
+	unsigned char key[2][KEY_MAX];
+	int fd = engine->map[map], at = 0;
+	bool more = !bpf_map_get_next_key(fd, NULL, key[at]);
+
+	for (; more; at = !at) {
+		more = !bpf_map_get_next_key(fd, key[at], key[!at]);	/* before it goes: a walk goes on from a key that is there */
+		if (goes(key[at], context) && bpf_map_delete_elem(fd, key[at]) && errno != ENOENT)
+			return error_set(e, errno, "%s: %s", engine_map_names[map], strerror(errno));
+	}
+	return 0;
+}
+
+int engine_read_targets(const struct engine *engine, uint32_t first, uint32_t count, struct oh_target *ret,
+			struct error *e)
+{
+	uint32_t ids[ENGINE_TARGETS_AT_ONCE], before = first - 1, after;
+
+	if (bpf_map_lookup_batch(engine->map[ENGINE_TARGETS], first ? &before : NULL, &after, ids, ret, &count, NULL) &&
+	    errno != ENOENT)	/* the end of the map */
+		return error_set(e, errno, "%s: %s", engine_map_names[ENGINE_TARGETS], strerror(errno));
+	for (uint32_t i = 0; i < count; i++)
+		ret[i].text[sizeof(ret[i].text) - 1] = '\0';
+	return 0;
+}
+
 int engine_map_fill(const struct engine *engine, enum engine_map map, uint64_t *ret_entries, uint64_t *ret_max,
 		    struct error *e)
 {
 	struct bpf_map_info info;
-	unsigned char key[512];
+	unsigned char key[KEY_MAX];
 	void *previous = NULL;
 	uint64_t n = 0;
 	int r = map_info(engine->map[map], &info);

@@ -85,6 +85,14 @@ int engine_read_count(const struct engine *engine, uint32_t index, struct oh_cou
 int engine_read_use(const struct engine *engine, uint32_t target, struct oh_use *ret, struct error *e);
 int engine_clear_use(const struct engine *engine, uint32_t target, struct error *e);
 
+/* Removes the keys of a map that go. context is handed on to goes(). */
+int engine_remove_keys(const struct engine *engine, enum engine_map map,
+		       bool (*goes)(const void *key, const void *context), const void *context, struct error *e);
+/* Reads count targets from id `first` on, at most ENGINE_TARGETS_AT_ONCE: one call for many. */
+int engine_read_targets(const struct engine *engine, uint32_t first, uint32_t count, struct oh_target *ret,
+			struct error *e);
+#define ENGINE_TARGETS_AT_ONCE 256
+
 /* How many entries a map holds, and how many it can. */
 int engine_map_fill(const struct engine *engine, enum engine_map map, uint64_t *ret_entries, uint64_t *ret_max,
 		    struct error *e);

@@ -41,57 +41,80 @@ static int map_error(enum engine_map map, struct error *e)
 
 /* ---- targets ---- */
 
-static int read_target(const struct engine *engine, __u32 id, struct oh_target *ret, struct error *e)
-{
-	if (bpf_map_lookup_elem(engine->map[ENGINE_TARGETS], &id, ret))
-		return map_error(ENGINE_TARGETS, e);
-	ret->text[sizeof(ret->text) - 1] = '\0';
-	return 0;
-}
-
 static int write_target(const struct engine *engine, __u32 id, const struct oh_target *t, struct error *e)
 {
 	return bpf_map_update_elem(engine->map[ENGINE_TARGETS], &id, t, BPF_ANY) ?
 	       map_error(ENGINE_TARGETS, e) : 0;
 }
 
-/* *ret_others: how many live targets in the kernel are not the policy's. */
-static int read_ids(struct policy *p, const struct engine *engine, size_t *ret_others, struct error *e)
+/* What a target's place in the kernel should hold, under the generation that it has there. */
+static struct oh_target live_target(const struct policy_target *t, int64_t now)
 {
+	struct oh_target live = { .generation = t->generation, .lapses = to_boot(t->lapses, now),
+				  .state = OH_TARGET_LIVE, .named = target_is_named(t->target) };
+
+	target_identity(t->target, live.text);
+	return live;
+}
+
+/* Told of each live target in the kernel; known is the policy's, NULL where it has none or has it already. */
+typedef int (*target_visit)(const struct engine *engine, __u32 id, const struct oh_target *in_kernel,
+			    struct policy_target *known, void *context, struct error *e);
+
+/* Fills in the ids of the policy's targets, and visits all that the kernel holds. */
+static int walk_targets(struct policy *p, const struct engine *engine, target_visit visit, void *context,
+			struct error *e)
+{
+	struct oh_target chunk[ENGINE_TARGETS_AT_ONCE];
 	struct oh_control control;
 	int r = engine_read_control(engine, &control, e);
+	__u32 end = control.targets < OH_TARGETS_MAX ? control.targets : OH_TARGETS_MAX, count;
 
-	*ret_others = 0;
-	for (__u32 id = 1; !r && id < control.targets && id < OH_TARGETS_MAX; id++) {
-		struct policy_target *known;
-		struct oh_target in_kernel;
-		struct target target;
+	for (size_t i = 0; i < p->count; i++)
+		p->list[i].id = 0;
+	for (__u32 first = 1; !r && first < end; first += count) {
+		count = end - first < ENGINE_TARGETS_AT_ONCE ? end - first : ENGINE_TARGETS_AT_ONCE;
+		r = engine_read_targets(engine, first, count, chunk, e);
+		for (__u32 i = 0; !r && i < count; i++) {
+			struct policy_target *known;
+			struct target target;
 
-		r = read_target(engine, id, &in_kernel, e);
-		if (r || in_kernel.state != OH_TARGET_LIVE)
-			continue;
-		known = target_parse_identity(in_kernel.text, &target) ? NULL : policy_find(p, &target);
-		if (known && !known->id) {
-			known->id = id;
-			known->generation = in_kernel.generation;
-		} else {
-			(*ret_others)++;
+			if (chunk[i].state != OH_TARGET_LIVE)
+				continue;
+			known = target_parse_identity(chunk[i].text, &target) ? NULL : policy_find(p, &target);
+			if (known && known->id)
+				known = NULL;
+			if (known) {
+				known->id = first + i;
+				known->generation = chunk[i].generation;
+			}
+			r = visit(engine, first + i, &chunk[i], known, context, e);
 		}
 	}
 	return r;
 }
 
+static int count_others(const struct engine *engine, __u32 id, const struct oh_target *in_kernel,
+			struct policy_target *known, void *context, struct error *e)
+{
+	size_t *others = context;
+
+	(void)engine, (void)id, (void)in_kernel, (void)e;
+	*others += !known;
+	return 0;
+}
+
 int policy_read_ids(struct policy *p, const struct engine *engine, struct error *e)
 {
-	size_t others;
+	size_t others = 0;
 
-	return read_ids(p, engine, &others, e);
+	return walk_targets(p, engine, count_others, &others, e);
 }
 
 int policy_in_force(struct policy *p, const struct engine *engine, bool *ret, struct error *e)
 {
-	size_t others;
-	int r = read_ids(p, engine, &others, e);
+	size_t others = 0;
+	int r = walk_targets(p, engine, count_others, &others, e);
 
 	*ret = !r && !others;
 	for (size_t i = 0; i < p->count; i++)
@@ -99,83 +122,61 @@ int policy_in_force(struct policy *p, const struct engine *engine, bool *ret, st
 	return r;
 }
 
-/* One write ends all grants and connections of the target. */
-static int retire(const struct engine *engine, __u32 id, const struct oh_target *old, struct error *e)
+/* One write ends all grants and connections of a target that the policy does not hold. */
+static int retire_or_renew(const struct engine *engine, __u32 id, const struct oh_target *in_kernel,
+			   struct policy_target *known, void *context, struct error *e)
 {
-	struct oh_target retired = { .generation = old->generation + 1, .state = OH_TARGET_FREE };
+	const struct oh_target retired = { .generation = in_kernel->generation + 1, .state = OH_TARGET_FREE };
+	const int64_t *now = context;
+	struct oh_target live;
 
-	return write_target(engine, id, &retired, e);
+	if (!known)
+		return write_target(engine, id, &retired, e);
+	live = live_target(known, *now);
+	return memcmp(in_kernel, &live, sizeof(live)) ? write_target(engine, id, &live, e) : 0;
 }
 
-/* Takes back what the policy does not hold, and marks in `used` the ids that stay. */
-static int retire_others(const struct policy *p, const struct engine *engine, __u32 count, bool *used, struct error *e)
+/* Gives a target a place that was free. */
+static int write_new(const struct engine *engine, struct policy_target *t, int64_t now, struct error *e)
 {
-	int r = 0;
+	struct oh_target old, live;
+	int r = engine_read_targets(engine, t->id, 1, &old, e);
 
-	for (size_t i = 0; i < p->count; i++)
-		used[p->list[i].id] = true;
-	for (__u32 id = 1; !r && id < count; id++) {
-		struct oh_target t;
-
-		if (used[id])
-			continue;
-		r = read_target(engine, id, &t, e);
-		if (!r && t.state == OH_TARGET_LIVE)
-			r = retire(engine, id, &t, e);
-	}
-	return r;
-}
-
-static int write_live(const struct engine *engine, struct policy_target *t, int64_t now, struct error *e)
-{
-	struct oh_target old, live = { .state = OH_TARGET_LIVE, .lapses = to_boot(t->lapses, now),
-				       .named = target_is_named(t->target) };
-	int r = read_target(engine, t->id, &old, e);
-
+	if (!r)
+		r = engine_clear_use(engine, t->id, e);
 	if (r)
 		return r;
-	if (old.state != OH_TARGET_LIVE) {
-		r = engine_clear_use(engine, t->id, e);
-		if (r)
-			return r;
-	}
-	t->generation = live.generation = old.generation;
-	target_identity(t->target, live.text);
-	return memcmp(&old, &live, sizeof(live)) ? write_target(engine, t->id, &live, e) : 0;
+	t->generation = old.generation;
+	live = live_target(t, now);
+	return write_target(engine, t->id, &live, e);
 }
 
 static int publish_targets(struct policy *p, const struct engine *engine, int64_t now, struct error *e)
 {
 	struct oh_control control;
-	bool *used;
+	bool *used = calloc(OH_TARGETS_MAX, sizeof(*used));
 	__u32 id = 1;
-	int r = engine_read_control(engine, &control, e);
+	int r = used ? walk_targets(p, engine, retire_or_renew, &now, e) : error_set(e, ENOMEM, "out of memory");
 
 	if (!r)
-		r = policy_read_ids(p, engine, e);
-	if (r)
-		return r;
-	used = calloc(OH_TARGETS_MAX, sizeof(*used));
-	if (!used)
-		return error_set(e, ENOMEM, "out of memory");
-	if (control.targets > OH_TARGETS_MAX)
-		control.targets = OH_TARGETS_MAX;
-	r = retire_others(p, engine, control.targets, used, e);
+		r = engine_read_control(engine, &control, e);
+	for (size_t i = 0; !r && i < p->count; i++)
+		used[p->list[i].id] = true;
 	for (size_t i = 0; !r && i < p->count; i++) {
 		struct policy_target *t = &p->list[i];
 
-		if (!t->id) {
-			while (used[id])	/* policy_build() keeps the count below the ids */
-				id++;
-			used[id] = true;
-			t->id = id;
-		}
-		if (t->id >= control.targets) {	/* before the target, so that a crash in between leaves none unseen */
-			control.targets = t->id + 1;
+		if (t->id)
+			continue;
+		while (used[id])	/* policy_build() keeps the count below the ids */
+			id++;
+		used[id] = true;
+		t->id = id;
+		if (id >= control.targets) {	/* before the target, so that a crash in between leaves none unseen */
+			control.targets = id + 1;
 			r = engine_write_control(engine, &control, e);
 		}
 		if (!r)
-			r = write_live(engine, t, now, e);
+			r = write_new(engine, t, now, e);
 	}
 	free(used);
 	return r;
@@ -307,36 +308,19 @@ static int find_claim(const void *key, const void *element)
 	return r ? r : (range->prefix > claim->range.prefix) - (range->prefix < claim->range.prefix);
 }
 
-/* The keys of a map that the claims do not hold. */
-static int remove_others(const struct claims *claims, const struct engine *engine, enum engine_map map, struct error *e)
+static bool not_claimed(const void *key, const void *context)
 {
-	size_t count = 0, room = 0;
-	struct oh_range *gone = NULL, range = { .prefix = 128 };
-	void *key = map == ENGINE_RANGES ? (void *)&range : (void *)&range.address, *previous = NULL;
-	int r = 0;
+	const struct claims *claims = context;
 
-	while (!bpf_map_get_next_key(engine->map[map], previous, key)) {
-		previous = key;
-		if (claims->count && bsearch(&range, claims->list, claims->count, sizeof(*claims->list), find_claim))
-			continue;
-		if (count == room) {
-			struct oh_range *grown = realloc(gone, (room = room ? room * 2 : 64) * sizeof(*gone));
+	return !claims->count || !bsearch(key, claims->list, claims->count, sizeof(*claims->list), find_claim);
+}
 
-			if (!grown) {
-				r = error_set(e, ENOMEM, "out of memory");
-				break;
-			}
-			gone = grown;
-		}
-		gone[count++] = range;
-	}
-	for (size_t i = 0; !r && i < count; i++) {
-		key = map == ENGINE_RANGES ? (void *)&gone[i] : (void *)&gone[i].address;
-		if (bpf_map_delete_elem(engine->map[map], key) && errno != ENOENT)
-			r = map_error(map, e);
-	}
-	free(gone);
-	return r;
+static bool address_not_claimed(const void *key, const void *context)
+{
+	struct oh_range range = { .prefix = 128 };
+
+	memcpy(&range.address, key, sizeof(range.address));
+	return not_claimed(&range, context);
 }
 
 /* The claims on one range: from..to. */
@@ -416,7 +400,7 @@ static int publish_entries(struct claims *claims, const struct engine *engine, e
 	int full = 0, r = batch ? group_claims(claims, &groups, &count, e) : error_set(e, ENOMEM, "out of memory");
 
 	if (!r)
-		r = remove_others(claims, engine, map, e);
+		r = engine_remove_keys(engine, map, map == ENGINE_RANGES ? not_claimed : address_not_claimed, claims, e);
 	for (size_t i = 0; !r && i < count; i++) {
 		const struct oh_range *range = &claims->list[groups[i].from].range;
 		struct oh_entry entry = { 0 };

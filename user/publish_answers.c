@@ -1,10 +1,7 @@
 /* What the kernel learned from answers is its own: here only what is over is taken out. */
 #include <bpf/bpf.h>
-#include <errno.h>
-#include <stdlib.h>
-#include <string.h>
-#include <time.h>
 
+#include "clock.h"
 #include "policy.h"
 
 /* An entry is left for as long after its end: one that the kernel renews this very moment is not taken from it. */
@@ -21,34 +18,22 @@ static bool is_over(const struct oh_entry *entry, __u32 boot)
 	return true;
 }
 
+struct sweep {
+	int fd;
+	__u32 boot;
+};
+
+static bool is_swept(const void *key, const void *context)
+{
+	const struct sweep *s = context;
+	struct oh_entry entry;
+
+	return !bpf_map_lookup_elem(s->fd, key, &entry) && is_over(&entry, s->boot);
+}
+
 int policy_sweep_answers(const struct engine *engine, struct error *e)
 {
-	struct oh_address key, *previous = NULL, *gone = NULL;
-	size_t count = 0, room = 0;
-	struct oh_entry entry;
-	struct timespec boot;
-	int fd = engine->map[ENGINE_LEARNED], r = 0;
+	const struct sweep s = { .fd = engine->map[ENGINE_LEARNED], .boot = (__u32)clock_boot() };
 
-	clock_gettime(CLOCK_BOOTTIME, &boot);
-	while (boot.tv_sec > SWEEP_AFTER && !bpf_map_get_next_key(fd, previous, &key)) {
-		previous = &key;
-		if (bpf_map_lookup_elem(fd, &key, &entry) || !is_over(&entry, (__u32)boot.tv_sec))
-			continue;
-		if (count == room) {
-			struct oh_address *grown = realloc(gone, (room = room ? room * 2 : 64) * sizeof(*gone));
-
-			if (!grown) {
-				r = error_set(e, ENOMEM, "out of memory");
-				break;
-			}
-			gone = grown;
-		}
-		gone[count++] = key;
-	}
-	for (size_t i = 0; !r && i < count; i++) {
-		if (bpf_map_delete_elem(fd, &gone[i]) && errno != ENOENT)
-			r = error_set(e, errno, "%s: %s", engine_map_names[ENGINE_LEARNED], strerror(errno));
-	}
-	free(gone);
-	return r;
+	return s.boot > SWEEP_AFTER ? engine_remove_keys(engine, ENGINE_LEARNED, is_swept, &s, e) : 0;
 }

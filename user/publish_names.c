@@ -100,34 +100,11 @@ static void fill_entry(const struct claims *claims, const struct claims *suffixe
 	}
 }
 
-/* The keys of the map that no claim has. */
-static int remove_others(const struct claims *claims, const struct engine *engine, struct error *e)
+static bool not_claimed(const void *key, const void *context)
 {
-	struct oh_name_key key, *previous = NULL, *gone = NULL;
-	size_t count = 0, room = 0;
-	int r = 0;
+	const struct claims *claims = context;
 
-	while (!bpf_map_get_next_key(engine->map[ENGINE_NAMES], previous, &key)) {
-		previous = &key;
-		if (claims->count && bsearch(&key, claims->list, claims->count, sizeof(*claims->list), compare_keys))
-			continue;
-		if (count == room) {
-			struct oh_name_key *grown = realloc(gone, (room = room ? room * 2 : 64) * sizeof(*gone));
-
-			if (!grown) {
-				r = error_set(e, ENOMEM, "out of memory");
-				break;
-			}
-			gone = grown;
-		}
-		gone[count++] = key;
-	}
-	for (size_t i = 0; !r && i < count; i++) {
-		if (bpf_map_delete_elem(engine->map[ENGINE_NAMES], &gone[i]) && errno != ENOENT)
-			r = map_error(e);
-	}
-	free(gone);
-	return r;
+	return !claims->count || !bsearch(key, claims->list, claims->count, sizeof(*claims->list), compare_keys);
 }
 
 static int write_entries(const struct claims *claims, const struct claims *suffixes, const struct engine *engine,
@@ -175,7 +152,7 @@ int policy_publish_names(const struct policy *p, const struct engine *engine, st
 			if (is_suffix(&claims.list[i].key))
 				suffixes.list[suffixes.count++] = claims.list[i];
 		}
-		r = remove_others(&claims, engine, e);
+		r = engine_remove_keys(engine, ENGINE_NAMES, not_claimed, &claims, e);
 	}
 	if (!r)
 		r = write_entries(&claims, &suffixes, engine, e);

@@ -193,7 +193,7 @@ static bool any_lapsed(const struct guard *g, int64_t now)
 int refresh_round(struct guard *g, struct refresh_report *report, struct error *e)
 {
 	struct refresh f = { 0 };
-	bool lapsed, in_force;
+	bool lapsed, in_force = false;
 	int r;
 
 	*report = (struct refresh_report){ 0 };
@@ -202,13 +202,11 @@ int refresh_round(struct guard *g, struct refresh_report *report, struct error *
 		r = guard_read(g, 0, e);	/* a time of 0 drops nothing: what has lapsed since is seen */
 	if (!r)
 		r = refresh_add_due(&f, &g->records, time(NULL), e);
-	if (!r)
+	lapsed = any_lapsed(g, time(NULL));
+	if (!r && !f.count && !lapsed)
 		r = policy_in_force(&g->policy, &g->engine, &in_force, e);
 	guard_unlock(g);
-	if (r)
-		goto out;
-	lapsed = any_lapsed(g, time(NULL));
-	if (!f.count && !lapsed && in_force)
+	if (r || in_force)
 		goto out;
 	r = refresh_ask(&f, &g->config, e);
 	if (!r)
