@@ -36,6 +36,18 @@ static int parse_targets(const struct cmd_options *o, bool plain, const struct c
 	return 0;
 }
 
+/* Their ports say that they hardly speak TLS. */
+static void warn_plain(const struct target *targets, size_t count, const struct config *c)
+{
+	char text[OH_TARGET_TEXT_MAX];
+
+	for (size_t i = 0; c->inspect && i < count; i++) {
+		if (target_is_named(&targets[i]) && (targets[i].port == 80 || targets[i].port == 22))
+			cmd_warn("%s: only TLS passes there, as to all names: --sni off lifts that",
+				 target_identity(&targets[i], text));
+	}
+}
+
 /* A name that does not exist is a typing error, and is not recorded. One that cannot be asked for now is. */
 static int refuse_unknown(const struct refresh *f, struct error *e)
 {
@@ -148,6 +160,8 @@ static int allow(const struct cmd_options *o, uint64_t seconds, bool plain)
 		r = guard_lock(&g, &e);
 	if (!r)
 		r = grant_locked(&g, targets, (size_t)o->argc, seconds, &f, &report, &e);
+	if (!r)
+		warn_plain(targets, (size_t)o->argc, &g.config);
 	refresh_free(&f);
 	guard_close(&g);
 	free(targets);

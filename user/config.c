@@ -14,6 +14,13 @@
 #define AMAZON_RESOLVER "169.254.169.253"
 #define AMAZON_TIME "169.254.169.123"
 
+/* What the time clients of Debian and Ubuntu are set to ask (systemd-timesyncd, chrony, ntpsec). */
+static const char *const default_time_names[] = {
+	"0.debian.pool.ntp.org", "1.debian.pool.ntp.org", "2.debian.pool.ntp.org", "3.debian.pool.ntp.org",
+	"0.ubuntu.pool.ntp.org", "1.ubuntu.pool.ntp.org", "2.ubuntu.pool.ntp.org", "3.ubuntu.pool.ntp.org",
+	"ntp.ubuntu.com",
+};
+
 static int set_path(const char *value, char ret[PATH_MAX], struct error *e)
 {
 	size_t len = strlen(value);
@@ -305,6 +312,7 @@ static const struct config defaults = {
 	.max_ttl = 3600,
 	.grace = 120,
 	.max_stale = DAY,
+	.inspect = true,
 	.state = "/var/lib/ohguard",
 	.pins = "/sys/fs/bpf/ohguard",
 };
@@ -335,6 +343,19 @@ size_t config_find_resolvers(const char *resolv_conf, struct oh_address ret[CONF
 	return n;
 }
 
+/* The names on demand alone: most machines ask for none of them, and Amazon's address needs no asking. */
+static int add_default_time(struct config *c, struct error *e)
+{
+	int r = set_ntp(c, AMAZON_TIME, e);
+
+	for (size_t i = 0; !r && c->inspect && i < sizeof(default_time_names) / sizeof(*default_time_names); i++) {
+		r = set_ntp(c, default_time_names[i], e);
+		if (!r)
+			c->targets[c->target_count - 1].on_demand = true;
+	}
+	return r;
+}
+
 static int fill_in(struct config *c, struct error *e)
 {
 	int r = 0;
@@ -348,7 +369,7 @@ static int fill_in(struct config *c, struct error *e)
 		c->resolver_count = 1;
 	}
 	if (!c->ntp_set)
-		r = set_ntp(c, AMAZON_TIME, e);
+		r = add_default_time(c, e);
 	for (size_t i = 0; !r && !c->inbound_set && i < sizeof(default_inbound) / sizeof(*default_inbound); i++) {
 		struct oh_range range;
 

@@ -85,7 +85,7 @@ int policy_names(const struct policy *p, const char ***ret, size_t *ret_count, s
 	if (!names)
 		return error_set(e, ENOMEM, "out of memory");
 	for (size_t i = 0; i < p->count; i++) {
-		if (p->list[i].target->kind == TARGET_NAME)
+		if (p->list[i].target->kind == TARGET_NAME && !p->list[i].target->on_demand)
 			names[n++] = p->list[i].target->name;
 	}
 	qsort(names, n, sizeof(*names), compare_names);

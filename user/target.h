@@ -17,6 +17,7 @@ struct target {
 	enum oh_service service;
 	__u16 port;			/* host byte order */
 	bool plain;			/* its connections need not open with a TLS hello; no part of its identity */
+	bool on_demand;			/* a name that `refresh` leaves alone: answers to who asks teach it; nor is this */
 	struct oh_range range;		/* TARGET_ADDRESS (prefix 128) and TARGET_RANGE */
 	char name[TARGET_NAME_MAX + 1];	/* TARGET_NAME and TARGET_SUFFIX (without "*."): lower case, A-labels, no last dot */
 };

@@ -1,6 +1,6 @@
 /* How long the verdict takes: BPF_PROG_TEST_RUN of oh_egress over an empty program's time, in nanoseconds.
  * Prints packet, addresses in the map, the least and the median of all rounds.
- * usage: program INTERFACE   It must not be the loopback interface; nothing is sent on it. */
+ * usage: program INTERFACE [off]   It must not be the loopback interface; nothing is sent on it. off: [dns] inspect. */
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <arpa/inet.h>
@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../../bpf/name_key.h"
 #include "engine.h"
 
 #define ROUNDS 101
@@ -44,6 +45,7 @@ static struct packet {
 #define PACKETS (sizeof(packets) / sizeof(*packets))
 
 static unsigned int least_empty = ~0U;
+static bool inspect = true;
 
 struct subject {
 	struct engine engine;
@@ -116,6 +118,16 @@ static void grant(struct engine *engine, const struct packet *p, enum oh_service
 		die("grant");
 }
 
+/* The query's name may be asked for. */
+static void grant_name(struct engine *engine)
+{
+	struct oh_name_entry entry = { .rule[0] = { .target = 1, .generation = 1, .port = 443, .service = OH_SERVICE_TCP } };
+	struct oh_name_key key;
+
+	if (oh_key_from_text(&key, "example.com") || bpf_map_update_elem(engine->map[ENGINE_NAMES], &key, &entry, BPF_ANY))
+		die("name");
+}
+
 /* Others than the packets' destinations: 10.0.0.0 and on, which stand for the names that were not asked for. */
 static void fill(struct engine *engine, unsigned int count)
 {
@@ -155,6 +167,7 @@ static void prepare(struct subject *s, unsigned int size)
 		exit(1);
 	}
 	c.max_addresses = 1 << 21;
+	c.inspect = inspect;
 	if (engine_prepare(&c, false, NULL, &s->set, &s->engine, &e) || engine_write_control(&s->engine, &control, &e)) {
 		fprintf(stderr, "program: %s\n", e.text);
 		exit(1);
@@ -166,6 +179,7 @@ static void prepare(struct subject *s, unsigned int size)
 		if (packets[i].reason == OH_TARGET || packets[i].reason == OH_DNS)
 			grant(&s->engine, &packets[i], packets[i].port == 53 ? OH_SERVICE_DNS : OH_SERVICE_TCP);
 	}
+	grant_name(&s->engine);
 	fill(&s->engine, size - 1);
 	s->events = ring_buffer__new(s->engine.map[ENGINE_EVENTS], ignore, NULL, NULL);
 	if (!s->events)
@@ -245,13 +259,14 @@ static int compare(const void *a, const void *b)
 int main(int argc, char **argv)
 {
 	static struct subject subjects[SIZES];
-	unsigned int interface = argc == 2 ? if_nametoindex(argv[1]) : 0;
+	unsigned int interface = argc >= 2 ? if_nametoindex(argv[1]) : 0;
 	int empty;
 
 	if (interface <= 1) {
-		fprintf(stderr, "usage: program INTERFACE (and not lo)\n");
+		fprintf(stderr, "usage: program INTERFACE [off]   (not lo)\n");
 		return 2;
 	}
+	inspect = argc < 3;
 	for (size_t i = 0; i < PACKETS; i++)
 		build(&packets[i]);
 	for (int i = 0; i < SIZES; i++)

@@ -20,6 +20,8 @@ ALLOWED = "api.openai.com"
 # A forbidden packet: no name, no port and no address of it is anywhere near what a test allows.
 FORBIDDEN = (topology.ATTACKER[0], 31337)
 
+NOT_RESOLVED, REFUSED_AT_ONCE = 6, 7     # curl's
+
 DONE, FAILED, USAGE, NOT_LOADED, DEGRADED = range(5)
 
 # usage: [FAMILY KIND HOST PORT]...; prints "ok" or the error's name for each.
@@ -172,7 +174,8 @@ class Guard:
     # -- the workload
 
     def curl(self, url, *args, **kw):
-        """0, or curl's exit status: 7 where the connection was refused at once, 28 where it hung."""
+        """0, or curl's exit status: 6 where the name was not resolved, 7 where the connection was refused at once,
+        28 where it hung."""
         return self.lab.server.run(["curl", "-sS", "-o", "/dev/null", "--connect-timeout", "15", "--max-time", "25", *args, url],
                                    guarded=True, **kw).returncode
 
@@ -180,6 +183,10 @@ class Guard:
         """curl to a name at an address of our choice."""
         address = f"[{address}]" if ":" in address else address
         return self.curl(f"https://{name}", "--resolve", f"{name}:443:{address}", *args)
+
+    def assert_refuses(self, name, address):
+        """The name does not resolve, and at its address it is refused all the same, both at once."""
+        assert (self.curl(f"https://{name}"), self.at(name, address)) == (NOT_RESOLVED, REFUSED_AT_ONCE)
 
     def probe(self, kind, host, port, family=None):
         family = family or ("6" if ":" in host else "4")

@@ -3,13 +3,13 @@ import re
 
 import pytest
 
-from guard import (ALLOWED, CONF, DEGRADED, DONE, FAILED, NOT_LOADED, STATE, assert_says, config, poll)
+from guard import (ALLOWED, CONF, DEGRADED, DONE, FAILED, NOT_LOADED, REFUSED_AT_ONCE, STATE, assert_says, config,
+                   poll)
 from lab import topology
 
 NAME254 = ".".join(["a" * 49] * 5 + ["abcd"])      # 254 bytes; 253 are the most there can be
 NAME253 = NAME254[1:]
 LABEL64 = "b" * 64 + ".example"
-REFUSED_AT_ONCE = 7
 
 
 @pytest.fixture
@@ -126,11 +126,17 @@ def test_configuration_of_another_user_is_refused(loaded):
     assert_load_refused(loaded, CONF, "65534", "chown root")
 
 
+# Amazon's, and what Debian and Ubuntu ship
+DEFAULT_TIME = {"169.254.169.123:123", "ntp.ubuntu.com:123",
+                *(f"{n}.{pool}.pool.ntp.org:123" for n in range(4) for pool in ("debian", "ubuntu"))}
+
+
 def test_no_file_at_all_is_all_defaults_and_the_cgroup_stays(loaded):
     # an explicit cgroup, for the default is the root
     loaded.shell(f"rm {CONF}")
     loaded.load("--cgroup", str(loaded.cgroup))
-    assert loaded.curl(f"https://{ALLOWED}") == REFUSED_AT_ONCE
+    loaded.assert_refuses(ALLOWED, topology.ZONE[ALLOWED][0])
+    assert {t for t in loaded.targets() if t.endswith(":123")} == DEFAULT_TIME
     loaded.conf()
     loaded.load()
 

@@ -4,13 +4,12 @@ import time
 
 import pytest
 
-from guard import ALLOWED, DEGRADED, DONE, FAILED, assert_says, poll
+from guard import ALLOWED, DEGRADED, DONE, FAILED, REFUSED_AT_ONCE, assert_says, poll
 from lab import dnswire, topology
 
 NAME, OTHER = "name.lab.example", "other.lab.example"
 TARGET = f"{NAME}:443"
 GOOD, NEW = "192.0.2.60", "192.0.2.61"
-REFUSED_AT_ONCE = 7
 # Due again after a second, and gone a second after that where nothing keeps it.
 SHORT = ["min-ttl = 1s", "grace = 1s"]
 

@@ -7,12 +7,11 @@ import time
 
 import pytest
 
-from guard import (ALLOWED, BINARY, CONF, DEGRADED, DONE, FAILED, FORBIDDEN, NOT_LOADED, PINS, assert_says, config,
-                   poll)
+from guard import (ALLOWED, BINARY, CONF, DEGRADED, DONE, FAILED, FORBIDDEN, NOT_LOADED, PINS, REFUSED_AT_ONCE,
+                   assert_says, config, poll)
 from lab import topology
 
 HOOKS = ["egress", "connect4", "connect6", "sendmsg4", "sendmsg6", "sock_create", "ingress"]
-REFUSED_AT_ONCE = 7
 # Older than the load, so that no connect hook has a say; tries for as long as it lives, then says how often it got through.
 TRY = """
 import socket, sys, time

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from guard import ALLOWED, PROBE, poll
+from guard import ALLOWED, NOT_RESOLVED, PROBE, poll
 from lab import topology
 
 GOOGLE4, GOOGLE6 = topology.ZONE["google.com"]
@@ -100,13 +100,27 @@ def assert_refused(guard, reason, attempt, expect, **event):
     return told
 
 
+@pytest.mark.parametrize("family", ["-4", "-6"])
+@pytest.mark.parametrize("url", ["https://google.com", "https://github.com", "http://example.com", "https://attacker.example",
+                                 "https://c2VjcmV0.attacker.example"])
+def test_name_that_is_not_allowed_is_not_resolved(loaded, url, family):
+    mark = loaded.lab.wire.mark()
+    told = assert_refused(loaded, "dns-name-not-allowed", lambda: loaded.curl(url, family), NOT_RESOLVED,
+                          name=url.partition("://")[2].lower(), destination=topology.RESOLVER, destination_port=53,
+                          protocol="udp", command="curl", uid=0, hook="egress")
+    assert all(e["pid"] and e["cgroup"].endswith(loaded.cgroup.name) for e in told), told
+    assert not loaded.lab.wire.traffic(mark), "not even to the resolver"
+
+
 @pytest.mark.parametrize("url, family, address, port", [
     ("https://google.com", "-4", GOOGLE4, 443), ("https://google.com", "-6", GOOGLE6, 443),
     ("https://github.com", "-4", "198.51.100.30", 443), ("https://github.com", "-6", "2001:db8:30::30", 443),
     ("http://example.com", "-4", "198.51.100.40", 80), ("http://example.com", "-6", "2001:db8:40::40", 80),
     ("https://attacker.example", "-4", EVIL4, 443), ("http://10.0.0.10:3000", "-4", "10.0.0.10", 3000)])
-def test_site_that_is_not_allowed_refused(loaded, url, family, address, port):
-    told = assert_refused(loaded, "address-not-allowed", lambda: loaded.curl(url, family), AT_ONCE,
+def test_address_that_is_not_allowed_refused(loaded, url, family, address, port):
+    """As by a program that knows the address: the name is not asked for."""
+    at = f"{url.partition('://')[2].partition(':')[0]}:{port}:{f'[{address}]' if ':' in address else address}"
+    told = assert_refused(loaded, "address-not-allowed", lambda: loaded.curl(url, "--resolve", at), AT_ONCE,
                           destination=address, destination_port=port, protocol="tcp", command="curl", uid=0)
     assert any(e["hook"] == ("connect4" if family == "-4" else "connect6") and e["pid"] and
                e["cgroup"].endswith(loaded.cgroup.name) for e in told), told
@@ -333,6 +347,6 @@ def test_fast_open_refused(loaded):
 
 def test_user_without_privilege_refused_and_named(loaded):
     told = assert_refused(loaded, "address-not-allowed", lambda: loaded.lab.server.run(
-        ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "curl", "-sS", "https://google.com"],
+        ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "curl", "-sS", f"https://{GOOGLE4}"],
         guarded=True).returncode, AT_ONCE, command="curl", uid=65534)
     assert told

@@ -43,9 +43,15 @@ static void defaults(void **state)
 	assert_false(c.metadata);
 	assert_string_equal(c.state, "/var/lib/ohguard");
 	assert_string_equal(c.pins, "/sys/fs/bpf/ohguard");
-	assert_int_equal(c.target_count, 2);
+	assert_true(c.inspect);
+	/* Amazon's time, then the names that Debian and Ubuntu ask, which nobody resolves unasked */
+	assert_int_equal(c.target_count, 1 + 9 + 1);
 	assert_string_equal(target_at(0), "169.254.169.123:123/ntp");
-	assert_string_equal(target_at(1), "10.0.0.2:53/dns");
+	assert_string_equal(target_at(1), "0.debian.pool.ntp.org:123/ntp");
+	assert_string_equal(target_at(9), "ntp.ubuntu.com:123/ntp");
+	for (size_t i = 1; i <= 9; i++)
+		assert_true(c.targets[i].on_demand);
+	assert_string_equal(target_at(10), "10.0.0.2:53/dns");
 	/* ssh from the private networks */
 	assert_int_equal(c.inbound_count, 4);
 	for (size_t i = 0; i < c.inbound_count; i++)
@@ -57,6 +63,21 @@ static void defaults(void **state)
 	config_free(&c);
 }
 
+/* Without answers, nothing would ever teach the default names' addresses. */
+static void inspect_off(void **state)
+{
+	(void)state;
+	assert_int_equal(read_text(RESOLVER "inspect = off\n"), 0);
+	assert_false(c.inspect);
+	assert_int_equal(c.target_count, 2);
+	config_free(&c);
+	assert_int_equal(read_text(RESOLVER "inspect = no\n"), -EINVAL);
+	assert_int_equal(read_text(RESOLVER "[ntp]\nserver = time.example\n"), 0);
+	assert_int_equal(c.target_count, 2);
+	assert_false(c.targets[0].on_demand);
+	config_free(&c);
+}
+
 static void missing_file(void **state)
 {
 	(void)state;
@@ -64,7 +85,7 @@ static void missing_file(void **state)
 	assert_non_null(strstr(e.text, unit_path("file")));
 	assert_int_equal(config_default(&c, &e), 0);
 	assert_true(c.resolver_count >= 1);
-	assert_int_equal(c.target_count, 1 + c.resolver_count);
+	assert_int_equal(c.target_count, 1 + 9 + c.resolver_count);
 	config_free(&c);
 	assert_null(c.targets);
 }
@@ -295,6 +316,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		UNIT_FILE_TEST(defaults),
+		UNIT_FILE_TEST(inspect_off),
 		UNIT_FILE_TEST(missing_file),
 		UNIT_FILE_TEST(every_key),
 		UNIT_FILE_TEST(none_means_none),
