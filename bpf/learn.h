@@ -89,6 +89,31 @@ __attribute__((noinline)) int oh_learn_once(__u64 high, __u64 low, __u64 target,
 	return oh_merge(&entry, &grant) && !bpf_map_update_elem(&oh_learned, &address, &entry, BPF_ANY);
 }
 
+/* Whether the configuration lets answers for that name hold that special address. A global function: see oh_lookup_in(). */
+__attribute__((noinline)) int oh_may_be_private(__u32 slot, __u64 high, __u64 low)
+{
+	struct oh_address a = { .word = { high, high >> 32, low, low >> 32 } };
+	struct oh_scratch *s = oh_scratch(slot);
+	const struct oh_name_entry *entry = s ? bpf_map_lookup_elem(&oh_names, oh_key(s)) : NULL;
+
+	if (!entry || oh_is_metadata(&a))
+		return 0;
+	for (int i = 0; i < OH_PRIVATE_MAX; i++) {
+		const struct oh_range *range = &entry->private[i];
+		__u32 differ = 0;
+
+		for (__u32 w = 0; w < 4; w++) {
+			__u32 bits = range->prefix > 32 * w ? range->prefix - 32 * w : 0;
+			__u32 mask = bits >= 32 ? 0xffffffff : ~(0xffffffff >> bits);
+
+			differ |= bpf_ntohl(a.word[w] ^ range->address.word[w]) & mask;
+		}
+		if (range->prefix && !differ)
+			return 1;
+	}
+	return 0;
+}
+
 /* The address at a place of the answer, for all rules of the name asked for. */
 __attribute__((noinline)) int oh_learn_address(__u32 slot, __u32 place)
 {
@@ -96,6 +121,7 @@ __attribute__((noinline)) int oh_learn_address(__u32 slot, __u32 place)
 	const struct oh_name_entry *entry;
 	const struct oh_dns_addr *from;
 	struct oh_address to = {};
+	__u64 high, low;
 	__u32 expires;
 
 	if (!s)
@@ -106,7 +132,9 @@ __attribute__((noinline)) int oh_learn_address(__u32 slot, __u32 place)
 		oh_address_from_ip4(&to, *(const __u32 *)from->addr);
 	else
 		__builtin_memcpy(&to, from->addr, sizeof(to));
-	if (!entry || oh_special(to.byte))
+	high = (__u64)to.word[1] << 32 | to.word[0];
+	low = (__u64)to.word[3] << 32 | to.word[2];
+	if (!entry || (oh_special(to.byte) && !oh_may_be_private(slot, high, low)))
 		return 0;
 	expires = oh_answer_expiry(from->ttl);
 	for (int n = 0; n < OH_GRANTS_MAX; n++) {
@@ -117,8 +145,7 @@ __attribute__((noinline)) int oh_learn_address(__u32 slot, __u32 place)
 			continue;
 		/* Again until it is there: another CPU may have replaced the entry meanwhile. */
 		for (int i = 0; i < OH_LEARN_TRIES; i++) {
-			if (!oh_learn_once((__u64)to.word[1] << 32 | to.word[0], (__u64)to.word[3] << 32 | to.word[2],
-					   (__u64)rule->generation << 32 | rule->target,
+			if (!oh_learn_once(high, low, (__u64)rule->generation << 32 | rule->target,
 					   (__u32)rule->service << 16 | rule->port, expires))
 				break;
 		}

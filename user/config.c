@@ -390,6 +390,15 @@ static int check(const struct config *c, struct error *e)
 {
 	if (c->min_ttl > c->max_ttl)
 		return error_set(e, EINVAL, "[dns] min-ttl is longer than max-ttl");
+	for (size_t i = 0; i < c->private_count; i++) {
+		size_t ranges = 0;
+
+		for (size_t j = 0; j < c->private_count; j++)
+			ranges += target_covers(&c->private[j].names, &c->private[i].names);
+		if (ranges > OH_PRIVATE_MAX)
+			return error_set(e, E2BIG, "[dns] private: %s: more than %d ranges", c->private[i].names.name,
+					 OH_PRIVATE_MAX);
+	}
 	for (size_t i = 0; i < c->target_count; i++) {
 		const struct target *t = &c->targets[i];
 

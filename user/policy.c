@@ -34,7 +34,8 @@ static void drop_repeats(struct policy *p)
 int policy_build(const struct config *c, const struct grants *grants, int64_t now, struct policy *ret, struct error *e)
 {
 	size_t room = c->target_count + grants->count;
-	struct policy p = { .list = calloc(room ? room : 1, sizeof(*p.list)), .asks = { c->names, c->name_count } };
+	struct policy p = { .list = calloc(room ? room : 1, sizeof(*p.list)), .asks = { c->names, c->name_count },
+			    .private = c->private, .private_count = c->private_count };
 
 	if (!p.list)
 		return error_set(e, ENOMEM, "out of memory");

@@ -27,6 +27,8 @@ struct policy {
 	struct policy_target *list;
 	size_t count;
 	struct policy_asks asks;	/* the configuration's */
+	const struct config_private *private;
+	size_t private_count;
 	struct policy_asks asks_now;	/* for a while: what `allow` is about to ask for */
 };
 

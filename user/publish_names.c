@@ -51,6 +51,16 @@ static int add_asks(struct claims *claims, const struct policy_asks *asks, struc
 	return r;
 }
 
+/* The names with private ranges, so that each has an entry to hold them, with no rule of its own. */
+static int add_private(struct claims *claims, const struct policy *p, struct error *e)
+{
+	int r = 0;
+
+	for (size_t i = 0; !r && i < p->private_count; i++)
+		r = add_claim(claims, &p->private[i].names, &(struct oh_name_rule){ 0 }, e);
+	return r;
+}
+
 static int compare_keys(const void *a, const void *b)
 {
 	return memcmp(a, b, sizeof(struct oh_name_key));
@@ -71,6 +81,8 @@ static bool is_suffix(const struct oh_name_key *key)
 
 static bool adds(const struct oh_name_entry *entry, size_t filled, const struct oh_name_rule *rule, bool new_port)
 {
+	if (rule->service == OH_SERVICE_NONE)
+		return false;
 	for (size_t i = 0; i < filled; i++) {
 		if (!memcmp(&entry->rule[i], rule, sizeof(*rule)) ||
 		    (new_port && entry->rule[i].port == rule->port && entry->rule[i].service == rule->service))
@@ -100,6 +112,20 @@ static void fill_entry(const struct claims *claims, const struct claims *suffixe
 	}
 }
 
+/* The private ranges of all that holds the name or suffix: config_read() sees to it that they fit. */
+static void fill_private(const struct policy *p, const struct oh_name_key *key, struct oh_name_entry *entry)
+{
+	size_t filled = 0;
+
+	for (size_t i = 0; i < p->private_count && filled < OH_PRIVATE_MAX; i++) {
+		char text[OH_TARGET_TEXT_MAX];
+		struct oh_name_key outer;
+
+		if (!oh_key_from_text(&outer, target_format(&p->private[i].names, text)) && oh_key_covers(&outer, key))
+			entry->private[filled++] = p->private[i].range;
+	}
+}
+
 static bool not_claimed(const void *key, const void *context)
 {
 	const struct claims *claims = context;
@@ -107,8 +133,8 @@ static bool not_claimed(const void *key, const void *context)
 	return !claims->count || !bsearch(key, claims->list, claims->count, sizeof(*claims->list), compare_keys);
 }
 
-static int write_entries(const struct claims *claims, const struct claims *suffixes, const struct engine *engine,
-			 struct error *e)
+static int write_entries(const struct policy *p, const struct claims *claims, const struct claims *suffixes,
+			 const struct engine *engine, struct error *e)
 {
 	int r = 0;
 
@@ -119,6 +145,7 @@ static int write_entries(const struct claims *claims, const struct claims *suffi
 		for (to = from + 1; to < claims->count && !compare_keys(&claims->list[to].key, key);)
 			to++;
 		fill_entry(claims, suffixes, from, to, &entry);
+		fill_private(p, key, &entry);
 		/* What is found may be an entry around it: as long as it says the same, that is as good. */
 		if (!bpf_map_lookup_elem(engine->map[ENGINE_NAMES], key, &old) && !memcmp(&old, &entry, sizeof(entry)))
 			continue;
@@ -130,7 +157,7 @@ static int write_entries(const struct claims *claims, const struct claims *suffi
 
 int policy_publish_names(const struct policy *p, const struct engine *engine, struct error *e)
 {
-	size_t room = p->count + p->asks.count + p->asks_now.count + 1;
+	size_t room = p->count + p->asks.count + p->asks_now.count + p->private_count + 1;
 	struct claims claims = { .list = calloc(room, sizeof(*claims.list)) };
 	struct claims suffixes = { .list = calloc(room, sizeof(*suffixes.list)) };
 	int r = claims.list && suffixes.list ? 0 : error_set(e, ENOMEM, "out of memory");
@@ -146,6 +173,8 @@ int policy_publish_names(const struct policy *p, const struct engine *engine, st
 		r = add_asks(&claims, &p->asks, e);
 	if (!r)
 		r = add_asks(&claims, &p->asks_now, e);
+	if (!r)
+		r = add_private(&claims, p, e);
 	if (!r) {
 		qsort(claims.list, claims.count, sizeof(*claims.list), compare_claims);
 		for (size_t i = 0; i < claims.count; i++) {
@@ -155,7 +184,7 @@ int policy_publish_names(const struct policy *p, const struct engine *engine, st
 		r = engine_remove_keys(engine, ENGINE_NAMES, not_claimed, &claims, e);
 	}
 	if (!r)
-		r = write_entries(&claims, &suffixes, engine, e);
+		r = write_entries(p, &claims, &suffixes, engine, e);
 	free(claims.list);
 	free(suffixes.list);
 	return r;

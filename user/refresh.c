@@ -51,21 +51,15 @@ int refresh_ask(struct refresh *f, const struct config *c, struct error *e)
 	return resolve_all(c->resolvers, c->resolver_count, f->queries, f->count, e);
 }
 
-static bool matches(const struct target *names, const char *name)
-{
-	size_t len = strlen(name), suffix = strlen(names->name);
-
-	if (names->kind == TARGET_NAME)
-		return !strcmp(names->name, name);
-	return len > suffix + 1 && name[len - suffix - 1] == '.' && !strcmp(name + len - suffix, names->name);
-}
-
 static bool may_be_private(const struct config *c, const char *name, const struct oh_address *a)
 {
+	struct target asked = { .kind = TARGET_NAME };
+
+	snprintf(asked.name, sizeof(asked.name), "%s", name);
 	if (address_is_metadata(a))
 		return false;
 	for (size_t i = 0; i < c->private_count; i++) {
-		if (matches(&c->private[i].names, name) && range_contains(&c->private[i].range, a))
+		if (target_covers(&c->private[i].names, &asked) && range_contains(&c->private[i].range, a))
 			return true;
 	}
 	return false;

@@ -206,6 +206,16 @@ int target_parse_identity(const char *text, struct target *ret)
 	return parse(copy, service, ret, &e);
 }
 
+bool target_covers(const struct target *outer, const struct target *inner)
+{
+	size_t len = strlen(inner->name), suffix = strlen(outer->name);
+
+	if (outer->kind == inner->kind && !strcmp(outer->name, inner->name))
+		return true;
+	return outer->kind == TARGET_SUFFIX && len > suffix + 1 && inner->name[len - suffix - 1] == '.' &&
+	       !strcmp(inner->name + len - suffix, outer->name);
+}
+
 bool target_is_named(const struct target *t)
 {
 	return t->service == OH_SERVICE_TCP && (t->kind == TARGET_NAME || t->kind == TARGET_SUFFIX) && !t->plain;

@@ -38,6 +38,9 @@ const char *target_format(const struct target *t, char buffer[OH_TARGET_TEXT_MAX
  * target's identity: two targets are the same where these are. Returns buffer. */
 const char *target_identity(const struct target *t, char buffer[OH_TARGET_TEXT_MAX]);
 
+/* Whether a name or suffix holds all that another does. */
+bool target_covers(const struct target *outer, const struct target *inner);
+
 /* Reads an identity back. 0, or -EINVAL. */
 int target_parse_identity(const char *text, struct target *ret);
 

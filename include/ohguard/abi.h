@@ -20,6 +20,7 @@
 #define OH_ANSWERS_MAX 65536	/* addresses learned from answers */
 #define OH_PENDING_MAX 4096	/* queries under way */
 #define OH_NAMES_MAX (2 * OH_TARGETS_MAX)
+#define OH_PRIVATE_MAX 4	/* private ranges that answers for one name may lie in */
 #define OH_ADDRESSES_DEFAULT 131072
 #define OH_LOCAL_MAX 1024
 #define OH_INBOUND_MAX 32
@@ -87,6 +88,7 @@ struct oh_name_rule {
 /* Value of oh_names (LPM trie; key struct oh_name_key, see bpf/name_key.h). */
 struct oh_name_entry {
 	struct oh_name_rule rule[OH_GRANTS_MAX];
+	struct oh_range private[OH_PRIVATE_MAX];	/* where answers may lie besides public hosts; prefix 0: none */
 };
 
 enum oh_target_state {
@@ -222,6 +224,7 @@ _Static_assert(sizeof(struct oh_address) == 16, "key of oh_addresses");
 _Static_assert(sizeof(struct oh_grant) == 16, "no padding: compared as bytes");
 _Static_assert(sizeof(struct oh_entry) == 16 * OH_GRANTS_MAX, "no padding: compared as bytes");
 _Static_assert(sizeof(struct oh_name_rule) == 12, "no padding: compared as bytes");
+_Static_assert(sizeof(struct oh_name_entry) == 12 * OH_GRANTS_MAX + 20 * OH_PRIVATE_MAX, "no padding: compared as bytes");
 _Static_assert(sizeof(struct oh_range) == 20, "LPM key: prefix and data, no padding");
 _Static_assert(sizeof(struct oh_target) == 288, "value of oh_targets");
 _Static_assert(sizeof(struct oh_connection) == 64, "one cache line");

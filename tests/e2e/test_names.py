@@ -443,6 +443,21 @@ def test_answer_that_may_not_teach_teaches_nothing(guard, kind, settings):
     assert learned(guard, "*.sub.lab.example") == {"192.0.2.78"}
 
 
+def test_private_range_is_learned_for_its_names_alone(guard):
+    guard.load(dns="private = *.inner.lab.example 10.9.0.0/16\nprivate = one.sub.lab.example 10.8.8.8\n"
+                   "private = *.lab.example 169.254.169.254")
+    guard.events()
+    assert guard.ohguard("allow", "*.sub.lab.example", "*.inner.lab.example").returncode == 0
+    for name, addresses in {"a.inner.lab.example": ["10.9.0.0", "10.9.255.255", "10.8.255.255", "10.10.0.0"],
+                            "b.sub.lab.example": ["10.9.1.1", "10.8.8.8", "169.254.169.254"],
+                            "one.sub.lab.example": ["10.8.8.8", "10.8.8.9", "192.0.2.79"]}.items():
+        guard.lab.dns.script(name, "answer", a=addresses)
+        assert guard.python(SEND, "10.0.0.2", 53, query(name).hex()).stdout.startswith("answered")
+    assert learned(guard, "*.inner.lab.example") == {"10.9.0.0", "10.9.255.255"}
+    assert learned(guard, "*.sub.lab.example") == {"10.8.8.8", "192.0.2.79"}
+    assert guard.events() == []
+
+
 def test_name_that_may_only_be_asked_for_teaches_nothing(guard):
     guard.lab.server.run(["dig", "+time=1", "@10.0.0.2", "asked.lab.example"], guarded=True)
     assert curl(guard, "asked.lab.example", "203.0.113.80", "-k").returncode == 7

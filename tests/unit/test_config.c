@@ -209,6 +209,13 @@ static void values_that_contradict(void **state)
 	assert_non_null(strstr(e.text, "min-ttl is longer than max-ttl"));
 	assert_int_equal(read_text("[allow]\ntarget = 169.254.169.254:80\n"), -EINVAL);
 	assert_non_null(strstr(e.text, "[imds] access"));
+#define FOUR "private = a.b.example 10.1.0.0/16\nprivate = a.b.example 10.2.0.0/16\nprivate = *.b.example 10.3.0.0/16\n" \
+	     "private = *.example 10.4.0.0/16\nprivate = b.example 10.6.0.0/16\nprivate = *.a.b.example 10.6.0.0/16\n"
+	assert_int_equal(read_text(RESOLVER FOUR), 0);
+	assert_int_equal(c.private_count, 6);
+	config_free(&c);
+	assert_int_equal(read_text(RESOLVER FOUR "private = *.b.example 10.5.0.0/16\n"), -E2BIG);
+	assert_non_null(strstr(e.text, "a.b.example: more than 4 ranges"));
 	assert_int_equal(read_text("[allow]\ntarget = [fd00:ec2::254]:80\n"), -EINVAL);
 	assert_int_equal(read_text(RESOLVER "[allow]\ntarget = 169.254.169.254:80\n[imds]\naccess = allow\n"), 0);
 	config_free(&c);
