@@ -12,6 +12,8 @@
  * written later to them, and sends them all again. */
 #define OH_HOLD OH_REASON_MAX
 
+#define OH_NTP_BURST 8
+#define OH_NTP_KEEP 7200	/* seconds: pollers pause for 34 minutes at most (systemd-timesyncd) */
 #define OH_FRAMES_MAX 16	/* DNS messages in one segment: resolvers that pipeline send a few */
 
 static __always_inline const struct oh_name_entry *oh_find_name(__u32 slot)
@@ -40,10 +42,33 @@ __attribute__((noinline)) int oh_inspect_query(struct __sk_buff *skb, __u32 at, 
 	return OH_DNS_NAME_NOT_ALLOWED;
 }
 
-/* The NTP request of length bytes at `at`: OH_NTP, or why not. */
-__attribute__((noinline)) int oh_inspect_ntp(struct __sk_buff *skb, __u32 at, __u32 length)
+/* Each request costs a second, and a burst of them may be in debt: clients begin with four to eight (iburst), and poll
+ * every 16 seconds at the most often. What the sender chooses in a request is 64 bits, so this bounds them. */
+static __always_inline bool oh_ntp_pay(const struct oh_address *server)
 {
-	return skb->gso_size || oh_ntp_request(skb, at, length, 0) ? OH_NTP_MALFORMED : OH_NTP;
+	__u64 now = bpf_ktime_get_boot_ns(), cost = 1000000000, first = now + cost;
+	__u64 *paid = bpf_map_lookup_elem(&oh_ntp_paid, server);
+
+	if (!paid)	/* with the map full the oldest goes; where that fails too, nothing would be counted */
+		return !bpf_map_update_elem(&oh_ntp_paid, server, &first, BPF_ANY);
+	if (*paid <= now) {
+		*paid = first;
+		return true;
+	}
+	if (*paid - now > (OH_NTP_BURST - 1) * cost)
+		return false;
+	__sync_fetch_and_add(paid, cost);	/* two CPUs at once both pay */
+	return true;
+}
+
+/* The NTP request of length bytes at `at`: OH_NTP, or why not. high, low: see oh_lookup_in(). */
+__attribute__((noinline)) int oh_inspect_ntp(struct __sk_buff *skb, __u32 at, __u32 length, __u64 high, __u64 low)
+{
+	struct oh_address server = { .word = { high, high >> 32, low, low >> 32 } };
+
+	if (skb->gso_size || oh_ntp_request(skb, at, length, oh_settings.nts ? OH_NTP_NTS : 0))
+		return OH_NTP_MALFORMED;
+	return oh_ntp_pay(&server) ? OH_NTP : OH_NTP_RATE;
 }
 
 /* Queries over TCP: all of them must be whole and pass. */
@@ -101,6 +126,20 @@ __attribute__((noinline)) __u64 oh_inspect_hello(struct __sk_buff *skb, __u32 at
 			return OH_FOUND(OH_TARGET, rule);
 	}
 	return OH_TLS_NAME_NOT_ALLOWED;
+}
+
+static __always_inline enum oh_reason oh_inspect_ntp_packet(struct __sk_buff *skb, const struct oh_flow *f,
+							    const struct oh_admission *admission)
+{
+	const __u32 *to = f->destination.word;
+	__u64 high = (__u64)to[1] << 32 | to[0], low = (__u64)to[3] << 32 | to[2];
+	enum oh_reason reason = oh_inspect_ntp(skb, f->payload, f->payload_length, high, low);
+
+	/* Clients resolve once and poll for days: like a connection, it lives for as long as it is used. */
+	if (reason == OH_NTP)
+		oh_prolong(high, low, (__u64)admission->generation << 32 | admission->target,
+			   OH_SERVICE_NTP << 16 | OH_PORT_NTP, oh_now() + OH_NTP_KEEP);
+	return reason;
 }
 
 /* Queries that were let out already come again when a segment was lost: what is new in it begins behind them. */
@@ -182,7 +221,7 @@ static __always_inline enum oh_reason oh_inspect(struct __sk_buff *skb, const st
 	if (reason == OH_DNS && f->protocol == OH_PROTOCOL_TCP)
 		return oh_inspect_tcp(skb, f, c, reason, admission);
 	if (reason == OH_NTP)
-		return oh_inspect_ntp(skb, f->payload, f->payload_length);
+		return oh_inspect_ntp_packet(skb, f, admission);
 	if (reason != OH_DNS)
 		return reason;
 	/* UDP segmentation would make several datagrams of it, of which each could be another query. */

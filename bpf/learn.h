@@ -89,6 +89,22 @@ __attribute__((noinline)) int oh_learn_once(__u64 high, __u64 low, __u64 target,
 	return oh_merge(&entry, &grant) && !bpf_map_update_elem(&oh_learned, &address, &entry, BPF_ANY);
 }
 
+/* Lets a rule that admits a learned address do so for longer. */
+__attribute__((noinline)) int oh_prolong(__u64 high, __u64 low, __u64 target, __u32 port_service, __u32 expires)
+{
+	struct oh_address address = { .word = { high, high >> 32, low, low >> 32 } };
+	struct oh_entry *entry = bpf_map_lookup_elem(&oh_learned, &address);
+
+	for (int i = 0; entry && i < OH_GRANTS_MAX; i++) {
+		struct oh_grant *g = &entry->grant[i];
+
+		if (g->service == port_service >> 16 && g->port == (port_service & 0xffff) && g->target == (__u32)target &&
+		    g->generation == target >> 32 && g->expires < expires)
+			g->expires = expires;	/* one aligned word: no reader sees half of it */
+	}
+	return 0;
+}
+
 /* Whether the configuration lets answers for that name hold that special address. A global function: see oh_lookup_in(). */
 __attribute__((noinline)) int oh_may_be_private(__u32 slot, __u64 high, __u64 low)
 {

@@ -44,6 +44,14 @@ struct {
 	__type(value, struct oh_dns_pending);
 } oh_pending SEC(".maps");
 
+/* When the requests that a time server got so far are all paid for: nanoseconds of CLOCK_BOOTTIME. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, OH_TIME_SERVERS_MAX);
+	__type(key, struct oh_address);
+	__type(value, __u64);
+} oh_ntp_paid SEC(".maps");
+
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, OH_TARGETS_MAX);

@@ -236,12 +236,22 @@ static int set_allow(struct config *c, const char *value, struct error *e)
 	return r ? r : add_target(c, &t, e);
 }
 
-static int set_inspect(struct config *c, const char *value, struct error *e)
+static int set_switch(const char *value, bool *ret, struct error *e)
 {
 	if (strcmp(value, "on") && strcmp(value, "off"))
 		return error_set(e, EINVAL, "'%s' is neither on nor off", value);
-	c->inspect = !strcmp(value, "on");
+	*ret = !strcmp(value, "on");
 	return 0;
+}
+
+static int set_inspect(struct config *c, const char *value, struct error *e)
+{
+	return set_switch(value, &c->inspect, e);
+}
+
+static int set_nts(struct config *c, const char *value, struct error *e)
+{
+	return set_switch(value, &c->nts, e);
 }
 
 static int set_imds(struct config *c, const char *value, struct error *e)
@@ -278,6 +288,7 @@ static const struct {
 	{ "dns", "inspect", set_inspect },
 	{ "dns", "name", set_name },
 	{ "ntp", "server", set_ntp },
+	{ "ntp", "nts", set_nts },
 	{ "inbound", "accept", set_inbound },
 	{ "allow", "target", set_allow },
 	{ "imds", "access", set_imds },

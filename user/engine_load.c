@@ -126,7 +126,7 @@ static uint64_t own_netns(void)
 
 static int fill_settings(struct bpf_object *object, const struct config *c, bool observe, struct error *e)
 {
-	struct oh_settings settings = { .observe = observe, .metadata = c->metadata, .inspect = c->inspect,
+	struct oh_settings settings = { .observe = observe, .metadata = c->metadata, .inspect = c->inspect, .nts = c->nts,
 					.inbound_count = (__u32)c->inbound_count, .min_ttl = c->min_ttl,
 					.max_ttl = c->max_ttl, .grace = c->grace, .netns = own_netns() };
 	struct bpf_map *map;

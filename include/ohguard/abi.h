@@ -19,6 +19,7 @@
 #define OH_RANGES_MAX 4096
 #define OH_ANSWERS_MAX 65536	/* addresses learned from answers */
 #define OH_PENDING_MAX 4096	/* queries under way */
+#define OH_TIME_SERVERS_MAX 1024	/* whose requests are counted at a time */
 #define OH_NAMES_MAX (2 * OH_TARGETS_MAX)
 #define OH_PRIVATE_MAX 4	/* private ranges that answers for one name may lie in */
 #define OH_ADDRESSES_DEFAULT 131072
@@ -212,7 +213,7 @@ struct oh_settings {
 	__u8 observe;		/* 1: refuse nothing, report all the same */
 	__u8 metadata;		/* 1: TCP/80 of the metadata service is allowed */
 	__u8 inspect;		/* 1: DNS, NTP and TLS payloads are judged, and answers are learned from */
-	__u8 reserved;
+	__u8 nts;		/* 1: NTP requests may bear the extension fields of network time security */
 	__u32 inbound_count;
 	__u32 min_ttl, max_ttl, grace;	/* seconds, for addresses in answers */
 	__u32 padding;

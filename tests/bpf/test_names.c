@@ -12,6 +12,7 @@
 #include <net/if.h>
 #include <sched.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "../../bpf/name_key.h"
@@ -233,9 +234,45 @@ static void payload_is_judged_as_the_table_says(void **state)
 	assert_scratch_free();
 }
 
+static __u64 boot_seconds(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_BOOTTIME, &t);
+	return (__u64)t.tv_sec;
+}
+
+/* A burst of eight, and then one a second, to each server on its own. */
+static void time_servers_are_not_asked_more_often_than_clients_do(void **state)
+{
+	static const char *const servers[] = { "169.254.169.124", "169.254.169.125" };
+	unsigned char packet[2048];
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		struct __sk_buff context = { .ifindex = device };
+		DECLARE_LIBBPF_OPTS(bpf_test_run_opts, o, .data_in = packet, .ctx_in = &context,
+				    .ctx_size_in = sizeof(context), .repeat = 1);
+		__u64 began = boot_seconds(), passed = 0;
+
+		put_server(servers[i], OH_SERVICE_NTP, 123);
+		o.data_size_in = make(packet, servers[i], 123, REQUEST, sizeof(REQUEST) - 1);
+		for (int n = 0; n < 100; n++) {
+			assert_int_equal(bpf_prog_test_run_opts(engine_program(set, OH_HOOK_EGRESS), &o), 0);
+			passed += o.retval;
+		}
+		ring_buffer__consume(ring);
+		assert_in_range(passed, 8, 8 + boot_seconds() - began + 1);
+		assert_true(passed == 100 || last.reason == OH_NTP_RATE);
+	}
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(payload_is_judged_as_the_table_says) };
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(payload_is_judged_as_the_table_says),
+		cmocka_unit_test(time_servers_are_not_asked_more_often_than_clients_do),
+	};
 
 	if (geteuid()) {
 		fprintf(stderr, "skipped: needs root\n");

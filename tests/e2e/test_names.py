@@ -24,7 +24,7 @@ name = asked.lab.example
 name = *.ask.lab.example
 {dns}
 [ntp]
-server = 169.254.169.123
+{ntp}
 [allow]
 target = api.openai.com
 target = files.cdn.example
@@ -40,8 +40,8 @@ class Guard:
     def ohguard(self, *args, guarded=False):
         return self.lab.server.run([BINARY, *args], guarded=guarded)
 
-    def load(self, dns="", more=""):
-        text = CONF.format(cgroup=self.lab.cgroup, dns=dns) + more
+    def load(self, dns="", ntp="server = 169.254.169.123"):
+        text = CONF.format(cgroup=self.lab.cgroup, dns=dns, ntp=ntp)
         self.lab.server.run(["sh", "-c", "mkdir -p /etc/ohguard && cat >/etc/ohguard/ohguard.conf"], input=text, check=True)
         r = self.ohguard("load")
         assert r.returncode == 0, r.stderr
@@ -200,6 +200,58 @@ def test_ntp_is_a_plain_request_only(guard):
     for bad in (ntp.request() + b"secret", b"\x23" + b"secret".ljust(47), b"\x16" + bytes(47), ntp.request()[:40]):
         assert guard.python(SEND, server, 123, bad.hex()).stdout == "EPERM\n"
         assert [e["reason"] for e in guard.events()] == ["ntp-malformed"]
+
+
+TIMES = """
+import errno, socket, sys
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+said = []
+for _ in range(int(sys.argv[3])):
+    try:
+        s.sendto(bytes.fromhex(sys.argv[2]), (sys.argv[1], 123))
+        said.append("sent")
+    except OSError as e:
+        said.append(errno.errorcode[e.errno])
+print(*said)
+"""
+DEFAULT_TIME = ["ntp.ubuntu.com", *(f"{n}.{pool}.pool.ntp.org" for n in range(4) for pool in ("debian", "ubuntu"))]
+
+
+@pytest.mark.parametrize("name", ["2.debian.pool.ntp.org", "ntp.ubuntu.com"])
+def test_default_time_servers_are_learned_when_they_are_asked_for(guard, name):
+    """And stay allowed for as long as they are: clients resolve once."""
+    guard.lab.dns.script(name, "answer", a=["203.0.113.123"], ttl=1)
+    guard.load(dns="min-ttl = 1s\ngrace = 60s", ntp="")
+    guard.ohguard("refresh")
+    assert all(t["addresses"] == [] and t["last_resolved"] is None for t in (target(guard, n) for n in DEFAULT_TIME))
+    request = ntp.request().hex()
+    assert guard.python(TIMES, "203.0.113.123", request, 1).stdout == "EPERM\n"
+    assert {e["reason"] for e in guard.events()} == {"ntp-server-not-allowed"}
+    assert guard.python(SEND, "10.0.0.2", 53, query(name).hex()).stdout.startswith("answered")
+    assert target(guard, name)["addresses"][0]["seconds_left"] <= 61
+    assert guard.python(TIMES, "203.0.113.123", request, 1).stdout == "sent\n"
+    assert 7000 < target(guard, name)["addresses"][0]["seconds_left"] <= 7200
+    assert curl(guard, name, "203.0.113.123", "-k").returncode == 7         # for the time alone
+
+
+def test_time_server_is_not_asked_more_often_than_clients_do(guard):
+    said = guard.python(TIMES, topology.TIME[0], ntp.request().hex(), 40).stdout.split()
+    assert said[:8] == ["sent"] * 8 and said.count("EPERM") > 20
+    assert {e["reason"] for e in guard.events()} == {"ntp-rate"}
+
+
+def nts_request(last=0x0404):
+    return ntp.request() + b"".join(struct.pack("!HH", kind, 36) + bytes(32) for kind in (0x0104, 0x0204, last))
+
+
+def test_time_security_passes_where_it_is_configured(guard):
+    server = topology.TIME[0]
+    assert guard.python(TIMES, server, nts_request().hex(), 1).stdout == "EPERM\n"
+    guard.load(ntp=f"server = {server}\nnts = on")
+    assert guard.python(TIMES, server, nts_request().hex(), 1).stdout == "sent\n"
+    assert guard.python(TIMES, server, nts_request(0x7777).hex(), 1).stdout == "EPERM\n"
+    assert guard.python(TIMES, server, ntp.request().hex(), 1).stdout == "sent\n"
+    assert {e["reason"] for e in guard.events()} == {"ntp-malformed"}
 
 
 def test_allow_and_revoke_change_what_may_be_asked(guard):
