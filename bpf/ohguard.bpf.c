@@ -3,6 +3,7 @@
 #include "flow.h"
 #include "inspect.h"
 #include "maps.h"
+#include "quick_error.h"
 #include "report.h"
 
 char LICENSE[] SEC("license") = "GPL";
@@ -27,6 +28,7 @@ static __always_inline void oh_admit_connection(struct bpf_sock *sk, struct oh_c
 	c->to = f->destination;
 	c->port = f->destination_port;
 	c->look = look;
+	c->refused = 0;
 	c->sequence = f->sequence + 1;
 	c->target = admission->target;
 	c->generation = admission->generation;
@@ -40,6 +42,8 @@ static __always_inline int oh_conclude(struct __sk_buff *skb, struct bpf_sock *s
 {
 	oh_count(reason & (OH_REASON_MAX - 1), skb->len);
 	if (reason >= OH_REASON_FIRST_REFUSAL) {
+		if (c && c->look != OH_LOOK_NONE)
+			c->refused = !oh_settings.observe;
 		oh_tell(f, OH_HOOK_EGRESS, reason, c, admission->slot);
 		return oh_verdict(reason);
 	}
@@ -201,4 +205,15 @@ int oh_sock_create(struct bpf_sock *sk)
 	oh_count(OH_RAW_SOCKET, 0);
 	oh_tell(&f, OH_HOOK_SOCK_CREATE, OH_RAW_SOCKET, &who, OH_SLOTS);
 	return oh_verdict(OH_RAW_SOCKET);
+}
+
+/* Judges nothing. */
+SEC("sockops")
+int oh_sock_ops(struct bpf_sock_ops *ctx)
+{
+	if (ctx->op == BPF_SOCK_OPS_TCP_CONNECT_CB)
+		oh_watch(ctx);
+	else if (ctx->op == BPF_SOCK_OPS_HDR_OPT_LEN_CB)
+		oh_before_segment(ctx);
+	return 1;
 }

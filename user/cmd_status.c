@@ -42,7 +42,12 @@ static void check_hooks(struct status *s)
 	for (int i = 0; i < OH_HOOK_MAX; i++) {
 		const struct engine_hook *h = &s->hooks[i];
 
-		if (!h->attached)
+		if (!engine_wants(&s->settings, i))
+			continue;
+		if (!h->attached && i == OH_HOOK_SOCK_OPS)
+			problem(s, "%s is not attached: a connection that is refused for its TLS name waits for its own "
+				"time-out: run `ohguard load`", h->name);
+		else if (!h->attached)
 			problem(s, "%s is not attached: run `ohguard load`", h->name);
 		else if (h->cgroup != egress->cgroup)
 			problem(s, "%s is attached to another cgroup than %s: run `ohguard load`", h->name, egress->name);
@@ -80,8 +85,9 @@ static int read_status(struct guard *g, struct status *s, struct error *e)
 	int r;
 
 	engine_read_hooks(g->pins, s->hooks);
-	check_hooks(s);
 	r = engine_read_settings(&g->engine, &s->settings, e);
+	if (!r)
+		check_hooks(s);
 	if (!r)
 		r = engine_read_control(&g->engine, &s->control, e);
 	if (r)
@@ -122,6 +128,8 @@ static void print_json(const struct status *s)
 	for (int i = 0; i < OH_HOOK_MAX; i++) {
 		const struct engine_hook *h = &s->hooks[i];
 
+		if (!engine_wants(&s->settings, i))
+			continue;
 		json_object(&j, NULL);
 		json_string(&j, "hook", h->name);
 		json_bool(&j, "attached", h->attached);
@@ -145,9 +153,13 @@ static void print_text(const struct status *s)
 		text_print(stdout, s->problems[i]);
 		putchar('\n');
 	}
-	for (int i = 0; i < OH_HOOK_MAX; i++)
-		printf("  %-12s %s%s\n", s->hooks[i].name, s->hooks[i].attached ? "since " : "not attached",
-		       s->hooks[i].attached ? text_time(s->hooks[i].since, when) : "");
+	for (int i = 0; i < OH_HOOK_MAX; i++) {
+		const struct engine_hook *h = &s->hooks[i];
+
+		if (engine_wants(&s->settings, i))
+			printf("  %-12s %s%s\n", h->name, h->attached ? "since " : "not attached",
+			       h->attached ? text_time(h->since, when) : "");
+	}
 }
 
 int cmd_status(int argc, char **argv)

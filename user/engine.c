@@ -204,12 +204,17 @@ void engine_cgroup_path(uint64_t id, char ret[PATH_MAX])
 	close(fd);
 }
 
+bool engine_wants(const struct oh_settings *settings, enum oh_hook hook)
+{
+	return engine_hook_names[hook] && (hook != OH_HOOK_SOCK_OPS || settings->inspect);
+}
+
 void engine_read_hooks(const char *pins, struct engine_hook ret[OH_HOOK_MAX])
 {
 	for (int i = 0; i < OH_HOOK_MAX; i++) {
 		struct bpf_prog_info program;
 		struct bpf_link_info info;
-		int link = open_link(pins, engine_hook_names[i]);
+		int link = engine_hook_names[i] ? open_link(pins, engine_hook_names[i]) : -ENOENT;
 
 		ret[i] = (struct engine_hook){ .name = engine_hook_names[i] };
 		if (link < 0)

@@ -45,7 +45,7 @@ struct engine_hook {
 #define ENGINE_EMPTY { .map = { [0 ... ENGINE_MAPS - 1] = -1 }, .settings = -1 }
 
 extern const char *const engine_map_names[ENGINE_MAPS];
-extern const char *const engine_hook_names[OH_HOOK_MAX];
+extern const char *const engine_hook_names[OH_HOOK_MAX];	/* NULL: a number that no hook has */
 
 /* Finds the maps of a loaded instance through its pinned egress link. pins is the instance's own folder.
  * 0, -ENOENT (not loaded), -EPROTO (loaded by a version with another layout), or another negative errno. */
@@ -71,6 +71,8 @@ void engine_free_set(struct engine_program_set *set);
 /* Removes the links, verdict last, and the folder. */
 int engine_detach(const char *pins, struct error *e);
 
+/* Whether a hook has anything to do under these settings: one that has not is not attached. */
+bool engine_wants(const struct oh_settings *settings, enum oh_hook hook);
 /* Asks the kernel about each hook. */
 void engine_read_hooks(const char *pins, struct engine_hook ret[OH_HOOK_MAX]);
 

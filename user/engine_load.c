@@ -33,6 +33,7 @@ static const struct {
 	[OH_HOOK_SENDMSG6] = { "oh_sendmsg6", BPF_CGROUP_UDP6_SENDMSG },
 	[OH_HOOK_SOCK_CREATE] = { "oh_sock_create", BPF_CGROUP_INET_SOCK_CREATE },
 	[OH_HOOK_INGRESS] = { "oh_ingress", BPF_CGROUP_INET_INGRESS },
+	[OH_HOOK_SOCK_OPS] = { "oh_sock_ops", BPF_CGROUP_SOCK_OPS },
 };
 
 struct engine_program_set {
@@ -140,6 +141,23 @@ static int fill_settings(struct bpf_object *object, const struct config *c, bool
 	return error_set(e, EIO, "the programs have no settings");
 }
 
+/* What is not wanted is not even shown to the verifier. */
+static int choose_programs(struct bpf_object *object, const struct config *c, struct error *e)
+{
+	const struct oh_settings settings = { .inspect = c->inspect };
+
+	for (int i = 0; i < OH_HOOK_MAX; i++) {
+		struct bpf_program *program;
+
+		if (!engine_hook_names[i])
+			continue;
+		program = bpf_object__find_program_by_name(object, hooks[i].program);
+		if (!program || bpf_program__set_autoload(program, engine_wants(&settings, i)))
+			return error_set(e, EIO, "there is no program %s", hooks[i].program);
+	}
+	return 0;
+}
+
 /* What a map must agree on to be taken over by new programs. */
 static bool same_layout(int fd, const struct bpf_map *map, const struct config *c, enum engine_map which)
 {
@@ -202,6 +220,8 @@ static int load_object(struct engine_program_set *set, const struct config *c, b
 	int r = fill_settings(set->object, c, observe, e);
 
 	if (!r)
+		r = choose_programs(set->object, c, e);
+	if (!r)
 		r = take_over_maps(set->object, c, previous, &ret->fresh, e);
 	if (r)
 		return r;
@@ -211,11 +231,10 @@ static int load_object(struct engine_program_set *set, const struct config *c, b
 		return error_set(e, -r, "the kernel refuses the programs: %s%s%s (needs Linux 5.10 or newer; OHGUARD_DEBUG=1 "
 				 "shows the verifier's words)", strerror(-r), *last_warning ? ": " : "", last_warning);
 	for (int i = 0; i < OH_HOOK_MAX; i++) {
-		struct bpf_program *program = bpf_object__find_program_by_name(set->object, hooks[i].program);
+		struct bpf_program *program = engine_hook_names[i] ?
+					      bpf_object__find_program_by_name(set->object, hooks[i].program) : NULL;
 
-		set->program[i] = program ? bpf_program__fd(program) : -1;
-		if (set->program[i] < 0)
-			return error_set(e, EIO, "there is no program %s", hooks[i].program);
+		set->program[i] = program && bpf_program__autoload(program) ? bpf_program__fd(program) : -1;
 	}
 	return 0;
 }
@@ -389,6 +408,18 @@ static int attach_hook(int program, int hook, int cgroup_fd, uint64_t cgroup_id,
 	return r;
 }
 
+static int unpin(const char *pins, int hook, struct error *e)
+{
+	char path[PATH_MAX + 64];
+
+	if (!engine_hook_names[hook])
+		return 0;
+	snprintf(path, sizeof(path), "%s/%s-new", pins, engine_hook_names[hook]);
+	unlink(path);
+	snprintf(path, sizeof(path), "%s/%s", pins, engine_hook_names[hook]);
+	return unlink(path) && errno != ENOENT ? error_set(e, errno, "%s: %s", path, strerror(errno)) : 0;
+}
+
 int engine_attach(struct engine_program_set *set, const char *pins, const char *cgroup, struct error *e)
 {
 	struct stat st;
@@ -402,8 +433,14 @@ int engine_attach(struct engine_program_set *set, const char *pins, const char *
 		goto out;
 	}
 	r = file_make_folder(pins, 0700, e);
-	for (int i = 0; !r && i < OH_HOOK_MAX; i++)
-		r = attach_hook(set->program[i], i, fd, st.st_ino, pins, cgroup, e);	/* a cgroup's id is its inode */
+	for (int i = 0; !r && i < OH_HOOK_MAX; i++) {
+		if (set->program[i] < 0)
+			r = unpin(pins, i, e);
+		else
+			r = attach_hook(set->program[i], i, fd, st.st_ino, pins, cgroup, e);	/* a cgroup's id is its inode */
+		if (r && i == OH_HOOK_SOCK_OPS)		/* refuses nothing: `status` says what is lost without it */
+			r = 0;
+	}
 out:
 	close(fd);
 	return r;
@@ -411,14 +448,11 @@ out:
 
 int engine_detach(const char *pins, struct error *e)
 {
-	char path[PATH_MAX + 64];
-
 	for (int i = OH_HOOK_MAX - 1; i >= 0; i--) {
-		snprintf(path, sizeof(path), "%s/%s-new", pins, engine_hook_names[i]);
-		unlink(path);
-		snprintf(path, sizeof(path), "%s/%s", pins, engine_hook_names[i]);
-		if (unlink(path) && errno != ENOENT)
-			return error_set(e, errno, "%s: %s", path, strerror(errno));
+		int r = unpin(pins, i, e);
+
+		if (r)
+			return r;
 	}
 	if (rmdir(pins) && errno != ENOENT)
 		return error_set(e, errno, "%s: %s", pins, strerror(errno));

@@ -152,6 +152,7 @@ struct oh_connection {
 	__u16 port;		/* host byte order */
 	__u8 admitted : 1;	/* 0: none; the fields above and the next two say nothing */
 	__u8 home : 1;		/* 1: the socket is in the network namespace that the guard was loaded from */
+	__u8 refused : 1;	/* 1: what it opened with or asked was refused, and will be again */
 	__u8 look;		/* enum oh_look: what its next payload must be */
 	__u32 target;
 	__u32 generation;
@@ -170,7 +171,7 @@ struct oh_inbound {
 	__u16 reserved;
 };
 
-/* Where a verdict was reached. Permanent numbers: they are in events. */
+/* Where a verdict was reached. Permanent numbers, which may have gaps: they are in events. */
 #define OH_HOOKS \
 	OH_HOOK(0, EGRESS, "egress") \
 	OH_HOOK(1, CONNECT4, "connect4") \
@@ -178,13 +179,14 @@ struct oh_inbound {
 	OH_HOOK(3, SENDMSG4, "sendmsg4") \
 	OH_HOOK(4, SENDMSG6, "sendmsg6") \
 	OH_HOOK(5, SOCK_CREATE, "sock_create") \
-	OH_HOOK(6, INGRESS, "ingress")
+	OH_HOOK(6, INGRESS, "ingress") \
+	OH_HOOK(10, SOCK_OPS, "sock_ops")
 
 enum oh_hook {
 #define OH_HOOK(number, symbol, name) OH_HOOK_##symbol = number,
 	OH_HOOKS
 #undef OH_HOOK
-	OH_HOOK_MAX = 7
+	OH_HOOK_MAX = 11
 };
 
 /* One refused attempt, in oh_events (ring buffer). */
