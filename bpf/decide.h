@@ -314,6 +314,10 @@ static __always_inline __u64 oh_apply_rules(const struct oh_flow *f)
 	found = oh_find(service, f);
 	if (service == OH_SERVICE_TCP)
 		return found;
+	/* Go sorts the addresses it found by connecting datagram sockets to port 53 of each, which sends nothing */
+	if (OH_FOUND_REASON(found) != OH_TARGET && f->stage == OH_STAGE_CONNECT && f->protocol == OH_PROTOCOL_UDP &&
+	    OH_FOUND_REASON(oh_find(OH_SERVICE_TCP, f)) == OH_TARGET)
+		return OH_TARGET;
 	if (OH_FOUND_REASON(found) != OH_TARGET)
 		return service == OH_SERVICE_DNS ? OH_DNS_RESOLVER_NOT_ALLOWED : OH_NTP_SERVER_NOT_ALLOWED;
 	return found - OH_TARGET + (service == OH_SERVICE_DNS ? OH_DNS : OH_NTP);

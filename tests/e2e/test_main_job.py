@@ -197,6 +197,7 @@ def test_other_time_server_refused(loaded, server):
 @pytest.mark.parametrize("kind, host, port, family, reason", [
     ("udp", topology.ZONE[ALLOWED][0], 443, "4", "protocol-not-allowed"),       # QUIC to an allowed address
     ("udp-connected", topology.ZONE[ALLOWED][0], 443, "4", "protocol-not-allowed"),
+    ("udp-connected", topology.ZONE[ALLOWED][0], 53, "4", "dns-resolver-not-allowed"),      # as Go sorts addresses
     ("udp", EVIL4, 443, "4", "protocol-not-allowed"),
     ("udp", EVIL6, 31337, "6", "protocol-not-allowed"),
     ("tcp", GOOGLE4, 443, "6", "address-not-allowed"),                          # as ::ffff:a.b.c.d
