@@ -1,0 +1,206 @@
+"""Real TLS clients through the guard: to an allowed name, and to a forbidden one at the same address. They run against
+nginx on ports 443 and 8443 (HTTP/2, early data, client certificates)."""
+import os
+import select
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+CLIENTS = Path(__file__).resolve().parent / "clients"
+PATH = os.environ["PATH"] + ":/usr/local/go/bin:/usr/lib/go/bin"
+ALLOWED, FORBIDDEN, ADDRESS = "files.cdn.example", "tenant.cdn.example", "198.51.100.50"
+CA = "/etc/ssl/certs/ca-certificates.crt"
+REQUEST = "GET / HTTP/1.1\r\nHost: {name}\r\nConnection: close\r\n\r\n"
+
+PYTHON = """
+import socket, ssl, sys
+address, port, name, version = sys.argv[1:5]
+c = ssl.create_default_context()
+c.minimum_version = c.maximum_version = ssl.TLSVersion.TLSv1_2 if version == "1.2" else ssl.TLSVersion.TLSv1_3
+s = c.wrap_socket(socket.create_connection((address, int(port))), server_hostname=name)
+s.sendall(sys.stdin.readline().encode() + f"Host: {name}\\r\\nConnection: close\\r\\n\\r\\n".encode())
+while part := s.recv(4096):
+    print(part.decode())
+"""
+NODE = """
+const [address, port, name, version] = process.argv.slice(1);
+const s = require("tls").connect({host: address, port: +port, servername: name, ca: require("fs").readFileSync("%s"),
+                                  minVersion: "TLSv" + version, maxVersion: "TLSv" + version}, () =>
+    s.write(`GET / HTTP/1.1\\r\\nHost: ${name}\\r\\nConnection: close\\r\\n\\r\\n`));
+s.on("data", d => process.stdout.write(d));
+s.on("error", e => { console.error(e.code); process.exit(1); });
+""" % CA
+
+
+def s_client(program, port, name, version, *more):
+    return [*program, "s_client", "-connect", f"{ADDRESS}:{port}", "-servername", name, "-quiet", "-CAfile", CA,
+            "-verify_return_error", f"-tls{version.replace('.', '_')}", *more]
+
+
+def openssl35():
+    r = subprocess.run([CLIENTS / "openssl35"], capture_output=True, text=True)
+    if r.returncode:
+        pytest.skip(f"OpenSSL 3.5 cannot be fetched: {r.stderr.splitlines()[-1:]}")
+    return r.stdout.split()
+
+
+def go_program(tmp):
+    go = shutil.which("go", path=PATH)
+    if not go:
+        pytest.skip("no Go compiler: scripts/deps clients")
+    program = tmp / "tls"
+    if not program.exists():
+        subprocess.run([go, "build", "-o", program, CLIENTS / "tls.go"], check=True,
+                       env={**os.environ, "CGO_ENABLED": "0", "GO111MODULE": "off", "GOFLAGS": ""})
+    return program
+
+
+def need(program, package):
+    found = shutil.which(program, path=PATH)
+    if not found:
+        pytest.skip(f"no {program}: apt-get install {package}")
+    return found
+
+
+@pytest.fixture(scope="module")
+def argv(tmp_path_factory):
+    """argv(client, name, version): the command that sends a request and prints the answer."""
+    tmp = tmp_path_factory.mktemp("tls")
+
+    def make(client, name, version, port=443):
+        plain = [ADDRESS, str(port), name, version]
+        if client == "openssl":
+            return s_client(["openssl"], port, name, version)
+        if client == "openssl-3.5":
+            return s_client(openssl35(), port, name, version)
+        if client == "gnutls":
+            return [need("gnutls-cli", "gnutls-bin"), "--x509cafile", CA, "-p", str(port), "--sni-hostname", name,
+                    "--verify-hostname", name, "--priority", f"NORMAL:-VERS-ALL:+VERS-TLS{version}", ADDRESS]
+        if client == "nss":
+            return [need("tstclnt", "libnss3-tools"), "-D", "-o", "-h", ADDRESS, "-a", name, "-p", str(port),
+                    "-V", f"tls{version}:tls{version}"]
+        if client == "curl":
+            return ["curl", "-sS", "--resolve", f"{name}:{port}:{ADDRESS}", f"--tlsv{version}", "--tls-max", version,
+                    f"https://{name}:{port}/"]
+        if client == "python":
+            return ["/usr/bin/python3", "-c", PYTHON, *plain]
+        if client == "go":
+            return [go_program(tmp), *plain]
+        return [need("node", "nodejs"), "-e", NODE, *plain]
+
+    return make
+
+
+@pytest.fixture
+def loaded(guard):
+    guard.load(allow=(ALLOWED, f"{ALLOWED}:8443"), dns=("inspect = on",))
+    guard.events()
+    return guard
+
+
+def talk(guard, argv, name, until=None, guarded=True, seconds=30):
+    """Sends the request on the client's standard input, which stays open, and reads until the answer has come or the
+    client ends. Fails where it does neither: it hangs."""
+    until = until or f"lab: {name}"
+    p = guard.lab.server.popen(argv, guarded, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    said, end = b"", time.monotonic() + seconds
+    try:
+        p.stdin.write(REQUEST.format(name=name).encode())
+        p.stdin.flush()
+        while until.encode() not in said:
+            assert select.select([p.stdout], [], [], max(0, end - time.monotonic()))[0], f"hangs: {said[-500:]}"
+            part = os.read(p.stdout.fileno(), 65536)
+            if not part:
+                break
+            said += part
+        return said.decode(errors="replace")
+    except BrokenPipeError:
+        return said.decode(errors="replace")
+    finally:
+        p.kill()
+        p.stdin.close()
+        p.stdout.close()
+        p.wait()
+
+
+def assert_never_leaves(guard, act, reason="tls-name-not-allowed", name=FORBIDDEN):
+    mark = guard.lab.wire.mark()
+    act()
+    assert not [f for f in guard.lab.wire.traffic(mark, dst=ADDRESS) if bytes(f.payload)]
+    assert {(e["reason"], e["name"]) for e in guard.events()} == {(reason, name)}
+
+
+@pytest.mark.parametrize("version", ["1.2", "1.3"])
+@pytest.mark.parametrize("client", ["openssl", "openssl-3.5", "gnutls", "nss", "curl", "python", "go", "node"])
+def test_client_reaches_the_allowed_name_alone(loaded, argv, client, version):
+    said = talk(loaded, argv(client, ALLOWED, version), ALLOWED)
+    assert f"lab: {ALLOWED}" in said, said[-1500:]
+    assert loaded.events() == []
+
+    def forbidden():
+        assert "lab:" not in talk(loaded, argv(client, FORBIDDEN, version), FORBIDDEN)
+
+    assert_never_leaves(loaded, forbidden)
+
+
+def test_post_quantum_hello_is_larger_than_a_segment(loaded, argv):
+    mark = loaded.lab.wire.mark()
+    assert "lab:" in talk(loaded, argv("openssl-3.5", ALLOWED, "1.3"), ALLOWED)
+    first = next(bytes(f.payload) for f in loaded.lab.wire.traffic(mark, dst=ADDRESS) if bytes(f.payload))
+    assert int.from_bytes(first[3:5], "big") > 1448
+
+
+def test_http2(loaded):
+    r = loaded.lab.server.run(["curl", "-sS", "--http2", "-o", "/dev/null", "-w", "%{http_version}", "--resolve",
+                               f"{ALLOWED}:8443:{ADDRESS}", f"https://{ALLOWED}:8443/"], guarded=True)
+    assert r.stdout == "2", r.stderr
+    assert loaded.events() == []
+
+
+@pytest.mark.parametrize("version", ["1.2", "1.3"])
+@pytest.mark.parametrize("program", ["3.0", "3.5"])
+def test_resumption(loaded, tmp_path, program, version):
+    openssl = openssl35() if program == "3.5" else ["openssl"]
+    session = tmp_path / "session"
+    assert "reused=." in talk(loaded, s_client(openssl, 8443, ALLOWED, version, "-sess_out", session), ALLOWED, "certificate=")
+    assert "reused=r" in talk(loaded, s_client(openssl, 8443, ALLOWED, version, "-sess_in", session), ALLOWED, "certificate=")
+    assert loaded.events() == []
+    assert_never_leaves(loaded, lambda: talk(loaded, s_client(openssl, 8443, FORBIDDEN, version, "-sess_in", session),
+                                             FORBIDDEN))
+
+
+@pytest.mark.parametrize("program", ["3.0", "3.5"])
+def test_early_data(loaded, tmp_path, program):
+    """It stands behind the hello in the first flight: what it says is the name's business, once the name is allowed."""
+    openssl = openssl35() if program == "3.5" else ["openssl"]
+    early = tmp_path / "early"
+
+    def send_early(name):
+        session = tmp_path / name
+        early.write_text(REQUEST.format(name=name))
+        # Resumed only under the name that it is of: outside of the guard, also the forbidden one.
+        talk(loaded, s_client(openssl, 8443, name, "1.3", "-sess_out", session), name, "certificate=", guarded=False)
+        command = s_client(openssl, 8443, name, "1.3", "-sess_in", session, "-early_data", early)
+        command.remove("-quiet")
+        mark = loaded.lab.wire.mark()
+        said = talk(loaded, command, name, "Early data was accepted")
+        sent = [f for f in loaded.lab.wire.traffic(mark, dst=ADDRESS) if bytes(f.payload)]
+        return "Early data was accepted" in said, sent
+
+    assert send_early(ALLOWED)[0]
+    assert loaded.events() == []
+    assert send_early(FORBIDDEN) == (False, [])
+    assert {(e["reason"], e["name"]) for e in loaded.events()} == {("tls-name-not-allowed", FORBIDDEN)}
+
+
+@pytest.mark.parametrize("version", ["1.2", "1.3"])
+def test_client_certificate(loaded, tmp_path, version):
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:4096", "-nodes", "-days", "2", "-subj", "/CN=an agent",
+                    "-keyout", tmp_path / "key", "-out", tmp_path / "cert"], check=True, capture_output=True)
+    said = talk(loaded, s_client(["openssl"], 8443, ALLOWED, version, "-cert", tmp_path / "cert", "-key", tmp_path / "key"),
+                ALLOWED, "certificate=CN=an agent")
+    assert "certificate=CN=an agent" in said, said[-1500:]
+    assert loaded.events() == []
