@@ -3,11 +3,14 @@ nginx on ports 443 and 8443 (HTTP/2, early data, client certificates)."""
 import os
 import select
 import shutil
+import ssl
 import subprocess
 import time
 from pathlib import Path
 
 import pytest
+
+from lab import topology
 
 CLIENTS = Path(__file__).resolve().parent / "clients"
 PATH = os.environ["PATH"] + ":/usr/local/go/bin:/usr/lib/go/bin"
@@ -96,6 +99,8 @@ def argv(tmp_path_factory):
 
 @pytest.fixture
 def loaded(guard):
+    """What an earlier test's connections still hold back is older than this guard, and would be told as refused."""
+    guard.shell("ss -K -t dport = 443 or dport = 8443")
     guard.load(allow=(ALLOWED, f"{ALLOWED}:8443"), dns=("inspect = on",))
     guard.events()
     return guard
@@ -203,4 +208,103 @@ def test_client_certificate(loaded, tmp_path, version):
     said = talk(loaded, s_client(["openssl"], 8443, ALLOWED, version, "-cert", tmp_path / "cert", "-key", tmp_path / "key"),
                 ALLOWED, "certificate=CN=an agent")
     assert "certificate=CN=an agent" in said, said[-1500:]
+    assert loaded.events() == []
+
+
+# ---- what the network does to a hello ----
+
+def hello(name, size=0):
+    """A real hello of OpenSSL's, of that size by the protocols it offers."""
+    def make(extra):
+        context = ssl.create_default_context()
+        context.set_alpn_protocols(["http/1.1", *("x" * min(extra - i - 1, 200) for i in range(0, extra - 1, 201))])
+        outgoing = ssl.MemoryBIO()
+        tls = context.wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname=name)
+        with pytest.raises(ssl.SSLWantReadError):
+            tls.do_handshake()
+        return outgoing.read()
+
+    padding = len(make(1500)) - 1500        # what it is without them, where OpenSSL pads it no more
+    return make(max(size - padding, 0))
+
+
+SEND = """
+import errno, socket, sys, time
+s = socket.create_connection((sys.argv[1], 443))
+s.settimeout(float(sys.argv[2]))
+s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+data, step = sys.stdin.buffer.read(), int(sys.argv[3])
+try:
+    for i in range(0, len(data), step):
+        s.sendall(data[i:i + step])
+    print(s.recv(1)[0])
+except OSError as e:
+    print(errno.errorcode.get(e.errno, "silence"))
+"""
+
+
+def send(guard, data, step=1 << 20, patience=20):
+    """22, a handshake record, where the server got the hello."""
+    r = subprocess.run(guard.lab.server.command(["/usr/bin/python3", "-c", SEND, ADDRESS, str(patience), str(step)], True),
+                       env=guard.lab.server.environment(), input=data, capture_output=True, timeout=60)
+    return r.stdout.decode().strip()
+
+
+@pytest.mark.parametrize("size", [517, 1800, 2800])
+def test_hello_of_two_segments_goes_out_in_one_piece(loaded, size):
+    data = hello(ALLOWED, size)
+    assert len(data) in range(size, size + 3)
+    assert send(loaded, data) == "22"
+    assert loaded.events() == []
+    assert_never_leaves(loaded, lambda: send(loaded, hello(FORBIDDEN, size)))
+
+
+@pytest.mark.parametrize("size", [8000, 16380])
+def test_larger_hello_passes_whole_or_not_at_all(loaded, size):
+    """TCP decides how many segments it hands over at once: as many as it sends in a millisecond, and two at least."""
+    mark = loaded.lab.wire.mark()
+    data = hello(ALLOWED, size)
+    got = send(loaded, data, patience=3)
+    sent = [bytes(f.payload) for f in loaded.lab.wire.traffic(mark, dst=ADDRESS) if bytes(f.payload)]
+    assert got == "22" and sent[0] == data[:len(sent[0])] if sent else got == "silence"
+    assert_leaves_nothing(loaded, hello(FORBIDDEN, size))
+
+
+def assert_leaves_nothing(guard, data):
+    mark = guard.lab.wire.mark()
+    assert send(guard, data, patience=3) in ("ETIMEDOUT", "silence")
+    assert not [f for f in guard.lab.wire.traffic(mark, dst=ADDRESS) if bytes(f.payload)]
+
+
+@pytest.fixture
+def small_window(loaded):
+    """The site's host offers 1,000 bytes of window."""
+    spec = next(s for s in topology.HOSTS if s.name == "internet")
+    loaded.lab.internet.ip(f"route replace default via {spec.gw4} window 1000")
+    yield
+    loaded.lab.internet.ip(f"route replace default via {spec.gw4}")
+
+
+def test_small_window_of_the_peer(loaded, small_window):
+    """What does not fit into the window at once can never be seen whole, so it stays here."""
+    assert send(loaded, hello(ALLOWED, 517)) == "22"
+    assert_leaves_nothing(loaded, hello(ALLOWED, 1800))
+
+
+@pytest.fixture
+def loss(loaded):
+    """One of four segments to the site is lost, and one of four from it."""
+    nft = ["nsenter", f"--net={loaded.lab.router.netns}", "nft"]
+    rules = "".join(f"        ip {way} {ADDRESS} numgen random mod 100 < 25 drop\n" for way in ("saddr", "daddr"))
+    r = subprocess.run([*nft, "-f", "-"], input="table ip loss {\n    chain out {\n        type filter hook forward "
+                       f"priority filter;\n{rules}    }}\n}}\n", text=True, capture_output=True)
+    if r.returncode:
+        pytest.skip(f"this kernel's nft cannot lose packets: {r.stderr.splitlines()[:1]}")
+    yield
+    subprocess.run([*nft, "delete", "table", "ip", "loss"], check=True)
+
+
+@pytest.mark.parametrize("size,step", [(517, 1 << 20), (517, 1), (1800, 1 << 20), (1300, 300)])
+def test_hello_gets_through_loss(loaded, loss, size, step):
+    assert send(loaded, hello(ALLOWED, size), step, 45) == "22"
     assert loaded.events() == []
