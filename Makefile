@@ -22,7 +22,7 @@ WARNINGS  := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wp
 CPPFLAGS  += -D_GNU_SOURCE -Iinclude -iquote user $(DEFINES)
 # c-ares deprecates from 1.28 on the calls that all its versions have in common.
 ALL_CFLAGS := -std=gnu11 -fno-asynchronous-unwind-tables $(WARNINGS) -Wno-deprecated-declarations $(CFLAGS)
-LIBS      := -lbpf -lelf -lz -lcares -linih -lpsl -lidn2 -lunistring -lpopt -ljansson
+LIBS      := -lbpf -lelf -lz -lcares -linih -lpsl -lpopt -ljansson
 # libelf reads compressed sections with zstd where it was built so (Debian 13, Ubuntu 24.04).
 LIBS      += $(shell $(PKGCONFIG) --static --libs libelf 2>/dev/null | tr ' ' '\n' | grep -x -e -lzstd)
 

