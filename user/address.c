@@ -99,10 +99,10 @@ const char *range_format(const struct oh_range *r, char buffer[ADDRESS_TEXT_MAX]
 
 bool range_contains(const struct oh_range *r, const struct oh_address *a)
 {
-	struct oh_range of_a = { .prefix = r->prefix, .address = *a };
+	unsigned int bytes = r->prefix / 8, bits = r->prefix % 8;
 
-	range_mask(&of_a);
-	return !memcmp(&of_a, r, sizeof(*r));
+	return !memcmp(a, &r->address, bytes) &&
+	       !(bits && (a->byte[bytes] ^ r->address.byte[bytes]) & 0xff00 >> bits);
 }
 
 bool range_covers(const struct oh_range *outer, const struct oh_range *inner)

@@ -155,11 +155,60 @@ static int write_entries(const struct policy *p, const struct claims *claims, co
 	return r;
 }
 
+static uint64_t add_bytes(uint64_t print, const void *bytes, size_t size)
+{
+	for (size_t i = 0; i < size; i++)
+		print = (print ^ ((const unsigned char *)bytes)[i]) * 0x100000001b3;	/* FNV-1a */
+	return print;
+}
+
+/* Tells two lists of claims apart, in the order of the policy. Never 0. */
+static uint64_t fingerprint(const struct claims *claims, const struct policy *p)
+{
+	uint64_t print = 0xcbf29ce484222325;
+
+	for (size_t i = 0; i < claims->count; i++) {
+		const struct claim *c = &claims->list[i];
+
+		print = add_bytes(print, &c->key, sizeof(c->key.prefixlen) + c->key.prefixlen / 8);
+		print = add_bytes(print, &c->rule, sizeof(c->rule));
+	}
+	for (size_t i = 0; i < p->private_count; i++)
+		print = add_bytes(print, &p->private[i].range, sizeof(p->private[i].range));
+	return print ? print : 1;
+}
+
+static int write_fingerprint(const struct engine *engine, uint64_t print, struct error *e)
+{
+	struct oh_control control;
+	int r = engine_read_control(engine, &control, e);
+
+	control.names = print;
+	return r ? r : engine_write_control(engine, &control, e);
+}
+
+/* Makes the map say what the claims say. */
+static int publish(const struct policy *p, struct claims *claims, struct claims *suffixes, const struct engine *engine,
+		   struct error *e)
+{
+	int r;
+
+	qsort(claims->list, claims->count, sizeof(*claims->list), compare_claims);
+	for (size_t i = 0; i < claims->count; i++) {
+		if (is_suffix(&claims->list[i].key))
+			suffixes->list[suffixes->count++] = claims->list[i];
+	}
+	r = engine_remove_keys(engine, ENGINE_NAMES, not_claimed, claims, e);
+	return r ? r : write_entries(p, claims, suffixes, engine, e);
+}
+
 int policy_publish_names(const struct policy *p, const struct engine *engine, struct error *e)
 {
 	size_t room = p->count + p->asks.count + p->asks_now.count + p->private_count + 1;
 	struct claims claims = { .list = calloc(room, sizeof(*claims.list)) };
 	struct claims suffixes = { .list = calloc(room, sizeof(*suffixes.list)) };
+	struct oh_control control;
+	uint64_t print;
 	int r = claims.list && suffixes.list ? 0 : error_set(e, ENOMEM, "out of memory");
 
 	for (size_t i = 0; !r && i < p->count; i++) {
@@ -175,16 +224,15 @@ int policy_publish_names(const struct policy *p, const struct engine *engine, st
 		r = add_asks(&claims, &p->asks_now, e);
 	if (!r)
 		r = add_private(&claims, p, e);
-	if (!r) {
-		qsort(claims.list, claims.count, sizeof(*claims.list), compare_claims);
-		for (size_t i = 0; i < claims.count; i++) {
-			if (is_suffix(&claims.list[i].key))
-				suffixes.list[suffixes.count++] = claims.list[i];
-		}
-		r = engine_remove_keys(engine, ENGINE_NAMES, not_claimed, &claims, e);
-	}
 	if (!r)
-		r = write_entries(p, &claims, &suffixes, engine, e);
+		r = engine_read_control(engine, &control, e);
+	if (!r && control.names != (print = fingerprint(&claims, p))) {
+		r = write_fingerprint(engine, 0, e);	/* killed half way, the next one does all of it */
+		if (!r)
+			r = publish(p, &claims, &suffixes, engine, e);
+		if (!r)
+			r = write_fingerprint(engine, print, e);
+	}
 	free(claims.list);
 	free(suffixes.list);
 	return r;

@@ -129,6 +129,7 @@ struct oh_control {
 	__u32 targets;		/* ids below this one may be in use: so far the user side has to look */
 	__u32 since;		/* seconds of CLOCK_BOOTTIME at which counting began */
 	__u32 reserved;
+	__u64 names;		/* fingerprint of what oh_names holds, 0: not known */
 };
 
 /* What the payload of an admitted TCP connection must be. */
