@@ -29,7 +29,7 @@ static __always_inline bool oh_is_loopback(const struct oh_flow *f)
 
 	if (f->loopback)
 		return true;
-	if (f->stage == OH_STAGE_PACKET)	/* the interface told, and what an address means depends on routes */
+	if (oh_is_packet(f))	/* the interface told, and what an address means depends on routes */
 		return false;
 	if (oh_address_is_ip4(to) && (to->byte[12] == 127 || !to->word[3]))
 		return true;
@@ -72,7 +72,7 @@ static __always_inline bool oh_is_dhcp_server(const struct oh_address *a)
 
 static __always_inline bool oh_is_dhcp_renewal(const struct oh_flow *f)
 {
-	if (f->protocol != OH_PROTOCOL_UDP || f->options)
+	if (f->protocol != OH_PROTOCOL_UDP || f->options || f->forwarded)
 		return false;
 	if (f->source_port == 68 && f->destination_port == 67)	/* RFC 2131, 4.1 */
 		return oh_is_dhcp_server(&f->destination);
@@ -85,7 +85,7 @@ static __always_inline bool oh_is_dhcp_renewal(const struct oh_flow *f)
 /* An attempt to send has no source port yet, so a DHCP client's shows only in its packet. */
 static __always_inline bool oh_may_be_dhcp_attempt(const struct oh_flow *f)
 {
-	if (f->stage == OH_STAGE_PACKET || f->protocol != OH_PROTOCOL_UDP)
+	if (oh_is_packet(f) || f->protocol != OH_PROTOCOL_UDP)
 		return false;
 	return f->destination_port == 67 ? oh_is_dhcp_server(&f->destination) : f->destination_port == 547;
 }
@@ -94,7 +94,7 @@ static __always_inline bool oh_may_be_dhcp_attempt(const struct oh_flow *f)
  * is a SYN without ACK, so no connection can be opened by binding such a port. */
 static __always_inline bool oh_is_inbound_reply(const struct oh_flow *f)
 {
-	if (f->stage != OH_STAGE_PACKET || f->protocol != OH_PROTOCOL_TCP)
+	if (!oh_is_packet(f) || f->protocol != OH_PROTOCOL_TCP)
 		return false;
 	if ((f->tcp_flags & (OH_TCP_SYN | OH_TCP_ACK)) == OH_TCP_SYN)
 		return false;
@@ -284,6 +284,21 @@ static __always_inline bool oh_is_admitted(const struct oh_flow *f, const struct
 	return true;
 }
 
+/* Makes c the connection of f, which was admitted. Its next payload must be what `look` says. */
+static __always_inline void oh_admit(struct oh_connection *c, const struct oh_flow *f, enum oh_look look,
+				     const struct oh_admission *admission)
+{
+	c->admitted = 0;	/* never a mixture of two admissions */
+	c->to = f->destination;
+	c->port = f->destination_port;
+	c->look = look;
+	c->refused = 0;
+	c->sequence = f->sequence + 1;
+	c->target = admission->target;
+	c->generation = admission->generation;
+	c->admitted = 1;
+}
+
 /* Rules 1 to 6 of DESIGN section 2, first match wins. Returns what oh_lookup() does. */
 static __always_inline __u64 oh_apply_rules(const struct oh_flow *f)
 {
@@ -344,7 +359,7 @@ static __always_inline enum oh_reason oh_decide(const struct oh_flow *f, const s
 	/* 6, its second half, comes first for speed: such a packet is admitted by no other rule, and refused by none */
 	if (oh_is_admitted(f, c, admission))
 		return c->look == OH_LOOK_QUERIES ? OH_DNS : OH_TARGET;
-	if (f->stage == OH_STAGE_PACKET)
+	if (oh_is_packet(f))
 		verdict = oh_judge(words[0], words[1], words[2], words[3], words[4]);
 	else	/* most of an attempt is known beforehand, and most rules fall away */
 		verdict = oh_apply_rules(f);

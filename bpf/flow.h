@@ -13,6 +13,7 @@
 
 enum {	/* IANA protocol numbers */
 	OH_PROTOCOL_HOP_BY_HOP = 0,
+	OH_PROTOCOL_ICMP = 1,
 	OH_PROTOCOL_TCP = 6,
 	OH_PROTOCOL_UDP = 17,
 	OH_PROTOCOL_ROUTING = 43,
@@ -26,6 +27,7 @@ enum { OH_TCP_FIN = 0x01, OH_TCP_SYN = 0x02, OH_TCP_RST = 0x04, OH_TCP_ACK = 0x1
 /* What a flow was read from. */
 enum oh_stage {
 	OH_STAGE_PACKET,	/* a packet: everything below is set */
+	OH_STAGE_UPLINK,	/* a packet on its way over an uplink: the same */
 	OH_STAGE_CONNECT,	/* connect(): addresses and ports only */
 	OH_STAGE_SEND,		/* sendto() and sendmsg() with an address: the same */
 };
@@ -48,7 +50,8 @@ struct oh_flow {
 	__u8 options;		/* 1: IPv4 options or IPv6 extension headers stand before the transport header */
 	__u8 same_link;		/* 1: an IPv6 packet within one /64 */
 	__u8 socket;		/* 1: from a full socket */
-	__u8 reserved[4];
+	__u8 forwarded;		/* 1: came in by another interface */
+	__u8 reserved[3];
 	struct oh_address source;
 	__u32 transport;	/* offset of the TCP, UDP or ICMPv6 header in the packet */
 	__u32 payload;		/* and of what follows it */
@@ -58,6 +61,11 @@ struct oh_flow {
 
 #define OH_FLOW_WORDS 5
 _Static_assert(__builtin_offsetof(struct oh_flow, source) == 8 * OH_FLOW_WORDS, "what oh_judge() is given");
+
+static __always_inline bool oh_is_packet(const struct oh_flow *f)
+{
+	return f->stage <= OH_STAGE_UPLINK;
+}
 
 static __always_inline bool oh_address_equal(const struct oh_address *a, const struct oh_address *b)
 {
@@ -282,14 +290,13 @@ __attribute__((noinline)) __u64 oh_parse_transport(struct __sk_buff *skb, __u32 
 	return 0;
 }
 
-/* Fills f from the IP packet that starts at `at`. OH_NONE, or the reason to refuse it for: f then holds what was
+/* Fills f, zero but for its stage, from the IP packet that starts at `at`. OH_NONE, or the reason to refuse it for: f then holds what was
  * read until there. */
 static __always_inline enum oh_reason oh_parse(struct __sk_buff *skb, __u32 at, struct oh_flow *f)
 {
 	enum oh_reason reason;
 	__u64 transport;
 
-	f->stage = OH_STAGE_PACKET;
 	if (skb->protocol == bpf_htons(OH_ETH_P_IP))
 		reason = oh_parse_ip4(skb, at, f, &at);
 	else if (skb->protocol == bpf_htons(OH_ETH_P_IPV6))

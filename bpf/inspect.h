@@ -225,7 +225,7 @@ static __always_inline enum oh_reason oh_inspect(struct __sk_buff *skb, const st
 	if (reason != OH_DNS)
 		return reason;
 	/* UDP segmentation would make several datagrams of it, of which each could be another query. */
-	if (!f->socket || skb->gso_size)
+	if ((!f->socket && f->stage != OH_STAGE_UPLINK) || skb->gso_size)
 		return OH_DNS_MALFORMED;
 	admission->slot = oh_scratch_take();
 	if (admission->slot >= OH_SLOTS)

@@ -13,10 +13,14 @@
 static __always_inline void oh_note_query(struct __sk_buff *skb, const struct oh_flow *f, const struct oh_connection *c,
 					  __u32 slot)
 {
-	struct oh_pending_key key = { .socket = bpf_get_socket_cookie(skb) };
+	bool uplink = f->stage == OH_STAGE_UPLINK;
+	struct oh_pending_key key = { .socket = uplink ? 0 : bpf_get_socket_cookie(skb), .port = f->source_port };
 	struct oh_scratch *s = oh_scratch(slot);
 
-	if (!s || !c || !c->home || (s->query.qtype != OH_DNS_A && s->query.qtype != OH_DNS_AAAA))
+	/* where there is an uplink the answer is looked at there, and cannot have been forged on this machine */
+	if (!uplink && (*oh_settings.uplink[0] || !c || !c->home))
+		return;
+	if (!s || (s->query.qtype != OH_DNS_A && s->query.qtype != OH_DNS_AAAA))
 		return;
 	key.id = s->query.id;
 	s->query.port = f->source_port;
@@ -178,11 +182,11 @@ static __always_inline bool oh_is_resolver(const struct oh_address *a)
 }
 
 /* Whether the IP packet can be a UDP one: a first look, since every packet that comes in takes it. */
-static __always_inline bool oh_may_be_udp(struct __sk_buff *skb)
+static __always_inline bool oh_may_be_udp(struct __sk_buff *skb, __u32 at)
 {
 	__u8 head[10];
 
-	if (bpf_skb_load_bytes(skb, 0, head, sizeof(head)))
+	if (bpf_skb_load_bytes(skb, at, head, sizeof(head)))
 		return false;
 	return (head[0] >> 4 == 4 ? head[9] : head[6]) == OH_PROTOCOL_UDP;
 }
@@ -190,7 +194,7 @@ static __always_inline bool oh_may_be_udp(struct __sk_buff *skb)
 /* Takes the addresses from the answer to a query that was seen leaving by the same socket. */
 static __always_inline void oh_learn(struct __sk_buff *skb, const struct oh_flow *f)
 {
-	struct oh_pending_key key = { .socket = bpf_get_socket_cookie(skb) };
+	struct oh_pending_key key = { .socket = bpf_get_socket_cookie(skb), .port = f->destination_port };
 	const struct oh_dns_pending *asked;
 	struct oh_scratch *s;
 	__be16 id;

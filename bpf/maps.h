@@ -91,6 +91,15 @@ struct {
 	__type(value, struct oh_connection);
 } oh_connections SEC(".maps");
 
+/* Flows that were let out over an uplink: for those without a socket what oh_connections is for the others, and what
+ * replies are known by. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, OH_FLOWS_MAX);
+	__type(key, struct oh_flow_key);
+	__type(value, struct oh_connection);
+} oh_flows SEC(".maps");
+
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, OH_COUNTS);

@@ -1,14 +1,15 @@
 /* The hooks. Each fills a flow from its context, asks oh_decide() and oh_inspect() and reports; none has a rule of its own. */
 #include "decide.h"
 #include "flow.h"
+#include "inbound.h"
 #include "inspect.h"
 #include "maps.h"
 #include "quick_error.h"
 #include "report.h"
+#include "uplink.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
-#define OH_PROTOCOL_ICMP 1
 #define OH_PROTOCOL_MPTCP 262
 #define OH_FAMILY_INET 2
 #define OH_FAMILY_INET6 10
@@ -24,15 +25,7 @@ static __always_inline void oh_admit_connection(struct bpf_sock *sk, struct oh_c
 		c = bpf_sk_storage_get(&oh_connections, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
 	if (!c)		/* out of memory: its packets are judged by their address, one by one, and what must be looked at is refused */
 		return;
-	c->admitted = 0;	/* never a mixture of two admissions */
-	c->to = f->destination;
-	c->port = f->destination_port;
-	c->look = look;
-	c->refused = 0;
-	c->sequence = f->sequence + 1;
-	c->target = admission->target;
-	c->generation = admission->generation;
-	c->admitted = 1;
+	oh_admit(c, f, look, admission);
 }
 
 /* Counts, tells and remembers a verdict that is reached. */
@@ -89,13 +82,37 @@ int oh_egress(struct __sk_buff *skb)
 	return verdict;
 }
 
+SEC("tc")
+int oh_uplink_egress(struct __sk_buff *skb)
+{
+	return oh_pass_uplink(skb) ? OH_TC_GO_ON : OH_TC_DROP;
+}
+
+/* Refuses nothing: learns from answers where neither a workload nor a container can have forged them. */
+SEC("tc")
+int oh_uplink_ingress(struct __sk_buff *skb)
+{
+	struct oh_flow f = { .stage = OH_STAGE_UPLINK };
+
+	if (oh_settings.inspect && oh_may_be_udp(skb, OH_ETHERNET) && !oh_parse(skb, OH_ETHERNET, &f) &&
+	    f.protocol == OH_PROTOCOL_UDP && f.source_port == OH_PORT_DNS)
+		oh_learn(skb, &f);
+	return OH_TC_GO_ON;
+}
+
+SEC("xdp")
+int oh_inbound(struct xdp_md *ctx)
+{
+	return oh_let_in(ctx) ? XDP_PASS : XDP_DROP;
+}
+
 /* Refuses nothing. */
 SEC("cgroup_skb/ingress")
 int oh_ingress(struct __sk_buff *skb)
 {
 	struct oh_flow f = {};
 
-	if (!oh_settings.inspect || skb->ifindex == OH_LOOPBACK_IFINDEX || !oh_may_be_udp(skb))
+	if (!oh_settings.inspect || skb->ifindex == OH_LOOPBACK_IFINDEX || !oh_may_be_udp(skb, 0))
 		return 1;
 	if (!oh_parse(skb, 0, &f) && f.protocol == OH_PROTOCOL_UDP && f.source_port == OH_PORT_DNS)
 		oh_learn(skb, &f);

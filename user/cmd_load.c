@@ -16,7 +16,7 @@
 
 struct load {
 	struct cmd_options common;
-	const char *cgroup, *uplink;
+	const char *cgroup, **uplinks;
 	int observe, dry_run, no_resolve, fail_closed;
 };
 
@@ -38,6 +38,23 @@ static int find_cgroup(const struct load *o, const struct guard *g, char ret[PAT
 	if ((unsigned long)fs.f_type != CGROUP2_MAGIC)
 		return error_set(e, EINVAL, "%s: not a cgroup2 folder: they are below %s", ret, mount);
 	return 0;
+}
+
+/* --uplink, else the configuration's, else those that are guarded now, else none. */
+static int find_uplinks(const struct load *o, struct guard *g, struct uplinks *ret, struct error *e)
+{
+	struct oh_settings settings = { 0 };
+	int r = 0;
+
+	if (o->uplinks) {
+		r = config_set_uplinks(&g->config, o->uplinks, e);
+	} else if (!g->config.uplink_set && g->engine.settings >= 0) {
+		r = engine_read_settings(&g->engine, &settings, e);
+		memcpy(g->config.uplinks, settings.uplink, sizeof(settings.uplink));
+		while (g->config.uplink_count < OH_UPLINKS_MAX && *g->config.uplinks[g->config.uplink_count])
+			g->config.uplink_count++;
+	}
+	return r ? r : uplink_find(g->config.uplinks, ret, e);
 }
 
 static bool is_attached(const char *pins)
@@ -69,16 +86,24 @@ static void extend_records(struct guard *g, int64_t now)
 		record_extend(&g->records.list[i], now, &g->config);
 }
 
+static int attach(const struct guard *g, struct engine_program_set *set, const char *cgroup,
+		  const struct uplinks *uplinks, struct error *e)
+{
+	int r = engine_attach(set, g->pins, cgroup, e);
+
+	return r ? r : engine_attach_uplinks(set, g->pins, uplinks, e);
+}
+
 /* The first load attaches with the maps empty, so that everything is refused until the policy is in them; a later
  * one fills them first, so that nothing allowed is refused meanwhile. */
-static int put_in_force(struct guard *g, struct engine_program_set *set, const char *cgroup, int64_t now,
-			struct error *e)
+static int put_in_force(struct guard *g, struct engine_program_set *set, const char *cgroup,
+			const struct uplinks *uplinks, int64_t now, struct error *e)
 {
 	bool attached = is_attached(g->pins);
 	struct error e_full;
 	int r, full;
 
-	r = attached ? 0 : engine_attach(set, g->pins, cgroup, e);
+	r = attached ? 0 : attach(g, set, cgroup, uplinks, e);
 	if (r)
 		return r;
 	full = policy_publish(&g->policy, &g->records, &g->engine, now, &e_full);
@@ -88,7 +113,7 @@ static int put_in_force(struct guard *g, struct engine_program_set *set, const c
 	}
 	r = set_ready(g, e);
 	if (!r && attached)
-		r = engine_attach(set, g->pins, cgroup, e);
+		r = attach(g, set, cgroup, uplinks, e);
 	if (!r && full) {
 		*e = e_full;
 		r = full;
@@ -96,7 +121,8 @@ static int put_in_force(struct guard *g, struct engine_program_set *set, const c
 	return r;
 }
 
-static int load_locked(const struct load *o, struct guard *g, const char *cgroup, struct error *e)
+static int load_locked(const struct load *o, struct guard *g, const char *cgroup, const struct uplinks *uplinks,
+		       struct error *e)
 {
 	struct engine_program_set *set;
 	char former[PATH_MAX + 64];
@@ -112,7 +138,7 @@ static int load_locked(const struct load *o, struct guard *g, const char *cgroup
 		return r;
 	engine_close(&g->engine);
 	g->engine = engine;
-	full = o->dry_run ? 0 : put_in_force(g, set, cgroup, now, e);
+	full = o->dry_run ? 0 : put_in_force(g, set, cgroup, uplinks, now, e);
 	engine_free_set(set);
 	if (o->dry_run || (full && full != -E2BIG))
 		return full;
@@ -148,10 +174,22 @@ static void report(const struct load *o, const struct guard *g, const char *cgro
 	json_end(&j);
 }
 
+static void warn_missing(const struct uplinks *uplinks)
+{
+	for (int i = 0; i < OH_UPLINKS_MAX && *uplinks->missing[i]; i++) {
+		if (strcmp(uplinks->missing[i], UPLINK_AUTO))
+			cmd_warn("uplink %s: no such interface now: `ohguard refresh` guards it when it appears",
+				 uplinks->missing[i]);
+		else
+			cmd_warn("no default route now: `ohguard refresh` guards its interface when it appears");
+	}
+}
+
 /* The configuration cannot be used and nothing is enforced: refuse everything rather than nothing. */
 static int load_closed(const struct load *o)
 {
 	struct engine_program_set *set;
+	struct uplinks uplinks;
 	char cgroup[PATH_MAX];
 	struct engine engine;
 	struct guard g;
@@ -166,9 +204,11 @@ static int load_closed(const struct load *o)
 	}
 	r = find_cgroup(o, &g, cgroup, &e);
 	if (!r)
+		r = find_uplinks(o, &g, &uplinks, &e);
+	if (!r)
 		r = engine_prepare(&g.config, false, NULL, &set, &engine, &e);
 	if (!r) {
-		r = engine_attach(set, g.pins, cgroup, &e);
+		r = attach(&g, set, cgroup, &uplinks, &e);
 		if (!r)
 			r = guard_remember_defaults(&g, &e);
 		engine_free_set(set);
@@ -184,6 +224,7 @@ static int load_closed(const struct load *o)
 static int load(const struct load *o)
 {
 	struct refresh_report names = { 0 };
+	struct uplinks uplinks = { 0 };
 	char cgroup[PATH_MAX];
 	struct guard g;
 	struct error e;
@@ -195,7 +236,9 @@ static int load(const struct load *o)
 	}
 	r = find_cgroup(o, &g, cgroup, &e);
 	if (!r)
-		r = load_locked(o, &g, cgroup, &e);
+		r = find_uplinks(o, &g, &uplinks, &e);
+	if (!r)
+		r = load_locked(o, &g, cgroup, &uplinks, &e);
 	guard_unlock(&g);
 	if (r && r != -E2BIG) {
 		guard_close(&g);
@@ -206,21 +249,24 @@ static int load(const struct load *o)
 		r = refresh_round(&g, &names, &e);
 	if (access("/sys/kernel/btf/vmlinux", F_OK))
 		cmd_warn("this kernel shows no BTF (/sys/kernel/btf/vmlinux): all is enforced without it, but there can be no `lock`");
+	warn_missing(&uplinks);
 	refresh_warn(&names);
 	report(o, &g, cgroup, &names);
 	guard_close(&g);
 	if (r)
 		cmd_fail(&e);
-	return r || names.failed ? CMD_DEGRADED : CMD_OK;
+	return r || names.failed || *uplinks.missing[0] ? CMD_DEGRADED : CMD_OK;
 }
 
 int cmd_load(int argc, char **argv)
 {
+	static struct config values;	/* for the look at them alone */
 	struct load o = { 0 };
+	struct error e;
 	struct poptOption options[] = {
 		{ "cgroup", 0, POPT_ARG_STRING, &o.cgroup, 0, "Guard this cgroup (default: all, the root)", "DIR" },
-		{ "uplink", 0, POPT_ARG_STRING, &o.uplink, 0, "Guard this interface too (only none in this version)",
-		  "none" },
+		{ "uplink", 0, POPT_ARG_ARGV, &o.uplinks, 0,
+		  "Judge all that leaves by this interface too; may be repeated", "IF|auto|none" },
 		{ "observe", 0, POPT_ARG_NONE, &o.observe, 0, "Refuse nothing, report what would have been", NULL },
 		{ "dry-run", 0, POPT_ARG_NONE, &o.dry_run, 0, "Check configuration and programs, attach nothing", NULL },
 		{ "no-resolve", 0, POPT_ARG_NONE, &o.no_resolve, 0, "Leave resolving to the timer", NULL },
@@ -232,7 +278,7 @@ int cmd_load(int argc, char **argv)
 
 	if (r != CMD_GO_ON)
 		return r;
-	if (o.uplink && strcmp(o.uplink, "none"))
-		return cmd_usage("--uplink %s: this version guards sockets only: --uplink none", o.uplink);
+	if (o.uplinks && config_set_uplinks(&values, o.uplinks, &e))
+		return cmd_usage("--uplink: %s", e.text);
 	return load(&o);
 }

@@ -32,6 +32,24 @@ static void report_names(const struct cmd_options *o, const struct refresh_repor
 	json_end(&j);
 }
 
+/* An uplink that came meanwhile is guarded from now on; one that went is nobody's loss. */
+static int add_uplinks(struct guard *g, struct error *e)
+{
+	struct oh_settings settings;
+	struct uplinks uplinks;
+	int r = engine_read_settings(&g->engine, &settings, e);
+
+	if (r || !*settings.uplink[0])
+		return r;
+	r = guard_lock(g, e);
+	if (!r)
+		r = uplink_find(settings.uplink, &uplinks, e);
+	if (!r)
+		r = engine_add_uplinks(g->pins, &uplinks, e);
+	guard_unlock(g);
+	return r;
+}
+
 /* One round. *ret_next is the time at which the next name is due. */
 static int round_once(const struct cmd_options *o, int64_t *ret_next)
 {
@@ -45,6 +63,10 @@ static int round_once(const struct cmd_options *o, int64_t *ret_next)
 	r = refresh_round(&g, &report, &e);
 	if (r)
 		cmd_fail(&e);
+	if (add_uplinks(&g, &e)) {
+		cmd_fail(&e);
+		r = -EIO;
+	}
 	report_names(o, &report);
 	*ret_next = time(NULL) + WATCH_LONGEST;
 	for (size_t i = 0; i < g.records.count; i++) {

@@ -15,11 +15,15 @@
 struct status {
 	const char *instance;
 	struct engine_hook hooks[OH_HOOK_MAX];
+	struct uplinks uplinks;
+	struct engine_hook uplink_hooks[UPLINKS_MAX * 3];
+	size_t uplink_hook_count;
 	struct oh_settings settings;
 	struct oh_control control;
 	bool enforcing;
 	char problems[PROBLEMS_MAX][256];
 	size_t problem_count;
+	const char *note;		/* what no setting of ours closes here; NULL: nothing to say */
 };
 
 static void problem(struct status *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -35,6 +39,55 @@ static void problem(struct status *s, const char *format, ...)
 	va_end(args);
 }
 
+/* Hooks of uplinks stand behind those of the cgroup, interface by interface. */
+static bool is_listed(const struct status *s, int hook)
+{
+	return engine_wants(&s->settings, (enum oh_hook)hook) && !engine_is_uplink_hook((enum oh_hook)hook);
+}
+
+static void read_uplinks(struct status *s, const char *pins)
+{
+	struct error e;
+
+	if (uplink_find(s->settings.uplink, &s->uplinks, &e))
+		problem(s, "%s", e.text);
+	for (size_t i = 0; i < s->uplinks.count; i++) {
+		for (int hook = 0; hook < OH_HOOK_MAX; hook++) {
+			if (engine_is_uplink_hook((enum oh_hook)hook) && engine_wants(&s->settings, (enum oh_hook)hook))
+				engine_read_uplink_hook(pins, (enum oh_hook)hook, &s->uplinks.list[i],
+							&s->uplink_hooks[s->uplink_hook_count++]);
+		}
+	}
+}
+
+static void check_uplinks(struct status *s)
+{
+	struct uplinks routes;
+
+	if (!*s->settings.uplink[0])
+		return;
+	s->note = "packet sockets that skip the queueing layer (PACKET_QDISC_BYPASS) and AF_XDP pass the uplink's hook by: "
+		  "give the workload no CAP_NET_RAW";
+	for (size_t i = 0; i < s->uplink_hook_count; i++) {
+		const struct engine_hook *h = &s->uplink_hooks[i];
+
+		if (!h->attached)
+			problem(s, "%s is not attached to %s: run `ohguard refresh`", h->name, h->where);
+	}
+	for (int i = 0; i < OH_UPLINKS_MAX && *s->uplinks.missing[i]; i++) {
+		if (strcmp(s->uplinks.missing[i], UPLINK_AUTO))
+			problem(s, "uplink %s: there is no such interface", s->uplinks.missing[i]);
+		else
+			problem(s, "uplink auto: there is no default route");
+	}
+	uplink_default_routes(&routes);
+	for (size_t i = 0; i < routes.count; i++) {
+		if (!uplink_is_in(&s->uplinks, routes.list[i].index))
+			problem(s, "a default route leads over %s, which is not guarded: run `ohguard load --uplink %s`",
+				routes.list[i].name, routes.list[i].name);
+	}
+}
+
 static void check_hooks(struct status *s)
 {
 	const struct engine_hook *egress = &s->hooks[OH_HOOK_EGRESS];
@@ -42,7 +95,7 @@ static void check_hooks(struct status *s)
 	for (int i = 0; i < OH_HOOK_MAX; i++) {
 		const struct engine_hook *h = &s->hooks[i];
 
-		if (!engine_wants(&s->settings, i))
+		if (!is_listed(s, i))
 			continue;
 		if (!h->attached && i == OH_HOOK_SOCK_OPS)
 			problem(s, "%s is not attached: a connection that is refused for its TLS name waits for its own "
@@ -86,8 +139,11 @@ static int read_status(struct guard *g, struct status *s, struct error *e)
 
 	engine_read_hooks(g->pins, s->hooks);
 	r = engine_read_settings(&g->engine, &s->settings, e);
-	if (!r)
+	if (!r) {
 		check_hooks(s);
+		read_uplinks(s, g->pins);
+		check_uplinks(s);
+	}
 	if (!r)
 		r = engine_read_control(&g->engine, &s->control, e);
 	if (r)
@@ -108,9 +164,20 @@ static int read_status(struct guard *g, struct status *s, struct error *e)
 	return 0;
 }
 
-static void print_json(const struct status *s)
+static void print_json_hook(struct json *j, const struct engine_hook *h)
 {
 	char when[TEXT_TIME_MAX];
+
+	json_object(j, NULL);
+	json_string(j, "hook", h->name);
+	json_bool(j, "attached", h->attached);
+	json_string(j, "where", h->attached ? h->where : NULL);
+	json_string(j, "since", h->attached ? text_time(h->since, when) : NULL);
+	json_object_end(j);
+}
+
+static void print_json(const struct status *s)
+{
 	struct json j;
 
 	json_start(&j, stdout);
@@ -124,28 +191,32 @@ static void print_json(const struct status *s)
 	for (size_t i = 0; i < s->problem_count; i++)
 		json_string(&j, NULL, s->problems[i]);
 	json_array_end(&j);
+	json_array(&j, "notes");
+	if (s->note)
+		json_string(&j, NULL, s->note);
+	json_array_end(&j);
 	json_array(&j, "hooks");
 	for (int i = 0; i < OH_HOOK_MAX; i++) {
-		const struct engine_hook *h = &s->hooks[i];
-
-		if (!engine_wants(&s->settings, i))
-			continue;
-		json_object(&j, NULL);
-		json_string(&j, "hook", h->name);
-		json_bool(&j, "attached", h->attached);
-		json_string(&j, "where", h->attached ? h->where : NULL);
-		json_string(&j, "since", h->attached ? text_time(h->since, when) : NULL);
-		json_object_end(&j);
+		if (is_listed(s, i))
+			print_json_hook(&j, &s->hooks[i]);
 	}
+	for (size_t i = 0; i < s->uplink_hook_count; i++)
+		print_json_hook(&j, &s->uplink_hooks[i]);
 	json_array_end(&j);
 	json_object_end(&j);
 	json_end(&j);
 }
 
-static void print_text(const struct status *s)
+static void print_hook(const struct engine_hook *h, const char *where)
 {
 	char when[TEXT_TIME_MAX];
 
+	printf("  %-14s %s%s%s%s%s\n", h->name, h->attached ? "since " : "not attached",
+	       h->attached ? text_time(h->since, when) : "", *where ? " (" : "", where, *where ? ")" : "");
+}
+
+static void print_text(const struct status *s)
+{
 	printf("%s: %s %s, %s\n", s->instance, s->enforcing ? "guarding" : s->settings.observe ? "observing" :
 	       "NOT guarding", s->hooks[OH_HOOK_EGRESS].where, s->problem_count ? "not healthy:" : "healthy");
 	for (size_t i = 0; i < s->problem_count; i++) {
@@ -153,13 +224,14 @@ static void print_text(const struct status *s)
 		text_print(stdout, s->problems[i]);
 		putchar('\n');
 	}
+	if (s->note)
+		printf("  - %s\n", s->note);
 	for (int i = 0; i < OH_HOOK_MAX; i++) {
-		const struct engine_hook *h = &s->hooks[i];
-
-		if (engine_wants(&s->settings, i))
-			printf("  %-12s %s%s\n", h->name, h->attached ? "since " : "not attached",
-			       h->attached ? text_time(h->since, when) : "");
+		if (is_listed(s, i))
+			print_hook(&s->hooks[i], "");
 	}
+	for (size_t i = 0; i < s->uplink_hook_count; i++)
+		print_hook(&s->uplink_hooks[i], s->uplink_hooks[i].where);
 }
 
 int cmd_status(int argc, char **argv)

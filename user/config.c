@@ -82,10 +82,30 @@ static int set_cgroup(struct config *c, const char *value, struct error *e)
 
 static int set_uplink(struct config *c, const char *value, struct error *e)
 {
-	(void)c;
-	if (strcmp(value, "none"))
-		return error_set(e, EINVAL, "'%s': this version guards sockets only: set uplink = none", value);
+	bool none = !strcmp(value, "none");
+
+	if (!none && !uplink_name_valid(value))
+		return error_set(e, EINVAL, "'%s' is not the name of an interface, nor 'auto' or 'none'", value);
+	if (c->uplink_set && (none || !c->uplink_count))
+		return error_set(e, EINVAL, "'none' stands alone");
+	if (c->uplink_count == OH_UPLINKS_MAX)
+		return error_set(e, E2BIG, "more than %d uplinks", OH_UPLINKS_MAX);
+	c->uplink_set = true;
+	if (!none)
+		snprintf(c->uplinks[c->uplink_count++], OH_INTERFACE_MAX, "%s", value);
 	return 0;
+}
+
+int config_set_uplinks(struct config *c, const char **values, struct error *e)
+{
+	int r = 0;
+
+	c->uplink_set = false;
+	c->uplink_count = 0;
+	memset(c->uplinks, 0, sizeof(c->uplinks));
+	for (; !r && *values; values++)
+		r = set_uplink(c, *values, e);
+	return r;
 }
 
 static int set_max_addresses(struct config *c, const char *value, struct error *e)

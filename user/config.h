@@ -8,6 +8,7 @@
 
 #include "error.h"
 #include "target.h"
+#include "uplink.h"
 
 #define CONFIG_FILE "/etc/ohguard/ohguard.conf"
 #define CONFIG_RESOLVERS_MAX 8
@@ -21,6 +22,9 @@ struct config_private {
 /* Times are seconds. Freed with config_free(). */
 struct config {
 	char cgroup[PATH_MAX];		/* "": the root of the cgroup2 mount */
+	uplink_names uplinks;
+	size_t uplink_count;
+	bool uplink_set;		/* else those stay that are guarded now, or none */
 	uint32_t max_addresses;
 	struct oh_address resolvers[CONFIG_RESOLVERS_MAX];
 	size_t resolver_count;
@@ -48,6 +52,9 @@ int config_read(const char *path, struct config *ret, struct error *e);
 void config_free(struct config *c);
 /* What an empty file would give. */
 int config_default(struct config *ret, struct error *e);
+
+/* Puts these (ended by NULL) in place of its uplinks, as lines of the file would. */
+int config_set_uplinks(struct config *c, const char **values, struct error *e);
 
 /* The name servers of a resolv.conf(5) file that are not on this machine. Returns how many, at most
  * CONFIG_RESOLVERS_MAX; 0 also where there is no such file. */

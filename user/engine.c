@@ -28,6 +28,7 @@ const char *const engine_map_names[ENGINE_MAPS] = {
 	[ENGINE_LOCAL] = "oh_local",
 	[ENGINE_CONTROL] = "oh_control",
 	[ENGINE_CONNECTIONS] = "oh_connections",
+	[ENGINE_FLOWS] = "oh_flows",
 	[ENGINE_COUNTS] = "oh_counts",
 	[ENGINE_USE] = "oh_target_use",
 	[ENGINE_EVENTS] = "oh_events",
@@ -42,6 +43,7 @@ static const uint32_t value_sizes[ENGINE_MAPS] = {
 	[ENGINE_LOCAL] = sizeof(__u8),
 	[ENGINE_CONTROL] = sizeof(struct oh_control),
 	[ENGINE_CONNECTIONS] = sizeof(struct oh_connection),
+	[ENGINE_FLOWS] = sizeof(struct oh_connection),
 	[ENGINE_COUNTS] = sizeof(struct oh_count),
 	[ENGINE_USE] = sizeof(struct oh_use),
 	[ENGINE_EVENTS] = 0,
@@ -97,6 +99,11 @@ static int take_map(struct engine *engine, int fd, struct error *e)
 	if (r)
 		return error_set(e, -r, "map: %s", strerror(-r));
 	if (engine_is_settings(info.name)) {
+		if (info.value_size != sizeof(struct oh_settings)) {
+			close(fd);
+			return error_set(e, EPROTO, "the guard in the kernel has another layout of its settings: run `ohguard load` "
+					 "to replace it (it goes on enforcing)");
+		}
 		engine->settings = fd;
 		return 0;
 	}
@@ -206,7 +213,15 @@ void engine_cgroup_path(uint64_t id, char ret[PATH_MAX])
 
 bool engine_wants(const struct oh_settings *settings, enum oh_hook hook)
 {
-	return engine_hook_names[hook] && (hook != OH_HOOK_SOCK_OPS || settings->inspect);
+	bool uplink = *settings->uplink[0];
+
+	if (hook == OH_HOOK_SOCK_OPS)
+		return settings->inspect;
+	if (hook == OH_HOOK_INGRESS)	/* answers are learned from at one place */
+		return settings->inspect && !uplink;
+	if (hook == OH_HOOK_UPLINK_INGRESS)
+		return settings->inspect && uplink;
+	return uplink || !engine_is_uplink_hook(hook);
 }
 
 void engine_read_hooks(const char *pins, struct engine_hook ret[OH_HOOK_MAX])
@@ -214,7 +229,7 @@ void engine_read_hooks(const char *pins, struct engine_hook ret[OH_HOOK_MAX])
 	for (int i = 0; i < OH_HOOK_MAX; i++) {
 		struct bpf_prog_info program;
 		struct bpf_link_info info;
-		int link = engine_hook_names[i] ? open_link(pins, engine_hook_names[i]) : -ENOENT;
+		int link = engine_is_uplink_hook((enum oh_hook)i) ? -1 : open_link(pins, engine_hook_names[i]);
 
 		ret[i] = (struct engine_hook){ .name = engine_hook_names[i] };
 		if (link < 0)

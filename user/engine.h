@@ -10,6 +10,7 @@
 
 #include "config.h"
 #include "error.h"
+#include "uplink.h"
 
 enum engine_map {
 	ENGINE_ADDRESSES,
@@ -20,6 +21,7 @@ enum engine_map {
 	ENGINE_LOCAL,
 	ENGINE_CONTROL,
 	ENGINE_CONNECTIONS,
+	ENGINE_FLOWS,
 	ENGINE_COUNTS,
 	ENGINE_USE,
 	ENGINE_EVENTS,
@@ -36,8 +38,8 @@ struct engine {
 struct engine_hook {
 	const char *name;
 	bool attached;
-	char where[PATH_MAX];		/* the cgroup's path, "" where it is not found */
-	uint64_t cgroup;		/* its id, 0: the link is dead */
+	char where[PATH_MAX];		/* the cgroup's path, "" where it is not found; or the interface's name */
+	uint64_t cgroup;		/* its id, 0: the link is dead, or the hook is an uplink's */
 	int64_t since;			/* seconds of CLOCK_REALTIME: when its program was loaded */
 	uint32_t program;		/* its id */
 };
@@ -64,7 +66,7 @@ int engine_prepare(const struct config *c, bool observe, const struct engine *pr
 /* Puts the programs in force at the cgroup: by updating the pinned links, in one step each; by new links, pinned in
  * place of the old, where there is none, it is dead or at another cgroup. */
 int engine_attach(struct engine_program_set *set, const char *pins, const char *cgroup, struct error *e);
-/* A program's descriptor, which the set keeps owning: for tests that run it without attaching it. */
+/* A program's descriptor, -1 where it is not needed, which the set keeps owning: for tests that run it without attaching it. */
 int engine_program(const struct engine_program_set *set, enum oh_hook hook);
 void engine_free_set(struct engine_program_set *set);
 
@@ -73,8 +75,20 @@ int engine_detach(const char *pins, struct error *e);
 
 /* Whether a hook has anything to do under these settings: one that has not is not attached. */
 bool engine_wants(const struct oh_settings *settings, enum oh_hook hook);
-/* Asks the kernel about each hook. */
+/* Asks the kernel about each hook of the cgroup; those of uplinks are not attached in its eyes. */
 void engine_read_hooks(const char *pins, struct engine_hook ret[OH_HOOK_MAX]);
+
+/* Uplinks: see engine_uplink.c. */
+bool engine_is_uplink_hook(enum oh_hook hook);
+/* Puts the programs in force at these interfaces and at no others: links are updated in one step each. */
+int engine_attach_uplinks(struct engine_program_set *set, const char *pins, const struct uplinks *uplinks,
+			  struct error *e);
+/* Attaches the programs in force to those of the interfaces that lack one. */
+int engine_add_uplinks(const char *pins, const struct uplinks *uplinks, struct error *e);
+/* Detaches from all interfaces but those in `but` (NULL: none). */
+int engine_detach_uplinks(const char *pins, const struct uplinks *but, struct error *e);
+/* Asks the kernel about a hook at an interface. */
+void engine_read_uplink_hook(const char *pins, enum oh_hook hook, const struct uplink *uplink, struct engine_hook *ret);
 
 /* Whether a map of that name is the programs' settings: other constants are in maps of their own. */
 bool engine_is_settings(const char *map);

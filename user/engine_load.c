@@ -25,7 +25,7 @@ extern const unsigned char engine_object[], engine_object_end[];	/* object.S */
 static const struct {
 	const char *program;
 	enum bpf_attach_type type;
-} hooks[OH_HOOK_MAX] = {	/* the verdict is attached first and detached last */
+} hooks[OH_HOOK_MAX] = {	/* the verdict is attached first and detached last; without a type: engine_uplink.c */
 	[OH_HOOK_EGRESS] = { "oh_egress", BPF_CGROUP_INET_EGRESS },
 	[OH_HOOK_CONNECT4] = { "oh_connect4", BPF_CGROUP_INET4_CONNECT },
 	[OH_HOOK_CONNECT6] = { "oh_connect6", BPF_CGROUP_INET6_CONNECT },
@@ -33,6 +33,9 @@ static const struct {
 	[OH_HOOK_SENDMSG6] = { "oh_sendmsg6", BPF_CGROUP_UDP6_SENDMSG },
 	[OH_HOOK_SOCK_CREATE] = { "oh_sock_create", BPF_CGROUP_INET_SOCK_CREATE },
 	[OH_HOOK_INGRESS] = { "oh_ingress", BPF_CGROUP_INET_INGRESS },
+	[OH_HOOK_UPLINK_EGRESS] = { .program = "oh_uplink_egress" },
+	[OH_HOOK_UPLINK_INGRESS] = { .program = "oh_uplink_ingress" },
+	[OH_HOOK_INBOUND] = { .program = "oh_inbound" },
 	[OH_HOOK_SOCK_OPS] = { "oh_sock_ops", BPF_CGROUP_SOCK_OPS },
 };
 
@@ -103,7 +106,11 @@ static char last_warning[256];
 static int keep_warning(enum libbpf_print_level level, const char *format, va_list args)
 {
 	if (level == LIBBPF_WARN) {
-		vsnprintf(last_warning, sizeof(last_warning), format, args);
+		va_list copy;
+
+		va_copy(copy, args);
+		vsnprintf(last_warning, sizeof(last_warning), format, copy);
+		va_end(copy);
 		last_warning[strcspn(last_warning, "\n")] = '\0';
 	}
 	if (getenv("OHGUARD_DEBUG") && *getenv("OHGUARD_DEBUG"))
@@ -133,6 +140,7 @@ static int fill_settings(struct bpf_object *object, const struct config *c, bool
 	struct bpf_map *map;
 
 	memcpy(settings.inbound, c->inbound, c->inbound_count * sizeof(*c->inbound));
+	memcpy(settings.uplink, c->uplinks, sizeof(settings.uplink));
 	bpf_object__for_each_map(map, object) {
 		if (engine_is_settings(bpf_map__name(map)))
 			return bpf_map__set_initial_value(map, &settings, sizeof(settings)) ?
@@ -144,8 +152,9 @@ static int fill_settings(struct bpf_object *object, const struct config *c, bool
 /* What is not wanted is not even shown to the verifier. */
 static int choose_programs(struct bpf_object *object, const struct config *c, struct error *e)
 {
-	const struct oh_settings settings = { .inspect = c->inspect };
+	struct oh_settings settings = { .inspect = c->inspect };
 
+	memcpy(settings.uplink, c->uplinks, sizeof(settings.uplink));
 	for (int i = 0; i < OH_HOOK_MAX; i++) {
 		struct bpf_program *program;
 
@@ -158,6 +167,12 @@ static int choose_programs(struct bpf_object *object, const struct config *c, st
 	return 0;
 }
 
+/* It is allocated in full. */
+static uint32_t flows_max(const struct config *c)
+{
+	return c->uplink_count ? OH_FLOWS_MAX : 1;
+}
+
 /* What a map must agree on to be taken over by new programs. */
 static bool same_layout(int fd, const struct bpf_map *map, const struct config *c, enum engine_map which)
 {
@@ -166,6 +181,8 @@ static bool same_layout(int fd, const struct bpf_map *map, const struct config *
 
 	if (which == ENGINE_ADDRESSES)
 		max = c->max_addresses;
+	if (which == ENGINE_FLOWS)
+		max = flows_max(c);
 	memset(&info, 0, sizeof(info));
 	return !bpf_obj_get_info_by_fd(fd, &info, &size) && info.type == bpf_map__type(map) &&
 	       info.key_size == bpf_map__key_size(map) && info.value_size == bpf_map__value_size(map) &&
@@ -196,11 +213,14 @@ static int take_over_maps(struct bpf_object *object, const struct config *c, con
 	}
 	for (size_t i = 0; i < sizeof(policy) / sizeof(*policy); i++)
 		keep[policy[i]] &= together;
+	keep[ENGINE_FLOWS] &= together;	/* names targets, as connections do */
 	for (int i = 0; i < ENGINE_MAPS; i++) {
 		if (keep[i] && bpf_map__reuse_fd(maps[i], previous->map[i]))
 			return error_set(e, EIO, "%s cannot be taken over", engine_map_names[i]);
 	}
 	*ret_fresh = !together;
+	if (!keep[ENGINE_FLOWS] && bpf_map__set_max_entries(maps[ENGINE_FLOWS], flows_max(c)))
+		return error_set(e, EIO, "%s cannot be sized", engine_map_names[ENGINE_FLOWS]);
 	if (!keep[ENGINE_ADDRESSES] && bpf_map__set_max_entries(maps[ENGINE_ADDRESSES], c->max_addresses))
 		return error_set(e, EIO, "%s cannot be sized", engine_map_names[ENGINE_ADDRESSES]);
 	return 0;
@@ -236,7 +256,10 @@ static int load_object(struct engine_program_set *set, const struct config *c, b
 
 		set->program[i] = program && bpf_program__autoload(program) ? bpf_program__fd(program) : -1;
 	}
-	return 0;
+	/* So that it is found through the egress link as the other maps are. */
+	r = bpf_prog_bind_map(set->program[OH_HOOK_EGRESS],
+			      bpf_object__find_map_fd_by_name(set->object, engine_map_names[ENGINE_FLOWS]), NULL);
+	return r ? error_set(e, -r, "%s cannot be bound: %s", engine_map_names[ENGINE_FLOWS], strerror(-r)) : 0;
 }
 
 /* The engine's descriptors are copies: they outlive the set. */
@@ -434,6 +457,8 @@ int engine_attach(struct engine_program_set *set, const char *pins, const char *
 	}
 	r = file_make_folder(pins, 0700, e);
 	for (int i = 0; !r && i < OH_HOOK_MAX; i++) {
+		if (engine_is_uplink_hook((enum oh_hook)i))
+			continue;
 		if (set->program[i] < 0)
 			r = unpin(pins, i, e);
 		else
@@ -448,12 +473,12 @@ out:
 
 int engine_detach(const char *pins, struct error *e)
 {
-	for (int i = OH_HOOK_MAX - 1; i >= 0; i--) {
-		int r = unpin(pins, i, e);
+	int r = engine_detach_uplinks(pins, NULL, e);
 
-		if (r)
-			return r;
-	}
+	for (int i = OH_HOOK_MAX - 1; !r && i >= 0; i--)
+		r = unpin(pins, i, e);
+	if (r)
+		return r;
 	if (rmdir(pins) && errno != ENOENT)
 		return error_set(e, errno, "%s: %s", pins, strerror(errno));
 	return 0;

@@ -20,6 +20,9 @@
 #define OH_ANSWERS_MAX 65536	/* addresses learned from answers */
 #define OH_PENDING_MAX 4096	/* queries under way */
 #define OH_TIME_SERVERS_MAX 1024	/* whose requests are counted at a time */
+#define OH_FLOWS_MAX 65536	/* flows through the uplinks: the least used make room */
+#define OH_UPLINKS_MAX 8
+#define OH_INTERFACE_MAX 16	/* IFNAMSIZ */
 #define OH_NAMES_MAX (2 * OH_TARGETS_MAX)
 #define OH_PRIVATE_MAX 4	/* private ranges that answers for one name may lie in */
 #define OH_ADDRESSES_DEFAULT 131072
@@ -141,9 +144,9 @@ enum oh_look {
 
 /* Key of oh_pending (LRU hash; value struct oh_dns_pending, see bpf/oh_bytes.h): a query that was let out. */
 struct oh_pending_key {
-	__u64 socket;		/* cookie */
+	__u64 socket;		/* cookie; 0: over an uplink, by whomever */
 	__u32 id;		/* of the DNS message */
-	__u32 reserved;
+	__u32 port;		/* it came from, in host byte order; over an uplink: on the wire */
 };
 
 /* Socket storage: a connection that was admitted, and who made it. The last three fields are of the last
@@ -164,6 +167,17 @@ struct oh_connection {
 	__u64 cgroup;		/* cgroup v2 id, 0: not known */
 };
 
+/* Key of oh_flows (LRU hash; value struct oh_connection): a flow that was let out over an uplink, as it stands on the
+ * wire. Ports in host byte order. */
+struct oh_flow_key {
+	struct oh_address remote;
+	struct oh_address local;
+	__u16 remote_port;
+	__u16 local_port;
+	__u8 protocol;
+	__u8 reserved[3];
+};
+
 /* A source range that may connect to a port: rule 3. */
 struct oh_inbound {
 	struct oh_address address;
@@ -181,6 +195,9 @@ struct oh_inbound {
 	OH_HOOK(4, SENDMSG6, "sendmsg6") \
 	OH_HOOK(5, SOCK_CREATE, "sock_create") \
 	OH_HOOK(6, INGRESS, "ingress") \
+	OH_HOOK(7, UPLINK_EGRESS, "uplink-egress") \
+	OH_HOOK(8, UPLINK_INGRESS, "uplink-ingress") \
+	OH_HOOK(9, INBOUND, "inbound") \
 	OH_HOOK(10, SOCK_OPS, "sock_ops")
 
 enum oh_hook {
@@ -222,6 +239,7 @@ struct oh_settings {
 	__u32 padding;
 	__u64 netns;		/* cookie of the network namespace to learn answers in, 0: the first one's */
 	struct oh_inbound inbound[OH_INBOUND_MAX];
+	char uplink[OH_UPLINKS_MAX][OH_INTERFACE_MAX];	/* interfaces to guard, or "auto" */
 };
 
 _Static_assert(sizeof(struct oh_address) == 16, "key of oh_addresses");
@@ -232,6 +250,7 @@ _Static_assert(sizeof(struct oh_name_entry) == 12 * OH_GRANTS_MAX + 20 * OH_PRIV
 _Static_assert(sizeof(struct oh_range) == 20, "LPM key: prefix and data, no padding");
 _Static_assert(sizeof(struct oh_target) == 288, "value of oh_targets");
 _Static_assert(sizeof(struct oh_connection) == 64, "one cache line");
+_Static_assert(sizeof(struct oh_flow_key) == 40, "key of oh_flows: no padding");
 _Static_assert(sizeof(struct oh_event) == 344, "no padding: a hole would show kernel memory");
 
 #endif

@@ -32,7 +32,7 @@ REASONS = {"address-not-allowed", "address-expired", "port-not-allowed", "protoc
            "ntp-malformed", "tls-name-not-allowed", "tls-no-name", "tls-encrypted-hello", "tls-not-tls",
            "tls-incomplete", "fragment", "packet-malformed", "raw-socket", "packet-socket", "forwarded",
            "inbound-not-allowed", "metadata-service", "lockdown"}
-HOOKS = ["egress", "connect4", "connect6", "sendmsg4", "sendmsg6", "sock_create", "ingress"]
+HOOKS = ["egress", "connect4", "connect6", "sendmsg4", "sendmsg6", "sock_create"]
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def test_help_of_all_and_of_each(guard):
 
 @pytest.mark.parametrize("argv, word", [
     (["frobnicate"], "frobnicate"), (["load", "--frobnicate"], "--frobnicate"), (["load", "now"], "now"),
-    (["load", "--cgroup"], "--cgroup"), (["load", "--uplink", "eth0"], "eth0"), (["allow"], "allow"),
+    (["load", "--cgroup"], "--cgroup"), (["load", "--uplink", "eth 0"], "eth 0"), (["allow"], "allow"),
     (["revoke"], "revoke"), (["allow", "--for", "soon", "a.example"], "soon"), (["allow", "--for", "0", "a"], "0"),
     (["allow", "--for", "9999d", "a"], "9999d"), (["stats", "--json", "--prometheus"], "--prometheus"),
     (["list", "--name", "../x"], "../x"), (["list", "--name", ""], "--name"), (["list", "--name", "a" * 33], "a" * 33),

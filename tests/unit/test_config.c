@@ -95,7 +95,7 @@ static void every_key(void **state)
 	char text[ADDRESS_TEXT_MAX];
 
 	(void)state;
-	assert_int_equal(read_text("[guard]\ncgroup = /sys/fs/cgroup/agent/\nuplink = none\nmax-addresses = 1024\n"
+	assert_int_equal(read_text("[guard]\ncgroup = /sys/fs/cgroup/agent/\nuplink = eth0\nuplink = auto\nmax-addresses = 1024\n"
 				   "[dns]\nresolver = 10.0.0.2\nresolver = 2001:db8::2\nmin-ttl = 1m\nmax-ttl = 2h\ngrace = 5\n"
 				   "max-stale = 2d\nprivate = db.example 10.1.0.0/16\nprivate = *.corp.example 10.2.0.0/16\n"
 				   "[ntp]\nserver = time.example\nserver = 10.0.0.3\n"
@@ -105,6 +105,9 @@ static void every_key(void **state)
 				   "[paths]\nstate = /tmp/state\npins = /sys/fs/bpf/other/\n"
 				   "[stack]\nanything = of ohguard aws\n"), 0);
 	assert_string_equal(c.cgroup, "/sys/fs/cgroup/agent");
+	assert_int_equal(c.uplink_count, 2);
+	assert_string_equal(c.uplinks[0], "eth0");
+	assert_string_equal(c.uplinks[1], "auto");
 	assert_int_equal(c.max_addresses, 1024);
 	assert_int_equal(c.resolver_count, 2);
 	assert_int_equal(c.min_ttl, 60);
@@ -143,6 +146,17 @@ static void none_means_none(void **state)
 }
 
 /* Each stands in line 3, behind a line that would be good. */
+static void uplink_none_stands_alone(void **state)
+{
+	(void)state;
+	assert_true(read_text("[guard]\nuplink = eth0\nuplink = none\n") < 0);
+	assert_non_null(strstr(e.text, "'none' stands alone"));
+	assert_true(read_text("[guard]\nuplink = none\nuplink = eth0\n") < 0);
+	assert_non_null(strstr(e.text, "'none' stands alone"));
+	assert_int_equal(read_text("[guard]\nuplink = none\n"), 0);
+	assert_true(c.uplink_set && !c.uplink_count);
+}
+
 static void bad_values(void **state)
 {
 	static const struct {
@@ -150,7 +164,9 @@ static void bad_values(void **state)
 	} rows[] = {
 		{ "guard", "cgroup = relative", "[guard] cgroup: 'relative' is not an absolute path" },
 		{ "guard", "cgroup =", "[guard] cgroup: '' is not an absolute path" },
-		{ "guard", "uplink = eth0", "[guard] uplink: 'eth0'" },
+		{ "guard", "uplink = eth0/1", "[guard] uplink: 'eth0/1' is not the name of an interface" },
+		{ "guard", "uplink = sixteen-letters1", "[guard] uplink: 'sixteen-letters1'" },
+		{ "guard", "uplink =", "[guard] uplink: ''" },
 		{ "guard", "max-addresses = 1023", "'1023' is not a number from 1024 to 16777216" },
 		{ "guard", "max-addresses = 16777217", "'16777217' is not a number" },
 		{ "guard", "max-addresses = many", "'many' is not a number" },
@@ -327,6 +343,7 @@ int main(void)
 		UNIT_FILE_TEST(missing_file),
 		UNIT_FILE_TEST(every_key),
 		UNIT_FILE_TEST(none_means_none),
+		UNIT_FILE_TEST(uplink_none_stands_alone),
 		UNIT_FILE_TEST(bad_values),
 		UNIT_FILE_TEST(values_that_contradict),
 		UNIT_FILE_TEST(limits),

@@ -1,0 +1,117 @@
+#include "uplink.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <net/if.h>
+#include <net/if_arp.h>
+#include <net/route.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+_Static_assert(OH_INTERFACE_MAX == IFNAMSIZ, "names of interfaces");
+
+bool uplink_name_valid(const char *name)
+{
+	size_t n = strlen(name);
+
+	if (!n || n >= OH_INTERFACE_MAX || !strcmp(name, ".") || !strcmp(name, ".."))
+		return false;
+	for (size_t i = 0; i < n; i++) {	/* dev_valid_name() */
+		if (name[i] == '/' || name[i] == ':' || isspace((unsigned char)name[i]))
+			return false;
+	}
+	return true;
+}
+
+bool uplink_is_in(const struct uplinks *u, unsigned int index)
+{
+	for (size_t i = 0; i < u->count; i++) {
+		if (u->list[i].index == index)
+			return true;
+	}
+	return false;
+}
+
+static void add(struct uplinks *u, const char *name)
+{
+	unsigned int index = if_nametoindex(name);
+
+	if (!index || uplink_is_in(u, index) || u->count == UPLINKS_MAX)
+		return;
+	snprintf(u->list[u->count].name, OH_INTERFACE_MAX, "%s", name);
+	u->list[u->count++].index = index;
+}
+
+static bool leads_out(const char *name, unsigned int flags)
+{
+	return (flags & (RTF_UP | RTF_REJECT)) == RTF_UP && strcmp(name, "lo");
+}
+
+void uplink_default_routes(struct uplinks *ret)
+{
+	char line[512], name[OH_INTERFACE_MAX];
+	unsigned int flags, prefix, source;
+	unsigned long destination, mask;
+	FILE *f = fopen("/proc/net/route", "re");
+
+	*ret = (struct uplinks){ 0 };
+	while (f && fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "%15s %lx %*x %x %*d %*d %*d %lx", name, &destination, &flags, &mask) == 4 &&
+		    !destination && !mask && leads_out(name, flags))
+			add(ret, name);
+	}
+	if (f)
+		fclose(f);
+	f = fopen("/proc/net/ipv6_route", "re");
+	while (f && fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "%*32s %x %*32s %x %*32s %*x %*x %*x %x %15s", &prefix, &source, &flags, name) == 4 &&
+		    !prefix && leads_out(name, flags))
+			add(ret, name);
+	}
+	if (f)
+		fclose(f);
+}
+
+static int check_ethernet(const char *name, struct error *e)
+{
+	struct ifreq request = { 0 };
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), r = 0;
+
+	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", name);
+	if (fd < 0 || ioctl(fd, SIOCGIFHWADDR, &request))
+		r = error_set(e, errno, "uplink %s: %s", name, strerror(errno));
+	else if (request.ifr_hwaddr.sa_family != ARPHRD_ETHER)
+		r = error_set(e, EINVAL, "uplink %s: not an Ethernet interface, and frames of no other kind can be judged: "
+			      "name the interface below it", name);
+	if (fd >= 0)
+		close(fd);
+	return r;
+}
+
+int uplink_find(const uplink_names wanted, struct uplinks *ret, struct error *e)
+{
+	struct uplinks found = { 0 };
+	size_t missing = 0;
+	int r = 0;
+
+	for (int i = 0; i < OH_UPLINKS_MAX && *wanted[i]; i++) {
+		struct uplinks routes = { 0 };
+
+		if (!strcmp(wanted[i], UPLINK_AUTO))
+			uplink_default_routes(&routes);
+		else
+			add(&routes, wanted[i]);
+		for (size_t k = 0; k < routes.count; k++)
+			add(&found, routes.list[k].name);
+		if (!routes.count)
+			memcpy(found.missing[missing++], wanted[i], OH_INTERFACE_MAX);
+	}
+	for (size_t i = 0; !r && i < found.count; i++)
+		r = check_ethernet(found.list[i].name, e);
+	if (!r)
+		*ret = found;
+	return r;
+}

@@ -1,0 +1,37 @@
+/* The interfaces over which packets leave the machine: those that are named, or those of the default routes. */
+#ifndef OHGUARD_UPLINK_H
+#define OHGUARD_UPLINK_H
+
+#include <ohguard/abi.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "error.h"
+
+#define UPLINKS_MAX 32		/* named ones and those that "auto" finds */
+#define UPLINK_AUTO "auto"
+
+/* As configured: names, or UPLINK_AUTO. An empty one ends the list. */
+typedef char uplink_names[OH_UPLINKS_MAX][OH_INTERFACE_MAX];
+
+struct uplink {
+	char name[OH_INTERFACE_MAX];
+	unsigned int index;
+};
+
+struct uplinks {
+	struct uplink list[UPLINKS_MAX];
+	size_t count;
+	/* What was asked for and is not there now: UPLINK_AUTO where there is no default route. */
+	uplink_names missing;
+};
+
+/* True where the text can be an interface's name. */
+bool uplink_name_valid(const char *name);
+/* Which of them there are now. Fails on one that is not an Ethernet interface. */
+int uplink_find(const uplink_names wanted, struct uplinks *ret, struct error *e);
+/* The interfaces of the default routes, IPv4 and IPv6. */
+void uplink_default_routes(struct uplinks *ret);
+bool uplink_is_in(const struct uplinks *u, unsigned int index);
+
+#endif
