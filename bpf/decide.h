@@ -293,6 +293,7 @@ static __always_inline void oh_admit(struct oh_connection *c, const struct oh_fl
 	c->port = f->destination_port;
 	c->look = look;
 	c->refused = 0;
+	c->framed = 0;
 	c->sequence = f->sequence + 1;
 	c->target = admission->target;
 	c->generation = admission->generation;

@@ -13,7 +13,8 @@
  * and names past the budget of comparisons give nothing more. Authority and
  * additional records are not read.
  *
- * Over TCP: only an answer that is whole in one segment can be read.
+ * Over TCP: only an answer that is whole in one segment can be read; where it
+ * begins the caller must know (learn.h counts).
  */
 #ifndef OH_DNS_ANSWER_H
 #define OH_DNS_ANSWER_H

@@ -14,7 +14,6 @@
 
 #define OH_NTP_BURST 8
 #define OH_NTP_KEEP 7200	/* seconds: pollers pause for 34 minutes at most (systemd-timesyncd) */
-#define OH_FRAMES_MAX 16	/* DNS messages in one segment: resolvers that pipeline send a few */
 
 static __always_inline const struct oh_name_entry *oh_find_name(__u32 slot)
 {
@@ -72,7 +71,8 @@ __attribute__((noinline)) int oh_inspect_ntp(struct __sk_buff *skb, __u32 at, __
 }
 
 /* Queries over TCP: all of them must be whole and pass. */
-__attribute__((noinline)) int oh_inspect_queries(struct __sk_buff *skb, __u32 at, __u32 length, __u32 slot)
+__attribute__((noinline)) int oh_inspect_queries(struct __sk_buff *skb, __u32 at, __u32 length, __u32 slot,
+						 __u32 answer_port)
 {
 	for (int i = 0; i < OH_FRAMES_MAX; i++) {
 		__u32 size = 0;
@@ -86,6 +86,7 @@ __attribute__((noinline)) int oh_inspect_queries(struct __sk_buff *skb, __u32 at
 		r = oh_inspect_query(skb, at + 2, size, slot);
 		if (r != OH_DNS)
 			return r;
+		oh_note_query(skb, answer_port, slot);
 		at += 2 + size;
 		length -= 2 + size;
 	}
@@ -153,7 +154,8 @@ static __always_inline enum oh_reason oh_inspect_dns_segment(struct __sk_buff *s
 		return OH_HOLD;
 	if (known >= f->payload_length)
 		return OH_DNS;
-	reason = oh_inspect_queries(skb, f->payload + known, f->payload_length - known, slot);
+	reason = oh_inspect_queries(skb, f->payload + known, f->payload_length - known, slot,
+				    oh_answer_port(f, c));
 	if (reason == OH_DNS)
 		c->sequence = f->sequence + f->payload_length;
 	return reason;
@@ -232,7 +234,7 @@ static __always_inline enum oh_reason oh_inspect(struct __sk_buff *skb, const st
 		return OH_HOLD;
 	reason = oh_inspect_query(skb, f->payload, f->payload_length, admission->slot);
 	if (reason == OH_DNS)
-		oh_note_query(skb, f, c, admission->slot);
+		oh_note_query(skb, oh_answer_port(f, c), admission->slot);
 	return reason;
 }
 

@@ -6,33 +6,44 @@
 #include "dns_answer.h"
 #include "special.h"
 
+#define OH_FRAMES_MAX 16	/* DNS messages in one segment: clients and resolvers that pipeline send a few */
+#define OH_STREAM 0x10000	/* beside a port: over TCP */
+#define OH_WIRE 0x20000		/* beside a port: as it stands on an uplink, whoever asked */
 #define OH_LEARN_TRIES 3	/* writes of one address that meet another CPU's */
 
-/* A query that was let out, from the scratch that it was judged in. Only in the guard's own network namespace: in one
- * of its own making, a workload could answer itself. */
-static __always_inline void oh_note_query(struct __sk_buff *skb, const struct oh_flow *f, const struct oh_connection *c,
-					  __u32 slot)
+/* The port that a query's answer is read at: 0, where it is not. Where there is an uplink that is there, since nobody on
+ * this machine can forge an answer there. Else only in the guard's own network namespace: in one of its own making, a
+ * workload could answer itself. */
+static __always_inline __u32 oh_answer_port(const struct oh_flow *f, const struct oh_connection *c)
 {
-	bool uplink = f->stage == OH_STAGE_UPLINK;
-	struct oh_pending_key key = { .socket = uplink ? 0 : bpf_get_socket_cookie(skb), .port = f->source_port };
-	struct oh_scratch *s = oh_scratch(slot);
-
-	/* where there is an uplink the answer is looked at there, and cannot have been forged on this machine */
-	if (!uplink && (*oh_settings.uplink[0] || !c || !c->home))
-		return;
-	if (!s || (s->query.qtype != OH_DNS_A && s->query.qtype != OH_DNS_AAAA))
-		return;
-	key.id = s->query.id;
-	s->query.port = f->source_port;
-	bpf_map_update_elem(&oh_pending, &key, &s->query, BPF_ANY);
+	if (f->stage == OH_STAGE_UPLINK)
+		return OH_WIRE | f->source_port;
+	if (!c || !c->home)
+		return 0;
+	if (!*oh_settings.uplink[0])
+		return f->source_port;
+	/* at the uplink such a segment counts as judged, and is not read again */
+	return f->protocol == OH_PROTOCOL_TCP ? OH_WIRE | f->source_port : 0;
 }
 
-/* Reads the answer to the scratch's query. A global function: see oh_lookup(). */
-__attribute__((noinline)) int oh_read_answer(struct __sk_buff *skb, __u32 at, __u32 length, __u32 slot)
+static __always_inline void oh_pending_key_of(struct __sk_buff *skb, __u32 port, __u32 id, struct oh_pending_key *key)
 {
+	key->socket = port & OH_WIRE ? 0 : bpf_get_socket_cookie(skb);
+	key->id = id;
+	key->port = port & 0xffff;
+}
+
+/* A query that was let out, from the scratch that it was judged in. */
+static __always_inline void oh_note_query(struct __sk_buff *skb, __u32 answer_port, __u32 slot)
+{
+	struct oh_pending_key key = {};
 	struct oh_scratch *s = oh_scratch(slot);
 
-	return s ? (int)oh_dns_answer(skb, at, length, s, &s->query, slot) : OH_ANSWER_READ;
+	if (!s || !answer_port || (s->query.qtype != OH_DNS_A && s->query.qtype != OH_DNS_AAAA))
+		return;
+	oh_pending_key_of(skb, answer_port, s->query.id, &key);
+	s->query.port = key.port;
+	bpf_map_update_elem(&oh_pending, &key, &s->query, BPF_ANY);
 }
 
 /* Makes the question in the scratch's message the key of oh_names. */
@@ -181,30 +192,20 @@ static __always_inline bool oh_is_resolver(const struct oh_address *a)
 	return OH_FOUND_REASON(found) == OH_TARGET;
 }
 
-/* Whether the IP packet can be a UDP one: a first look, since every packet that comes in takes it. */
-static __always_inline bool oh_may_be_udp(struct __sk_buff *skb, __u32 at)
+/* Takes the addresses from an answer to a query that was seen leaving by the same socket. */
+static __always_inline void oh_learn_message(struct __sk_buff *skb, __u32 at, __u32 length, __u32 port)
 {
-	__u8 head[10];
-
-	if (bpf_skb_load_bytes(skb, at, head, sizeof(head)))
-		return false;
-	return (head[0] >> 4 == 4 ? head[9] : head[6]) == OH_PROTOCOL_UDP;
-}
-
-/* Takes the addresses from the answer to a query that was seen leaving by the same socket. */
-static __always_inline void oh_learn(struct __sk_buff *skb, const struct oh_flow *f)
-{
-	struct oh_pending_key key = { .socket = bpf_get_socket_cookie(skb), .port = f->destination_port };
+	struct oh_pending_key key = {};
 	const struct oh_dns_pending *asked;
 	struct oh_scratch *s;
 	__be16 id;
 	__u32 slot;
 
-	if (bpf_skb_load_bytes(skb, f->payload, &id, sizeof(id)))
+	if (bpf_skb_load_bytes(skb, at, &id, sizeof(id)))
 		return;
-	key.id = bpf_ntohs(id);
+	oh_pending_key_of(skb, port, bpf_ntohs(id), &key);
 	asked = bpf_map_lookup_elem(&oh_pending, &key);
-	if (!asked || asked->port != f->destination_port || !oh_is_resolver(&f->source))
+	if (!asked)
 		return;
 	slot = oh_scratch_take();
 	s = oh_scratch(slot);
@@ -213,12 +214,85 @@ static __always_inline void oh_learn(struct __sk_buff *skb, const struct oh_flow
 	/* A copy, since the map may give the place to another query. */
 	for (int i = 0; i < (int)(sizeof(*asked) / 8); i++)
 		((__u64 *)&s->query)[i] = ((const volatile __u64 *)asked)[i];
-	if (!oh_read_answer(skb, f->payload, f->payload_length, slot) && oh_read_question(slot)) {
+	if (!oh_dns_answer(skb, at, length, s, &s->query, slot) && oh_read_question(slot)) {
 		for (__u32 i = 0; i < OH_ANSWER_RECORDS && i < OH_MEM(s->addrs); i++)
 			oh_learn_address(slot, i);
 		bpf_map_delete_elem(&oh_pending, &key);
 	}
 	oh_scratch_release(slot);
+}
+
+/* The answers that are whole in length bytes at `at`: over UDP all of it; over TCP, with OH_STREAM beside the port,
+ * framed, the first one from `next`. Returns where the one behind them begins, which may be in a later segment; 0, where
+ * that cannot be known. A global function: see oh_lookup(). */
+__attribute__((noinline)) __u32 oh_learn_messages(struct __sk_buff *skb, __u32 at, __u32 length, __u32 next, __u32 port)
+{
+	for (int i = 0; i < OH_FRAMES_MAX; i++) {
+		__be16 size = bpf_htons(length);
+
+		if (next >= length)
+			return next;
+		if (port & OH_STREAM) {
+			if (length - next < sizeof(size) || bpf_skb_load_bytes(skb, at + next, &size, sizeof(size)))
+				return 0;
+			next += sizeof(size);
+		}
+		if (bpf_ntohs(size) <= length - next)
+			oh_learn_message(skb, at + next, bpf_ntohs(size), port);
+		next += bpf_ntohs(size);
+	}
+	return 0;
+}
+
+/* Answers over TCP. Where one begins is counted from the first byte on: what stands in the middle of an answer could be
+ * made to look like another one, by whoever may choose what a record says. */
+static __always_inline void oh_learn_segment(struct __sk_buff *skb, const struct oh_flow *f, struct oh_connection *c,
+					     __u32 where)
+{
+	__u32 next = c->answers - f->sequence;
+
+	if (f->tcp_flags & OH_TCP_SYN) {
+		c->answers = f->sequence + 1;
+		c->framed = 1;
+		return;
+	}
+	if (!c->framed || next >= f->payload_length)	/* come before, or part of a longer one */
+		return;
+	next = oh_learn_messages(skb, f->payload, f->payload_length, next,
+				 OH_STREAM | where | f->destination_port);
+	c->answers = f->sequence + next;
+	c->framed = next != 0;
+}
+
+/* Whether the IP packet at `at` can bear an answer: a first look, since every packet that comes in takes it. One behind
+ * extension headers teaches nothing. */
+static __always_inline bool oh_may_be_answer(struct __sk_buff *skb, __u32 at)
+{
+	__u8 head[10], protocol;
+	__be16 port;
+	bool ip4;
+
+	if (bpf_skb_load_bytes(skb, at, head, sizeof(head)))
+		return false;
+	ip4 = head[0] >> 4 == 4;
+	protocol = ip4 ? head[9] : head[6];
+	if (protocol != OH_PROTOCOL_UDP && protocol != OH_PROTOCOL_TCP)
+		return false;
+	at += ip4 ? (head[0] & 15) * 4 : sizeof(struct oh_ip6_header);
+	return !bpf_skb_load_bytes(skb, at, &port, sizeof(port)) && port == bpf_htons(OH_PORT_DNS);
+}
+
+/* Learns from what comes in; `where` is OH_WIRE or 0. c: what is known of the socket's connection, or NULL. */
+static __always_inline void oh_learn(struct __sk_buff *skb, struct oh_flow *f, struct oh_connection *c, __u32 where)
+{
+	if (f->source_port != OH_PORT_DNS || !oh_is_resolver(&f->source))
+		return;
+	if (f->protocol == OH_PROTOCOL_UDP) {
+		oh_learn_messages(skb, f->payload, f->payload_length, 0, where | f->destination_port);
+	} else if (f->protocol == OH_PROTOCOL_TCP && c && c->look == OH_LOOK_QUERIES) {
+		oh_read_sequence(skb, f);
+		oh_learn_segment(skb, f, c, where);
+	}
 }
 
 #endif

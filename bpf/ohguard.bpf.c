@@ -94,9 +94,8 @@ int oh_uplink_ingress(struct __sk_buff *skb)
 {
 	struct oh_flow f = { .stage = OH_STAGE_UPLINK };
 
-	if (oh_settings.inspect && oh_may_be_udp(skb, OH_ETHERNET) && !oh_parse(skb, OH_ETHERNET, &f) &&
-	    f.protocol == OH_PROTOCOL_UDP && f.source_port == OH_PORT_DNS)
-		oh_learn(skb, &f);
+	if (oh_settings.inspect && oh_may_be_answer(skb, OH_ETHERNET) && !oh_parse(skb, OH_ETHERNET, &f))
+		oh_learn(skb, &f, oh_flow_answered(&f), OH_WIRE);
 	return OH_TC_GO_ON;
 }
 
@@ -110,12 +109,16 @@ int oh_inbound(struct xdp_md *ctx)
 SEC("cgroup_skb/ingress")
 int oh_ingress(struct __sk_buff *skb)
 {
+	struct bpf_sock *sk;
 	struct oh_flow f = {};
 
-	if (!oh_settings.inspect || skb->ifindex == OH_LOOPBACK_IFINDEX || !oh_may_be_udp(skb, 0))
+	if (!oh_settings.inspect || skb->ifindex == OH_LOOPBACK_IFINDEX || !oh_may_be_answer(skb, 0))
 		return 1;
-	if (!oh_parse(skb, 0, &f) && f.protocol == OH_PROTOCOL_UDP && f.source_port == OH_PORT_DNS)
-		oh_learn(skb, &f);
+	sk = skb->sk;
+	if (sk)
+		sk = bpf_sk_fullsock(sk);
+	if (!oh_parse(skb, 0, &f))
+		oh_learn(skb, &f, sk ? bpf_sk_storage_get(&oh_connections, sk, NULL, 0) : NULL, 0);
 	return 1;
 }
 

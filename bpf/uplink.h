@@ -81,6 +81,15 @@ static __always_inline void oh_flow_key_of(const struct oh_flow *f, struct oh_fl
 	key->protocol = f->protocol;
 }
 
+/* The flow that what comes in answers, or NULL. */
+static __always_inline struct oh_connection *oh_flow_answered(const struct oh_flow *f)
+{
+	struct oh_flow_key key = { .remote = f->source, .local = f->destination, .remote_port = f->source_port,
+				   .local_port = f->destination_port, .protocol = f->protocol };
+
+	return bpf_map_lookup_elem(&oh_flows, &key);
+}
+
 /* A flow that is let out is remembered: its replies may come in, and what of it has no socket goes on with it. */
 static __always_inline void oh_note_flow(struct oh_connection *flow, const struct oh_flow_key *key,
 					 const struct oh_flow *f, enum oh_look look,

@@ -105,12 +105,12 @@ static char last_warning[256];
 
 static int keep_warning(enum libbpf_print_level level, const char *format, va_list args)
 {
-	if (level == LIBBPF_WARN) {
-		va_list copy;
+	va_list again;
 
-		va_copy(copy, args);
-		vsnprintf(last_warning, sizeof(last_warning), format, copy);
-		va_end(copy);
+	if (level == LIBBPF_WARN) {
+		va_copy(again, args);
+		vsnprintf(last_warning, sizeof(last_warning), format, again);
+		va_end(again);
 		last_warning[strcspn(last_warning, "\n")] = '\0';
 	}
 	if (getenv("OHGUARD_DEBUG") && *getenv("OHGUARD_DEBUG"))

@@ -165,6 +165,8 @@ struct oh_connection {
 	char command[OH_COMMAND_MAX];
 	__u32 sequence;		/* TCP sequence number of the first byte not looked at, where look says so */
 	__u64 cgroup;		/* cgroup v2 id, 0: not known */
+	__u32 answers;		/* TCP sequence number at which the resolver's next message begins */
+	__u32 framed;		/* 1: answers says so; apart from the bits, which other CPUs may be writing */
 };
 
 /* Key of oh_flows (LRU hash; value struct oh_connection): a flow that was let out over an uplink, as it stands on the
@@ -249,7 +251,7 @@ _Static_assert(sizeof(struct oh_name_rule) == 12, "no padding: compared as bytes
 _Static_assert(sizeof(struct oh_name_entry) == 12 * OH_GRANTS_MAX + 20 * OH_PRIVATE_MAX, "no padding: compared as bytes");
 _Static_assert(sizeof(struct oh_range) == 20, "LPM key: prefix and data, no padding");
 _Static_assert(sizeof(struct oh_target) == 288, "value of oh_targets");
-_Static_assert(sizeof(struct oh_connection) == 64, "one cache line");
+_Static_assert(sizeof(struct oh_connection) == 72, "value of oh_connections");
 _Static_assert(sizeof(struct oh_flow_key) == 40, "key of oh_flows: no padding");
 _Static_assert(sizeof(struct oh_event) == 344, "no padding: a hole would show kernel memory");
 

@@ -487,6 +487,55 @@ def test_rotating_pool_is_never_refused(guard):
     assert len(learned(guard, "pool.lab.example")) >= 199
 
 
+ALL = """
+import socket, sys
+failed, all = 0, socket.getaddrinfo(sys.argv[1], 443, 0, socket.SOCK_STREAM)
+for a in all:
+    try:
+        socket.create_connection(a[4][:2], timeout=5).close()
+    except OSError as e:
+        failed += 1
+        print(a, e)
+print("all", len(all), "failed", failed)
+"""
+
+
+def test_answer_over_tcp_teaches(guard):
+    """glibc asks without EDNS: what is longer than 512 bytes comes over TCP, both families on one connection."""
+    guard.lab.dns.script("big.sub.lab.example", "answer", a=[f"192.0.2.{i}" for i in range(1, 41)],
+                         aaaa=[f"2001:db8:2::{i:x}" for i in range(1, 41)])
+    assert guard.ohguard("allow", "*.sub.lab.example").returncode == 0
+    guard.events()
+    assert guard.python(ALL, "big.sub.lab.example").stdout == "all 80 failed 0\n"
+    assert guard.events() == []
+    assert {q["via"] for q in guard.lab.dns.queries() if q["name"] == "big.sub.lab.example"} == {"udp", "tcp"}
+
+
+FRAMES = """
+import socket, struct, sys, time
+s = socket.create_connection(("10.0.0.2", 53), timeout=5)
+s.sendall(bytes.fromhex(sys.argv[1]))
+f = s.makefile("rb")
+for _ in range(int(sys.argv[2])):
+    print(len(f.read(struct.unpack("!H", f.read(2))[0])) > 2)
+"""
+
+
+def test_answer_within_an_answer_teaches_nothing(guard):
+    """Where a later message begins is counted, whatever one before it holds; and a split one costs only itself."""
+    inner = (b"\x42\x42\x81\x80\0\1\0\1\0\0\0\0" + b"\3two\3sub\3lab\7example\0\0\1\0\1" +
+             b"\xc0\x0c\0\1\0\1\0\0\1\0\0\4" + socket.inet_aton("203.0.113.66"))
+    guard.lab.dns.script("one.sub.lab.example", "garbage", bytes=(b"x" * 30 + frame(inner)).hex(), split=32)
+    guard.lab.dns.script("two.sub.lab.example", "answer", a=["192.0.2.91"])
+    assert guard.ohguard("allow", "*.sub.lab.example").returncode == 0
+    both = frame(query("one.sub.lab.example")) + frame(query("two.sub.lab.example"))    # two is asked when one is answered
+    assert guard.python(FRAMES, both.hex(), 2).stdout == "True\n" * 2
+    assert learned(guard, "*.sub.lab.example") == {"192.0.2.91"}
+    guard.lab.dns.script("two.sub.lab.example", "answer", a=["192.0.2.92"], split=20)
+    assert guard.python(FRAMES, frame(query("two.sub.lab.example")).hex(), 1).stdout == "True\n"
+    assert learned(guard, "*.sub.lab.example") == {"192.0.2.91"}
+
+
 def test_learned_address_lives_for_its_ttl_and_grace(guard):
     guard.load(dns="min-ttl = 1s\nmax-ttl = 40s\ngrace = 20s")
     guard.lab.dns.script("pool.lab.example", "rotate", ttl=3600)

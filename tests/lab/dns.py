@@ -9,6 +9,7 @@ import os
 import socket
 import struct
 import threading
+import time
 from collections import Counter
 
 from . import dnswire as w
@@ -144,8 +145,13 @@ def relay(msg, via, upstream):
         return w.response(q, rcode=w.SERVFAIL) if q else b""
 
 
-def send_tcp(sock, msg):
-    sock.sendall(struct.pack("!H", len(msg)) + msg)
+def send_tcp(sock, msg, split=None):
+    data = struct.pack("!H", len(msg)) + msg
+    if split:
+        sock.sendall(data[:split])
+        time.sleep(0.1)
+        data = data[split:]
+    sock.sendall(data)
 
 
 def recv_tcp(sock):
@@ -175,6 +181,12 @@ class Server:
             out = relay(msg, via, self.upstream) if self.upstream else b""
         return out
 
+    def split(self, msg):
+        """After how many bytes the TCP segment of an answer ends: `split` of any kind."""
+        with open(self.table, encoding="utf-8") as f:
+            q = w.parse_query(msg)
+            return (find(json.load(f), q.name) or {}).get("split") if q else None
+
     def udp(self, sock):
         while True:
             msg, peer = sock.recvfrom(65535)
@@ -188,10 +200,11 @@ class Server:
 
     def connection(self, conn, peer):
         conn.settimeout(30)
+        conn.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         with conn:
             try:
                 while (msg := recv_tcp(conn)) and (out := self.reply(msg, "tcp", peer)):
-                    send_tcp(conn, out)
+                    send_tcp(conn, out, self.split(msg))
             except OSError:
                 pass
 
