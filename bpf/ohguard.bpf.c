@@ -15,10 +15,8 @@ char LICENSE[] SEC("license") = "GPL";
 #define OH_FAMILY_INET6 10
 
 static __always_inline void oh_admit_connection(struct bpf_sock *sk, struct oh_connection *c, const struct oh_flow *f,
-						enum oh_reason reason, const struct oh_admission *admission)
+						enum oh_look look, const struct oh_admission *admission)
 {
-	enum oh_look look = oh_settings.inspect ? oh_look_for(reason, admission) : OH_LOOK_NONE;
-
 	if (look != OH_LOOK_NONE && !oh_opens(f))	/* where its payload begins is not known */
 		return;
 	if (!c)
@@ -43,8 +41,28 @@ static __always_inline int oh_conclude(struct __sk_buff *skb, struct bpf_sock *s
 	if (admission->target)
 		oh_count_use(admission, skb->len, admission->fresh);
 	if (admission->fresh && sk && f->protocol == OH_PROTOCOL_TCP)
-		oh_admit_connection(sk, c, f, reason, admission);
+		oh_admit_connection(sk, c, f, oh_settings.inspect ? oh_look_for(reason, admission) : OH_LOOK_NONE,
+				    admission);
 	return oh_verdict(reason);
+}
+
+/* Observing lets through what would be held, or refused for its payload: a connection is told of once and then let be,
+ * a query each. What would be held cannot be judged, since its rest never joins it. */
+static __always_inline enum oh_reason oh_let_through(struct bpf_sock *sk, struct oh_connection *c,
+						     const struct oh_flow *f, enum oh_reason reason,
+						     const struct oh_admission *admission)
+{
+	if (f->protocol != OH_PROTOCOL_TCP || reason < OH_REASON_FIRST_REFUSAL)
+		return reason;
+	if (admission->fresh && sk)
+		oh_admit_connection(sk, c, f, OH_LOOK_NONE, admission);
+	else if (c && c->look == OH_LOOK_QUERIES && reason != OH_HOLD)
+		c->sequence = f->sequence + f->payload_length;
+	else if (c)
+		c->look = OH_LOOK_NONE;
+	if (reason != OH_HOLD)
+		return reason;
+	return f->destination_port == OH_PORT_DNS ? OH_DNS_MALFORMED : OH_TLS_INCOMPLETE;
 }
 
 SEC("cgroup_skb/egress")
@@ -76,6 +94,8 @@ int oh_egress(struct __sk_buff *skb)
 		oh_read_sequence(skb, &f);
 	if (oh_settings.inspect && reason < OH_REASON_FIRST_REFUSAL)
 		reason = oh_inspect(skb, &f, c, reason, &admission);
+	if (oh_settings.observe)
+		reason = oh_let_through(sk, c, &f, reason, &admission);
 	verdict = reason == OH_HOLD ? oh_settings.observe : oh_conclude(skb, sk, c, &f, reason, &admission);
 	if (admission.slot < OH_SLOTS)
 		oh_scratch_release(admission.slot);

@@ -389,7 +389,7 @@ def test_quick_error_comes_and_goes_with_inspect(guard):
         return {h["hook"]: h["attached"] for h in json.loads(guard.ohguard("status", "--json").stdout)["hooks"]}
 
     assert hooks()["sock_ops"]
-    text = CONF.format(cgroup=guard.lab.cgroup, dns="")
+    text = CONF.format(cgroup=guard.lab.cgroup, dns="", ntp="server = none")
     for inspect in ("off", "on"):
         guard.lab.server.run(["sh", "-c", "cat >/etc/ohguard/ohguard.conf"],
                              input=text.replace("inspect = on", f"inspect = {inspect}"), check=True)
@@ -399,6 +399,51 @@ def test_quick_error_comes_and_goes_with_inspect(guard):
     guard.lab.server.run(["rm", "/sys/fs/bpf/ohguard/host/sock_ops"], check=True)
     status = guard.ohguard("status")
     assert status.returncode == 4 and "sock_ops is not attached" in status.stdout
+
+
+def test_observing_tells_of_a_connection_once_and_lets_it_be(guard):
+    assert guard.ohguard("load", "--observe").returncode == 0
+    assert curl(guard, "tenant.cdn.example", CDN).returncode == 0
+    assert [(e["verdict"], e["reason"], e["name"]) for e in guard.events()] == [
+        ("observed", "tls-name-not-allowed", "tenant.cdn.example")]
+    assert pieces(guard, hello("secret.attacker.example"), 100, 0.05) in ("22\n", "21\n")
+    assert [(e["verdict"], e["reason"]) for e in guard.events()] == [("observed", "tls-incomplete")]
+    assert curl(guard, ALLOWED, ADDRESS, scheme="http").returncode != 28
+    assert [e["reason"] for e in guard.events()] == ["tls-not-tls"]
+    assert curl(guard, ALLOWED, ADDRESS).returncode == 0
+    assert guard.events() == []
+
+
+def test_observing_tells_of_each_query(guard):
+    assert guard.ohguard("load", "--observe").returncode == 0
+    queries = [frame(query(name)).hex() for name in ("google.com", ALLOWED, "github.com")]
+    assert guard.python(TCP_QUERIES.replace("range(2)", "range(3)"), 0.1, *queries).stdout == "answered 1\n" * 3
+    assert [(e["verdict"], e["reason"], e["name"]) for e in guard.events()] == [
+        ("observed", "dns-name-not-allowed", name) for name in ("google.com", "github.com")]
+    both = frame(query("google.com"))
+    assert guard.python(TCP_QUERIES.replace("range(2)", "range(1)"), 0.1, both[:9].hex(), both[9:].hex()).stdout == "answered 1\n"
+    assert [(e["verdict"], e["reason"]) for e in guard.events()] == [("observed", "dns-malformed")]
+
+
+def test_observing_tells_of_an_older_connection_once(guard):
+    """As when the guard is tried out on a machine that is at work."""
+    guard.lab.server.run([BINARY, "unload", "--yes"], check=True)
+    code = ("import socket, sys\ns = socket.create_connection((sys.argv[1], 443), 5)\nprint('open', flush=True)\n"
+            "for _ in sys.stdin:\n    s.sendall(b'more')\n    print('sent', flush=True)\n")
+    p = guard.lab.server.popen(["/usr/bin/python3", "-c", code, ADDRESS], guarded=True, stdin=subprocess.PIPE,
+                               stdout=subprocess.PIPE, text=True, bufsize=1)
+    try:
+        assert p.stdout.readline() == "open\n"
+        assert guard.ohguard("load", "--observe").returncode == 0
+        guard.ohguard("events")
+        for _ in range(3):
+            p.stdin.write("\n")
+            assert p.stdout.readline() == "sent\n"
+            time.sleep(0.1)
+    finally:
+        p.kill()
+        p.communicate()
+    assert [(e["verdict"], e["reason"]) for e in guard.events()] == [("observed", "tls-incomplete")]
 
 
 def test_data_in_the_syn_is_refused(guard):
