@@ -39,22 +39,25 @@ static __always_inline bool oh_is_loopback(const struct oh_flow *f)
 	return bpf_map_lookup_elem(&oh_local, to);
 }
 
-/* RFC 4861: solicitations and advertisements, of the sizes that the kernel sends, that no router forwards. */
+/* RFC 4861: solicitations and advertisements, of the sizes that the kernel sends. Routers pass on what goes to a global
+ * address, and "the same link" is by a source that a process with a raw socket chooses: that is for the kernel alone. */
 static __always_inline bool oh_is_neighbour_discovery(const struct oh_flow *f)
 {
 	bool link_scope = f->destination.word[0] == bpf_htonl(0xff020000) ||
 			  (f->destination.word[0] & bpf_htonl(0xffc00000)) == bpf_htonl(0xfe800000);
+	bool near;
 
 	/* an extension header could carry anything */
+	near = link_scope || (f->same_link && !f->known_raw);
 	if (f->family != 6 || f->protocol != OH_PROTOCOL_ICMPV6 || f->hop_limit != 255 || f->icmp_code || f->options)
 		return false;
 	switch (f->icmp_type) {
 	case 133:	/* router solicitation: a link-layer address, or nothing */
 		return link_scope && f->payload_length <= 8;
 	case 135:	/* neighbour solicitation: target, link-layer address, nonce (RFC 7527); a probe goes to the neighbour */
-		return (link_scope || f->same_link) && f->payload_length >= 16 && f->payload_length <= 32;
+		return near && f->payload_length >= 16 && f->payload_length <= 32;
 	case 136:	/* neighbour advertisement: to who asked, which may have a global address */
-		return (link_scope || f->same_link) && f->payload_length >= 16 && f->payload_length <= 24;
+		return near && f->payload_length >= 16 && f->payload_length <= 24;
 	}
 	return false;
 }

@@ -22,7 +22,7 @@ enum {	/* IANA protocol numbers */
 	OH_PROTOCOL_DESTINATION = 60,
 };
 
-enum { OH_TCP_FIN = 0x01, OH_TCP_SYN = 0x02, OH_TCP_RST = 0x04, OH_TCP_ACK = 0x10 };
+enum { OH_TCP_FIN = 0x01, OH_TCP_SYN = 0x02, OH_TCP_RST = 0x04, OH_TCP_ACK = 0x10, OH_TCP_URG = 0x20 };
 
 /* What a flow was read from. */
 enum oh_stage {
@@ -51,7 +51,8 @@ struct oh_flow {
 	__u8 same_link;		/* 1: an IPv6 packet within one /64 */
 	__u8 socket;		/* 1: from a full socket */
 	__u8 forwarded;		/* 1: came in by another interface */
-	__u8 reserved[3];
+	__u8 known_raw;		/* 1: from a raw socket that a process made under the guard, so not from the kernel's own */
+	__u8 reserved[2];
 	struct oh_address source;
 	__u32 transport;	/* offset of the TCP, UDP or ICMPv6 header in the packet */
 	__u32 payload;		/* and of what follows it */

@@ -198,6 +198,9 @@ static __always_inline enum oh_reason oh_inspect_tcp(struct __sk_buff *skb, cons
 		return reason;
 	if (oh_opens(f))	/* fast open falls back to a plain SYN at once, and sends the data behind it */
 		return reason == OH_DNS ? OH_HOLD : OH_TLS_IN_SYN;
+	/* The receiver takes an urgent byte out of its stream, so it would read something else than what is read here. */
+	if (f->tcp_flags & OH_TCP_URG)
+		return reason == OH_DNS ? OH_DNS_MALFORMED : OH_TLS_NOT_TLS;
 	/* Nobody saw where it began: a connection older than the guard, or one whose state found no memory. */
 	if (admission->fresh || !c)
 		return reason == OH_DNS ? OH_DNS_MALFORMED : OH_TLS_INCOMPLETE;

@@ -31,6 +31,7 @@ static __always_inline void oh_pending_key_of(struct __sk_buff *skb, __u32 port,
 	key->socket = port & OH_WIRE ? 0 : bpf_get_socket_cookie(skb);
 	key->id = id;
 	key->port = port & 0xffff;
+	key->interface = skb->ifindex;
 }
 
 /* A query that was let out, from the scratch that it was judged in. */

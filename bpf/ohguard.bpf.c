@@ -86,6 +86,7 @@ int oh_egress(struct __sk_buff *skb)
 		f.socket = 1;
 		f.socket_type = sk->type;
 		c = bpf_sk_storage_get(&oh_connections, sk, NULL, 0);
+		f.known_raw = c && sk->type == SOCK_RAW;
 	}
 	reason = oh_parse(skb, 0, &f);
 	if (!reason)
@@ -159,6 +160,8 @@ static __always_inline int oh_attempt(struct bpf_sock_addr *ctx, struct oh_flow 
 	if (!c)
 		c = &unstored;
 	oh_note_owner(c);
+	if (stage == OH_STAGE_CONNECT)	/* a new connection, also where TCP_REPAIR makes it without a SYN */
+		c->admitted = 0;
 	c->home = bpf_get_netns_cookie(ctx) == (oh_settings.netns ? oh_settings.netns : bpf_get_netns_cookie(NULL));
 	if (reason >= OH_REASON_FIRST_REFUSAL) {
 		oh_count(reason & (OH_REASON_MAX - 1), 0);
@@ -238,8 +241,16 @@ int oh_sock_create(struct bpf_sock *sk)
 	struct oh_connection who = {};
 	struct oh_flow f = {};
 
-	if (oh_is_known_socket(sk) || oh_is_router_discovery(sk))
+	if (oh_is_known_socket(sk))
 		return 1;
+	if (oh_is_router_discovery(sk)) {
+		struct oh_connection *c = bpf_sk_storage_get(&oh_connections, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
+
+		if (c) {	/* its packets are told from the kernel's by it */
+			oh_note_owner(c);
+			return 1;
+		}
+	}
 	f.protocol = sk->protocol;
 	oh_note_owner(&who);
 	oh_count(OH_RAW_SOCKET, 0);

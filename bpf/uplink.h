@@ -202,6 +202,7 @@ static __always_inline bool oh_pass_uplink(struct __sk_buff *skb)
 		fr->flow.socket_type = sk->type;
 		fr->packet_socket = sk->family == OH_FAMILY_PACKET;
 		own = bpf_sk_storage_get(&oh_connections, sk, NULL, 0);
+		fr->flow.known_raw = fr->packet_socket || (own && sk->type == SOCK_RAW);
 	}
 	reason = oh_parse_frame(skb, &fr->flow);
 	if (!reason) {

@@ -145,8 +145,9 @@ enum oh_look {
 /* Key of oh_pending (LRU hash; value struct oh_dns_pending, see bpf/oh_bytes.h): a query that was let out. */
 struct oh_pending_key {
 	__u64 socket;		/* cookie; 0: over an uplink, by whomever */
-	__u32 id;		/* of the DNS message */
-	__u32 port;		/* it came from, in host byte order; over an uplink: on the wire */
+	__u16 id;		/* of the DNS message */
+	__u16 port;		/* it came from, in host byte order; over an uplink: on the wire */
+	__u32 interface;	/* index of the one it left by: a container could forge an answer that comes by another */
 };
 
 /* Socket storage: a connection that was admitted, and who made it. The last three fields are of the last
