@@ -39,7 +39,7 @@ UNIT_BIN  := $(UNIT_SRC:%.c=$(BUILD)/%)
 BPFT_SRC  := $(wildcard tests/bpf/test_*.c)
 BPFT_BIN  := $(BPFT_SRC:%.c=$(BUILD)/%)
 
-.PHONY: all tests check check-unit check-bpf check-e2e check-aws check-vm bench demo lint docs install uninstall clean
+.PHONY: all tests check check-unit check-bpf check-e2e check-escapes check-aws check-vm bench demo lint docs install uninstall clean
 .DELETE_ON_ERROR:
 
 all: $(BUILD)/ohguard $(BUILD)/systemd/ohguard.service $(BUILD)/systemd/ohguard-refresh.service
@@ -104,6 +104,8 @@ check-bpf: $(BPFT_BIN)
 	$(Q)scripts/check bpf
 check-e2e: all
 	$(Q)scripts/check e2e
+check-escapes: all
+	$(Q)scripts/check escapes
 check-aws: all
 	$(Q)scripts/check aws
 check-vm:
@@ -138,7 +140,12 @@ $(BUILD)/docs/ohguard.8: docs/ohguard.8.in include/ohguard/reasons.h scripts/rea
 	@mkdir -p $(@D)
 	$(Q)scripts/reasons-table include/ohguard/reasons.h $< >$@
 
-docs: $(BUILD)/docs/ohguard.8
+# In the tree, since it is read there; a test says when it is old.
+docs/escapes.md: scripts/escapes-table $(wildcard tests/escapes/*.py)
+	$(call say,DOC,$@)
+	$(Q)$(PYTHON) scripts/escapes-table >$@
+
+docs: $(BUILD)/docs/ohguard.8 docs/escapes.md
 
 install: all docs $(BUILD)/systemd/ohguard.service $(BUILD)/systemd/ohguard-refresh.service
 	install -D -m 755 $(BUILD)/ohguard $(DESTDIR)$(SBINDIR)/ohguard

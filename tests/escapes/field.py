@@ -1,0 +1,214 @@
+"""Where attacks are tried: one lab with a container in it, one guard, and what an attack may ask to be done outside."""
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from guard import ALLOWED, DEGRADED, DONE, Guard, config, poll
+from lab import topology
+from lab.lab import call
+from table import marker
+
+THOROUGH = bool(os.environ.get("OHGUARD_ESCAPES"))     # all of the control, and more reloads
+ATTACK = Path(__file__).resolve().parent / "attack.py"
+NAMES = (ALLOWED, "files.cdn.example", "meta.lab.example")
+GRANTED = f"{topology.ATTACKER[0]}:31337"
+# From the attacker's own address, whatever else its host has.
+SEND_IN = """
+import socket, sys
+kind, family, source, to, port = sys.argv[1:]
+s = socket.socket(int(family), socket.SOCK_DGRAM if kind == "udp" else socket.SOCK_STREAM)
+s.settimeout(1)
+s.bind((source, 0))
+try:
+    if kind == "udp":
+        s.sendto(b"in", (to, int(port)))
+    else:
+        s.connect((to, int(port)))
+except OSError:
+    pass
+"""
+
+
+class Field:
+    def __init__(self, lab):
+        self.lab = lab
+        self.guard = Guard(lab)
+        self.loaded = False
+        self.uplink = False
+        self.reloads = 20 if THOROUGH else 4
+        self.box = -1
+        self.begun = {}         # early attacks that wait for the guard: name -> process
+        self.before = {}        # counters at the last look
+        self.beside = lab.cgroup.parent / (lab.cgroup.name + "-beside")
+
+    # -- the place
+
+    def set_up(self):
+        self.beside.mkdir()
+        self.lab.dns.add("meta.lab.example", topology.METADATA[0])
+        self.uplink = "--uplink" in self.guard.run("load", "--help").stdout and not \
+            self.guard.run("load", "--uplink", "auto", "--dry-run", "--cgroup", str(self.lab.cgroup)).returncode == 2
+        self.container()
+
+    def container(self):
+        """As Docker does it, but without NAT: that would have the kernel put fragments together before any hook."""
+        box = self.lab.netns("box")
+        call(["ip", "netns", "add", box])
+        self.box = os.open(f"/run/netns/{box}", os.O_RDONLY)       # the server has a /run of its own
+        self.lab.server.ip(f"link add box0 address 02:6f:68:00:00:0a type veth peer name eth0 address 02:6f:68:00:00:0b netns {box}",
+                           "addr add 172.30.0.1/24 dev box0", "addr add fd00:30::1/64 dev box0 nodad", "link set box0 up")
+        call(["ip", "-n", box, "-batch", "-"], "link set lo up\naddr add 172.30.0.2/24 dev eth0\naddr add fd00:30::2/64 dev eth0 nodad\n"
+             "link set eth0 up\nroute add default via 172.30.0.1\nroute add default via fd00:30::1\n")
+        call(["nsenter", f"--net={self.lab.server.netns}", "sh", "-ec",
+              "echo 1 >/proc/sys/net/ipv4/ip_forward; echo 1 >/proc/sys/net/ipv6/conf/all/forwarding"])
+
+    def close(self):
+        for process in self.begun.values():
+            process.kill()
+            process.wait()
+        if self.box >= 0:
+            os.close(self.box)
+        self.guard.run("unload", "--yes")
+        self.guard.close()
+        poll(lambda: not (self.beside / "cgroup.procs").read_text(), "an empty cgroup beside")
+        self.beside.rmdir()
+
+    def load(self):
+        text = config(self.lab.cgroup, allow=NAMES, dns=("inspect = on", "min-ttl = 1h"))
+        self.guard.write("/etc/ohguard/ohguard.conf", text)
+        r = self.guard.run("load", *self.options())
+        assert r.returncode in (DONE, DEGRADED), r.stderr
+        self.loaded = True
+        self.before = self.counters()
+
+    def options(self):
+        return ("--uplink", "auto") if self.uplink else ()
+
+    def counters(self):
+        return {k: v["packets"] for k, v in self.guard.json("stats")["reasons"].items()}
+
+    # -- an attack
+
+    def start(self, attack):
+        argv = [sys.executable, "-IS", str(ATTACK), attack.name, "--box", f"/proc/self/fd/{self.box}"]
+        return self.lab.server.popen(argv, guarded=attack.where != "outside", stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                     stderr=subprocess.STDOUT, text=True, bufsize=1, pass_fds=(self.box,),
+                                     env={"PYTHONDONTWRITEBYTECODE": ""})
+
+    def begin(self, attack):
+        """As far as an early attack goes without a guard."""
+        process = self.start(attack)
+        line = process.stdout.readline().split()
+        assert line[1:] == ["waits", "load"], line
+        self.begun[attack.name] = process
+
+    def run(self, attack):
+        """Tries it: what it says in the end, and which frames left that should not have."""
+        mark = self.lab.wire.mark()
+        process = self.begun.pop(attack.name, None)
+        if process:
+            process.stdin.write("\n")
+        else:
+            process = self.start(attack)
+        try:
+            for line in process.stdout:
+                name, verb, *rest = line.split(None, 2) if line.startswith(attack.name) else ("", "", line)
+                if verb != "waits":
+                    break
+                mark = self.do(rest[0].split(), process.pid, attack) or mark
+                process.stdin.write("\n")
+            else:
+                line = "nothing"
+            process.stdin.close()
+            process.wait(30)
+        finally:
+            process.kill()
+            process.wait()
+            process.stdout.close()
+        return " ".join([verb, *rest]).strip(), self.leaks(mark, attack)
+
+    def moved(self):
+        """Reasons whose counters moved since the last call."""
+        now = self.counters()
+        found = {k for k, v in now.items() if v > self.before.get(k, 0)}
+        self.before = now
+        return found
+
+    # -- what an attack asks for
+
+    def do(self, wish, pid, attack):
+        """A new mark, where what went before was allowed."""
+        return getattr(self, "do_" + wish[0])(pid, attack, *wish[1:])
+
+    def do_load(self, pid, attack):
+        pass        # it is, or this is a run without
+
+    def do_out(self, pid, attack):
+        self.move(pid, self.beside)
+
+    def do_in(self, pid, attack):
+        self.move(pid, self.lab.cgroup)
+
+    def move(self, pid, cgroup):
+        """With its child, which is what attacks."""
+        (cgroup / "cgroup.procs").write_text(str(pid))
+        for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+            (cgroup / "cgroup.procs").write_text(child)
+
+    def do_reload(self, pid, attack):
+        for _ in range(self.reloads if self.loaded else 0):
+            assert self.guard.run("load", *self.options()).returncode in (DONE, DEGRADED)
+        if not self.loaded:
+            time.sleep(0.1)
+
+    def do_grant(self, pid, attack):
+        if self.loaded:
+            self.guard.ok("allow", GRANTED, "--for", "2s")
+
+    def do_lapse(self, pid, attack):
+        if self.loaded:
+            poll(lambda: not self.guard.targets().get(GRANTED), "the grant's end")
+            time.sleep(1.1)     # list and kernel each count whole seconds
+        return self.lab.wire.mark()
+
+    def do_revoke(self, pid, attack):
+        if self.loaded:
+            self.guard.ok("revoke", GRANTED)
+        return self.lab.wire.mark()
+
+    def do_tcp(self, pid, attack, port):
+        self.knock("tcp", attack, port)
+
+    def do_udp(self, pid, attack, port):
+        self.knock("udp", attack, port)
+
+    def knock(self, kind, attack, port):
+        """The attacker's host connects to the workload, or sends to it."""
+        six = attack.family == 6
+        self.lab.attacker.run([sys.executable, "-c", SEND_IN, kind, "10" if six else "2", topology.ATTACKER[six],
+                               "fd00:1::10" if six else "10.0.1.10", port])
+
+    # -- the wire
+
+    def leaks(self, mark, attack):
+        data = marker(attack.name)
+        return [f for f in self.lab.wire.since(mark) if data in f.raw or not expected(f, attack)]
+
+
+ALLOWED_ADDRESSES = {a for n in (ALLOWED, "files.cdn.example") for a in topology.ZONE[n]}
+
+
+def expected(f, attack):
+    """What leaves a healthy machine in any case."""
+    if f.proto == "arp" and f.dst == "10.0.1.77":       # neighbour_lookup4
+        return False
+    if f.housekeeping or (f.proto == "igmp" and not attack.name.startswith("multicast_join")):
+        return True
+    if f.malformed or f.extensions or f.fragment is not None:
+        return False
+    return (f.dst == topology.RESOLVER and f.dport == 53) or (f.dst == topology.TIME[0] and f.proto == "udp" and f.dport == 123) or \
+        (f.proto == "tcp" and f.dst in ALLOWED_ADDRESSES and f.dport == 443)
+
+
