@@ -67,7 +67,7 @@ def packet_spoofed(t):
     packet_socket().send(ether(t, craft.ip(source, t.to, craft.UDP, craft.udp(source, t.to, 1, 2, t.marker))))
 
 
-@attack(PACKET, "fragments: first, later, overlapping, tiny", "uplink", "fragment")
+@attack(PACKET, "fragments: first, later, overlapping, tiny", "uplink", "packet-socket")
 def packet_fragments(t):
     s = packet_socket()
     for make in (raw.old_fragment_first, raw.old_fragment_later, raw.old_fragment_overlapping, raw.old_fragment_tiny):
@@ -75,7 +75,7 @@ def packet_fragments(t):
             s.send(ether(t, p))
 
 
-@attack(PACKET, "a source route or routing header", "uplink", "source-route")
+@attack(PACKET, "a source route or routing header", "uplink", "packet-socket")
 def packet_routed(t):
     s = packet_socket()
     for p in (raw.old_source_route if t.family == 4 else raw.old_routing_header).packets(t):
@@ -103,17 +103,17 @@ def packet_solicitation(t):
     packet_socket().send(ether(t, craft.ip6(source, t.to, craft.ICMP6, message, hops=255)))
 
 
-@attack(PACKET, "a VLAN tag before the packet", "uplink", "packet-malformed", families=(4,))
+@attack(PACKET, "a VLAN tag before the packet", "uplink", "packet-socket", families=(4,))
 def packet_vlan(t):
     packet_socket().send(ether(t, struct.pack("!HH", 7, 0x0800) + datagram(t), 0x8100))
 
 
-@attack(PACKET, "a frame of an unknown ethertype", "uplink", "packet-malformed", families=(4,))
+@attack(PACKET, "a frame of an unknown ethertype", "uplink", "packet-socket", families=(4,))
 def packet_ethertype(t):
     packet_socket().send(ether(t, t.marker * 8, 0x88B6))
 
 
-@attack(PACKET, "an ARP request for the data's address", "uplink", "packet-malformed", families=(4,))
+@attack(PACKET, "an ARP request for the data's address", "uplink", "packet-socket", families=(4,))
 def packet_arp(t):
     body = struct.pack("!HHBBH", 1, 0x0800, 6, 4, 1) + b"\2oh\0\0\1" + t.marker[:4] + bytes(6) + t.marker[4:]
     packet_socket().send(ether(t, body + t.marker * 2, 0x0806))
