@@ -36,7 +36,8 @@ def old_shared_connection(t):
     time.sleep(0.3)
 
 
-@attack(LIFE, "a listening socket from before the guard was loaded", "cgroup", "address-not-allowed", families=(4,), early=True)
+@attack(LIFE, "a listening socket from before the guard was loaded", "cgroup", "address-not-allowed", families=(4,), early=True,
+        uplink="inbound-not-allowed")
 def old_listener(t):
     s = socket.create_server(("", 3999))
     s.settimeout(1)
@@ -76,7 +77,7 @@ def passed_out(t):
     socket.socket(fileno=fd).sendto(t.marker, (t.to, t.port))
 
 
-@attack(LIFE, "a socket made outside, in a process that was moved in", "", "", where="outside", families=(4,),
+@attack(LIFE, "a socket made outside, in a process that was moved in", "", "", where="outside", families=(4,), uplink="protocol-not-allowed",
         leaves="a socket keeps the cgroup that it was made in: one from outside is not guarded, unless the guard is on the root")
 def outside_socket(t):
     s = t.socket()
@@ -84,7 +85,7 @@ def outside_socket(t):
     s.sendto(t.marker, (t.to, t.port))
 
 
-@attack(LIFE, "a socket made outside and passed in (SCM_RIGHTS)", "", "", where="outside", families=(4,),
+@attack(LIFE, "a socket made outside and passed in (SCM_RIGHTS)", "", "", where="outside", families=(4,), uplink="protocol-not-allowed",
         leaves="the same: who hands out sockets must be guarded or trusted")
 def passed_in(t):
     s = t.socket()
@@ -160,12 +161,12 @@ def revoked_connection(t):
 
 # ---- inbound ----
 
-@attack(INBOUND, "a server on an inbound rule's port, for the attacker to connect to", "cgroup", "address-not-allowed")
+@attack(INBOUND, "a server on an inbound rule's port, for the attacker to connect to", "cgroup", "address-not-allowed", uplink="inbound-not-allowed")
 def listen_22(t):
     yield from serve(t, 22)
 
 
-@attack(INBOUND, "a server on the agent's own port (3000)", "cgroup", "address-not-allowed")
+@attack(INBOUND, "a server on the agent's own port (3000)", "cgroup", "address-not-allowed", uplink="inbound-not-allowed")
 def listen_3000(t):
     yield from serve(t, 3000)
 
