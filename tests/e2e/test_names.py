@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from lab import ntp, topology
+from lab import dnswire, ntp, topology
 
 BINARY = os.environ.get("OHGUARD", str(Path(__file__).resolve().parents[2] / "build/ohguard"))
 ALLOWED, ADDRESS = "api.openai.com", "203.0.113.10"
@@ -610,6 +610,50 @@ def test_suffix_covers_any_depth_and_its_names_alone(guard):
 def test_public_suffix_is_refused(guard, suffix):
     r = guard.ohguard("allow", suffix)
     assert r.returncode == 1 and "anyone can have a name" in r.stderr, r.stderr
+
+
+LIAR = "liar.sub.lab.example"
+BEHIND = len(query(LIAR))       # where an answer's first record stands
+
+
+def record(owner, address="192.0.2.77", rtype=1):
+    return owner + struct.pack("!HHIH", rtype, 1, 300, 4) + socket.inet_aton(address)
+
+
+def pointer(to):
+    return struct.pack("!H", 0xC000 | to)
+
+
+def raw(*records, count=None, questions=1):
+    return {"counts": [questions, len(records) if count is None else count, 0, 0], "questions": questions,
+            "rest": b"".join(records).hex()}
+
+
+OTHER = dnswire.encode_name("other.sub.lab.example")
+HOSTILE = {
+    "a pointer to itself": raw(record(pointer(BEHIND))),
+    "pointers in a ring": raw(record(b"\1a" + pointer(BEHIND + 18)), record(b"\1b" + pointer(BEHIND))),
+    "a pointer forward": raw(record(pointer(BEHIND + 16)), record(pointer(12), rtype=16)),
+    "more records announced than there are": raw(record(pointer(12)), count=9),
+    "records of another name": raw(*[record(OTHER)] * 3),
+    "four kilobytes of records": raw(*[record(OTHER)] * 110),
+    "two questions": raw(record(pointer(12)), questions=2),
+    "no question": {"counts": [0, 1, 0, 0], "questions": 0, "rest": record(dnswire.encode_name(LIAR)).hex()},
+    "127 labels": raw(record(b"\1a" * 127 + b"\0")),
+    "a label too long": raw(record(b"\x7f" + b"a" * 127 + b"\0")),
+    "a record cut short": {**raw(record(pointer(12))[:-2]), "counts": [1, 1, 0, 0]},
+}
+
+
+@pytest.mark.parametrize("what", HOSTILE)
+def test_hostile_answer_teaches_nothing(guard, what):
+    assert guard.ohguard("allow", "*.sub.lab.example").returncode == 0
+    guard.lab.dns.script(LIAR, "raw", **HOSTILE[what])
+    assert guard.python(SEND, "10.0.0.2", 53, query(LIAR).hex()).stdout.startswith("answered")
+    assert learned(guard, "*.sub.lab.example") == set()
+    guard.lab.dns.script(LIAR, "raw", **raw(record(pointer(12), "192.0.2.78")))      # the same way, a good one
+    guard.python(SEND, "10.0.0.2", 53, query(LIAR).hex())
+    assert learned(guard, "*.sub.lab.example") == {"192.0.2.78"}
 
 
 @pytest.mark.parametrize("kind,settings", [

@@ -15,7 +15,7 @@ from collections import Counter
 from . import dnswire as w
 from . import topology
 
-asked = Counter()      # how often each name was asked, for `rotate`
+asked = Counter()      # how often each pool was asked, for `rotate`
 log_lock = threading.Lock()
 
 
@@ -72,8 +72,10 @@ def many(q, b, via):
 
 
 def rotate(q, b, via):
-    """One member of a pool of `size` (200), another with each answer, TTL 1."""
-    i = asked[q.name, q.qtype] % b.get("size", 200) + 1
+    """One member of a pool of `size` (200), another with each answer, TTL 1. Names of one `pool` take turns."""
+    turn = b.get("pool", q.name), q.qtype
+    i = asked[turn] % b.get("size", 200) + 1
+    asked[turn] += 1
     return answer(q, {"ttl": 1, **b, "a": [f"{topology.POOL}.{i}"], "aaaa": [f"2001:db8:2::{i:x}"]}, via)
 
 
@@ -96,12 +98,17 @@ def cut(q, b, via):
     return answer(q, b, via)[:b.get("keep", 20)]
 
 
+def raw(q, b, via):
+    """The query's id and question (`questions` times), with `counts` and what stands behind them (`rest`, hex) as given."""
+    return struct.pack("!6H", q.id, 0x8180, *b["counts"]) + q.question * b.get("questions", 1) + bytes.fromhex(b["rest"])
+
+
 KINDS = {
     "answer": answer, "empty": lambda q, b, via: w.response(q), "timeout": lambda q, b, via: None,
     "servfail": rcode(w.SERVFAIL), "nxdomain": rcode(w.NXDOMAIN), "refused": rcode(w.REFUSED),
     "formerr": rcode(w.FORMERR), "notimp": rcode(w.NOTIMP), "garbage": garbage, "truncate": truncate,
     "cname_loop": cname_loop, "many": many, "rotate": rotate, "wrong_name": wrong_name, "wrong_id": wrong_id,
-    "wrong_question": wrong_question, "cut": cut,
+    "wrong_question": wrong_question, "cut": cut, "raw": raw,
 }
 
 
@@ -125,7 +132,6 @@ def respond(msg, via, table):
     # {"by_type": {"AAAA": {...}}} lets one type fail and the other answer.
     behaviour = {w.TYPES[t]: b for t, b in behaviour.get("by_type", {}).items()}.get(q.qtype, behaviour)
     reply = KINDS[behaviour["kind"]](q, behaviour, via)
-    asked[q.name, q.qtype] += 1
     return reply or b""
 
 
