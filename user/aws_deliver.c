@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "aws_render.h"
@@ -15,7 +16,10 @@
 #include "text.h"
 
 #define SETUP_SECONDS 1800
+#define SSM_SECONDS 120
 #define PLACE ".ohguard-delivery"
+/* Asked of the files themselves: they may have come by another way. */
+#define VERSIONS "sha256sum /usr/local/sbin/ohguard /etc/ohguard/ohguard.conf | cut -c 1-12 | paste -sd ' '"
 
 /* What goes to a server beside the program and the policy: file name there, template. */
 static const struct {
@@ -251,34 +255,98 @@ static char *base64(const char *text)
 	return out;
 }
 
-int deliver_policy_ssm(struct stack_view *v, FILE *progress, struct error *e)
+/* What became of the command on one server. 1 while that is open. */
+static int ssm_outcome(struct stack_view *v, const struct node *n, const char *command, struct error *e)
+{
+	char words[128];
+	doc *d = NULL;
+	const char *status;
+	int r;
+
+	snprintf(words, sizeof(words), "ssm get-command-invocation --command-id %s --instance-id", command);
+	r = aws_read(&v->aws, &d, e, words, node_id(n));
+	if (r)
+		return strcmp(v->aws.code, "InvocationDoesNotExist") ? r : 1;
+	status = doc_text(d, "Status");
+	if (!strcmp(status, "Pending") || !strcmp(status, "InProgress") || !strcmp(status, "Delayed"))
+		r = 1;
+	else if (strcmp(status, "Success"))
+		r = error_set(e, EIO, "%s: %s: %.300s", n->key, status, doc_text(d, "StandardErrorContent"));
+	doc_free(d);
+	return r;
+}
+
+static int ssm_wait(struct stack_view *v, const struct node *n, const char *command, struct error *e)
+{
+	time_t end = time(NULL) + SSM_SECONDS;
+	int r;
+
+	while ((r = ssm_outcome(v, n, command, e)) == 1) {
+		if (time(NULL) >= end)
+			return error_set(e, ETIMEDOUT, "%s: no answer of its Systems Manager agent", n->key);
+		if (proc_sleep(1000))
+			return error_set(e, EINTR, "interrupted while waiting for %s", n->key);
+	}
+	return r;
+}
+
+/* To all the servers that are wanted, in one call. */
+static int ssm_send(struct stack_view *v, const char *const *names, int count, const char *encoded, doc **ret,
+		    struct error *e)
+{
+	struct args args = { 0 };
+	int r;
+
+	args_words(&args, "ssm send-command --document-name AWS-RunShellScript --comment ohguard-policy --timeout-seconds 60");
+	args_add(&args, "--parameters");
+	/* Checked before it is put in place. 4: in force, though a name does not resolve yet. */
+	args_add(&args, "{\"commands\":[\"set -eu; umask 022; cd /etc/ohguard; echo %s | base64 -d >policy.new; "
+		 "ohguard load --dry-run -c policy.new; mv -f policy.new ohguard.conf; "
+		 "rm -f /var/lib/ohguard-setup/delivery-id; "
+		 "ohguard load || [ $? = 4 ]; ohguard refresh || [ $? = 4 ]\"]}", encoded);
+	args_add(&args, "--instance-ids");
+	for (unsigned int i = 0; i < v->count; i++) {
+		if (is_wanted(&v->nodes[i], names, count))
+			args_add(&args, "%s", node_id(&v->nodes[i]));
+	}
+	r = aws_call(&v->aws, &args, NULL, ret, e);
+	args_free(&args);
+	if (r && !strcmp(v->aws.code, "InvalidInstanceId"))
+		return error_set(e, ENOTCONN, "not all of the servers are known to Systems Manager: they need an "
+				 "instance-profile, and its names and metadata in their policy: docs/aws.md");
+	return r;
+}
+
+int deliver_policy_ssm(struct stack_view *v, const char *const *names, int count, FILE *progress, struct error *e)
 {
 	char *text = NULL, *encoded;
-	struct args args = { 0 };
+	unsigned int failed = 0;
 	doc *d = NULL;
-	int r = policy_text(v->stack, &text, e);
+	int r = check_names(v, names, count, e);
 
+	if (!r)
+		r = policy_text(v->stack, &text, e);
 	if (r)
 		return r;
 	encoded = base64(text);
 	free(text);
-	if (!encoded)
-		return error_set(e, ENOMEM, "out of memory");
-	args_words(&args, "ssm send-command --document-name AWS-RunShellScript --comment ohguard-policy --targets");
-	args_add(&args, "Key=tag:" TAG_STACK ",Values=%s", v->stack->name);
-	args_add(&args, "--parameters");
-	args_add(&args, "{\"commands\":[\"set -eu; test -x /usr/local/sbin/ohguard; umask 022; cd /etc/ohguard; "
-		 "echo %s | base64 -d >policy.new; ohguard load --dry-run -c policy.new; "
-		 "mv -f policy.new ohguard.conf; ohguard load; ohguard refresh\"]}", encoded);
+	r = encoded ? ssm_send(v, names, count, encoded, &d, e) : error_set(e, ENOMEM, "out of memory");
 	free(encoded);
-	r = aws_call(&v->aws, &args, NULL, &d, e);
-	args_free(&args);
-	if (!r)
-		fprintf(progress, "sent as command %s: `aws ssm list-command-invocations --command-id %s` tells how it "
-			"went, `ohguard aws versions` what is in force\n", doc_text(d, "Command.CommandId"),
-			doc_text(d, "Command.CommandId"));
+	for (unsigned int i = 0; !r && i < v->count; i++) {
+		const struct node *n = &v->nodes[i];
+
+		if (!is_wanted(n, names, count))
+			continue;
+		r = ssm_wait(v, n, doc_text(d, "Command.CommandId"), e);
+		if (r == -EINTR)
+			break;
+		failed += r < 0;
+		text_print(progress, r ? e->text : n->key);
+		fputs(r ? "\n" : ": has the policy\n", progress);
+		r = 0;
+	}
 	doc_free(d);
-	return r;
+	return failed ? error_set(e, EIO, "%u servers did not take the policy", failed) : r;
 }
 
 int deliver_versions(struct stack_view *v, bool json, FILE *out, struct error *e)
@@ -302,7 +370,7 @@ int deliver_versions(struct stack_view *v, bool json, FILE *out, struct error *e
 
 		if (!is_wanted(n, NULL, 0))
 			continue;
-		if (!ssh_run(v, n->key, "cat /var/lib/ohguard-setup/version", NULL, 60, &result, e))
+		if (!ssh_run(v, n->key, VERSIONS, NULL, 60, &result, e))
 			sscanf(result.out, "%15s %15s", program, policy);
 		proc_free(&result);
 		if (json) {
@@ -373,7 +441,7 @@ int fetch_password(struct stack_view *v, bool make_new, FILE *out, struct error 
 		return r;
 	r = ssh_run(v, "proxy", "sudo -n /usr/local/sbin/ohguard-proxy-password", NULL, 60, &result, e);
 	if (!r && result.status)
-		r = error_set(e, EIO, "proxy: %.300s", result.err);
+		r = error_set(e, EIO, "proxy: %.*s", (int)strcspn(result.err, "\n"), result.err);
 	if (!r)
 		fprintf(out, "user agent, password %s", result.out);
 	proc_free(&result);

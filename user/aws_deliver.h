@@ -12,7 +12,7 @@
 int deliver(struct stack_view *v, const char *const *names, int count, bool again, FILE *progress, struct error *e);
 
 /* Only the policy, to all servers at once, by AWS Systems Manager. */
-int deliver_policy_ssm(struct stack_view *v, FILE *progress, struct error *e);
+int deliver_policy_ssm(struct stack_view *v, const char *const *names, int count, FILE *progress, struct error *e);
 
 int deliver_versions(struct stack_view *v, bool json, FILE *out, struct error *e);
 

@@ -57,6 +57,8 @@ static int open_plan(struct options *o, struct stack_view *v, struct error *e)
 	if (r)
 		return r;
 	r = view_open(v, &o->stack, e);
+	if (!r && o->replace && !view_node(v, o->replace))
+		r = error_set(e, ENOENT, "--replace %s: no such machine in this stack", o->replace);
 	v->replace = o->replace;
 	return r ? r : view_plan(v, e);
 }
@@ -228,7 +230,7 @@ static int with_view(struct options *o, bool lock_it, int (*act)(struct options 
 static int act_deliver(struct options *o, struct stack_view *v, struct error *e)
 {
 	if (o->via && !strcmp(o->via, "ssm"))
-		return deliver_policy_ssm(v, stderr, e);
+		return deliver_policy_ssm(v, o->common.argv, o->common.argc, stderr, e);
 	return deliver(v, o->common.argv, o->common.argc, true, stderr, e);
 }
 

@@ -3,6 +3,7 @@
 A client hands over its standard files, argv and environment through a Unix socket, and gets the exit status. What
 runs in the fork is awscli itself, unchanged."""
 import array
+import gc
 import json
 import os
 import signal
@@ -10,6 +11,7 @@ import socket
 import sys
 import traceback
 
+KEYS = ("AKIATESTTESTTESTTEST", "secret-for-moto")
 CLIENT = """#!/usr/bin/python3 -ISs
 import array, json, os, socket, struct, sys
 s = socket.socket(socket.AF_UNIX); s.connect({path!r})
@@ -68,17 +70,24 @@ def serve_one(driver, connection):
         pass  # the caller was killed: what tests of interruption do
 
 
+def warm_up(driver):
+    """A call to nobody: what it loads and computes, all later ones have from the start. Four fifths of a call's time."""
+    nobody = {"AWS_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_MAX_ATTEMPTS": "1", "AWS_ACCESS_KEY_ID": KEYS[0],
+              "AWS_SECRET_ACCESS_KEY": KEYS[1]}
+    os.environ.update(nobody)
+    for words in ("ec2 describe-vpcs", "ec2 describe-nat-gateways", "ssm get-parameter --name x"):
+        with open(os.devnull, "w") as sys.stdout, open(os.devnull, "w") as sys.stderr:
+            driver.main([*words.split(), "--region", "us-east-1", "--output", "json"])
+    sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__
+    for name in nobody:
+        del os.environ[name]
+    gc.freeze()  # what is shared with the forks stays shared
+
+
 def main(path):
     from awscli.clidriver import create_clidriver
     driver = create_clidriver()
-    loader = driver.session.get_component("data_loader")
-    for service in ("ec2", "ssm"):
-        driver.session.get_service_model(service)
-        for kind in ("paginators-1", "waiters-2", "endpoint-rule-set-1"):
-            try:
-                loader.load_service_model(service, kind)
-            except Exception:  # noqa: BLE001  only a head start
-                pass
+    warm_up(driver)
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(path)
     listener.listen(16)

@@ -1,4 +1,5 @@
 """moto_server, the real `aws` and the program under test, each test with a stack of its own."""
+import fcntl
 import json
 import os
 import pathlib
@@ -28,9 +29,12 @@ JAMMY = {
 @pytest.fixture(scope="session")
 def venv():
     """Made once; OHGUARD_AWS_VENV names one that is there already."""
-    if not (VENV / "bin" / "moto_server").exists():
-        subprocess.run(["/usr/bin/python3", "-m", "venv", str(VENV)], check=True)
-        subprocess.run([str(VENV / "bin" / "pip"), "install", "-q", "-r", str(HERE / "requirements.txt")], check=True)
+    VENV.parent.mkdir(exist_ok=True)
+    with open(VENV.with_suffix(".lock"), "w") as lock:  # of several workers one makes it
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (VENV / "bin" / "moto_server").exists():
+            subprocess.run(["/usr/bin/python3", "-m", "venv", str(VENV)], check=True)
+            subprocess.run([str(VENV / "bin" / "pip"), "install", "-q", "-r", str(HERE / "requirements.txt")], check=True)
     return VENV
 
 
@@ -79,6 +83,12 @@ def aws_client(venv, tmp_path_factory):
     server.wait()
 
 
+def tracer(log):
+    """A prefix that notes the arguments and the environment of every program that starts, however briefly it runs."""
+    return ["strace", "-f", "-qq", "--seccomp-bpf", "-v", "-s", "100000", "-e", "trace=execve,execveat", "-e", "signal=none",
+            "-o", str(log)]
+
+
 class Stack:
     """One stack's configuration, state folder and AWS, and the program run on them."""
 
@@ -88,13 +98,14 @@ class Stack:
         self.config = folder / "ohguard.conf"
         self.state = folder / "state"
         self.calls = folder / "calls"
+        self.prefix = []  # what the program runs under
         self.write()
         bin_folder = folder / "bin"
         bin_folder.mkdir()
         self.real_aws = client
         self.wrap("")
         self.env = {"PATH": f"{bin_folder}:/usr/bin:/bin:/usr/sbin", "HOME": str(folder), "AWS_ENDPOINT_URL": url,
-                    "AWS_ACCESS_KEY_ID": "AKIATESTTESTTESTTEST", "AWS_SECRET_ACCESS_KEY": "secret-for-moto",
+                    "AWS_ACCESS_KEY_ID": aws_server.KEYS[0], "AWS_SECRET_ACCESS_KEY": aws_server.KEYS[1],
                     "LC_ALL": "C.UTF-8"}
 
     def write(self, **keys):
@@ -106,13 +117,12 @@ class Stack:
     def wrap(self, before, after=""):
         """Replaces `aws` by a script: notes the call, then `before`, the real one, `after`."""
         path = self.folder / "bin" / "aws"
-        path.write_text(f"#!/bin/bash\nn=$(wc -l <{self.calls} 2>/dev/null || echo 0)\n"
-                        f"printf '%s\\n' \"$*\" >>{self.calls}\n{before}\n"
+        path.write_text(f"#!/bin/bash\nprintf '%s\\n' \"$*\" >>{self.calls}\n{before}\n"
                         f"{self.real_aws} \"$@\"\nstatus=$?\n{after}\nexit $status\n")
         path.chmod(0o755)
 
     def run(self, *args, check=None, stdin=None, timeout=600, env=None):
-        done = subprocess.run([str(PROGRAM), "aws", args[0], "-c", str(self.config), *args[1:]], input=stdin,
+        done = subprocess.run([*self.prefix, str(PROGRAM), "aws", args[0], "-c", str(self.config), *args[1:]], input=stdin,
                               stdin=subprocess.DEVNULL if stdin is None else None, capture_output=True, text=True,
                               env={**self.env, **(env or {})}, timeout=timeout)
         if check is not None:

@@ -2,7 +2,7 @@
 server, and commands of `ohguard aws` against them. What would change a machine (apt-get, docker, systemctl, the guard
 itself) only notes that it was called. Prints a JSON list of what each command said.
 
-Arguments: work folder, the proxy's public address, then a JSON list of [arguments, standard input]."""
+Arguments: work folder and the proxy's public address; on standard input a JSON list of [arguments, standard input]."""
 import json
 import os
 import pathlib
@@ -13,7 +13,7 @@ import time
 folder, public = pathlib.Path(sys.argv[1]), sys.argv[2]
 SERVER = "10.0.1.11"
 CONF = os.environ["OHGUARD_CONF"]
-NOTED = ("apt-get", "docker", "systemctl", "useradd", "usermod", "gpasswd", "shred")
+NOTED = ("apt-get", "docker", "systemctl", "useradd", "usermod", "gpasswd")
 
 
 def sh(*argv, **keys):
@@ -77,13 +77,15 @@ def main():
         sh("ip", "address", "add", address + "/32", "dev", "lo")
     mounts()
     bin_folder = tools()
-    set_key = sh(os.environ["OHGUARD"], "aws", "render", "set-key.sh", "-c", CONF).stdout
-    write(pathlib.Path("/usr/local/sbin/ohguard-set-key"), set_key)
+    for template, name in (("set-key.sh", "ohguard-set-key"), ("proxy-password", "ohguard-proxy-password")):
+        text = sh(os.environ["OHGUARD"], "aws", "render", template, "-c", CONF).stdout
+        write(pathlib.Path("/usr/local/sbin") / name, text)
+    pathlib.Path("/etc/nginx").mkdir(exist_ok=True)
     daemons = [sshd("proxy", public, bin_folder), sshd("server-1", SERVER, bin_folder)]
     results = []
     try:
         time.sleep(1)
-        for arguments, text in json.loads(sys.argv[3]):
+        for arguments, text in json.load(sys.stdin):
             if arguments[0] == "sh":
                 done = subprocess.run(arguments, capture_output=True, text=True)
             else:

@@ -1,123 +1,11 @@
 """The AWS part against an emulator of its API, read back by the real `aws`."""
 import fcntl
 import json
-import signal
-import subprocess
-import time
 
 import pytest
 
-from conftest import PROGRAM
-
-ANY = "0.0.0.0/0"
-OPERATOR = "203.0.113.7/32"
-
-
-def rules(permissions):
-    found = set()
-    for p in permissions:
-        peers = [r["CidrIp"] for r in p["IpRanges"]] + [r["CidrIpv6"] for r in p.get("Ipv6Ranges", [])] + \
-                [g["GroupId"] for g in p["UserIdGroupPairs"]]
-        found |= {(p["IpProtocol"], p.get("FromPort"), p.get("ToPort"), peer) for peer in peers}
-    return found
-
-
-def acl(entries, egress):
-    return {(int(e["RuleNumber"]), e["Protocol"], e["RuleAction"], e["CidrBlock"],
-             *(e.get("PortRange") or {"From": e["IcmpTypeCode"]["Type"], "To": e["IcmpTypeCode"]["Code"]}).values())
-            for e in entries if e["Egress"] == egress and int(e["RuleNumber"]) < 32767}
-
-
-def check_network(stack):
-    vpc = stack.one("describe-vpcs", "Vpcs", "vpc")
-    assert (vpc["CidrBlock"], vpc["InstanceTenancy"]) == ("10.0.0.0/16", "default")
-    assert not vpc.get("Ipv6CidrBlockAssociationSet")
-    gateway = stack.one("describe-internet-gateways", "InternetGateways", "gateway")
-    assert [a["VpcId"] for a in gateway["Attachments"]] == [vpc["VpcId"]]
-    subnets = {k: stack.one("describe-subnets", "Subnets", f"subnet-{k}") for k in ("public", "private")}
-    assert {k: s["CidrBlock"] for k, s in subnets.items()} == {"public": "10.0.0.0/24", "private": "10.0.1.0/24"}
-    assert {s["AvailabilityZone"] for s in subnets.values()} == {"us-east-1a"}
-    assert not any(s["MapPublicIpOnLaunch"] for s in subnets.values())
-    # moto does not look at this call's filter, and other tests' gateways are listed for a while
-    nat = [n for n in stack.mine("describe-nat-gateways", "NatGateways", option="--filter")
-           if {"Key": "ohguard:stack", "Value": stack.name} in n["Tags"] and n["State"] != "deleted"]
-    assert [(n["SubnetId"], n["State"]) for n in nat] == [(subnets["public"]["SubnetId"], "available")]
-    nat_ip = stack.one("describe-addresses", "Addresses", "nat-ip")
-    assert nat[0]["NatGatewayAddresses"][0]["AllocationId"] == nat_ip["AllocationId"]
-    targets = {"public": ("GatewayId", gateway["InternetGatewayId"]), "private": ("NatGatewayId", nat[0]["NatGatewayId"])}
-    for side, (member, target) in targets.items():
-        table = stack.one("describe-route-tables", "RouteTables", f"table-{side}")
-        routes = {r["DestinationCidrBlock"]: r for r in table["Routes"]}
-        assert set(routes) == {"10.0.0.0/16", ANY} and routes[ANY][member] == target
-        assert [a["SubnetId"] for a in table["Associations"]] == [subnets[side]["SubnetId"]]
-    return vpc, subnets
-
-
-def check_acls(stack, subnets):
-    for side in ("public", "private"):
-        found = stack.one("describe-network-acls", "NetworkAcls", f"acl-{side}")
-        assert [a["SubnetId"] for a in found["Associations"]] == [subnets[side]["SubnetId"]]
-        incoming, outgoing = acl(found["Entries"], False), acl(found["Entries"], True)
-        if side == "private":
-            assert incoming == {(100, "6", "allow", "10.0.0.0/24", 22, 22), (110, "6", "allow", "10.0.0.0/24", 3000, 3000),
-                                (120, "6", "allow", ANY, 32768, 65535), (130, "17", "allow", ANY, 32768, 65535),
-                                (140, "1", "allow", ANY, 3, 4)}
-            assert outgoing == {(100, "6", "allow", ANY, 443, 443), (110, "17", "allow", ANY, 123, 123),
-                                (120, "17", "allow", "10.0.0.0/16", 53, 53),
-                                (130, "6", "allow", "10.0.0.0/24", 1024, 65535), (140, "1", "allow", ANY, 3, 4)}
-        else:
-            assert {(r[1], r[3], r[4]) for r in incoming if r[4] in (22, 80, 443)} == {
-                ("6", OPERATOR, 22), ("6", OPERATOR, 80), ("6", OPERATOR, 443), ("6", "10.0.1.0/24", 443)}
-
-
-def check_hosts(stack, subnets):
-    groups = {k: stack.one("describe-security-groups", "SecurityGroups", f"group-{k}") for k in ("proxy", "server")}
-    proxy_id = groups["proxy"]["GroupId"]
-    assert rules(groups["proxy"]["IpPermissions"]) == {("tcp", p, p, OPERATOR) for p in (22, 80, 443)}
-    assert rules(groups["proxy"]["IpPermissionsEgress"]) == {
-        ("tcp", 22, 22, "10.0.1.0/24"), ("tcp", 3000, 3000, "10.0.1.0/24"), ("tcp", 443, 443, ANY)}
-    assert rules(groups["server"]["IpPermissions"]) == {("tcp", 22, 22, proxy_id), ("tcp", 3000, 3000, proxy_id)}
-    assert rules(groups["server"]["IpPermissionsEgress"]) == {
-        ("tcp", 443, 443, ANY), ("udp", 53, 53, "10.0.0.0/16"), ("udp", 123, 123, ANY)}
-    for key, kind, side, address in (("proxy", "t3.small", "public", "10.0.0.10"),
-                                     ("server-1", "t3.large", "private", "10.0.1.11")):
-        i = [x for x in stack.mine("describe-instances", "Reservations[].Instances[]")
-             if {"Key": "ohguard:resource", "Value": key} in x["Tags"] and x["State"]["Name"] == "running"]
-        assert len(i) == 1 and (i[0]["InstanceType"], i[0]["PrivateIpAddress"]) == (kind, address)
-        assert i[0]["SubnetId"] == subnets[side]["SubnetId"] and i[0]["KeyName"] == stack.name + "-key"
-        assert i[0]["MetadataOptions"]["HttpTokens"] == "required"
-        assert i[0]["MetadataOptions"]["HttpPutResponseHopLimit"] == 1
-        assert [g["GroupId"] for g in i[0]["SecurityGroups"]] == [groups[key.split("-")[0]]["GroupId"]]
-        if key == "server-1":
-            assert not i[0].get("PublicIpAddress")
-        else:
-            assert stack.one("describe-addresses", "Addresses", "proxy-ip")["InstanceId"] == i[0]["InstanceId"]
-
-
-def check_all(stack):
-    _, subnets = check_network(stack)
-    check_acls(stack, subnets)
-    check_hosts(stack, subnets)
-
-
-def everything(stack):
-    return [x for call, query in [("describe-vpcs", "Vpcs"), ("describe-subnets", "Subnets"),
-                                  ("describe-addresses", "Addresses"), ("describe-route-tables", "RouteTables"),
-                                  ("describe-security-groups", "SecurityGroups"),
-                                  ("describe-network-acls", "NetworkAcls"), ("describe-key-pairs", "KeyPairs"),
-                                  ("describe-internet-gateways", "InternetGateways"),
-                                  ("describe-instances",
-                                   "Reservations[].Instances[?State.Name!='terminated'][]")]
-            for x in stack.mine(call, query)]
-
-
-def destroy(stack):
-    stack.run("destroy", "--confirm", stack.name, "--wait", "5", check=0)
-    assert everything(stack) == []
-
-
-def changes(stack):
-    return json.loads(stack.run("plan", "--json", check=0).stdout)["changes"]
+from conftest import Stack
+from network import ANY, changes, check_all, destroy, everything
 
 
 def test_apply_then_again_then_drift_then_destroy(stack):
@@ -150,46 +38,62 @@ def test_apply_then_again_then_drift_then_destroy(stack):
     assert not key.exists()
 
 
-def test_servers_added_and_removed_change_only_themselves(stack):
+@pytest.fixture(scope="module")
+def standing(tmp_path_factory, moto, aws_client):
+    """One stack for what leaves it as it was."""
+    stack = Stack(tmp_path_factory.mktemp("standing"), moto, aws_client)
+    assert "not made" in stack.run("status", check=0).stdout
     stack.apply(check=0)
-    stack.write(servers=3)
-    assert {(c["resource"], c["action"]) for c in changes(stack)} == {("server-2", "make"), ("server-3", "make")}
-    stack.apply(check=0)
-    stack.write(servers=2)
-    assert [(c["resource"], c["action"]) for c in changes(stack)] == [("server-3", "remove")]
-    stack.apply(check=0)
-    assert changes(stack) == []
+    yield stack
     destroy(stack)
 
 
-# Every creating call is killed (with the program) once it took effect, three also before: nothing may be made twice or
-# be lost. A call is known by its words without the ids in them.
-KILL_BEFORE = r"""
-case "$2" in create-vpc|create-internet-gateway|create-network-acl|create-subnet|allocate-address|create-nat-gateway|\
-	create-route-table|create-security-group|create-key-pair|run-instances|associate-address|attach-internet-gateway)
-	id=$(printf '%s ' "$@" | sed 's/[a-z]*-[0-9a-f]\{17\}//g' | md5sum | cut -c 1-12) ;;
-esac
-case "$2" in create-subnet|create-nat-gateway|run-instances)
-	if [ ! -e FOLDER/before-$2 ]; then touch FOLDER/before-$2; kill -9 $PPID; exit 1; fi ;;
-esac
-"""
-KILL_AFTER = """
-if [ -n "$id" ] && [ ! -e FOLDER/after-$id ]; then touch FOLDER/after-$id; kill -9 $PPID; fi
-"""
+def instance(stack, key):
+    found = [x for x in stack.mine("describe-instances", "Reservations[].Instances[]")
+             if {"Key": "ohguard:resource", "Value": key} in x["Tags"] and x["State"]["Name"] == "running"]
+    return found[0]["InstanceId"] if found else None
 
 
-def test_interrupted_before_and_after_creations_converges(stack):
-    stack.wrap(KILL_BEFORE.replace("FOLDER", str(stack.folder)), KILL_AFTER.replace("FOLDER", str(stack.folder)))
-    for killed in range(60):
-        done = stack.apply()
-        if done.returncode == 0:
-            break
-        assert done.returncode == -9, done.stderr
-    assert killed >= 20  # 16 resources, a key pair twice, an attachment, an association, and the three before
-    stack.wrap("")
-    check_all(stack)
-    assert changes(stack) == []
-    destroy(stack)
+def test_servers_added_and_removed_change_only_themselves(standing):
+    standing.write(servers=3)
+    assert {(c["resource"], c["action"]) for c in changes(standing)} == {("server-2", "make"), ("server-3", "make")}
+    standing.apply(check=0)
+    standing.write(servers=2)
+    assert [(c["resource"], c["action"]) for c in changes(standing)] == [("server-3", "remove")]
+    standing.apply(check=0)
+    assert changes(standing) == []
+    standing.write()
+    standing.apply(check=0)
+    check_all(standing)
+
+
+def test_replaced_instance_is_another_at_the_same_place(standing):
+    proxy, server = instance(standing, "proxy"), instance(standing, "server-1")
+    planned = json.loads(standing.run("plan", "--replace", "server-1", "--json", check=0).stdout)["changes"]
+    assert {c["resource"] for c in planned} == {"server-1"}
+    standing.apply("--replace", "server-1", check=0)
+    assert instance(standing, "proxy") == proxy and instance(standing, "server-1") not in (server, None)
+    standing.apply("--replace", "proxy", check=0)
+    assert instance(standing, "proxy") not in (proxy, None)
+    check_all(standing)
+    assert changes(standing) == []
+    for what in ("vpc", "server-9"):
+        assert standing.run("plan", "--replace", what).returncode == 1
+
+
+def test_instance_terminated_by_hand_comes_back(standing):
+    standing.aws("ec2", "terminate-instances", "--instance-ids", instance(standing, "server-1"))
+    assert [(c["resource"], c["action"]) for c in changes(standing)] == [("server-1", "make")]
+    standing.apply(check=0)
+    check_all(standing)
+
+
+def test_status_draws_ids_and_tells_them_as_json(standing):
+    vpc = standing.one("describe-vpcs", "Vpcs", "vpc")["VpcId"]
+    picture = standing.run("status", check=0).stdout
+    assert vpc in picture and "10.0.1.11" in picture and max(map(len, picture.splitlines())) <= 80
+    told = {r["resource"]: r for r in json.loads(standing.run("status", "--json", check=0).stdout)["resources"]}
+    assert told["vpc"]["id"] == vpc and told["server-1"]["state"] == "running"
 
 
 def test_destroy_leaves_what_is_not_ours(stack):
@@ -201,28 +105,6 @@ def test_destroy_leaves_what_is_not_ours(stack):
     assert len(everything(stack)) > 10
     stack.run("destroy", "--confirm", stack.name, "--wait", "0")
     assert stack.aws("ec2", "describe-security-groups", "--group-ids", other)["SecurityGroups"]
-
-
-def test_instance_terminated_by_hand_comes_back(stack):
-    stack.apply(check=0)
-    server = [x for x in stack.mine("describe-instances", "Reservations[].Instances[]")
-              if {"Key": "ohguard:resource", "Value": "server-1"} in x["Tags"]][0]["InstanceId"]
-    stack.aws("ec2", "terminate-instances", "--instance-ids", server)
-    assert [(c["resource"], c["action"]) for c in changes(stack)] == [("server-1", "make")]
-    stack.apply(check=0)
-    check_all(stack)
-    destroy(stack)
-
-
-def test_status_draws_ids_and_tells_them_as_json(stack):
-    assert "not made" in stack.run("status", check=0).stdout
-    stack.apply(check=0)
-    vpc = stack.one("describe-vpcs", "Vpcs", "vpc")["VpcId"]
-    picture = stack.run("status", check=0).stdout
-    assert vpc in picture and "10.0.1.11" in picture and max(map(len, picture.splitlines())) <= 80
-    told = {r["resource"]: r for r in json.loads(stack.run("status", "--json", check=0).stdout)["resources"]}
-    assert told["vpc"]["id"] == vpc and told["server-1"]["state"] == "running"
-    destroy(stack)
 
 
 def test_zone_that_does_not_exist_is_said(stack):
@@ -308,20 +190,6 @@ def test_bad_configuration_is_refused_before_any_call(stack, keys, expected):
     done = stack.run("plan", check=1)
     assert expected in done.stderr and done.stderr.count("\n") == 1
     assert not stack.calls.exists()
-
-
-def test_interrupt_lets_the_call_finish_and_stops(stack):
-    stack.wrap("", f'if [ "$2" = create-vpc ]; then touch {stack.folder}/made; sleep 3; fi')
-    program = subprocess.Popen([str(PROGRAM), "aws", "apply", "--yes", "--no-deliver", "-c", str(stack.config)],
-                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                               env=stack.env)
-    while program.poll() is None and not (stack.folder / "made").exists():
-        time.sleep(0.1)
-    program.send_signal(signal.SIGINT)
-    _, said = program.communicate(timeout=120)
-    assert program.returncode == 1 and said.splitlines()[-1].startswith("ohguard: interrupted")
-    assert len(stack.mine("describe-vpcs", "Vpcs")) == 1 and len(stack.mutations()) == 1
-    destroy(stack)
 
 
 def test_two_at_a_time_are_refused(stack):

@@ -1,12 +1,14 @@
 """Delivery, key and checks over real ssh through a real proxy: see ssh_scene.py."""
+import base64
 import json
 import os
+import re
 import subprocess
 import sys
 
 import pytest
 
-from conftest import HERE, PROGRAM, Stack
+from conftest import HERE, PROGRAM, Stack, tracer
 
 SECRET = "sk-test-0123456789-abcdefghijklmnop"
 
@@ -16,11 +18,19 @@ def applied(tmp_path_factory, moto, aws_client):
     """One stack for all: each test has its own machines, host keys and known hosts."""
     if os.geteuid():
         pytest.skip("needs root for namespaces")
-    if not os.path.exists("/usr/sbin/sshd"):
-        pytest.skip("openssh-server is not installed")
+    for tool in ("/usr/sbin/sshd", "/usr/bin/strace", "/usr/bin/htpasswd"):
+        if not os.path.exists(tool):
+            pytest.skip(f"{tool} is not installed: scripts/deps aws")
     stack = Stack(tmp_path_factory.mktemp("ssh"), moto, aws_client)
-    stack.apply(check=0)
+    stack.prefix = tracer(stack.folder / "apply.trace")
+    stack.said = stack.apply(check=0)
+    stack.prefix = []
     return stack
+
+
+def node(stack, name):
+    return [i for i in stack.mine("describe-instances", "Reservations[].Instances[]")
+            if {"Key": "ohguard:resource", "Value": name} in i["Tags"]][0]["InstanceId"]
 
 
 def scene(stack, folder, steps, wrong_key=False):
@@ -30,54 +40,116 @@ def scene(stack, folder, steps, wrong_key=False):
     for name in ("proxy", "server-1", "other"):
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / f"{name}.hostkey")], check=True)
     for name in ("proxy", "server-1"):
-        node = [i for i in stack.mine("describe-instances", "Reservations[].Instances[]")
-                if {"Key": "ohguard:resource", "Value": name} in i["Tags"]][0]["InstanceId"]
         told = "other" if wrong_key and name == "server-1" else name
-        consoles[node] = (folder / f"{told}.hostkey.pub").read_text()
-    for node, key in consoles.items():
+        consoles[node(stack, name)] = (folder / f"{told}.hostkey.pub").read_text()
+    for instance, key in consoles.items():
         console = ("[   20.1] boot\nci-info: no\n-----BEGIN SSH HOST KEY KEYS-----\n" + key +
                    "-----END SSH HOST KEY KEYS-----\n[   21.0] done\n")
-        (folder / f"console-{node}").write_text(json.dumps({"InstanceId": node, "Output": console}))
+        (folder / f"console-{instance}").write_text(json.dumps({"InstanceId": instance, "Output": console}))
     stack.wrap(f'if [ "$2" = get-console-output ]; then cat "{folder}/console-$5"; exit 0; fi')
     home = stack.state / "aws" / stack.name
     (home / "known_hosts").unlink(missing_ok=True)
     (folder / "key.pem").symlink_to(home / "key.pem")
-    done = subprocess.run(["unshare", "--net", "--mount", "--propagation", "private", sys.executable,
-                           str(HERE / "ssh_scene.py"), str(folder), public, json.dumps(steps)],
+    done = subprocess.run([*tracer(folder / "scene.trace"), "unshare", "--net", "--mount", "--propagation", "private", sys.executable,
+                           str(HERE / "ssh_scene.py"), str(folder), public], input=json.dumps(steps),
                           capture_output=True, text=True, timeout=400,
                           env={**stack.env, "OHGUARD": str(PROGRAM), "OHGUARD_CONF": str(stack.config)})
     assert done.returncode == 0, done.stdout + done.stderr
     return json.loads(done.stdout)
 
 
-def test_deliver_set_key_and_verify_through_the_proxy(applied, tmp_path):
-    log = tmp_path / "server.log"
-    deliver, versions, key, look, verify, direct = scene(applied, tmp_path, [
-        [["deliver"], None], [["versions", "--json"], None], [["set-key"], SECRET + "\n"],
-        [["sh", "-c", "stat -c %a /etc/credstore /etc/credstore/*; cat /etc/credstore/*; "
-                      "cat /etc/ohguard/ohguard.conf; stat -c %a /usr/local/sbin/ohguard"], None],
-        [["verify", "--json"], None],
-        [["set-key", "server-9"], SECRET + "\n"]])
-    assert deliver[0] == 0, deliver
-    done = log.read_text().splitlines()
+STEPS = {
+    "apply": [["apply", "--yes"], None], "versions": [["versions", "--json"], None], "set-key": [["set-key"], SECRET + "\n"],
+    "look": [["sh", "-c", "stat -c %a /etc/credstore /etc/credstore/*; cat /etc/credstore/*; "
+                          "cat /etc/ohguard/ohguard.conf; stat -c %a /usr/local/sbin/ohguard"], None],
+    "verify": [["verify", "--json"], None], "other server": [["set-key", "server-9"], SECRET + "\n"],
+    "setup": [["sh", "-c", "bash /usr/local/sbin/ohguard-proxy-password --new"], None],
+    "password": [["password"], None], "again": [["password"], None], "another": [["password", "--new"], None],
+    "hash": [["sh", "-c", "stat -c %a /etc/nginx/ohguard.htpasswd; cat /etc/nginx/ohguard.htpasswd"], None],
+}
+
+
+@pytest.fixture(scope="module")
+def full_run(applied, tmp_path_factory):
+    """Everything once, each program that starts noted: what each step said, by its name, and the folder."""
+    folder = tmp_path_factory.mktemp("full")
+    return dict(zip(STEPS, scene(applied, folder, list(STEPS.values())))), folder
+
+
+def test_delivery_guards_before_it_installs(full_run):
+    said, folder = full_run
+    assert said["apply"][0] == 0, said["apply"]
+    done = (folder / "server.log").read_text().splitlines()
     assert done.index("ohguard load") < min(i for i, line in enumerate(done) if line.startswith("apt-get"))
     pulled = [i for i, line in enumerate(done) if line.startswith("docker pull")]
     strict = [i for i, line in enumerate(done) if line.startswith("ohguard load --dry-run")]
     assert len(pulled) == 2 and pulled[-1] < strict[0]
     assert not any("groups docker" in line or "groups sudo" in line for line in done if line.startswith("usermod"))
-    server = json.loads(versions[1])["servers"][0]
+    server = json.loads(said["versions"][1])["servers"][0]
     assert server["server"] == "server-1" and len(server["program"]) == len(server["policy"]) == 12
-    assert key[0] == 0, key
-    assert look[1].startswith("700\n600\n" + SECRET) and "target = api.openai.com" in look[1]
+
+
+def test_key_goes_to_the_credential(full_run):
+    said, _ = full_run
+    assert said["set-key"][0] == 0, said["set-key"]
+    assert said["look"][1].startswith("700\n600\n" + SECRET) and "target = api.openai.com" in said["look"][1]
+    assert said["other server"][0] == 1 and "no such server" in said["other server"][2]
+
+
+def test_verify_tells_what_failed(full_run):
+    verify = full_run[0]["verify"]
     checks = {c["check"]: c["ok"] for c in json.loads(verify[1])["checks"]}
     assert verify[0] == 1 and checks["https to github.com"] is True
     assert checks["https to api.openai.com"] is False and checks["server not reachable directly"] is False
-    assert direct[0] == 1 and "no such server" in direct[2]
-    # The key is nowhere but there.
-    for path in [*tmp_path.rglob("*"), *applied.folder.rglob("*")]:
-        if path.is_file() and "credstore" not in str(path):
-            assert SECRET.encode() not in path.read_bytes(), path
-    assert SECRET not in json.dumps([deliver, versions, key, verify, direct])
+
+
+def told_password(step):
+    found = re.fullmatch(r"user agent, password (\S{24})\n", step[1])
+    assert step[0] == 0 and found, step
+    return found[1]
+
+
+def test_password_is_told_once_and_can_be_made_anew(full_run):
+    said, _ = full_run
+    first, second = told_password(said["password"]), told_password(said["another"])
+    assert first != second
+    assert said["again"][0] == 1 and first not in said["again"][1] and "fetched already" in said["again"][2]
+    mode, hashed = said["hash"][1].splitlines()
+    assert mode == "640"
+    stored = full_run[1] / "htpasswd"
+    stored.write_text(hashed + "\n")
+    tried = [subprocess.run(["htpasswd", "-iv", str(stored), "agent"], input=p, capture_output=True, text=True).returncode
+             for p in (first, second)]
+    assert tried[0] != 0 and tried[1] == 0
+
+
+def test_no_secret_shows_anywhere(full_run, applied):
+    said, folder = full_run
+    home = applied.state / "aws" / applied.name
+    lines = (home / "key.pem").read_text().splitlines()
+    secrets = {"api key": SECRET, "first password": told_password(said["password"]),
+               "second password": told_password(said["another"]), "private key": lines[len(lines) // 2]}
+    allowed = {("api key", "credstore"), ("private key", str(home / "key.pem"))}
+    where = [p for top in (folder, applied.folder) for p in top.rglob("*") if p.is_file() and not p.is_symlink()]
+    traces = [p for p in where if p.suffix == ".trace"]
+    # The tracer did its work: programs of both sides are there, with their environment.
+    seen = "".join(p.read_text() for p in traces)
+    for program in ("create-key-pair", "/usr/bin/scp", "ohguard-set-key", "ohguard-proxy-password", '"htpasswd"', '"openssl"', "SSH_CLIENT="):
+        assert program in seen, program
+    documents = {}
+    for name in ("proxy", "server-1"):
+        told = applied.aws("ec2", "describe-instance-attribute", "--attribute", "userData", "--instance-id",
+                           node(applied, name))["UserData"]["Value"]
+        documents["user data of " + name] = base64.b64decode(told)
+    assert all(d.startswith(b"#cloud-config") for d in documents.values())
+    documents.update({f"output of {k}": json.dumps(v).encode() for k, v in said.items() if k not in ("look", "password", "another")})
+    documents["output of the first apply"] = (applied.said.stdout + applied.said.stderr).encode()
+    documents.update({str(p): p.read_bytes() for p in where})
+    for kind, secret in secrets.items():
+        assert len(secret) >= 24
+        for place, text in documents.items():
+            if secret.encode() in text:
+                assert any(k == kind and mark in place for k, mark in allowed), f"{kind} in {place}"
 
 
 def test_guard_that_does_not_load_stops_the_setup(applied, tmp_path):
@@ -97,3 +169,59 @@ def test_host_key_that_aws_does_not_know_is_refused(applied, tmp_path):
 def test_set_key_refuses_what_is_no_key(stack, text, expected):
     done = stack.run("set-key", stdin=text, check=1)
     assert expected in done.stderr
+
+
+def ssm_server(stack, folder, answers):
+    """`aws` whose get-command-invocation gives these answers, one after the other, the last for good. The rest is moto."""
+    (folder / "answers").write_text("\n".join(answers) + "\n")
+    stack.wrap(f"""if [ "$2" = get-command-invocation ]; then
+	answer=$(head -n 1 {folder}/answers)
+	[ $(wc -l <{folder}/answers) = 1 ] || sed -i 1d {folder}/answers
+	case $answer in *Exception*|*Exist*) echo "An error occurred ($answer) when calling the X operation: none" >&2; exit 254 ;; esac
+	printf '{{"Status": "%s", "StandardErrorContent": "ohguard: line 3"}}' $answer; exit 0; fi""")
+
+
+def test_policy_by_ssm_is_one_call_and_checked_before_it_is_put_in_place(applied, tmp_path):
+    ssm_server(applied, tmp_path, ["InvocationDoesNotExist", "Pending", "InProgress", "Success"])
+    applied.calls.unlink(missing_ok=True)
+    done = applied.run("deliver", "--via", "ssm", check=0)
+    assert "server-1: has the policy" in done.stderr
+    sent = [c for c in applied.calls.read_text().splitlines() if c.startswith("ssm send-command")]
+    assert len(sent) == 1 and sent[0].split("--instance-ids ")[1].split()[0] == node(applied, "server-1")
+    assert node(applied, "proxy") not in sent[0]
+    script = json.loads(re.search(r"--parameters (\{.*\}) --", sent[0])[1])["commands"][0]
+    # The script as the agent would run it: what it puts in place, and that a bad policy is not.
+    etc, tools = tmp_path / "etc", tmp_path / "tools"
+    etc.mkdir()
+    tools.mkdir()
+    guard = tools / "ohguard"
+    script = script.replace("/etc/ohguard", str(etc))
+    for bad, status in ((True, 1), (False, 0)):
+        guard.write_text(f"#!/bin/sh\necho $* >>{tmp_path}/guard.log\n" +
+                         ('[ "$2" != --dry-run ] || exit 1\n' if bad else '[ "$2" = --dry-run ] || exit 4\n'))
+        guard.chmod(0o755)
+        ran = subprocess.run(["sh", "-c", script], env={"PATH": f"{tools}:/usr/bin:/bin"})
+        assert ran.returncode == status and (etc / "ohguard.conf").exists() != bad
+    assert "target = api.openai.com" in (etc / "ohguard.conf").read_text()
+    assert (tmp_path / "guard.log").read_text().splitlines()[-2:] == ["load", "refresh"]
+
+
+@pytest.mark.parametrize("answers, expected", [
+    (["Failed"], "server-1: Failed: ohguard: line 3"),
+    (["Pending", "TimedOut"], "server-1: TimedOut"),
+    (["Undeliverable"], "server-1: Undeliverable"),
+    (["AccessDeniedException"], "lacks that permission"),
+])
+def test_policy_by_ssm_says_which_server_did_not_take_it(applied, tmp_path, answers, expected):
+    ssm_server(applied, tmp_path, answers)
+    done = applied.run("deliver", "--via", "ssm", check=1)
+    assert expected in done.stderr and "1 servers did not take the policy" in done.stderr
+
+
+def test_policy_by_ssm_to_what_ssm_does_not_know(applied):
+    applied.wrap('if [ "$2" = send-command ]; then\n'
+                 'echo "An error occurred (InvalidInstanceId) when calling the SendCommand operation: Instances not in a valid state" >&2'
+                 '\nexit 254; fi')
+    done = applied.run("deliver", "--via", "ssm", check=1)
+    assert "not all of the servers are known to Systems Manager" in done.stderr and done.stderr.count("\n") == 1
+    assert "no such server" in applied.run("deliver", "--via", "ssm", "server-7", check=1).stderr

@@ -91,5 +91,4 @@ if [ -s /etc/credstore/openhands.llm-api-key ]; then
 else
 	say "no API key yet: ohguard aws set-key starts OpenHands"
 fi
-sha256sum /usr/local/sbin/ohguard /etc/ohguard/ohguard.conf | cut -c 1-12 | paste -sd ' ' >/var/lib/ohguard-setup/version
 install -m 0644 "$here/delivery-id" /var/lib/ohguard-setup/delivery-id
