@@ -109,10 +109,14 @@ def main():
         plain = http.client.HTTPConnection("127.0.0.1", timeout=10)
         plain.request("GET", "/x?y=1", headers={"Host": "proxy"})
         redirect = plain.getresponse()
+        challenge = http.client.HTTPConnection("127.0.0.1", timeout=10)
+        challenge.request("GET", "/.well-known/acme-challenge/token", headers={"Host": "agent.example.com"})
+        challenge = challenge.getresponse()
         good = "agent:" + (folder / "password").read_text()
         v = ssl.TLSVersion
         print(json.dumps({
             "redirect": [redirect.status, redirect.getheader("Location")],
+            "challenge": [challenge.status, challenge.read().decode()],
             "tls": {x.name: speaks(x) for x in (v.TLSv1, v.TLSv1_1, v.TLSv1_2, v.TLSv1_3)},
             "no_password": get("/"), "wrong_password": get("/", "agent:wrong"), "password": get("/a?b=c", good),
             "choose": get("/server/2", good), "second": get("/", good, "ohguard_server=2"),

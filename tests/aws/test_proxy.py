@@ -78,6 +78,65 @@ def test_policies_are_the_strict_and_the_install_list(tmp_path):
     assert "archive.ubuntu.com" in install and "api.openai.com" not in install
 
 
+@pytest.fixture
+def child_cgroup():
+    """One of our own: a dry run attaches nothing, and were it to, then only there."""
+    if os.geteuid():
+        pytest.skip("needs root for a cgroup")
+    mounts = [line.split()[1] for line in open("/proc/mounts") if line.split()[2] == "cgroup2"]
+    path = pathlib.Path(mounts[0]) / f"oh-aws-{os.getpid()}"
+    path.mkdir()
+    yield path
+    path.rmdir()
+
+
+@pytest.mark.parametrize("name", ["policy", "policy-install"])
+def test_policies_are_what_the_guard_takes(tmp_path, child_cgroup, name):
+    policy = tmp_path / "policy.conf"
+
+    def load(text):
+        policy.write_text(text)
+        return subprocess.run([str(PROGRAM), "load", "--dry-run", "--uplink", "none", "--cgroup", str(child_cgroup), "--name",
+                               child_cgroup.name, "-c", str(policy)], capture_output=True, text=True)
+
+    text = render(tmp_path, name, model_host="llm.example.net", public="10.0.2.0/24")
+    assert ("llm.example.net" in text) == (name == "policy") and "10.0.2.10/32" in text
+    done = load(text)
+    assert done.returncode == 0, done.stderr
+    assert load(text.replace("accept = 22", "accept = 22x")).returncode == 1
+
+
+def test_certificate_is_asked_for_by_its_name_and_put_in_place(tmp_path):
+    script = render(tmp_path, "certificate", domain="agent.example.com", email="ops@example.com")
+    script = script.replace("/etc/letsencrypt", f"{tmp_path}/le").replace("/etc/ohguard/tls", f"{tmp_path}/tls")
+    tools, tls = tmp_path / "tools", tmp_path / "tls"
+    for folder in (tools, tls, tmp_path / "le/live/agent.example.com"):
+        folder.mkdir(parents=True)
+    (tls / "certificate.pem").write_text("self-signed")
+    for tool, more in (("certbot", f"[ ! -e {tmp_path}/refused ]"), ("nginx", ""), ("systemctl", "")):
+        (tools / tool).write_text(f'#!/bin/sh\nprintf "%s\\n" "{tool} $*" >>{tmp_path}/log\n{more}\n')
+        (tools / tool).chmod(0o755)
+
+    def run(text):
+        (tmp_path / "log").unlink(missing_ok=True)
+        done = subprocess.run(["bash", "-c", text], env={"PATH": f"{tools}:/usr/bin:/bin"}, capture_output=True)
+        return done.returncode, (tmp_path / "log").read_text().splitlines()
+
+    (tmp_path / "refused").touch()
+    status, calls = run(script)
+    assert status != 0 and len(calls) == 1 and (tls / "certificate.pem").read_text() == "self-signed"
+    (tmp_path / "refused").unlink()
+    status, calls = run(script)
+    assert status == 0 and calls == [
+        "certbot certonly --non-interactive --agree-tos --email ops@example.com --webroot --webroot-path /var/www/acme "
+        "--domain agent.example.com --keep-until-expiring --deploy-hook systemctl reload nginx",
+        "nginx -t", "systemctl reload nginx"]
+    assert os.readlink(tls / "certificate.pem") == f"{tmp_path}/le/live/agent.example.com/fullchain.pem"
+    assert os.readlink(tls / "key.pem") == f"{tmp_path}/le/live/agent.example.com/privkey.pem"
+    assert "--register-unsafely-without-email" in run(render(tmp_path, "certificate", domain="a.example.com").replace(
+        "/etc/ohguard/tls", str(tls)))[1][0]
+
+
 def test_agent_gets_docker_and_sudo_only_when_asked(tmp_path):
     assert 'agent_docker="no"' in render(tmp_path, "server-setup")
     assert 'agent_docker="yes"' in render(tmp_path, "server-setup", agent_docker="yes")
@@ -91,8 +150,10 @@ def seen(tmp_path_factory):
         pytest.skip("needs root for a network namespace")
     folder = tmp_path_factory.mktemp("nginx")
     folder.chmod(0o755)
-    site = render(folder, "nginx-site", servers="2")
-    site = site.replace("/etc/ohguard/tls", str(folder)).replace("/etc/nginx/", f"{folder}/")
+    (folder / "acme/.well-known/acme-challenge").mkdir(parents=True)
+    (folder / "acme/.well-known/acme-challenge/token").write_text("challenge")
+    site = render(folder, "nginx-site", servers="2", domain="agent.example.com")
+    site = site.replace("/etc/ohguard/tls", str(folder)).replace("/etc/nginx/", f"{folder}/").replace("/var/www/acme", f"{folder}/acme")
     (folder / "nginx.conf").write_text(
         f"user root;\ndaemon off;\npid {folder}/pid;\nerror_log {folder}/error.log;\nevents {{}}\nhttp {{\n"
         f"access_log {folder}/access.log;\n{site}\n}}\n")
@@ -115,6 +176,7 @@ def seen(tmp_path_factory):
 
 def test_nginx_tls_and_redirect(seen):
     assert seen["redirect"] == [301, "https://proxy/x?y=1"]
+    assert seen["challenge"] == [200, "challenge"]
     assert seen["tls"] == {"TLSv1": None, "TLSv1_1": None, "TLSv1_2": "TLSv1.2", "TLSv1_3": "TLSv1.3"}
 
 

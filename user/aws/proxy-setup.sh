@@ -35,7 +35,7 @@ fi
 rm -f /etc/nginx/sites-enabled/default
 ln -sfn ../sites-available/ohguard /etc/nginx/sites-enabled/ohguard
 nginx -t
-systemctl enable nginx fail2ban
+systemctl enable nginx fail2ban ufw
 systemctl reload-or-restart nginx
 systemctl restart fail2ban
 if [ "$acme" = yes ]; then

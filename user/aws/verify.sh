@@ -34,4 +34,6 @@ check "DNS for github.com" fails getent ahostsv4 github.com
 check "ping 8.8.8.8" fails ping -c 1 -W 5 8.8.8.8
 check "http to example.com" fails bash -c 'reach http://example.com/'
 check "https to 1.1.1.1" fails bash -c 'reach https://1.1.1.1/'
-check "metadata service as the agent" fails runuser -u openhands -- curl --silent --fail --max-time 3 http://169.254.169.254/latest/
+# A token, as version 2 asks: without one it refuses by itself, guard or not.
+check "metadata service as the agent" fails runuser -u openhands -- curl --silent --fail --max-time 3 --request PUT \
+	--header "X-aws-ec2-metadata-token-ttl-seconds: 60" http://169.254.169.254/latest/api/token
