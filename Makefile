@@ -27,10 +27,10 @@ LIBS      := -lbpf -lelf -lz -lcares -linih -lpsl -lpopt -ljansson
 LIBS      += $(shell $(PKGCONFIG) --static --libs libelf 2>/dev/null | tr ' ' '\n' | grep -x -e -lzstd)
 
 # Version 3 costs the verifiers from 6.12 on half as much again: see docs/kernels.md.
-BPF_CFLAGS := -target bpf -mcpu=v2 -O2 -g -Wall -Wextra -Wno-unused-function -Iinclude -Ivmlinux -Ibpf $(DEFINES)
+BPF_CFLAGS := -target bpf -mcpu=v2 -O2 -g -Wall -Wextra -Wno-unused-function -Wno-unused-parameter -Iinclude -Ivmlinux -Ibpf $(DEFINES)
 
 USER_SRC  := $(wildcard user/*.c)
-USER_OBJ  := $(USER_SRC:%.c=$(BUILD)/%.o) $(BUILD)/user/object.o
+USER_OBJ  := $(USER_SRC:%.c=$(BUILD)/%.o) $(BUILD)/user/objects.o
 # What tests link: everything but main().
 LIB_OBJ   := $(filter-out $(BUILD)/user/main.o,$(USER_OBJ))
 
@@ -42,7 +42,9 @@ BPFT_BIN  := $(BPFT_SRC:%.c=$(BUILD)/%)
 .PHONY: all tests check check-unit check-bpf check-e2e check-escapes check-aws check-vm bench demo lint docs install uninstall clean
 .DELETE_ON_ERROR:
 
-all: $(BUILD)/ohguard $(BUILD)/systemd/ohguard.service $(BUILD)/systemd/ohguard-refresh.service
+UNITS := ohguard.service ohguard-refresh.service
+
+all: $(BUILD)/ohguard $(UNITS:%=$(BUILD)/systemd/%)
 
 # Unwind tables are for exceptions and debuggers: without those of the libraries the binary is 130 kB smaller.
 SLIM := $(patsubst -l%,$(BUILD)/lib/lib%.a,$(LIBS) -lc)
@@ -61,21 +63,22 @@ $(BUILD)/user/%.o: user/%.c
 	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -ffunction-sections -fdata-sections -MMD -MP -c -o $@ $<
 
 # Compressed: it is a fourth of its size then, and unpacked in a millisecond.
-$(BUILD)/ohguard.bpf.o.gz: $(BUILD)/ohguard.bpf.o
+.SECONDARY: $(BUILD)/ohguard.bpf.o $(BUILD)/lock.bpf.o
+$(BUILD)/%.bpf.o.gz: $(BUILD)/%.bpf.o
 	$(Q)gzip -9 -n -c $< >$@
 
-$(BUILD)/user/object.o: user/object.S $(BUILD)/ohguard.bpf.o.gz
+$(BUILD)/user/objects.o: user/objects.S $(BUILD)/ohguard.bpf.o.gz $(BUILD)/lock.bpf.o.gz
 	$(call say,AS,$<)
 	@mkdir -p $(@D)
-	$(Q)$(CC) -DOHGUARD_OBJECT='"$(BUILD)/ohguard.bpf.o.gz"' -c -o $@ $<
+	$(Q)$(CC) -DOHGUARD_OBJECT='"$(BUILD)/ohguard.bpf.o.gz"' -DOHGUARD_LOCK_OBJECT='"$(BUILD)/lock.bpf.o.gz"' -c -o $@ $<
 
 # embeds them
 $(BUILD)/user/aws_template.o: $(wildcard user/aws/*) $(wildcard systemd/*)
 
-$(BUILD)/ohguard.bpf.o: bpf/ohguard.bpf.c
+$(BUILD)/%.bpf.o: bpf/%.bpf.c
 	$(call say,BPF,$<)
 	@mkdir -p $(@D)
-	$(Q)$(CLANG) $(BPF_CFLAGS) -MMD -MP -MF $(BUILD)/ohguard.bpf.d -MT $@ -c -o $@ $<
+	$(Q)$(CLANG) $(BPF_CFLAGS) -MMD -MP -MF $(BUILD)/$*.bpf.d -MT $@ -c -o $@ $<
 	$(Q)$(LLVM_STRIP) -g $@	# the line tables; BTF stays
 
 $(BUILD)/tests/%: tests/%.c $(LIB_OBJ)
@@ -113,7 +116,13 @@ check-vm:
 	$(Q)$(MAKE) all tests
 	$(Q)OHGUARD_KERNELS="$${OHGUARD_KERNELS:-5.10 6.1 6.12 sid}" scripts/check vm
 
-tests: $(UNIT_BIN) $(BPFT_BIN)
+tests: $(UNIT_BIN) $(BPFT_BIN) $(BUILD)/tests/vm/poke
+
+# For guests without a libc.
+$(BUILD)/tests/vm/poke: tests/vm/poke.c
+	$(call say,TEST,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -static $(WARNINGS) -Os -s -no-pie -o $@ $<
 
 bench:
 	$(Q)scripts/deps build bench
@@ -147,7 +156,7 @@ docs/escapes.md: scripts/escapes-table $(wildcard tests/escapes/*.py)
 
 docs: $(BUILD)/docs/ohguard.8 docs/escapes.md
 
-install: all docs $(BUILD)/systemd/ohguard.service $(BUILD)/systemd/ohguard-refresh.service
+install: all docs
 	install -D -m 755 $(BUILD)/ohguard $(DESTDIR)$(SBINDIR)/ohguard
 	install -d -m 755 $(DESTDIR)/etc/ohguard
 	test -e $(DESTDIR)/etc/ohguard/ohguard.conf || \

@@ -51,6 +51,8 @@ int cmd_parse(int argc, char **argv, struct poptOption *own, const char *argumen
 		  "Configuration (default /etc/ohguard/ohguard.conf)", "FILE" },
 		{ "name", 0, POPT_ARG_STRING, &options->instance, 0,
 		  "Which guard, where several are loaded (default host)", "INSTANCE" },
+		{ "key", 0, POPT_ARG_STRING, &options->key, 0,
+		  "Where it is locked: the key (default /etc/ohguard/lock.key)", "FILE" },
 		{ "json", 0, POPT_ARG_NONE, &options->json, 0, "Print JSON on standard output", NULL },
 		{ "help", 'h', POPT_ARG_NONE, &help, 0, "Show this help", NULL },
 		POPT_TABLEEND

@@ -28,6 +28,7 @@ struct cmd {
 struct cmd_options {
 	const char *config;	/* -c FILE, or NULL */
 	const char *instance;	/* --name INSTANCE, never NULL after cmd_parse() */
+	const char *key;	/* --key FILE, or NULL */
 	int json;		/* --json */
 	/* What was left over: argc words at argv, or none. They live as long as the process. */
 	int argc;
@@ -54,6 +55,8 @@ int cmd_refresh(int argc, char **argv);
 int cmd_stats(int argc, char **argv);
 int cmd_events(int argc, char **argv);
 int cmd_status(int argc, char **argv);
+int cmd_lock(int argc, char **argv);
+int cmd_unlock(int argc, char **argv);
 int cmd_aws(int argc, char **argv);
 
 #endif

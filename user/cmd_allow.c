@@ -143,7 +143,9 @@ static int allow(const struct cmd_options *o, uint64_t seconds, bool plain)
 		free(targets);
 		return guard_open_failed(r, &e);
 	}
-	r = targets ? parse_targets(o, plain, &g.config, targets, &e) : error_set(&e, ENOMEM, "out of memory");
+	r = targets ? guard_authorize(&g, o, &e) : error_set(&e, ENOMEM, "out of memory");
+	if (!r)
+		r = parse_targets(o, plain, &g.config, targets, &e);
 	for (int i = 0; !r && i < o->argc; i++) {
 		if (targets[i].kind == TARGET_NAME)
 			r = refresh_add(&f, targets[i].name, &e);

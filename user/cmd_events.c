@@ -93,7 +93,7 @@ static void print_json(const struct oh_event *event, const char *when, const cha
 	json_string(&j, "time", when);
 	json_string(&j, "verdict", event->observed ? "observed" : "refused");
 	json_string(&j, "reason", reason_name(event->reason));
-	json_string(&j, "hook", event->hook < OH_HOOK_MAX ? engine_hook_names[event->hook] : NULL);
+	json_string(&j, "hook", event->hook < OH_HOOK_MAX ? engine_hook_names[event->hook] : event->hook == OH_HOOK_LSM ? "lsm" : NULL);
 	json_string(&j, "protocol", protocol_name(event->protocol, protocol));
 	json_string(&j, "source", source ? address_format(&event->source, address) : NULL);
 	json_number(&j, "source_port", event->source_port);
@@ -121,7 +121,7 @@ static void print_text(const struct oh_event *event, const char *when, const cha
 		text_print(stdout, name);
 		putchar(' ');
 	}
-	if (event->hook == OH_HOOK_SOCK_CREATE)
+	if (event->hook == OH_HOOK_SOCK_CREATE || event->hook == OH_HOOK_LSM)
 		fputs("socket by ", stdout);
 	else
 		printf("to %s port %u by ", address_format(&event->destination, address), event->destination_port);

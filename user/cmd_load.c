@@ -10,6 +10,7 @@
 #include "file.h"
 #include "guard.h"
 #include "json.h"
+#include "packet.h"
 #include "refresh.h"
 
 #define CGROUP2_MAGIC 0x63677270	/* linux/magic.h */
@@ -121,6 +122,16 @@ static int put_in_force(struct guard *g, struct engine_program_set *set, const c
 	return r;
 }
 
+/* Where there is no BPF LSM, `status` says what remains. */
+static void refuse_packet_sockets(const struct load *o, const struct guard *g, const char *cgroup)
+{
+	struct error e;
+	int r = packet_load(g->pins, &g->engine, cgroup, o->observe, &e);
+
+	if (r && r != -EOPNOTSUPP)
+		cmd_warn("packet sockets are not refused: %s", e.text);
+}
+
 static int load_locked(const struct load *o, struct guard *g, const char *cgroup, const struct uplinks *uplinks,
 		       struct error *e)
 {
@@ -140,6 +151,8 @@ static int load_locked(const struct load *o, struct guard *g, const char *cgroup
 	g->engine = engine;
 	full = o->dry_run ? 0 : put_in_force(g, set, cgroup, uplinks, now, e);
 	engine_free_set(set);
+	if (!o->dry_run && (!full || full == -E2BIG))
+		refuse_packet_sockets(o, g, cgroup);
 	if (o->dry_run || (full && full != -E2BIG))
 		return full;
 	guard_former_pins(g, o->common.instance, former);
@@ -227,7 +240,7 @@ static int load(const struct load *o)
 	struct uplinks uplinks = { 0 };
 	char cgroup[PATH_MAX];
 	struct guard g;
-	struct error e;
+	struct error e, e_lock;
 	int r = guard_open_for_load(&o->common, &g, &e);
 
 	if (r) {
@@ -235,10 +248,14 @@ static int load(const struct load *o)
 		return o->fail_closed ? load_closed(o) : CMD_FAILED;
 	}
 	r = find_cgroup(o, &g, cgroup, &e);
+	if (!r && g.locked && !o->dry_run)
+		r = lock_begin_change(g.pins, &e);
 	if (!r)
 		r = find_uplinks(o, &g, &uplinks, &e);
 	if (!r)
 		r = load_locked(o, &g, cgroup, &uplinks, &e);
+	if (g.locked && !o->dry_run && guard_subject(&g, &o->common, lock_end_change, &e_lock))
+		cmd_warn("what is new is not locked: %s: run `ohguard load` again", e_lock.text);
 	guard_unlock(&g);
 	if (r && r != -E2BIG) {
 		guard_close(&g);

@@ -45,7 +45,9 @@ static int revoke(const struct cmd_options *o)
 
 	if (r)
 		return guard_open_failed(r, &e);
-	r = guard_lock(&g, &e);
+	r = guard_authorize(&g, o, &e);
+	if (!r)
+		r = guard_lock(&g, &e);
 	if (!r)
 		r = guard_read(&g, now, &e);
 	if (!r)

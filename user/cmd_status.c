@@ -7,6 +7,7 @@
 #include "cmd.h"
 #include "guard.h"
 #include "json.h"
+#include "packet.h"
 #include "text.h"
 
 #define PROBLEMS_MAX 16
@@ -21,6 +22,8 @@ struct status {
 	struct oh_settings settings;
 	struct oh_control control;
 	bool enforcing;
+	bool locked;
+	bool packet;	/* packet sockets are refused */
 	char problems[PROBLEMS_MAX][256];
 	size_t problem_count;
 	const char *note;		/* what no setting of ours closes here; NULL: nothing to say */
@@ -148,6 +151,8 @@ static int read_status(struct guard *g, struct status *s, struct error *e)
 		r = engine_read_control(&g->engine, &s->control, e);
 	if (r)
 		return r;
+	s->locked = g->locked;
+	s->packet = packet_in_force(g->pins);
 	s->enforcing = s->hooks[OH_HOOK_EGRESS].attached && !s->settings.observe;
 	if (!s->control.ready)
 		problem(s, "locked down: no policy is loaded: run `ohguard load`");
@@ -186,6 +191,8 @@ static void print_json(const struct status *s)
 	json_bool(&j, "enforcing", s->enforcing);
 	json_string(&j, "mode", s->settings.observe ? "observe" : "enforce");
 	json_string(&j, "cgroup", s->hooks[OH_HOOK_EGRESS].where);
+	json_bool(&j, "locked", s->locked);
+	json_string(&j, "packet_sockets", s->packet ? "refused" : "not refused");
 	json_bool(&j, "healthy", !s->problem_count);
 	json_array(&j, "problems");
 	for (size_t i = 0; i < s->problem_count; i++)
@@ -232,6 +239,8 @@ static void print_text(const struct status *s)
 	}
 	for (size_t i = 0; i < s->uplink_hook_count; i++)
 		print_hook(&s->uplink_hooks[i], s->uplink_hooks[i].where);
+	printf("  packet sockets: %s\n", s->packet ? "refused by LSM" : "not refused: no BPF LSM");
+	printf("  lock: %s\n", s->locked ? "on" : "off");
 }
 
 int cmd_status(int argc, char **argv)

@@ -24,6 +24,11 @@ static int unload(const struct cmd_options *o, bool yes)
 		r = guard_open_for_load(o, &g, &e);
 	if (r)
 		return guard_open_failed(r, &e);
+	r = guard_authorize(&g, o, &e);
+	if (r) {
+		guard_close(&g);
+		return cmd_fail(&e);
+	}
 	if (!yes && !isatty(STDIN_FILENO)) {
 		guard_close(&g);
 		return cmd_usage("unload stops all enforcement: say --yes");
@@ -35,6 +40,8 @@ static int unload(const struct cmd_options *o, bool yes)
 	}
 	if (g.lock < 0)
 		r = guard_lock(&g, &e);
+	if (!r && g.locked)
+		r = lock_release(g.pins, &e);
 	if (!r)
 		r = engine_detach(g.pins, &e);
 	if (!r)

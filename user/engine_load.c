@@ -2,7 +2,6 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -11,16 +10,13 @@
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <unistd.h>
-#include <zlib.h>
 
 #include "engine.h"
 #include "file.h"
+#include "object.h"
+#include "packet.h"
 
 #define BPF_FS_MAGIC 0xcafe4a11		/* linux/magic.h */
-
-#define OBJECT_MAX (4 << 20)
-
-extern const unsigned char engine_object[], engine_object_end[];	/* object.S */
 
 static const struct {
 	const char *program;
@@ -98,24 +94,6 @@ int engine_check_system(const char *pins, struct error *e)
 	int r = check_capabilities(e);
 
 	return r ? r : ensure_bpffs(pins, e);
-}
-
-/* libbpf's warnings, of which the last is the reason for a failure. */
-static char last_warning[256];
-
-static int keep_warning(enum libbpf_print_level level, const char *format, va_list args)
-{
-	va_list again;
-
-	if (level == LIBBPF_WARN) {
-		va_copy(again, args);
-		vsnprintf(last_warning, sizeof(last_warning), format, again);
-		va_end(again);
-		last_warning[strcspn(last_warning, "\n")] = '\0';
-	}
-	if (getenv("OHGUARD_DEBUG") && *getenv("OHGUARD_DEBUG"))
-		return vfprintf(stderr, format, args);
-	return 0;
 }
 
 /* This process's network namespace, as BPF names it. 0 before Linux 5.14, which stands for the first one. */
@@ -249,7 +227,7 @@ static int load_object(struct engine_program_set *set, const struct config *c, b
 	r = bpf_object__load(set->object);
 	if (r)
 		return error_set(e, -r, "the kernel refuses the programs: %s%s%s (needs Linux 5.10 or newer; OHGUARD_DEBUG=1 "
-				 "shows the verifier's words)", strerror(-r), *last_warning ? ": " : "", last_warning);
+				 "shows the verifier's words)", strerror(-r), *object_warning() ? ": " : "", object_warning());
 	for (int i = 0; i < OH_HOOK_MAX; i++) {
 		struct bpf_program *program = engine_hook_names[i] ?
 					      bpf_object__find_program_by_name(set->object, hooks[i].program) : NULL;
@@ -283,48 +261,6 @@ static int copy_descriptors(struct bpf_object *object, struct engine *ret, struc
 	return 0;
 }
 
-/* Unpacks the object. The caller frees it. */
-static void *unpack_object(size_t *ret_size)
-{
-	/* cppcheck-suppress comparePointers */
-	z_stream z = { .next_in = (Bytef *)engine_object, .avail_in = (uInt)(engine_object_end - engine_object) };
-	Bytef *object = malloc(OBJECT_MAX), *fitting;
-	bool whole;
-
-	if (!object || inflateInit2(&z, 16 + MAX_WBITS) != Z_OK) {	/* 16: a gzip header */
-		free(object);
-		return NULL;
-	}
-	z.next_out = object;
-	z.avail_out = OBJECT_MAX;
-	whole = inflate(&z, Z_FINISH) == Z_STREAM_END;
-	*ret_size = z.total_out;
-	inflateEnd(&z);
-	fitting = whole ? realloc(object, *ret_size) : NULL;
-	if (!fitting)
-		free(object);
-	return fitting;
-}
-
-static int open_object(struct bpf_object **ret, struct error *e)
-{
-	DECLARE_LIBBPF_OPTS(bpf_object_open_opts, options, .object_name = "ohguard");
-	size_t size = 0;
-	void *bytes = unpack_object(&size);
-	struct bpf_object *object;
-	int r;
-
-	if (!bytes)
-		return error_set(e, ENOMEM, "the programs inside this binary cannot be unpacked: out of memory?");
-	object = bpf_object__open_mem(bytes, size, &options);
-	r = (int)libbpf_get_error(object);
-	free(bytes);	/* libbpf keeps no pointer into it */
-	if (r)
-		return error_set(e, -r, "the programs inside this binary cannot be read: %s", strerror(-r));
-	*ret = object;
-	return 0;
-}
-
 int engine_prepare(const struct config *c, bool observe, const struct engine *previous, struct engine_program_set **ret,
 		   struct engine *ret_engine, struct error *e)
 {
@@ -334,8 +270,7 @@ int engine_prepare(const struct config *c, bool observe, const struct engine *pr
 
 	if (!set)
 		return error_set(e, ENOMEM, "out of memory");
-	libbpf_set_print(keep_warning);
-	r = open_object(&set->object, e);
+	r = object_open(OBJECT_ENGINE, &set->object, e);
 	if (r)
 		goto fail;
 	r = load_object(set, c, observe, previous, &engine, e);
@@ -475,6 +410,8 @@ int engine_detach(const char *pins, struct error *e)
 {
 	int r = engine_detach_uplinks(pins, NULL, e);
 
+	if (!r)
+		r = packet_unload(pins, e);
 	for (int i = OH_HOOK_MAX - 1; !r && i >= 0; i--)
 		r = unpin(pins, i, e);
 	if (r)

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "file.h"
+#include "lock_key.h"
 
 #define RUN_FOLDER "/run/ohguard"
 
@@ -27,6 +28,20 @@ static void start(struct guard *g, const char *instance)
 	snprintf(g->run, sizeof(g->run), "%s/%s", RUN_FOLDER, instance);
 }
 
+/* -ENOENT is kept for "not loaded". */
+static int enter(struct guard *g, const char *instance, struct error *e)
+{
+	int r = lock_enter(g->pins, instance, g->state, e);
+
+	g->locked = r > 0;
+	return r == -ENOENT ? -EIO : r < 0 ? r : 0;
+}
+
+int guard_authorize(const struct guard *g, const struct cmd_options *options, struct error *e)
+{
+	return g->locked ? lock_check_key(g->pins, options->key, e) : 0;
+}
+
 int guard_open(const struct cmd_options *options, struct guard *ret, struct error *e)
 {
 	char path[PATH_MAX + 128];
@@ -39,7 +54,9 @@ int guard_open(const struct cmd_options *options, struct guard *ret, struct erro
 	if (r)
 		return r == -ENOENT ? -EINVAL : r;	/* -ENOENT is kept for "not loaded" */
 	set_paths(&g, options->instance);
-	r = engine_open(g.pins, &g.engine, e);
+	r = enter(&g, options->instance, e);
+	if (!r)
+		r = engine_open(g.pins, &g.engine, e);
 	if (r) {
 		guard_close(&g);
 		return r;
@@ -48,12 +65,16 @@ int guard_open(const struct cmd_options *options, struct guard *ret, struct erro
 	return 0;
 }
 
-static int open_to_load(struct guard *g, const char *instance, bool state, struct error *e)
+static int open_to_load(struct guard *g, const struct cmd_options *options, bool state, struct error *e)
 {
 	int r;
 
-	set_paths(g, instance);
-	r = engine_check_system(g->pins, e);
+	set_paths(g, options->instance);
+	r = enter(g, options->instance, e);
+	if (!r)
+		r = guard_authorize(g, options, e);
+	if (!r)
+		r = engine_check_system(g->pins, e);
 	if (!r && state)
 		r = file_make_folder(g->state, 0700, e);
 	if (!r)
@@ -76,7 +97,7 @@ int guard_open_for_load(const struct cmd_options *options, struct guard *ret, st
 
 	start(ret, options->instance);
 	r = config_read(options->config, &ret->config, e);
-	return r ? r : open_to_load(ret, options->instance, true, e);
+	return r ? r : open_to_load(ret, options, true, e);
 }
 
 int guard_open_closed(const struct cmd_options *options, struct guard *ret, struct error *e)
@@ -85,7 +106,7 @@ int guard_open_closed(const struct cmd_options *options, struct guard *ret, stru
 
 	start(ret, options->instance);
 	r = config_default(&ret->config, e);
-	return r ? r : open_to_load(ret, options->instance, false, e);
+	return r ? r : open_to_load(ret, options, false, e);
 }
 
 void guard_close(struct guard *g)
@@ -242,4 +263,21 @@ void guard_forget(const struct guard *g)
 
 	unlink(path_of(g->run, "loaded.conf", path));
 	unlink(path_of(g->run, "source.conf", path));
+}
+
+int guard_subject(const struct guard *g, const struct cmd_options *options,
+		  int (*use)(const struct lock_subject *subject, struct error *e), struct error *e)
+{
+	struct engine_hook hooks[OH_HOOK_MAX];
+	char source[PATH_MAX + 128], config[PATH_MAX];
+	struct lock_subject subject = {
+		.instance = options->instance, .pins = g->pins, .state = g->state, .run = g->run, .config = config,
+		.key = options->key ? options->key : LOCK_KEY_FILE,
+	};
+
+	if (!realpath(path_of(g->run, "source.conf", source), config))
+		snprintf(config, sizeof(config), "%s", CONFIG_FILE);
+	engine_read_hooks(g->pins, hooks);
+	subject.cgroup = hooks[OH_HOOK_EGRESS].where;
+	return use(&subject, e);
 }

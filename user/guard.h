@@ -8,6 +8,7 @@
 #include "config.h"
 #include "engine.h"
 #include "grants.h"
+#include "lock.h"
 #include "policy.h"
 #include "records.h"
 
@@ -21,6 +22,7 @@ struct guard {
 	struct policy policy;		/* points into config and grants */
 	struct engine engine;
 	int lock;			/* -1: not held */
+	bool locked;			/* by `ohguard lock`: see lock.h */
 };
 
 /* Finds the instance, with the configuration that is in force (that of the last `load`, not what the file says by
@@ -34,6 +36,12 @@ int guard_open_closed(const struct cmd_options *options, struct guard *ret, stru
 void guard_close(struct guard *g);
 /* What a command returns for a guard_open() that failed: prints the error. */
 int guard_open_failed(int r, const struct error *e);
+
+/* Before anything is changed: asks for the key where the guard is locked. guard_open_for_load() has asked already. */
+int guard_authorize(const struct guard *g, const struct cmd_options *options, struct error *e);
+/* Calls back with what `lock` is to keep. */
+int guard_subject(const struct guard *g, const struct cmd_options *options,
+		  int (*use)(const struct lock_subject *subject, struct error *e), struct error *e);
 
 /* One command at a time changes an instance. */
 int guard_lock(struct guard *g, struct error *e);

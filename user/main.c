@@ -1,4 +1,5 @@
 /* ohguard: finds the command and runs it. */
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,8 @@ static const struct cmd commands[] = {
 	{ "stats", cmd_stats, "packets and bytes by verdict, reason and target" },
 	{ "events", cmd_events, "refused attempts, one a line" },
 	{ "status", cmd_status, "what is attached where, and is it healthy" },
+	{ "lock", cmd_lock, "keep links, maps, files and binary from other root processes" },
+	{ "unlock", cmd_unlock, "end that" },
 	{ "aws", cmd_aws, "the network and the machines in AWS" },
 };
 
@@ -28,9 +31,23 @@ static void print_help(FILE *out)
 	fputs("\nohguard COMMAND --help tells more, ohguard(8) everything.\n", out);
 }
 
+/* Whoever starts this without its standard descriptors must not have messages written into a file that gets their number. */
+static void open_standard(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+}
+
 int main(int argc, char **argv)
 {
 	char name[64];
+
+	open_standard();
 
 	if (argc < 2) {
 		print_help(stderr);

@@ -209,6 +209,7 @@ enum oh_hook {
 #undef OH_HOOK
 	OH_HOOK_MAX = 11
 };
+#define OH_HOOK_LSM 15	/* in events of bpf/lock.bpf.c, whose programs are not among the engine's */
 
 /* One refused attempt, in oh_events (ring buffer). */
 struct oh_event {

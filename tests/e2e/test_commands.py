@@ -10,15 +10,15 @@ from guard import (ALLOWED, BINARY, CONF, DEGRADED, DONE, FAILED, FORBIDDEN, NOT
                    REFUSED_AT_ONCE, STATE, USAGE, assert_says, config, poll)
 from lab import topology
 
-COMMANDS = ("load", "unload", "allow", "revoke", "list", "refresh", "stats", "events", "status")
+COMMANDS = ("load", "unload", "allow", "revoke", "list", "refresh", "stats", "events", "status", "lock", "unlock")
 # a command that needs nothing but a loaded guard
 PLAIN = {"unload": ("--yes",), "allow": ("192.0.2.1",), "revoke": ("192.0.2.1",), "list": (), "refresh": (),
-         "stats": (), "events": (), "status": ()}
+         "stats": (), "events": (), "status": (), "lock": (), "unlock": ()}
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 
 # The keys of DESIGN section 4, and what was added since.
 COUNT = {"packets", "bytes"}
-STATUS = {"instance", "enforcing", "mode", "cgroup", "healthy", "problems", "hooks"}
+STATUS = {"instance", "enforcing", "mode", "cgroup", "healthy", "problems", "hooks"} | {"locked", "packet_sockets"}
 HOOK = {"hook", "attached", "where", "since"}
 LIST_TARGET = {"target", "port", "source", "lapses", "addresses", "last_resolved", "last_error", "hits"} | {"service"}
 LIST_ADDRESS = {"address", "seconds_left", "learned"}
@@ -105,9 +105,35 @@ def test_status_text_and_json(loaded):
     assert {k: s[k] for k in ("instance", "enforcing", "mode", "cgroup", "healthy", "problems")} == {
         "instance": "host", "enforcing": True, "mode": "enforce", "cgroup": str(loaded.cgroup), "healthy": True,
         "problems": []}
+    assert (s["locked"], s["packet_sockets"]) == (False, "not refused"), "no BPF LSM in the lab"
     assert [h["hook"] for h in s["hooks"]] == HOOKS
     assert all(h["attached"] and h["where"] == str(loaded.cgroup) and TIME.fullmatch(h["since"]) for h in s["hooks"])
     assert len(loaded.attached()) == len(HOOKS), "as the kernel tells"
+
+
+def assert_no_lock(guard, *words):
+    """`lock` says why it cannot be and what to do, and leaves nothing behind."""
+    assert_says(guard.run("lock"), FAILED, *words)
+    assert guard.shell("test ! -e /etc/ohguard/lock.key && test ! -e $1/host/lock && echo none", PINS).stdout == "none\n"
+    assert guard.json("status")["locked"] is False
+
+
+def test_lock_without_bpf_lsm_is_refused_with_advice(loaded):
+    # Not tried where BPF LSM is not listed: a test must not attach to the machine that it runs on.
+    assert_no_lock(loaded, "mount -t securityfs", "lsm=")
+    loaded.shell("mount -t tmpfs lab /sys/kernel/security; printf 'capability,yama' >/sys/kernel/security/lsm")
+    try:
+        assert_no_lock(loaded, "add lsm=capability,yama,bpf to the kernel's command line")
+        loaded.shell("printf 'capability,notbpf,bpfnot' >/sys/kernel/security/lsm")
+        assert_no_lock(loaded, "add lsm=capability,notbpf,bpfnot,bpf")
+    finally:
+        loaded.shell("umount /sys/kernel/security")
+    loaded.assert_stands()
+
+
+def test_unlock_of_what_is_not_locked_is_no_error(loaded):
+    assert loaded.json("unlock") == {"instance": "host", "locked": False, "key": None}
+    loaded.assert_stands()
 
 
 def test_list_text_and_json(loaded):

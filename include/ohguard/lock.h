@@ -1,0 +1,66 @@
+/* What bpf/lock.bpf.c and user/lock.c share: the guard's own protection, and the refusal of packet sockets. */
+#ifndef OHGUARD_LOCK_H
+#define OHGUARD_LOCK_H
+
+#ifdef __bpf__
+#include "vmlinux.h"
+#else
+#include <linux/types.h>
+#endif
+
+#define OH_LOCK_KEY_MAX 32	/* bytes of a SHA-256 */
+#define OH_LOCK_TEXT_MAX 256
+#define OH_LOCK_INODES_MAX 256
+#define OH_LOCK_TASKS_MAX 1024
+#define OH_LOCK_OBJECTS_MAX 1024
+
+/* What is refused to all but trusted tasks, about one inode. */
+enum oh_keep {
+	OH_KEEP_BINARY = 1,	/* a task that executes it may become trusted */
+	OH_KEEP_WHOLE = 2,	/* to write, replace, rename, remove it or change its attributes; of a folder, also what is in it */
+	OH_KEEP_SECRET = 4,	/* to open it, for reading too; of a folder, what is in it */
+	OH_KEEP_PATH = 8,	/* to rename it, or to mount on it: it is on the way to one of the others */
+	OH_KEEP_DOOR = 16,	/* the lock's own folder: a task that may enter is trusted once it has opened it */
+	OH_KEEP_ROOT = 32,	/* not kept itself: opening it says where trusted tasks live, see oh_lock.root */
+};
+
+/* Key of oh_inodes (hash; value __u32, enum oh_keep): as the kernel numbers them, not as stat(2) does.
+ * Inode 0 says that something on the device is kept; with OH_NO_DEVICE the inode is a mount's address. */
+#define OH_NO_DEVICE 0xffffffffffffffffULL
+struct oh_inode {
+	__u64 inode;
+	__u64 device;
+};
+
+/* Value of oh_lock (array of one). */
+struct oh_lock {
+	__u32 taker;		/* pid of the process that takes the lock, until its first open makes it trusted */
+	__u32 mark;		/* enum oh_keep: what a trusted task opens now is kept so. 0: nothing */
+	__u32 busy;		/* 1: links are being made: nobody else gets any link by its id */
+	__u32 level;		/* depth of the guarded cgroup below the root; 0: the root is guarded */
+	__u32 on;		/* 0: nothing is refused any more. Links end a while after their pins, this at once */
+	__u32 reserved;
+	__u64 cgroup;		/* its id */
+	__u64 mounts, root, root_mount;	/* addresses: mount namespace and root of a trusted task */
+	__u8 key[OH_LOCK_KEY_MAX];	/* SHA-256 of the key */
+	char instance[64], state[OH_LOCK_TEXT_MAX], pins[OH_LOCK_TEXT_MAX];	/* what is locked: paths, NUL-terminated */
+};
+
+#define OH_PACKET_SECTION ".rodata.packet"
+
+/* Written by the loader before the programs are verified. */
+struct oh_packet_settings {
+	__u64 cgroup;		/* the guarded one */
+	__u32 level;		/* its depth: 0 is the root */
+	__u32 netns;		/* inode number of the host's network namespace */
+	__u32 observe;		/* 1: refuse nothing, report all the same */
+	__u32 reserved;
+};
+
+/* A socket nobody makes, and its answer where the hook is in force: so that it can be asked for. */
+#define OH_PACKET_PROBE_PROTOCOL 0x6f68
+#define OH_PACKET_PROBE_ANSWER 117	/* EUCLEAN */
+
+_Static_assert(sizeof(struct oh_inode) == 16, "no padding: a map's key");
+
+#endif

@@ -1,0 +1,11 @@
+/* The eBPF programs, inside the binary: two ELF objects, compressed (RFC 1952). */
+	.section .rodata
+	.balign 8
+	.global object_engine, object_engine_end, object_lock, object_lock_end
+object_engine:
+	.incbin OHGUARD_OBJECT
+object_engine_end:
+object_lock:
+	.incbin OHGUARD_LOCK_OBJECT
+object_lock_end:
+	.section .note.GNU-stack, "", @progbits
