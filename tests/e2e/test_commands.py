@@ -18,7 +18,7 @@ TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 
 # The keys of DESIGN section 4, and what was added since.
 COUNT = {"packets", "bytes"}
-STATUS = {"instance", "enforcing", "mode", "cgroup", "healthy", "problems", "hooks"} | {"locked", "packet_sockets"}
+STATUS = {"instance", "enforcing", "mode", "cgroup", "healthy", "problems", "hooks"} | {"locked", "packet_sockets", "notes"}
 HOOK = {"hook", "attached", "where", "since"}
 LIST_TARGET = {"target", "port", "source", "lapses", "addresses", "last_resolved", "last_error", "hits"} | {"service"}
 LIST_ADDRESS = {"address", "seconds_left", "learned"}
@@ -32,7 +32,7 @@ REASONS = {"address-not-allowed", "address-expired", "port-not-allowed", "protoc
            "ntp-malformed", "tls-name-not-allowed", "tls-no-name", "tls-encrypted-hello", "tls-not-tls",
            "tls-incomplete", "fragment", "packet-malformed", "raw-socket", "packet-socket", "forwarded",
            "inbound-not-allowed", "metadata-service", "lockdown"}
-HOOKS = ["egress", "connect4", "connect6", "sendmsg4", "sendmsg6", "sock_create"]
+HOOKS = ["egress", "connect4", "connect6", "sendmsg4", "sendmsg6", "sock_create", "ingress", "sock_ops"]
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from guard import (ALLOWED, BINARY, CONF, DEGRADED, DONE, FAILED, FORBIDDEN, NOT
                    assert_says, config, poll)
 from lab import topology
 
-HOOKS = ["egress", "connect4", "connect6", "sendmsg4", "sendmsg6", "sock_create"]
+HOOKS = ["egress", "connect4", "connect6", "sendmsg4", "sendmsg6", "sock_create", "ingress", "sock_ops"]
 # Older than the load, so that no connect hook has a say; tries for as long as it lives, then says how often it got through.
 TRY = """
 import socket, sys, time
