@@ -259,7 +259,7 @@ int engine_add_uplinks(const char *pins, const struct uplinks *uplinks, struct e
 	return r;
 }
 
-/* Ends what is attached to the interface, whoever has taken it meanwhile stays: the filter's program must be a pinned one. */
+/* Ends what is attached to the interface. Whoever has taken the place meanwhile stays: its program is not the pinned one. */
 static int detach_one(const char *pins, int hook, unsigned int index, struct error *e)
 {
 	DECLARE_LIBBPF_OPTS(bpf_tc_hook, at, .ifindex = (int)index, .attach_point = kinds[hook].point);
