@@ -113,10 +113,13 @@ int oh_uplink_egress(struct __sk_buff *skb)
 SEC("tc")
 int oh_uplink_ingress(struct __sk_buff *skb)
 {
-	struct oh_flow f = { .stage = OH_STAGE_UPLINK };
+	struct oh_frame *fr;
 
-	if (oh_settings.inspect && oh_may_be_answer(skb, OH_ETHERNET) && !oh_parse(skb, OH_ETHERNET, &f))
-		oh_learn(skb, &f, oh_flow_answered(&f), OH_WIRE);
+	if (!oh_settings.inspect || !oh_may_be_answer(skb, OH_ETHERNET))
+		return OH_TC_GO_ON;
+	fr = oh_frame_start(skb);	/* not on the stack, of which learning needs the most */
+	if (fr && !oh_parse(skb, OH_ETHERNET, &fr->flow))
+		oh_learn(skb, &fr->flow, oh_flow_answered(&fr->flow), OH_WIRE);
 	return OH_TC_GO_ON;
 }
 
