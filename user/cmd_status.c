@@ -69,8 +69,9 @@ static void check_uplinks(struct status *s)
 
 	if (!*s->settings.uplink[0])
 		return;
-	s->note = "packet sockets that skip the queueing layer (PACKET_QDISC_BYPASS) and AF_XDP pass the uplink's hook by: "
-		  "give the workload no CAP_NET_RAW";
+	if (!s->packet)
+		s->note = "packet sockets that skip the queueing layer (PACKET_QDISC_BYPASS) and AF_XDP pass the uplink's hook by: "
+			  "give the workload no CAP_NET_RAW";
 	for (size_t i = 0; i < s->uplink_hook_count; i++) {
 		const struct engine_hook *h = &s->uplink_hooks[i];
 
@@ -141,6 +142,7 @@ static int read_status(struct guard *g, struct status *s, struct error *e)
 	int r;
 
 	engine_read_hooks(g->pins, s->hooks);
+	s->packet = packet_in_force(g->pins);
 	r = engine_read_settings(&g->engine, &s->settings, e);
 	if (!r) {
 		check_hooks(s);
@@ -152,7 +154,6 @@ static int read_status(struct guard *g, struct status *s, struct error *e)
 	if (r)
 		return r;
 	s->locked = g->locked;
-	s->packet = packet_in_force(g->pins);
 	s->enforcing = s->hooks[OH_HOOK_EGRESS].attached && !s->settings.observe;
 	if (!s->control.ready)
 		problem(s, "locked down: no policy is loaded: run `ohguard load`");
