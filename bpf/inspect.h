@@ -12,6 +12,7 @@
  * written later to them, and sends them all again. */
 #define OH_HOLD OH_REASON_MAX
 
+#define OH_FRAMES_MAX 16	/* DNS queries in one segment: clients that pipeline send a few */
 #define OH_NTP_BURST 8
 #define OH_NTP_KEEP 7200	/* seconds: pollers pause for 34 minutes at most (systemd-timesyncd) */
 

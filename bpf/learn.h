@@ -6,7 +6,7 @@
 #include "dns_answer.h"
 #include "special.h"
 
-#define OH_FRAMES_MAX 16	/* DNS messages in one segment: clients and resolvers that pipeline send a few */
+#define OH_ANSWERS_AT_ONCE 4	/* in one segment: of more, those behind teach nothing. The verifier walks each anew */
 #define OH_STREAM 0x10000	/* beside a port: over TCP */
 #define OH_WIRE 0x20000		/* beside a port: as it stands on an uplink, whoever asked */
 #define OH_LEARN_TRIES 3	/* writes of one address that meet another CPU's */
@@ -228,7 +228,7 @@ static __always_inline void oh_learn_message(struct __sk_buff *skb, __u32 at, __
  * that cannot be known. A global function: see oh_lookup(). */
 __attribute__((noinline)) __u32 oh_learn_messages(struct __sk_buff *skb, __u32 at, __u32 length, __u32 next, __u32 port)
 {
-	for (int i = 0; i < OH_FRAMES_MAX; i++) {
+	for (int i = 0; i < OH_ANSWERS_AT_ONCE; i++) {
 		__be16 size = bpf_htons(length);
 
 		if (next >= length)
