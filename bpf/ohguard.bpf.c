@@ -117,7 +117,7 @@ int oh_uplink_ingress(struct __sk_buff *skb)
 
 	if (!oh_settings.inspect || !oh_may_be_answer(skb, OH_ETHERNET))
 		return OH_TC_GO_ON;
-	fr = oh_frame_start(skb);	/* not on the stack, of which learning needs the most */
+	fr = oh_frame_start(skb, OH_STAGE_UPLINK);
 	if (fr && !oh_parse(skb, OH_ETHERNET, &fr->flow))
 		oh_learn(skb, &fr->flow, oh_flow_answered(&fr->flow), OH_WIRE);
 	return OH_TC_GO_ON;
@@ -133,16 +133,17 @@ int oh_inbound(struct xdp_md *ctx)
 SEC("cgroup_skb/ingress")
 int oh_ingress(struct __sk_buff *skb)
 {
+	struct oh_frame *fr;
 	struct bpf_sock *sk;
-	struct oh_flow f = {};
 
 	if (!oh_settings.inspect || skb->ifindex == OH_LOOPBACK_IFINDEX || !oh_may_be_answer(skb, 0))
 		return 1;
+	fr = oh_frame_start(skb, OH_STAGE_PACKET);	/* not on the stack, of which learning needs the most */
 	sk = skb->sk;
 	if (sk)
 		sk = bpf_sk_fullsock(sk);
-	if (!oh_parse(skb, 0, &f))
-		oh_learn(skb, &f, sk ? bpf_sk_storage_get(&oh_connections, sk, NULL, 0) : NULL, 0);
+	if (fr && !oh_parse(skb, 0, &fr->flow))
+		oh_learn(skb, &fr->flow, sk ? bpf_sk_storage_get(&oh_connections, sk, NULL, 0) : NULL, 0);
 	return 1;
 }
 

@@ -118,7 +118,7 @@ static __always_inline enum oh_reason oh_forwarded_reason(const struct oh_flow *
 }
 
 /* What one run knows of its frame. In a map and not on the stack, so that the verifier need not follow each value of it.
- * One a CPU is enough: tc runs with bottom halves off, and a frame's next device comes after it. */
+ * One a CPU is enough: tc and what comes in run with bottom halves off, and a frame's next device comes after it. */
 struct oh_frame {
 	struct oh_flow flow;
 	struct oh_flow_key key;
@@ -133,7 +133,7 @@ struct {
 	__type(value, struct oh_frame);
 } oh_frames SEC(".maps");
 
-static __always_inline struct oh_frame *oh_frame_start(struct __sk_buff *skb)
+static __always_inline struct oh_frame *oh_frame_start(struct __sk_buff *skb, enum oh_stage stage)
 {
 	__u32 zero = 0;
 	struct oh_frame *fr = bpf_map_lookup_elem(&oh_frames, &zero);
@@ -141,7 +141,7 @@ static __always_inline struct oh_frame *oh_frame_start(struct __sk_buff *skb)
 	if (!fr)
 		return NULL;
 	__builtin_memset(fr, 0, sizeof(*fr));
-	fr->flow.stage = OH_STAGE_UPLINK;
+	fr->flow.stage = stage;
 	fr->flow.forwarded = skb->ingress_ifindex != 0;
 	fr->admission.slot = OH_SLOTS;
 	return fr;
@@ -188,7 +188,7 @@ static __always_inline void oh_let_out(struct __sk_buff *skb, const struct oh_fr
 static __always_inline bool oh_pass_uplink(struct __sk_buff *skb)
 {
 	struct oh_connection *own = NULL, *flow = NULL, *c;
-	struct oh_frame *fr = oh_frame_start(skb);
+	struct oh_frame *fr = oh_frame_start(skb, OH_STAGE_UPLINK);
 	struct bpf_sock *sk = skb->sk;
 	enum oh_reason reason;
 	bool pass = true;
