@@ -154,7 +154,7 @@ static int pin(int fd, const char *path, struct error *e)
 /* By the driver where it can, else by the stack. */
 static int create_link(int program, int hook, const struct uplink *u)
 {
-	LIBBPF_OPTS(bpf_link_create_opts, generic, .flags = XDP_FLAGS_SKB_MODE);
+	DECLARE_LIBBPF_OPTS(bpf_link_create_opts, generic, .flags = XDP_FLAGS_SKB_MODE);
 	enum bpf_attach_type type = (enum bpf_attach_type)kinds[hook].type;
 	int link = bpf_link_create(program, (int)u->index, type, NULL);
 
