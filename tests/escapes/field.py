@@ -107,6 +107,7 @@ class Field:
     def run(self, attack):
         """Tries it: what it says in the end, and which frames left that should not have."""
         mark = self.lab.wire.mark()
+        verb, rest = "nothing", []
         process = self.begun.pop(attack.name, None)
         if process:
             process.stdin.write("\n")
@@ -119,8 +120,6 @@ class Field:
                     break
                 mark = self.do(rest[0].split(), process.pid, attack) or mark
                 process.stdin.write("\n")
-            else:
-                line = "nothing"
             process.stdin.close()
             process.wait(30)
         finally:

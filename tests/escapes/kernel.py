@@ -89,7 +89,8 @@ class Ring:
         self.sqes[at:at + 64] = struct.pack("BBHiQQIIQ", opcode, 0, 0, fd, offset, address, length, flags, 0) + more.ljust(24, b"\0")
         struct.pack_into("I", self.ring, self.sq_array + (tail & self.mask) * 4, tail & self.mask)
         struct.pack_into("I", self.ring, self.sq_tail, tail + 1)
-        checked(libc.syscall(426, self.fd, 1, 1, 1, None, 0), "io_uring_enter")
+        # GETEVENTS, and SQ_WAKEUP: the kernel's own thread (SQPOLL) may have gone to sleep
+        checked(libc.syscall(426, self.fd, 1, 1, 1 | 2, None, 0), "io_uring_enter")
         head = struct.unpack_from("I", self.ring, self.cq_head)[0]
         result = struct.unpack_from("Qi", self.ring, self.cqes + (head & self.cq_mask) * 16)[1]
         struct.pack_into("I", self.ring, self.cq_head, head + 1)

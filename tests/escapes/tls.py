@@ -51,7 +51,7 @@ def tls_split(t):
     return [data[i:i + 1] for i in range(30)] + [data[30:]]
 
 
-@tls("two names, the allowed one first", "tls-no-name", families=(4,))
+@tls("two names, the allowed one first", "tls-not-tls", families=(4,))
 def tls_two_names(t):
     return [craft.hello(t.marker, craft.server_name(OURS), craft.server_name(OTHER))]
 
