@@ -42,6 +42,36 @@ int guard_authorize(const struct guard *g, const struct cmd_options *options, st
 	return g->locked ? lock_check_key(g->pins, options->key, e) : 0;
 }
 
+/* Which configuration is in force: each load makes another file of it. */
+static struct guard_mark read_mark(const struct guard *g)
+{
+	char path[PATH_MAX + 128];
+	struct stat st;
+
+	if (stat(path_of(g->run, "loaded.conf", path), &st))
+		return (struct guard_mark){ 0 };
+	return (struct guard_mark){ .inode = st.st_ino, .changed = st.st_ctim };
+}
+
+/* Takes up what a load put in force since: with what was read before, this command would take it back. */
+static int renew(struct guard *g, struct error *e)
+{
+	const struct guard_mark now = read_mark(g);
+	char path[PATH_MAX + 128];
+	int r;
+
+	if (!g->mark.inode || !memcmp(&now, &g->mark, sizeof(now)))
+		return 0;
+	engine_close(&g->engine);
+	r = engine_open(g->pins, &g->engine, e);
+	if (r || !now.inode)
+		return r;
+	policy_free(&g->policy);
+	config_free(&g->config);
+	g->mark = now;
+	return config_read(path_of(g->run, "loaded.conf", path), &g->config, e);
+}
+
 int guard_open(const struct cmd_options *options, struct guard *ret, struct error *e)
 {
 	char path[PATH_MAX + 128];
@@ -49,8 +79,8 @@ int guard_open(const struct cmd_options *options, struct guard *ret, struct erro
 	int r;
 
 	start(&g, options->instance);
-	r = access(path_of(g.run, "loaded.conf", path), F_OK) ? config_read(options->config, &g.config, e) :
-								config_read(path, &g.config, e);
+	g.mark = read_mark(&g);
+	r = config_read(g.mark.inode ? path_of(g.run, "loaded.conf", path) : options->config, &g.config, e);
 	if (r)
 		return r == -ENOENT ? -EINVAL : r;	/* -ENOENT is kept for "not loaded" */
 	set_paths(&g, options->instance);
@@ -135,7 +165,7 @@ int guard_lock(struct guard *g, struct error *e)
 	if (fd < 0)
 		return fd;
 	g->lock = fd;
-	return 0;
+	return renew(g, e);
 }
 
 void guard_unlock(struct guard *g)

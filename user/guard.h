@@ -3,6 +3,7 @@
 #define OHGUARD_GUARD_H
 
 #include <limits.h>
+#include <time.h>
 
 #include "cmd.h"
 #include "config.h"
@@ -11,6 +12,12 @@
 #include "lock.h"
 #include "policy.h"
 #include "records.h"
+
+/* Tells one file from another; all zero: none. */
+struct guard_mark {
+	uint64_t inode;
+	struct timespec changed;
+};
 
 struct guard {
 	char run[PATH_MAX];		/* /run/ohguard/INSTANCE: lock, and the configuration that is in force */
@@ -22,6 +29,7 @@ struct guard {
 	struct policy policy;		/* points into config and grants */
 	struct engine engine;
 	int lock;			/* -1: not held */
+	struct guard_mark mark;		/* of the configuration in force, as it was read; none for `load` */
 	bool locked;			/* by `ohguard lock`: see lock.h */
 };
 
@@ -43,7 +51,8 @@ int guard_authorize(const struct guard *g, const struct cmd_options *options, st
 int guard_subject(const struct guard *g, const struct cmd_options *options,
 		  int (*use)(const struct lock_subject *subject, struct error *e), struct error *e);
 
-/* One command at a time changes an instance. */
+/* One command at a time changes an instance. What another one put in force since guard_open() is taken up, and the policy
+ * is then empty: guard_read() comes next. */
 int guard_lock(struct guard *g, struct error *e);
 void guard_unlock(struct guard *g);
 

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from guard import (ALLOWED, BINARY, CONF, DEGRADED, DONE, FAILED, FORBIDDEN, NOT_LOADED, PINS, REFUSED_AT_ONCE,
-                   assert_says, config, poll)
+                   STATE, assert_says, config, poll)
 from lab import topology
 
 HOOKS = ["egress", "connect4", "connect6", "sendmsg4", "sendmsg6", "sock_create", "ingress", "sock_ops"]
@@ -77,6 +77,25 @@ def test_many_commands_at_once_do_not_break_each_other(loaded):
         assert loaded.at(names[i], f"192.0.2.{10 + i}") == (0 if i < 4 else REFUSED_AT_ONCE)
     assert len(loaded.attached()) == len(HOOKS)
     loaded.assert_stands()
+
+
+def test_load_is_not_taken_back_by_a_refresh_that_began_before(guard):
+    address = "198.51.100.40"
+    guard.load(allow=(ALLOWED, address))
+    assert guard.probe("tcp", address, 443) == "ok"
+    guard.lab.dns.script("*", "timeout")
+    guard.shell(f"rm -f {STATE}/host/records")
+    mark = guard.lab.wire.mark()
+    refresh = guard.lab.server.popen([BINARY, "refresh"], stderr=subprocess.DEVNULL)
+    try:
+        poll(lambda: guard.lab.wire.traffic(mark, dst=topology.RESOLVER), "a query of the refresh")
+        guard.load("--no-resolve", allow=(ALLOWED,))
+        assert refresh.poll() is None, "it ended before the load did: nothing was tried"
+        assert refresh.wait(60) == DEGRADED
+    finally:
+        refresh.kill()
+        refresh.wait()
+    assert guard.probe("tcp", address, 443) == "EPERM"
 
 
 def test_first_loads_at_once_end_in_one_guard(guard):
