@@ -2,7 +2,7 @@
 # mode: systemd
 # boots: 4
 # alone: yes
-# timeout: 240
+# timeout: 360
 # files: build/ohguard:/vm/units.bin/ohguard build/systemd/ohguard.service:/vm/units/ohguard.service build/systemd/ohguard-refresh.service:/vm/units/ohguard-refresh.service systemd/ohguard-refresh.timer:/vm/units/ohguard-refresh.timer
 # The whole machine: installed, then rebooted with the guard on the root cgroup, then with a broken configuration.
 . /vm/lib.sh
@@ -60,7 +60,7 @@ case $OHGUARD_VM_BOOT in
         guarded
         want "the timer is active" systemctl -q is-active ohguard-refresh.timer
         want "a refresh by the timer succeeds" sh -c \
-            'for i in $(seq 100); do [ "$(systemctl show -P ExecMainExitTimestampMonotonic ohguard-refresh.service)" -gt 0 ] && break; sleep 0.2; done
+            'for i in $(seq 300); do [ "$(systemctl show -P ExecMainExitTimestampMonotonic ohguard-refresh.service)" -gt 0 ] && break; sleep 0.2; done
              [ "$(systemctl show -P Result ohguard-refresh.service)" = success ] &&
              [ "$(systemctl show -P ExecMainExitTimestampMonotonic ohguard-refresh.service)" -gt 0 ]'
         want "allow" ohguard allow 203.0.113.9:8443
