@@ -29,6 +29,11 @@ ip link set veth0 netns $peer
 ip addr add 198.18.5.2/24 dev ours
 ip link set ours up
 printf '[dns]\nresolver = %s\ninspect = on\n' $resolver >/etc/ohguard/quick.conf
+for _ in $(seq 50); do	# until the peer listens: 1 is a refused connection
+    timeout 1 nc $resolver 53 </dev/null >/dev/null 2>&1
+    test $? = 1 || break
+    sleep 0.2
+done
 want "load" ohguard load --name quick -c /etc/ohguard/quick.conf --cgroup "$guarded" --uplink none --no-resolve
 want "all hooks are attached" sh -c 'ohguard status --name quick | grep "sock_ops *since"'
 want "a refused query's connection is cut" is_cut 30 '\000\020not a DNS message'
