@@ -1,6 +1,7 @@
 #include "address.h"
 
 #include <arpa/inet.h>
+#include <endian.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -65,7 +66,7 @@ int range_parse(const char *text, struct oh_range *ret)
 	if (slash) {
 		bool ip4 = address_is_ip4(&r.address) && !strchr(address, ':');
 
-		if (text_parse_number(slash + 1, 0, ip4 ? 32 : 128, &bits))
+		if ((slash[1] == '0' && slash[2]) || text_parse_number(slash + 1, 0, ip4 ? 32 : 128, &bits))
 			return -EINVAL;
 		r.prefix = (ip4 ? 96 : 0) + (__u32)bits;
 	}
@@ -79,9 +80,15 @@ int range_parse(const char *text, struct oh_range *ret)
 
 const char *address_format(const struct oh_address *a, char buffer[ADDRESS_TEXT_MAX])
 {
-	if (address_is_ip4(a))
-		return inet_ntop(AF_INET, a->byte + 12, buffer, ADDRESS_TEXT_MAX);
-	return inet_ntop(AF_INET6, a, buffer, ADDRESS_TEXT_MAX);
+	char *at = buffer;
+
+	if (!address_is_ip4(a))
+		return inet_ntop(AF_INET6, a, buffer, ADDRESS_TEXT_MAX);
+	for (int i = 12; i < 16; i++) {
+		at = text_put_number(at, a->byte[i]);
+		*at++ = i < 15 ? '.' : '\0';
+	}
+	return buffer;
 }
 
 const char *range_format(const struct oh_range *r, char buffer[ADDRESS_TEXT_MAX])
@@ -99,10 +106,15 @@ const char *range_format(const struct oh_range *r, char buffer[ADDRESS_TEXT_MAX]
 
 bool range_contains(const struct oh_range *r, const struct oh_address *a)
 {
-	unsigned int bytes = r->prefix / 8, bits = r->prefix % 8;
+	uint64_t x[2], y[2], differ[2];
 
-	return !memcmp(a, &r->address, bytes) &&
-	       !(bits && (a->byte[bytes] ^ r->address.byte[bytes]) & 0xff00 >> bits);
+	memcpy(x, &r->address, sizeof(x));
+	memcpy(y, a, sizeof(y));
+	differ[0] = be64toh(x[0] ^ y[0]);
+	differ[1] = be64toh(x[1] ^ y[1]);
+	if (r->prefix <= 64)
+		return !(r->prefix && differ[0] >> (64 - r->prefix));
+	return !differ[0] && !(differ[1] >> (128 - r->prefix));
 }
 
 bool range_covers(const struct oh_range *outer, const struct oh_range *inner)

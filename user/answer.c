@@ -1,6 +1,5 @@
 #include "answer.h"
 
-#include <ctype.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,6 +33,11 @@ static bool read16(struct reader *r, unsigned int *ret)
 	return true;
 }
 
+static uint8_t lower(uint8_t c)
+{
+	return c >= 'A' && c <= 'Z' ? c | 0x20 : c;
+}
+
 /* Reads a name and moves behind it. A pointer must lead to before the place where the run of labels it ends began:
  * so it cannot loop. */
 static bool read_name(struct reader *r, struct wire_name *ret)
@@ -63,8 +67,9 @@ static bool read_name(struct reader *r, struct wire_name *ret)
 		}
 		if (length & 0xc0 || at + 1 + length > r->length || used + 1 + length > NAME_MAX_WIRE)
 			return false;
-		for (size_t i = 0; i <= length; i++)
-			ret->byte[used + i] = (uint8_t)(i ? tolower(r->message[at + i]) : length);
+		ret->byte[used] = length;
+		for (size_t i = 1; i <= length; i++)
+			ret->byte[used + i] = lower(r->message[at + i]);
 		used += 1 + length;
 		at += 1 + (size_t)length;
 		if (!length)
@@ -125,46 +130,45 @@ static bool read_resource(struct reader *r, struct resource *ret)
 	return true;
 }
 
-/* Follows one CNAME of *name, lowering *ttl. 1: followed, 0: there is none, -1: malformed. */
-static int follow(struct reader answers, unsigned int count, struct wire_name *name, uint32_t *ttl)
-{
-	for (unsigned int i = 0; i < count; i++) {
-		struct resource rr;
-		size_t end;
+/* What the answer says of one owner. */
+struct owned {
+	bool renamed;
+	struct wire_name alias;		/* where it is renamed */
+	uint32_t alias_ttl;
+};
 
-		if (!read_resource(&answers, &rr))
-			return -1;
-		if (rr.type != TYPE_CNAME || rr.class != CLASS_IN || !name_equal(&rr.owner, name))
-			continue;
-		end = rr.data.at + rr.data_length;
-		if (!read_name(&rr.data, name) || rr.data.at != end)
-			return -1;
-		if (rr.ttl < *ttl)
-			*ttl = rr.ttl;
-		return 1;
-	}
-	return 0;
-}
-
+/* Reads all records: the addresses of *owner into ret, or else the name that a CNAME gives it. */
 static enum answer_result collect(struct reader answers, unsigned int count, const struct wire_name *owner,
-				  int family, uint32_t ttl, struct answer *ret)
+				  int family, uint32_t ttl, struct answer *ret, struct owned *owned)
 {
 	unsigned int type = family == 4 ? TYPE_A : TYPE_AAAA;
 	size_t size = family == 4 ? 4 : 16;
 
-	ret->list = calloc(count ? count : 1, sizeof(*ret->list));
-	if (!ret->list)
-		return ANSWER_NO_MEMORY;
-	for (unsigned int i = 0; i < count && ret->count < ANSWER_ADDRESSES_MAX; i++) {
+	ret->count = 0;
+	owned->renamed = false;
+	for (unsigned int i = 0; i < count; i++) {
 		struct answer_address *a = &ret->list[ret->count];
 		struct resource rr;
 
 		if (!read_resource(&answers, &rr))
 			return ANSWER_MALFORMED;
-		if (rr.type != type || rr.class != CLASS_IN || !name_equal(&rr.owner, owner))
+		if ((rr.type != type && rr.type != TYPE_CNAME) || rr.class != CLASS_IN || !name_equal(&rr.owner, owner))
 			continue;
+		if (rr.type == TYPE_CNAME) {
+			size_t end = rr.data.at + rr.data_length;
+
+			if (owned->renamed)
+				continue;
+			if (!read_name(&rr.data, &owned->alias) || rr.data.at != end)
+				return ANSWER_MALFORMED;
+			owned->renamed = true;
+			owned->alias_ttl = rr.ttl;
+			continue;
+		}
 		if (rr.data_length != size)
 			return ANSWER_MALFORMED;
+		if (ret->count == ANSWER_ADDRESSES_MAX)
+			continue;
 		if (family == 4)
 			a->address = address_from_ip4(rr.data.message + rr.data.at);
 		else
@@ -198,7 +202,7 @@ static enum answer_result read_answer(const uint8_t *message, size_t length, con
 	struct wire_name asked, current;
 	uint32_t ttl = UINT32_MAX;
 	enum answer_result code;
-	int more;
+	struct owned owned;
 
 	if (length < HEADER || !(message[2] & 0x80) || !name_from_text(name, &current))
 		return ANSWER_MALFORMED;
@@ -213,13 +217,19 @@ static enum answer_result read_answer(const uint8_t *message, size_t length, con
 		return ANSWER_OTHER_QUESTION;
 	if (answers > (length - r.at) / 11)	/* the shortest record there is: the count lies */
 		return ANSWER_MALFORMED;
-	for (int hops = 0; (more = follow(r, answers, &current, &ttl)) > 0; hops++) {
+	ret->list = calloc(answers ? answers : 1, sizeof(*ret->list));
+	if (!ret->list)
+		return ANSWER_NO_MEMORY;
+	for (int hops = 0;; hops++) {
+		code = collect(r, answers, &current, family, ttl, ret, &owned);
+		if (code || !owned.renamed)
+			return code;
 		if (hops == CHAIN_MAX)
 			return ANSWER_LOOP;
+		current = owned.alias;
+		if (owned.alias_ttl < ttl)
+			ttl = owned.alias_ttl;
 	}
-	if (more < 0)
-		return ANSWER_MALFORMED;
-	return collect(r, answers, &current, family, ttl, ret);
 }
 
 enum answer_result answer_read(const uint8_t *message, size_t length, const char *name, int family, struct answer *ret)

@@ -12,6 +12,7 @@
 #include "file.h"
 
 #define KEY_MAX 512	/* no map of ours has a longer key */
+#define KEYS_AT_ONCE 512
 
 const char *const engine_hook_names[OH_HOOK_MAX] = {
 #define OH_HOOK(number, symbol, name) [number] = name,
@@ -330,19 +331,79 @@ int engine_clear_use(const struct engine *engine, uint32_t target, struct error 
 	return r;
 }
 
+/* Removes the keys that go, one by one, and counts the others: for maps that hand out no batches. */
+static int remove_each(int fd, bool (*goes)(const void *key, const void *context), const void *context, uint64_t *kept)
+{
+	unsigned char key[2][KEY_MAX];
+	bool more = !bpf_map_get_next_key(fd, NULL, key[0]);
+
+	*kept = 0;
+	for (int at = 0; more; at = !at) {
+		more = !bpf_map_get_next_key(fd, key[at], key[!at]);	/* before it goes: a walk goes on from a key that is there */
+		if (!goes(key[at], context))
+			++*kept;
+		else if (bpf_map_delete_elem(fd, key[at]) && errno != ENOENT)
+			return -errno;
+	}
+	return 0;
+}
+
+/* The same by batches, as a hash gives them out. -ENOSPC where a bucket holds more than one batch. */
+static int remove_batches(int fd, const struct bpf_map_info *info, bool (*goes)(const void *key, const void *context),
+			  const void *context, uint64_t *kept)
+{
+	unsigned char *keys = malloc((size_t)KEYS_AT_ONCE * info->key_size);
+	void *values = malloc((size_t)KEYS_AT_ONCE * info->value_size);
+	__u32 position;
+	int r = keys && values ? 0 : -ENOMEM;
+	bool first = true;
+
+	for (*kept = 0; !r; first = false) {
+		__u32 count = KEYS_AT_ONCE;
+		int code = bpf_map_lookup_batch(fd, first ? NULL : &position, &position, keys, values, &count, NULL) ?
+			   errno : 0;
+
+		if (code && code != ENOENT)	/* that one is the end, and may come with keys */
+			r = -code;
+		for (__u32 i = 0; !r && i < count; i++) {
+			const unsigned char *key = keys + (size_t)i * info->key_size;
+
+			if (!goes(key, context))
+				++*kept;
+			else if (bpf_map_delete_elem(fd, key) && errno != ENOENT)
+				r = -errno;
+		}
+		if (code)
+			break;
+	}
+	free(keys);
+	free(values);
+	return r;
+}
+
+static int remove_keys(int fd, bool (*goes)(const void *key, const void *context), const void *context,
+		       struct bpf_map_info *ret_info, uint64_t *ret_kept)
+{
+	int r = map_info(fd, ret_info);
+
+	if (!r && ret_info->key_size > KEY_MAX)
+		return -EPROTO;
+	if (!r && ret_info->type == BPF_MAP_TYPE_HASH) {
+		r = remove_batches(fd, ret_info, goes, context, ret_kept);
+		if (r != -ENOSPC)
+			return r;
+	}
+	return r && r != -ENOSPC ? r : remove_each(fd, goes, context, ret_kept);
+}
+
 int engine_remove_keys(const struct engine *engine, enum engine_map map,
 		       bool (*goes)(const void *key, const void *context), const void *context, struct error *e)
 {
-	unsigned char key[2][KEY_MAX];
-	int fd = engine->map[map], at = 0;
-	bool more = !bpf_map_get_next_key(fd, NULL, key[at]);
+	struct bpf_map_info info;
+	uint64_t kept;
+	int r = remove_keys(engine->map[map], goes, context, &info, &kept);
 
-	for (; more; at = !at) {
-		more = !bpf_map_get_next_key(fd, key[at], key[!at]);	/* before it goes: a walk goes on from a key that is there */
-		if (goes(key[at], context) && bpf_map_delete_elem(fd, key[at]) && errno != ENOENT)
-			return error_set(e, errno, "%s: %s", engine_map_names[map], strerror(errno));
-	}
-	return 0;
+	return r ? error_set(e, -r, "%s: %s", engine_map_names[map], strerror(-r)) : 0;
 }
 
 int engine_read_targets(const struct engine *engine, uint32_t first, uint32_t count, struct oh_target *ret,
@@ -358,22 +419,20 @@ int engine_read_targets(const struct engine *engine, uint32_t first, uint32_t co
 	return 0;
 }
 
+static bool none_goes(const void *key, const void *context)
+{
+	(void)key, (void)context;
+	return false;
+}
+
 int engine_map_fill(const struct engine *engine, enum engine_map map, uint64_t *ret_entries, uint64_t *ret_max,
 		    struct error *e)
 {
 	struct bpf_map_info info;
-	unsigned char key[KEY_MAX];
-	void *previous = NULL;
-	uint64_t n = 0;
-	int r = map_info(engine->map[map], &info);
+	int r = remove_keys(engine->map[map], none_goes, NULL, &info, ret_entries);
 
-	if (r || info.key_size > sizeof(key))
-		return error_set(e, EIO, "%s cannot be read", engine_map_names[map]);
-	while (!bpf_map_get_next_key(engine->map[map], previous, key)) {
-		previous = key;
-		n++;
-	}
-	*ret_entries = n;
+	if (r)
+		return error_set(e, -r, "%s: %s", engine_map_names[map], strerror(-r));
 	*ret_max = info.max_entries;
 	return 0;
 }

@@ -39,7 +39,7 @@ static char *read_line(char *buffer, int size, void *stream)
 
 	if (w->result)
 		return NULL;
-	while (len < size - 1 && c != '\n' && (c = getc(w->file)) != EOF) {
+	while (len < size - 1 && c != '\n' && (c = getc_unlocked(w->file)) != EOF) {
 		buffer[len++] = (char)c;
 		if (c)
 			continue;

@@ -251,23 +251,53 @@ int records_read(const char *path, struct records *ret, struct error *e)
 	return 0;
 }
 
-/* A space and a number: fprintf() would take half of a refresh's time in user space for the tens of thousands of them. */
-static void put_number(FILE *out, int64_t number)
-{
-	char digits[24];
-	size_t at = sizeof(digits);
+/* The writers' line: a name or an address is its longest word, beside a few numbers. */
+#define RECORD_LINE_MAX (TARGET_NAME_MAX + 160)
 
-	do {	/* none is negative: read_record() and read_address() see to it */
-		digits[--at] = (char)('0' + number % 10);
-		number /= 10;
-	} while (number > 0);
-	digits[--at] = ' ';
-	fwrite(digits + at, 1, sizeof(digits) - at, out);
+/* A word and a space. */
+static char *put_text(char *at, const char *text)
+{
+	at = stpcpy(at, text);
+	*at++ = ' ';
+	return at;
+}
+
+/* No number of a record is negative: read_record() and read_address() see to it. */
+static char *put_number(char *at, int64_t number)
+{
+	at = text_put_number(at, (uint64_t)number);
+	*at++ = ' ';
+	return at;
+}
+
+static void write_record(FILE *out, const struct record *r)
+{
+	char line[RECORD_LINE_MAX], *at = put_text(line, "record =");
+
+	at = put_text(at, r->name);
+	at = put_number(at, r->family);
+	at = put_number(at, r->answered);
+	at = put_number(at, r->tried);
+	at = put_number(at, r->due);
+	at = put_number(at, r->failures);
+	fwrite(line, 1, (size_t)(at - line), out);
+	fputs(*r->why ? r->why : "-", out);
+	putc('\n', out);
+}
+
+static void write_address(FILE *out, const struct record_address *a)
+{
+	char line[RECORD_LINE_MAX], text[ADDRESS_TEXT_MAX], *at = put_text(line, "address =");
+
+	at = put_text(at, address_format(&a->address, text));
+	at = put_number(at, a->expires);
+	*at++ = a->current ? '1' : '0';
+	*at++ = '\n';
+	fwrite(line, 1, (size_t)(at - line), out);
 }
 
 int records_write(const char *path, const struct records *records, struct error *e)
 {
-	char text[ADDRESS_TEXT_MAX];
 	struct file_out out;
 	int r = file_begin(&out, path, 0600, e);
 
@@ -278,20 +308,9 @@ int records_write(const char *path, const struct records *records, struct error 
 	for (size_t i = 0; i < records->count; i++) {
 		const struct record *rec = &records->list[i];
 
-		fprintf(out.stream, "record = %s", rec->name);
-		put_number(out.stream, rec->family);
-		put_number(out.stream, rec->answered);
-		put_number(out.stream, rec->tried);
-		put_number(out.stream, rec->due);
-		put_number(out.stream, rec->failures);
-		fprintf(out.stream, " %s\n", *rec->why ? rec->why : "-");
-		for (size_t j = 0; j < rec->count; j++) {
-			fputs("address = ", out.stream);
-			fputs(address_format(&rec->addresses[j].address, text), out.stream);
-			put_number(out.stream, rec->addresses[j].expires);
-			put_number(out.stream, rec->addresses[j].current);
-			putc('\n', out.stream);
-		}
+		write_record(out.stream, rec);
+		for (size_t j = 0; j < rec->count; j++)
+			write_address(out.stream, &rec->addresses[j]);
 	}
 	return file_commit(&out, e);
 }

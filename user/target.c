@@ -239,18 +239,16 @@ int target_parse_server(const char *text, enum oh_service service, struct target
 
 const char *target_format(const struct target *t, char buffer[OH_TARGET_TEXT_MAX])
 {
-	char range[ADDRESS_TEXT_MAX];
-
 	switch (t->kind) {
 	case TARGET_NAME:
-		snprintf(buffer, OH_TARGET_TEXT_MAX, "%s", t->name);
+		strcpy(buffer, t->name);
 		break;
 	case TARGET_SUFFIX:
-		snprintf(buffer, OH_TARGET_TEXT_MAX, "*.%s", t->name);
+		strcpy(stpcpy(buffer, "*."), t->name);
 		break;
 	case TARGET_ADDRESS:
 	case TARGET_RANGE:
-		snprintf(buffer, OH_TARGET_TEXT_MAX, "%s", range_format(&t->range, range));
+		range_format(&t->range, buffer);
 		break;
 	}
 	return buffer;
@@ -258,11 +256,20 @@ const char *target_format(const struct target *t, char buffer[OH_TARGET_TEXT_MAX
 
 const char *target_identity(const struct target *t, char buffer[OH_TARGET_TEXT_MAX])
 {
-	char host[OH_TARGET_TEXT_MAX];
-	const char *service = t->service == OH_SERVICE_TCP ? "" : target_service_name(t->service);
+	char host[OH_TARGET_TEXT_MAX], *at = buffer;
 	bool brackets = strchr(target_format(t, host), ':');
 
-	snprintf(buffer, OH_TARGET_TEXT_MAX, "%s%.255s%s:%u%s%s", brackets ? "[" : "", host, brackets ? "]" : "",
-		 t->port, *service ? "/" : "", service);
+	if (brackets)
+		*at++ = '[';
+	at = stpcpy(at, host);
+	if (brackets)
+		*at++ = ']';
+	*at++ = ':';
+	at = text_put_number(at, t->port);
+	if (t->service != OH_SERVICE_TCP) {
+		*at++ = '/';
+		at = stpcpy(at, target_service_name(t->service));
+	}
+	*at = '\0';
 	return buffer;
 }

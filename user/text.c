@@ -24,6 +24,19 @@ int text_parse_number(const char *text, uint64_t min, uint64_t max, uint64_t *re
 	return 0;
 }
 
+char *text_put_number(char *at, uint64_t number)
+{
+	char digits[20];
+	size_t first = sizeof(digits);
+
+	do {
+		digits[--first] = (char)('0' + number % 10);
+		number /= 10;
+	} while (number);
+	memcpy(at, digits + first, sizeof(digits) - first);
+	return at + sizeof(digits) - first;
+}
+
 static const struct {
 	char letter;
 	uint32_t seconds;

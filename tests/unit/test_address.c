@@ -84,6 +84,7 @@ static void ranges(void **state)
 		{ "2001:db8::1/32", -EDOM, 0, NULL },
 		{ "::ffff:0:0/90", -EDOM, 0, NULL },
 		{ "192.0.2.0/33", -EINVAL, 0, NULL },
+		{ "10.0.0.0/08", -EINVAL, 0, NULL },
 		{ "2001:db8::/129", -EINVAL, 0, NULL },
 		{ "192.0.2.0/", -EINVAL, 0, NULL },
 		{ "192.0.2.0/24/24", -EINVAL, 0, NULL },

@@ -185,10 +185,27 @@ static void hostile_text_is_escaped(void **state)
 	}
 }
 
+static void numbers_are_put(void **state)
+{
+	static const struct {
+		uint64_t number;
+		const char *text;
+	} rows[] = { { 0, "0" }, { 9, "9" }, { 10, "10" }, { 255, "255" }, { UINT64_MAX, "18446744073709551615" } };
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		char text[21];
+
+		*text_put_number(text, rows[i].number) = '\0';
+		assert_string_equal(text, rows[i].text);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(numbers),
+		cmocka_unit_test(numbers_are_put),
 		cmocka_unit_test(seconds),
 		cmocka_unit_test(seconds_as_text),
 		cmocka_unit_test(times_as_text),
