@@ -208,13 +208,14 @@ static int add_claim(struct claims *claims, const struct oh_range *range, const 
 static int add_name(struct claims *claims, const struct policy_target *t, const struct records *records, int64_t now,
 		    struct error *e)
 {
+	const struct record *pair = records_find(records, t->target->name, 4);
 	uint32_t rank = 0;
 	int r = 0;
 
-	for (int family = 4; family <= 6; family += 2) {
-		const struct record *rec = records_find(records, t->target->name, family);
+	for (int k = 0; pair && k < 2; k++) {
+		const struct record *rec = &pair[k];
 
-		for (size_t i = 0; !r && rec && i < rec->count; i++) {
+		for (size_t i = 0; !r && i < rec->count; i++) {
 			struct oh_range range = { .prefix = 128, .address = rec->addresses[i].address };
 
 			if (rec->addresses[i].expires > now)

@@ -45,31 +45,34 @@ void records_free(struct records *records)
 int records_keep(struct records *records, const char *const *names, size_t count, struct error *e)
 {
 	struct records kept = { .list = calloc(count ? count * 2 : 1, sizeof(*kept.list)) };
+	size_t at = 0;	/* both lists are sorted: one walk along both */
+	int r = 0;
 
 	if (!kept.list)
 		return error_set(e, ENOMEM, "out of memory");
 	for (size_t i = 0; i < count * 2; i++) {
-		int family = i % 2 ? 6 : 4;
-		struct record *old = records_find(records, names[i / 2], family);
+		const struct record wanted = { .name = (char *)names[i / 2], .family = i % 2 ? 6 : 4 };
 		struct record *new = &kept.list[kept.count];
 
-		*new = (struct record){ .name = strdup(names[i / 2]), .family = family };
-		if (!new->name) {
-			records_free(&kept);
-			return error_set(e, ENOMEM, "out of memory");
+		while (at < records->count && compare(&records->list[at], &wanted) < 0)
+			record_free(&records->list[at++]);
+		if (at < records->count && !compare(&records->list[at], &wanted)) {
+			*new = records->list[at++];
+		} else {
+			*new = wanted;
+			new->name = strdup(wanted.name);
 		}
-		if (old) {	/* all but the name moves over */
-			char *name = new->name;
-
-			*new = *old;
-			new->name = name;
-			old->addresses = NULL;
+		if (!new->name) {
+			r = error_set(e, ENOMEM, "out of memory");
+			break;
 		}
 		kept.count++;
 	}
-	records_free(records);
+	while (at < records->count)
+		record_free(&records->list[at++]);
+	free(records->list);
 	*records = kept;
-	return 0;
+	return r;
 }
 
 static uint32_t clamp_ttl(uint32_t ttl, const struct config *c)

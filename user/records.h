@@ -42,6 +42,7 @@ void records_free(struct records *records);
 /* Leaves exactly the records of the given names (sorted, each once), both families of each: new ones are due at once. */
 int records_keep(struct records *records, const char *const *names, size_t count, struct error *e);
 
+/* The record of a name, NULL where there is none. Behind a name's first, of family 4, stands its second. */
 struct record *records_find(const struct records *records, const char *name, int family);
 
 /* A good answer (answer->count of 0 says that the name has no address of this family): merges it. */
