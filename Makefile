@@ -114,12 +114,14 @@ check-aws: all
 check-vm:
 	$(Q)scripts/deps build check vm
 	$(Q)$(MAKE) all tests
-	$(Q)OHGUARD_KERNELS="$${OHGUARD_KERNELS:-5.10 6.1 6.12 sid}" scripts/check vm
+	$(Q)OHGUARD_VM_FACTS=$(BUILD)/vm-facts.json OHGUARD_KERNELS="$${OHGUARD_KERNELS:-5.10 6.1 6.12 sid}" scripts/check vm
 
-tests: $(UNIT_BIN) $(BPFT_BIN) $(BUILD)/tests/vm/poke
+VM_TOOLS := $(BUILD)/tests/vm/poke $(BUILD)/tests/vm/facts
+
+tests: $(UNIT_BIN) $(BPFT_BIN) $(VM_TOOLS)
 
 # For guests without a libc.
-$(BUILD)/tests/vm/poke: tests/vm/poke.c
+$(VM_TOOLS): $(BUILD)/%: %.c
 	$(call say,TEST,$<)
 	@mkdir -p $(@D)
 	$(Q)$(CC) -static $(WARNINGS) -Os -s -no-pie -o $@ $<
@@ -153,6 +155,11 @@ $(BUILD)/docs/ohguard.8: docs/ohguard.8.in include/ohguard/reasons.h scripts/rea
 docs/escapes.md: scripts/escapes-table $(wildcard tests/escapes/*.py)
 	$(call say,DOC,$@)
 	$(Q)$(PYTHON) scripts/escapes-table >$@
+
+# From the last run of check-vm, where there was one.
+docs/kernels.md: $(wildcard $(BUILD)/vm-facts.json)
+	$(call say,DOC,$@)
+	$(Q)scripts/kernel-table $< $@
 
 docs: $(BUILD)/docs/ohguard.8 docs/escapes.md
 

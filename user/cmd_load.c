@@ -71,7 +71,6 @@ static int set_ready(const struct guard *g, struct error *e)
 	struct oh_control control;
 	int r = engine_read_control(&g->engine, &control, e);
 
-
 	if (r)
 		return r;
 	if (!control.since)
