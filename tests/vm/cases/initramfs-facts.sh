@@ -1,5 +1,7 @@
 #!/bin/sh
 # mode: initramfs
+# alone: yes
+# timeout: 180
 # files: build/ohguard:/bin/ohguard build/tests/vm/facts:/bin/facts
 # What docs/kernels.md tells of this kernel: every combination of programs loads, how they are attached, what they cost the verifier.
 . /vm/lib.sh
