@@ -22,8 +22,6 @@ DEFAULTS = {
     "kernels": "all",  # or names
     "boots": "1",
     "append": "",
-    "root": "guard",  # or cloud: an instance as cloud-init finds it
-    "place": "",  # proxy or server: its NIC is in the VPC that `internet` plays
     "timeout": "60",
     "alone": "no",  # yes: shares its machine with no other case
     "full": "no",  # yes: left out unless OHGUARD_KERNELS is set
@@ -46,7 +44,7 @@ class Plan:
         """Cases of one key share a machine."""
         wants = self.wants
         alone = self.path.stem if wants["alone"] == "yes" else ""
-        return kernel, wants["mode"], wants["append"], int(wants["boots"]), wants["root"], wants["place"], alone
+        return kernel, wants["mode"], wants["append"], int(wants["boots"]), alone
 
 
 def plan(path):
@@ -87,11 +85,11 @@ def missing(case):
 
 def boot_all(key, plans):
     """Boots the machine of KEY once for all its cases: results by name, or the text of its failure."""
-    kernel, mode, append, boots, root, place, _ = key
+    kernel, mode, append, boots, _ = key
     pairs = list(dict.fromkeys(pair for p in plans for pair in files(p)))
     cases = [vm.Case(p.path.stem, p.path.read_bytes(), int(p.wants["timeout"])) for p in plans]
     try:
-        with vm.Run(vm.Machine(kernel, mode, pairs, append, boots, root, place), cases) as run:
+        with vm.Run(vm.Machine(kernel, mode, pairs, append, boots), cases) as run:
             try:
                 return None, run.run()
             except vm.VmError as error:

@@ -49,8 +49,7 @@ class Result:
 
 @dataclass
 class Machine:
-    """What to boot. files: pairs of a path here and an absolute path there. root: which of image's.
-    place: where in the VPC of `internet` it stands, which is all that it then reaches."""
+    """What to boot. files: pairs of a path here and an absolute path there. root: which of image's."""
 
     kernel: str
     mode: str = "systemd"
@@ -58,7 +57,6 @@ class Machine:
     append: str = ""
     boots: int = 1
     root: str = "guard"
-    place: str = ""
     boot_timeout: int = 180
 
     def __post_init__(self):
@@ -66,8 +64,6 @@ class Machine:
             raise VmError(f"no kernel {self.kernel!r}; there are {', '.join(KERNELS)}")
         if self.mode not in ("initramfs", "systemd"):
             raise VmError(f"no mode {self.mode!r}; there are initramfs and systemd")
-        if self.root == "cloud":
-            self.boot_timeout = 600  # its first boot ends after cloud-init
         if self.boots > 1 and self.mode == "initramfs":
             raise VmError("several boots need mode systemd: an initramfs keeps nothing")
 
@@ -122,7 +118,7 @@ def payload_tar(files, cases):
 
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w", format=tarfile.GNU_FORMAT) as tar:
-        for name in ("driver", "lib.sh", "cloud.sh", "bin"):
+        for name in ("driver", "lib.sh", "bin"):
             tar.add(GUEST / name, f"vm/{name}", filter=as_root)
         for case in cases:
             add_bytes(tar, f"vm/cases/{case.name}", case.script)
@@ -201,7 +197,6 @@ class Run:
     def __enter__(self):
         self.kernel_dir = image("kernel", self.machine.kernel)
         root = image("root", self.machine.root) / "root.ext4" if self.machine.mode == "systemd" else None
-        self.packages = image("packages") if self.machine.place else None
         self.work = Path(tempfile.mkdtemp(prefix="ohguard-vm."))
         try:
             payload = payload_tar(self.machine.files, self.cases)
@@ -228,11 +223,8 @@ class Run:
         qemu += ["-serial", f"file:{self.work}/console"]
         qemu += ["-device", "virtio-serial-pci", "-chardev", f"file,id=port,path=/dev/fd/{port}"]
         qemu += ["-device", "virtserialport,chardev=port"]
-        if m.place:
-            qemu = [HERE / "internet", m.place, self.packages, self.work, "--", *qemu]
-            qemu += ["-nic", "tap,model=virtio-net-pci,ifname=vm0,script=no,downscript=no"]
-        else:  # an eth0 from which nothing gets anywhere
-            qemu += ["-nic", "user,model=virtio-net-pci,restrict=on"]
+        # An eth0 from which nothing gets anywhere.
+        qemu += ["-nic", "user,model=virtio-net-pci,restrict=on"]
         if m.mode == "systemd":
             qemu += ["-drive", f"if=virtio,format=qcow2,cache=unsafe,file={self.work}/root.qcow2"]
             qemu += ["-drive", f"if=virtio,format=raw,readonly=on,file={self.kernel_dir}/modules.ext4"]

@@ -30,6 +30,9 @@ done
 put openhands-run.sh /usr/local/lib/ohguard/openhands-run 0755
 put set-key.sh /usr/local/sbin/ohguard-set-key 0755
 put policy-install /etc/ohguard/policy-install.conf 0644
+# At each boot it asks the metadata service, which the guard refuses: without an answer it would take this for a new
+# machine, and give it new host keys.
+touch /etc/cloud/cloud-init.disabled
 install -d -m 0755 /var/lib/ohguard-setup
 systemctl daemon-reload
 

@@ -10,9 +10,6 @@ die() { fail "$@"; exit 1; }
 want() { text=$1; shift; if "$@"; then pass "$text"; else fail "$text ($*: status $?)"; fi; }
 deny() { text=$1; shift; if "$@"; then fail "$text ($*: done)"; else pass "$text"; fi; }
 
-# well || COMMAND...: more about what failed.
-well() { [ "$failed" = 0 ]; }
-
 # Last line of every case.
 finish() { exit "$failed"; }
 
