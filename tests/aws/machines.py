@@ -19,8 +19,6 @@ sys.path.insert(0, str(HERE.parent / "vm"))
 import vm  # noqa: E402
 from world import ADDRESSES, MACHINES, VISITORS  # noqa: E402
 
-KERNEL = os.environ.get("OHGUARD_KERNELS", "6.1").split()[0]
-
 
 class Instance(vm.Run):
     """One machine. Its serial console is what AWS would tell of it."""
@@ -29,7 +27,7 @@ class Instance(vm.Run):
         self.name, self.namespace = name, namespace
         (folder / f"{name}.id").write_text(f"7f{os.urandom(15).hex()}\n")
         files = [*files, (folder / f"{name}.id", "/etc/machine-id")]
-        super().__init__(vm.Machine("6.1" if KERNEL == "5.10" else KERNEL, files=files, root="cloud"), [])
+        super().__init__(vm.Machine("6.1", files=files, root="cloud"), [])
         self.boots, self.qemu = 0, None
 
     def command(self, boot, port):
@@ -102,6 +100,8 @@ def nft_rules(stack):
     chains += [line for k in ("acl-public", "acl-private") for line in nft_acl(stack, k)]
     proxy = MACHINES["proxy"][0]
     return "flush ruleset\ntable ip vpc {\n" + "\n".join(chains) + f"""
+chain untracked-in {{ type filter hook prerouting priority raw; ip daddr {{ 10.0.0.2, 169.254.0.0/16 }} notrack; }}
+chain untracked-out {{ type filter hook output priority raw; ip saddr {{ 10.0.0.2, 169.254.0.0/16 }} notrack; }}
 chain to-public {{ type nat hook prerouting priority -100; ip daddr {public} dnat to {proxy}; }}
 chain from-public {{ type nat hook postrouting priority 100;
   oifname up0 ip saddr {proxy} snat to {public}
@@ -217,7 +217,7 @@ class Scene:
             if done := what():
                 return done
             assert all(i.qemu.poll() is None for i in self.instances.values()), "a machine ended"
-            time.sleep(3)
+            time.sleep(6)
         raise AssertionError("never: " + "".join(i.console()[-2000:] for i in self.instances.values()))
 
     def answers(self):

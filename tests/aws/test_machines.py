@@ -11,7 +11,8 @@ import pytest
 from conftest import HERE, Stack
 from machines import MACHINES, VISITORS, Scene, nft_rules
 
-pytestmark = pytest.mark.skipif(not os.environ.get("OHGUARD_KERNELS"), reason="a quarter of an hour: make check-vm, or OHGUARD_KERNELS=6.1")
+if not os.environ.get("OHGUARD_KERNELS"):
+    pytest.skip("a quarter of an hour: make check-vm, or OHGUARD_KERNELS=6.1", allow_module_level=True)
 KEYS = ("sk-test-first-0123456789-abcdefghij", "sk-test-second-0123456789-abcdefghi")
 DIRECT = "server not reachable directly"
 
