@@ -8,7 +8,7 @@ want "with the data of AWS" grep -q DataSourceEc2 /run/cloud-init/result.json
 want "setup ended well" active ohguard-proxy-setup
 want "at the first try" test "$(systemctl show -P NRestarts ohguard-proxy-setup)" = 0
 deny "the package sources have http" grep -rhE '^deb[^#]* http:' /etc/apt/sources.list /etc/apt/sources.list.d
-for unit in nginx fail2ban ufw ssh; do want "$unit is active" active $unit; done
+for unit in nginx fail2ban ssh; do want "$unit is active" active $unit; done
 want "ufw lets in these three ports and no other" test \
 	"$(ufw status | awk '$2 ~ /ALLOW|LIMIT/ && $1 !~ /v6/ { print $1, $2 }' | tr '\n' ' ')" = "22/tcp ALLOW 80/tcp ALLOW 443/tcp ALLOW "
 want "fail2ban watches both doors" sh -c 'fail2ban-client status | grep -q "nginx-http-auth, sshd"'

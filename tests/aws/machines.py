@@ -6,14 +6,12 @@ the packets' way through AWS, the image (Debian instead of Ubuntu, most packages
 import base64
 import json
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 
-from conftest import HERE, PROGRAM
+from conftest import HERE, VENV
 
 sys.path.insert(0, str(HERE.parent / "vm"))
 import vm  # noqa: E402
@@ -35,6 +33,7 @@ class Instance(vm.Run):
         uuid = "ec2" + self.token[:5] + "-0000-4000-8000-000000000000"  # by which cloud-init knows where it is
         at = qemu.index("-nic")
         qemu[at + 1] = f"tap,model=virtio-net-pci,ifname={self.name},script=no,downscript=no,mac={MACHINES[self.name][2]}"
+        qemu[qemu.index("-smp") + 1] = "1"  # more threads than this machine has processors wait for each other
         return [*self.namespace, *qemu, "-uuid", uuid, "-smbios", f"type=1,manufacturer=Amazon EC2,serial={uuid},uuid={uuid}"]
 
     def start(self):
@@ -133,7 +132,7 @@ class Scene:
         self.world, self.instances = None, {}
 
     def __enter__(self):
-        names = ",".join("DNS:" + n for n in ADDRESSES)
+        names = ",".join("DNS:" + n for n in ADDRESSES) + ",IP:1.1.1.1"
         subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "9",
                         "-subj", "/CN=internet", "-addext", "subjectAltName=" + names, "-keyout", self.folder / "site.key",
                         "-out", self.folder / "site.pem"], check=True, capture_output=True)
@@ -154,15 +153,19 @@ class Scene:
         except BaseException:
             self.__exit__()
             raise
-        self.stack.wrap(f"""if [ "$2" = get-console-output ]; then
+        # The quick client's `aws` runs in this machine's network: what is for the world's must not.
+        self.stack.wrap(f"""[ $1 != s3api ] || exec {VENV}/bin/aws "$@"
+if [ "$2" = get-console-output ]; then
 	python3 -c 'import json, sys; print(json.dumps({{"Output": open(sys.argv[1], errors="replace").read()}}))' {self.folder}/console-$5
 	exit; fi""")
         return self
 
     def __exit__(self, *how):
+        keep = os.environ.get("OHGUARD_KEEP")  # a folder for what helps after a failure
         for name, instance in self.instances.items():
-            if os.environ.get("OHGUARD_KEEP"):  # for a look after a failure
-                shutil.copy(instance.work / "console", Path(os.environ["OHGUARD_KEEP"]) / f"console-{name}")
+            if keep and instance.qemu:
+                told = self.on(name, "journalctl --no-pager -b | tail -n 2000; ohguard events --json | tail -n 200; ohguard status")
+                (Path(keep) / name).write_text(instance.console() + told.stdout + told.stderr)
             instance.__exit__(*how)
         self.world.stdin.close()
         self.world.wait()
@@ -193,14 +196,16 @@ class Scene:
 
     def port(self, address, number, place="internet"):
         """How a connection ends there: open, refused or silent."""
-        probe = ("import socket, sys\ntry: socket.create_connection((sys.argv[1], int(sys.argv[2])), 4); print('open')\n"
+        probe = ("import socket, sys\ntry: socket.create_connection((sys.argv[1], int(sys.argv[2])), 8); print('open')\n"
                  "except ConnectionRefusedError: print('refused')\nexcept OSError: print('silent')")
         return self.out(sys.executable, "-c", probe, address, str(number), place=place).stdout.strip()
 
     def on(self, host, script, timeout=900):
         """A script as root on a machine, over the way that `ohguard aws` itself takes. lib.sh is before it."""
         config = self.stack.state / "aws" / self.stack.name / "ssh_config"
-        return subprocess.run([*self.inside("internet"), "ssh", "-F", config, "-T", host, "--", "sudo -n bash -s"], text=True,
+        # From a file: what the script starts must not read the rest of it.
+        run = "sudo -n bash -c 'f=$(mktemp); cat >$f; bash $f </dev/null; s=$?; rm $f; exit $s'"
+        return subprocess.run([*self.inside("internet"), "ssh", "-F", config, "-T", host, "--", run], text=True,
                               input=(vm.GUEST / "lib.sh").read_text() + script, capture_output=True, timeout=timeout)
 
     def look(self, host, name, **values):

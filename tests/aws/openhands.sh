@@ -22,6 +22,7 @@ body=$(
 	echo "key $(printf %s "$LLM_API_KEY" | sha256sum | cut -c 1-16)"
 	echo "runtime $SANDBOX_RUNTIME_CONTAINER_IMAGE"
 	echo "password ${password:-not told}"
+	wget -q -O /dev/null -T 15 https://api.openai.com/ 2>/dev/null && echo "model reached" || echo "model not reached"
 	test -S /var/run/docker.sock && echo "docker there"
 	# example.com: its port 80 answers whoever gets there
 	wget -q -O /dev/null -T 5 http://203.0.113.17/ 2>/dev/null && echo "container escaped" || echo "container contained"

@@ -55,17 +55,17 @@ def verify(scene):
 
 
 def seen(scene, user):
+    """None while the machines are too busy to answer."""
     done = scene.out(sys.executable, str(HERE / "visitor.py"), scene.public, user)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    return None if done.returncode else json.loads(done.stdout)
 
 
 def works(scene, user, key):
     """OpenHands through the whole way: TLS, password, proxy, guard, rootless Docker."""
-    told = scene.until(lambda: (s := seen(scene, user))["password"][0] == 200 and s, 600)
+    told = scene.until(lambda: (s := seen(scene, user)) and s["password"][0] == 200 and s, 600)
     assert told["password"][2].splitlines() == [
         "path /a?b=c", "key " + sha256(key.encode()).hexdigest()[:16],
-        "runtime docker.openhands.dev/openhands/runtime:0.61-nikolaik", "password not told", "docker there", "container contained"]
+        "runtime docker.openhands.dev/openhands/runtime:0.61-nikolaik", "password not told", "model reached", "docker there", "container contained"]
     assert told["websocket"] == [101, "ping"] and told["websocket_no_password"][0] == 401
     assert told["no_password"][0] == told["wrong_password"][0] == 401
     assert told["redirect"] == [301, "https://proxy/x?y=1"]
@@ -102,7 +102,7 @@ def test_verify_tells_what_is_not_guarded(booted):
 
 def test_server_waits_for_the_guard(booted):
     done = booted.on("server-1", "systemctl is-enabled apt-daily.timer snapd.service; ls /usr/local/sbin; systemctl is-active docker ohguard")
-    assert done.stdout.split() == ["masked-runtime", "masked-runtime", "inactive", "inactive"]
+    assert done.stdout.split() == ["masked", "masked-runtime", "inactive", "inactive"]
 
 
 def test_delivery_brings_guard_docker_and_openhands(delivered, password):
@@ -129,7 +129,7 @@ def test_guard_shuts_the_server_where_the_rules_do_not(delivered):
 def test_key_is_rotated_without_a_reboot(delivered, password):
     before = delivered.on("server-1", "cat /proc/sys/kernel/random/boot_id").stdout
     delivered.stack.run("set-key", stdin=KEYS[1] + "\n", check=0)
-    delivered.until(lambda: sha256(KEYS[1].encode()).hexdigest()[:16] in seen(delivered, "agent:" + password)["password"][2], 300)
+    works(delivered, "agent:" + password, KEYS[1])
     delivered.look("server-1", "machine-server", key=KEYS[1])
     assert delivered.on("server-1", "cat /proc/sys/kernel/random/boot_id").stdout == before
     assert delivered.on("server-1", f"grep -rlsF {KEYS[0]} /etc /var/lib/ohguard /run/credentials").stdout == ""
