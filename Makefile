@@ -112,7 +112,7 @@ check-escapes: all
 check-aws: all
 	$(Q)scripts/check aws
 check-vm:
-	$(Q)scripts/deps build check vm
+	$(Q)scripts/deps build check vm aws
 	$(Q)$(MAKE) all tests
 	$(Q)OHGUARD_VM_FACTS=$(BUILD)/vm-facts.json OHGUARD_KERNELS="$${OHGUARD_KERNELS:-5.10 6.1 6.12 sid}" scripts/check vm
 

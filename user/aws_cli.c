@@ -8,7 +8,6 @@
 #include "proc.h"
 
 #define OUTPUT_MAX (8u << 20)
-#define CALL_SECONDS 150
 #define TRIES 6
 
 void args_add(struct args *a, const char *format, ...)
@@ -139,8 +138,8 @@ static const char *advice(enum aws_trouble trouble)
 	case AWS_FAULT:
 		return "AWS is slowing this account's calls down or has a fault: run the same command again in a minute";
 	case AWS_CREDENTIALS:
-		return "no valid AWS credentials: log in again (`aws sso login`, or new keys) and check with "
-		       "`aws sts get-caller-identity`";
+		return "no valid AWS credentials, or a region that this account has not enabled: log in again (`aws sso "
+		       "login`, or new keys) and check with `aws sts get-caller-identity`";
 	case AWS_DENIED:
 		return "the AWS user or role lacks that permission: docs/aws.md lists what it needs";
 	case AWS_QUOTA:
@@ -213,7 +212,7 @@ static int run_once(struct aws *aws, const struct args *args, const char *input,
 		makes_something(args) ? "AWS_MAX_ATTEMPTS=1" : "AWS_MAX_ATTEMPTS=3", NULL };
 	const char *argv[ARGS_MAX + 8];
 	struct proc p = { .argv = argv, .env = env, .input = input, .input_size = input ? strlen(input) : 0,
-		.timeout = CALL_SECONDS, .limit = OUTPUT_MAX };
+		.timeout = aws->timeout, .limit = OUTPUT_MAX };
 	int r;
 
 	aws_argv(aws, args, argv);
@@ -225,7 +224,7 @@ static int run_once(struct aws *aws, const struct args *args, const char *input,
 		return error_set(e, ENOENT, "aws: not found in PATH: install the AWS command line (package awscli, or "
 				 "AWS's own version 2)");
 	if (r == -ETIMEDOUT)
-		return error_prefix(e, ETIMEDOUT, "aws %s", args->words[0]);
+		return error_prefix(e, ETIMEDOUT, "aws %s %s", args->words[0], args->count > 1 ? args->words[1] : "");
 	if (r)
 		return r;
 	if (!out->status) {
@@ -288,7 +287,7 @@ int aws_read(struct aws *aws, doc **ret, struct error *e, const char *words, con
 int aws_check(struct aws *aws, struct error *e)
 {
 	static const char *const argv[] = { "aws", "--version", NULL };
-	struct proc p = { .argv = argv, .timeout = 30, .limit = 4096 };
+	struct proc p = { .argv = argv, .timeout = aws->timeout, .limit = 4096 };
 	struct proc_result out;
 	int r = proc_run(&p, &out, e), major = 0, minor = 0;
 	const char *version;

@@ -39,6 +39,7 @@ enum aws_trouble {
 
 struct aws {
 	const char *region;
+	unsigned int timeout;		/* seconds for one call */
 	enum aws_trouble trouble;	/* of the last call */
 	char code[64];			/* its AWS error code, "" where there was none */
 	unsigned int calls;

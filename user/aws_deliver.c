@@ -26,7 +26,8 @@ static const struct {
 	const char *file, *template;
 } files[] = {
 	{ "server-setup", "server-setup" }, { "policy-install", "policy-install" },
-	{ "openhands-run.sh", "openhands-run.sh" }, { "set-key.sh", "set-key.sh" },
+	{ "openhands-run.sh", "openhands-run.sh" }, { "openhands-docker.sh", "openhands-docker.sh" },
+	{ "set-key.sh", "set-key.sh" },
 	{ "openhands.service", "openhands.service" }, { "openhands-docker.service", "openhands-docker.service" },
 	{ "ohguard.service", "ohguard.service" }, { "ohguard-refresh.service", "ohguard-refresh.service" },
 	{ "ohguard-refresh.timer", "ohguard-refresh.timer" },
@@ -255,8 +256,21 @@ static char *base64(const char *text)
 	return out;
 }
 
+static void print_versions(const char *server, const char *versions, FILE *out)
+{
+	char program[16] = "", policy[16] = "";
+
+	sscanf(versions, "%15s %15s", program, policy);
+	fprintf(out, "%-12s ", server);
+	text_print(out, *program ? program : "not reached or not set up");
+	fputs("  ", out);
+	text_print(out, policy);
+	fputc('\n', out);
+}
+
 /* What became of the command on one server. 1 while that is open. */
-static int ssm_outcome(struct stack_view *v, const struct node *n, const char *command, struct error *e)
+static int ssm_outcome(struct stack_view *v, const struct node *n, const char *command, char versions[64],
+		       struct error *e)
 {
 	char words[128];
 	doc *d = NULL;
@@ -272,16 +286,17 @@ static int ssm_outcome(struct stack_view *v, const struct node *n, const char *c
 		r = 1;
 	else if (strcmp(status, "Success"))
 		r = error_set(e, EIO, "%s: %s: %.300s", n->key, status, doc_text(d, "StandardErrorContent"));
+	snprintf(versions, 64, "%s", doc_text(d, "StandardOutputContent"));
 	doc_free(d);
 	return r;
 }
 
-static int ssm_wait(struct stack_view *v, const struct node *n, const char *command, struct error *e)
+static int ssm_wait(struct stack_view *v, const struct node *n, const char *command, char versions[64], struct error *e)
 {
 	time_t end = time(NULL) + SSM_SECONDS;
 	int r;
 
-	while ((r = ssm_outcome(v, n, command, e)) == 1) {
+	while ((r = ssm_outcome(v, n, command, versions, e)) == 1) {
 		if (time(NULL) >= end)
 			return error_set(e, ETIMEDOUT, "%s: no answer of its Systems Manager agent", n->key);
 		if (proc_sleep(1000))
@@ -303,7 +318,8 @@ static int ssm_send(struct stack_view *v, const char *const *names, int count, c
 	args_add(&args, "{\"commands\":[\"set -eu; umask 022; cd /etc/ohguard; echo %s | base64 -d >policy.new; "
 		 "ohguard load --dry-run -c policy.new; mv -f policy.new ohguard.conf; "
 		 "rm -f /var/lib/ohguard-setup/delivery-id; "
-		 "ohguard load || [ $? = 4 ]; ohguard refresh || [ $? = 4 ]\"]}", encoded);
+		 "ohguard load >/dev/null || [ $? = 4 ]; ohguard refresh >/dev/null || [ $? = 4 ]; " VERSIONS "\"]}",
+		 encoded);
 	args_add(&args, "--instance-ids");
 	for (unsigned int i = 0; i < v->count; i++) {
 		if (is_wanted(&v->nodes[i], names, count))
@@ -334,15 +350,20 @@ int deliver_policy_ssm(struct stack_view *v, const char *const *names, int count
 	free(encoded);
 	for (unsigned int i = 0; !r && i < v->count; i++) {
 		const struct node *n = &v->nodes[i];
+		char versions[64] = "";
 
 		if (!is_wanted(n, names, count))
 			continue;
-		r = ssm_wait(v, n, doc_text(d, "Command.CommandId"), e);
+		r = ssm_wait(v, n, doc_text(d, "Command.CommandId"), versions, e);
 		if (r == -EINTR)
 			break;
 		failed += r < 0;
-		text_print(progress, r ? e->text : n->key);
-		fputs(r ? "\n" : ": has the policy\n", progress);
+		if (r) {
+			text_print(progress, e->text);
+			fputc('\n', progress);
+		} else {
+			print_versions(n->key, versions, progress);
+		}
 		r = 0;
 	}
 	doc_free(d);
@@ -366,25 +387,22 @@ int deliver_versions(struct stack_view *v, bool json, FILE *out, struct error *e
 	for (unsigned int i = 0; i < v->count; i++) {
 		const struct node *n = &v->nodes[i];
 		struct proc_result result;
-		char program[16] = "", policy[16] = "";
+		char versions[64] = "", program[16] = "", policy[16] = "";
 
 		if (!is_wanted(n, NULL, 0))
 			continue;
 		if (!ssh_run(v, n->key, VERSIONS, NULL, 60, &result, e))
-			sscanf(result.out, "%15s %15s", program, policy);
+			snprintf(versions, sizeof(versions), "%s", result.out);
 		proc_free(&result);
 		if (json) {
+			sscanf(versions, "%15s %15s", program, policy);
 			json_object(&j, NULL);
 			json_string(&j, "server", n->key);
 			json_string(&j, "program", *program ? program : NULL);
 			json_string(&j, "policy", *policy ? policy : NULL);
 			json_object_end(&j);
 		} else {
-			fprintf(out, "%-12s ", n->key);
-			text_print(out, *program ? program : "not reached or not set up");
-			fputs("  ", out);
-			text_print(out, policy);
-			fputc('\n', out);
+			print_versions(n->key, versions, out);
 		}
 	}
 	if (json) {

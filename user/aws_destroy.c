@@ -80,6 +80,12 @@ static void name_holders(struct destroy *d, enum kind_id kind, const char *id)
 	doc_free(list);
 }
 
+/* 1, 2, 4, 8 seconds, and so on. */
+static bool pause_before(unsigned int try)
+{
+	return proc_sleep(try < 3 ? 1000u << try : 8000);
+}
+
 /* Runs the calls that remove one thing; waits while it is in use. -EINTR, or 0: what failed is counted and said. */
 static int remove_item(struct destroy *d, enum kind_id kind, const doc *item, struct error *e)
 {
@@ -93,7 +99,7 @@ static int remove_item(struct destroy *d, enum kind_id kind, const doc *item, st
 	kinds[kind].remove(v, item, *key ? key : "?");
 	show(d, key, kinds[kind].title, id);
 	for (unsigned int i = 0; i < v->change_count; i++) {
-		for (;;) {
+		for (unsigned int try = 0;; try++) {
 			r = aws_call(&v->aws, &v->changes[i].args, NULL, NULL, e);
 			if (!r || v->aws.trouble == AWS_ABSENT)
 				break;
@@ -105,7 +111,7 @@ static int remove_item(struct destroy *d, enum kind_id kind, const doc *item, st
 				/* Without these nothing else will work either. */
 				return v->aws.trouble == AWS_CREDENTIALS || v->aws.trouble == AWS_UNREACHABLE ? r : 0;
 			}
-			if (proc_sleep(5000))
+			if (pause_before(try))
 				return -EINTR;
 		}
 		if (proc_interrupted())
@@ -128,7 +134,7 @@ static int wait_gone(struct destroy *d, enum kind_id kind, struct error *e)
 {
 	bool said = false;
 
-	for (;;) {
+	for (unsigned int try = 0;; try++) {
 		int r = view_refresh(d->v, kind, e);
 
 		if (r)
@@ -138,7 +144,7 @@ static int wait_gone(struct destroy *d, enum kind_id kind, struct error *e)
 		if (!said)
 			show(d, "", kinds[kind].title, "on its way out");
 		said = true;
-		if (proc_sleep(5000))
+		if (pause_before(try))
 			return -EINTR;
 	}
 }

@@ -60,6 +60,13 @@ size_t doc_length(const doc *d, const char *path)
 	return json_array_size(doc_get(d, path));
 }
 
+const char *doc_item(const doc *d, size_t i)
+{
+	const char *s = json_string_value(json_array_get(d, i));
+
+	return s ? s : "";
+}
+
 const doc *doc_at(const doc *d, const char *path, size_t i)
 {
 	return json_array_get(doc_get(d, path), i);

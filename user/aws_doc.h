@@ -19,6 +19,7 @@ const char *doc_text(const doc *d, const char *path);	/* "" where there is no st
 long long doc_number(const doc *d, const char *path, long long otherwise);
 bool doc_true(const doc *d, const char *path);
 size_t doc_length(const doc *d, const char *path);	/* of an array, else 0 */
+const char *doc_item(const doc *d, size_t i);	/* of an array of texts; "" where it is none */
 const doc *doc_at(const doc *d, const char *path, size_t i);
 
 /* The value of an AWS tag ([{"Key":..., "Value":...}] under Tags), "" where there is none. */

@@ -238,12 +238,36 @@ static void want_subnet_acl(struct stack_view *v, struct node *n)
 	args_add(a, "%s", view_id(v, acl));
 }
 
+/* Asked while the plan is made: AWS itself would refuse it only after the VPC is there. */
+static void check_zone(struct stack_view *v)
+{
+	const char *zone = v->stack->zone;
+	char there[160] = "";
+	doc *d;
+
+	if (v->zone_checked)
+		return;
+	d = view_read(v, "ec2 describe-availability-zones --query AvailabilityZones[?State=='available'].ZoneName", NULL);
+	for (size_t i = 0; i < doc_length(d, ""); i++) {
+		const char *name = doc_item(d, i);
+		size_t used = strlen(there);
+
+		v->zone_checked |= !strcmp(name, zone);
+		snprintf(there + used, sizeof(there) - used, "%s%s", used ? ", " : "", name);
+	}
+	if (d && !v->zone_checked)
+		v->failed = error_set(&v->error, ENOENT, "zone = %s: this account has no such zone in %s, but %s", zone,
+				      v->stack->region, *there ? there : "none at all");
+	doc_free(d);
+}
+
 void want_subnet(struct stack_view *v, struct node *n)
 {
 	const char *range = is_public(n) ? v->stack->public.text : v->stack->private.text;
 	struct args *a;
 
 	if (!n->found) {
+		check_zone(v);
 		a = change_add(v, n->key, CHANGE_MAKE, "%s subnet %s in %s", is_public(n) ? "public" : "private", range,
 			       v->stack->zone);
 		args_words(a, "ec2 create-subnet --vpc-id");

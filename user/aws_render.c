@@ -35,10 +35,11 @@ static const char *yes_no(bool b)
 static const char *value_of(const struct output *o, const char *name, size_t len, char buffer[160])
 {
 	const struct stack *s = o->stack;
-	char address[20], first[20], mirror[sizeof(s->mirror)];
+	char address[20], first[20], resolver[20], mirror[sizeof(s->mirror)];
 
 	cidr_host(&s->public, PROXY_HOST, address);
 	cidr_host(&s->private, SERVER_HOST(1), first);
+	cidr_host(&s->vpc, 2, resolver);	/* AWS's, in every VPC */
 	snprintf(mirror, sizeof(mirror), "%s", s->mirror + strlen("https://"));
 	mirror[strcspn(mirror, "/")] = '\0';
 	snprintf(buffer, 160, "%u", o->server);
@@ -49,7 +50,7 @@ static const char *value_of(const struct output *o, const char *name, size_t len
 		{ "EMAIL", s->email }, { "ACME", yes_no(*s->domain && s->acme) },
 		{ "SERVER_NAME", *s->domain ? s->domain : "_" }, { "SERVER", buffer },
 		{ "VPC", s->vpc.text }, { "PRIVATE", s->private.text }, { "PROXY_ADDRESS", address },
-		{ "FIRST_SERVER", first },
+		{ "FIRST_SERVER", first }, { "RESOLVER", resolver },
 		{ "OPENHANDS", s->openhands }, { "MIRROR", s->mirror }, { "MIRROR_HOST", mirror },
 		{ "CODENAME", strcmp(s->ubuntu, "24.04") ? "jammy" : "noble" },
 		{ "MODEL_HOST", s->model_host }, { "AGENT_DOCKER", yes_no(s->agent_docker) },

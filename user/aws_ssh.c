@@ -125,7 +125,7 @@ static int write_config(struct stack_view *v, struct error *e)
 	}
 	fprintf(out, "Host *\n\tUser ubuntu\n\tIdentityFile %s\n\tIdentitiesOnly yes\n\tUserKnownHostsFile %s/known_hosts\n"
 		"\tGlobalKnownHostsFile /dev/null\n\tStrictHostKeyChecking yes\n\tUpdateHostKeys no\n\tBatchMode yes\n"
-		"\tConnectTimeout 10\n\tServerAliveInterval 15\n\tForwardAgent no\n", key, v->stack->state);
+		"\tConnectTimeout 30\n\tServerAliveInterval 15\n\tServerAliveCountMax 8\n\tForwardAgent no\n", key, v->stack->state);
 	if (fclose(out)) {
 		free(text);
 		return error_set(e, ENOMEM, "out of memory");
@@ -210,7 +210,7 @@ int ssh_run(struct stack_view *v, const char *host, const char *command, const c
 int ssh_copy(struct stack_view *v, const char *host, const char *const *paths, const char *to, struct error *e)
 {
 	char config[300], target[128];
-	const char *argv[40] = { "scp", "-F", config, "-q", "--" };
+	const char *argv[40] = { "scp", "-F", config, "-B", "--" };
 	struct proc p = { .argv = argv, .timeout = 300, .limit = 65536 };
 	struct proc_result result;
 	size_t n = 5;

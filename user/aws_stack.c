@@ -190,11 +190,11 @@ int view_refresh_all(struct stack_view *v, struct error *e)
 	return find_nodes(v, e);
 }
 
-int view_open(struct stack_view *v, const struct stack *stack, struct error *e)
+int view_open(struct stack_view *v, const struct stack *stack, unsigned int timeout, struct error *e)
 {
 	int r;
 
-	*v = (struct stack_view){ .stack = stack, .aws = { .region = stack->region } };
+	*v = (struct stack_view){ .stack = stack, .aws = { .region = stack->region, .timeout = timeout } };
 	v->changes = calloc(CHANGES_MAX, sizeof(*v->changes));
 	if (!v->changes)
 		return error_set(e, ENOMEM, "out of memory");

@@ -76,13 +76,14 @@ struct stack_view {
 	struct change *changes;
 	unsigned int change_count;
 	char image[32];		/* of new instances; looked up when one is to be made */
+	bool zone_checked;	/* the region has it: asked before the first thing is made there */
 	unsigned int attempt;	/* goes into client tokens: see token() */
 	const char *replace;	/* key of an instance that is to be made anew, or NULL */
 	int failed;		/* an error inside a want(): the plan is not to be trusted */
 	struct error error;
 };
 
-int view_open(struct stack_view *v, const struct stack *stack, struct error *e);
+int view_open(struct stack_view *v, const struct stack *stack, unsigned int timeout, struct error *e);
 void view_close(struct stack_view *v);
 
 /* Lists one kind again, or all, and finds the nodes anew. */

@@ -34,28 +34,64 @@ static const char *id(struct stack_view *v, const char *key)
 	return or_none(node_id(view_node(v, key)));
 }
 
-/* Where the status checks of AWS are known, they are the state. */
 static const char *state(const struct node *n)
 {
 	return n->found ? node_state(n) : "not made";
 }
 
-static void print_host(const struct node *n, const char *title, FILE *out)
+/* The status checks of AWS for the instances that run; NULL where it does not tell. */
+static doc *read_health(struct stack_view *v)
 {
-	char text[128];
+	struct args args = { 0 };
+	struct error ignored;
+	unsigned int count = 0;
+	doc *d = NULL;
 
-	snprintf(text, sizeof(text), "%-9s %-15s %-20s %s", title, or_none(doc_text(n->found, "PrivateIpAddress")),
-		 or_none(node_id(n)), state(n));
+	args_words(&args, "ec2 describe-instance-status --query InstanceStatuses --instance-ids");
+	for (unsigned int i = 0; i < v->count; i++) {
+		if (v->nodes[i].resource->kind != K_INSTANCE || strcmp(node_state(&v->nodes[i]), "running"))
+			continue;
+		args_add(&args, "%s", node_id(&v->nodes[i]));
+		count++;
+	}
+	if (count)
+		aws_call(&v->aws, &args, NULL, &d, &ignored);
+	args_free(&args);
+	return d;
+}
+
+/* ok, or what AWS says of the check that is not: initializing, impaired. "" where it says nothing. */
+static const char *health_of(const doc *health, const struct node *n)
+{
+	static const char *const checks[] = { "SystemStatus.Status", "InstanceStatus.Status" };
+
+	for (size_t i = 0; i < doc_length(health, ""); i++) {
+		const doc *item = doc_at(health, "", i);
+
+		if (strcmp(doc_text(item, "InstanceId"), node_id(n)))
+			continue;
+		return doc_text(item, checks[!strcmp(doc_text(item, checks[0]), "ok")]);
+	}
+	return "";
+}
+
+static void print_host(const struct node *n, const char *title, const doc *health, FILE *out)
+{
+	const char *checks = health_of(health, n);
+	char text[160];
+
+	snprintf(text, sizeof(text), "%-9s %-15s %-20s %s%s%s", title, or_none(doc_text(n->found, "PrivateIpAddress")),
+		 or_none(node_id(n)), state(n), *checks ? ", " : "", checks);
 	line(out, "|  |  ", text, "|  |");
 }
 
-static void print_public(struct stack_view *v, FILE *out)
+static void print_public(struct stack_view *v, const doc *health, FILE *out)
 {
 	char text[128];
 
 	snprintf(text, sizeof(text), "public subnet %s  %s", v->stack->public.text, id(v, "subnet-public"));
 	line(out, "|  +-- ", text, "+  |");
-	print_host(view_node(v, "proxy"), "proxy", out);
+	print_host(view_node(v, "proxy"), "proxy", health, out);
 	snprintf(text, sizeof(text), "          %s", or_none(field(v, "proxy-ip", "PublicIp")));
 	line(out, "|  |  ", text, "|  |");
 	snprintf(text, sizeof(text), "NAT       %-15s %s %s", or_none(field(v, "nat-ip", "PublicIp")), id(v, "nat"),
@@ -66,6 +102,7 @@ static void print_public(struct stack_view *v, FILE *out)
 
 void status_print(struct stack_view *v, FILE *out)
 {
+	doc *health = read_health(v);
 	char text[128];
 
 	fprintf(out, "Stack %s in %s (%s)\n\n", v->stack->name, v->stack->region, v->stack->zone);
@@ -76,23 +113,25 @@ void status_print(struct stack_view *v, FILE *out)
 	line(out, "               v                 |   ", text, "");
 	snprintf(text, sizeof(text), "VPC %s  %s", v->stack->vpc.text, id(v, "vpc"));
 	line(out, "+-- ", text, "+");
-	print_public(v, out);
+	print_public(v, health, out);
 	line(out, "|    22, 3000 |                 ^ 443, NTP", "", "|");
 	line(out, "|             v                 |", "", "|");
 	snprintf(text, sizeof(text), "private subnet %s  %s", v->stack->private.text, id(v, "subnet-private"));
 	line(out, "|  +-- ", text, "+  |");
 	for (unsigned int i = 0; i < v->count; i++) {
 		if (v->nodes[i].server)
-			print_host(&v->nodes[i], v->nodes[i].key, out);
+			print_host(&v->nodes[i], v->nodes[i].key, health, out);
 	}
 	line(out, "|  +", "--------------------------------------------------------------------", "+  |");
 	line(out, "+", "------------------------------------------------------------------------", "+");
 	if (*field(v, "proxy-ip", "PublicIp"))
 		fprintf(out, "\n  https://%s/\n", *v->stack->domain ? v->stack->domain : field(v, "proxy-ip", "PublicIp"));
+	doc_free(health);
 }
 
 void status_print_json(struct stack_view *v, FILE *out)
 {
+	doc *health = read_health(v);
 	struct json j;
 
 	json_start(&j, out);
@@ -113,10 +152,13 @@ void status_print_json(struct stack_view *v, FILE *out)
 			json_string(&j, "private_address", doc_text(n->found, "PrivateIpAddress"));
 		if (*doc_text(n->found, "PublicIp"))
 			json_string(&j, "public_address", doc_text(n->found, "PublicIp"));
+		if (n->resource->kind == K_INSTANCE)
+			json_string(&j, "health", *health_of(health, n) ? health_of(health, n) : NULL);
 		json_bool(&j, "surplus", n->surplus);
 		json_object_end(&j);
 	}
 	json_array_end(&j);
 	json_object_end(&j);
 	json_end(&j);
+	doc_free(health);
 }

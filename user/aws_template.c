@@ -14,6 +14,7 @@
 	X(certificate_unit, "certificate.service", "user/aws/certificate.service", "runs that until it succeeded") \
 	X(server_setup, "server-setup", "user/aws/server-setup.sh", "guard, Docker and OpenHands on a server") \
 	X(openhands_run, "openhands-run.sh", "user/aws/openhands-run.sh", "starts OpenHands") \
+	X(docker_run, "openhands-docker.sh", "user/aws/openhands-docker.sh", "starts the agent's rootless Docker") \
 	X(openhands_unit, "openhands.service", "user/aws/openhands.service", "OpenHands") \
 	X(docker_unit, "openhands-docker.service", "user/aws/openhands-docker.service", "the agent's rootless Docker") \
 	X(guard_unit, "ohguard.service", "systemd/ohguard.service.in", "the guard at boot") \

@@ -19,7 +19,7 @@ struct options {
 	struct cmd_options common;
 	int yes, open, no_deliver, new_password;
 	const char *confirm, *replace, *via;
-	int wait;
+	int wait, timeout;
 	struct stack stack;
 };
 
@@ -56,7 +56,7 @@ static int open_plan(struct options *o, struct stack_view *v, struct error *e)
 		r = check_replace(o, e);
 	if (r)
 		return r;
-	r = view_open(v, &o->stack, e);
+	r = view_open(v, &o->stack, (unsigned int)o->timeout, e);
 	if (!r && o->replace && !view_node(v, o->replace))
 		r = error_set(e, ENOENT, "--replace %s: no such machine in this stack", o->replace);
 	v->replace = o->replace;
@@ -136,7 +136,7 @@ static int run_status(struct options *o)
 {
 	struct stack_view v = { 0 };
 	struct error e;
-	int r = view_open(&v, &o->stack, &e);
+	int r = view_open(&v, &o->stack, (unsigned int)o->timeout, &e);
 
 	if (!r && o->common.json)
 		status_print_json(&v, stdout);
@@ -168,7 +168,7 @@ static int run_destroy(struct options *o)
 	proc_catch_interrupts();
 	r = state_lock(&o->stack, &lock, &e);
 	if (!r)
-		r = view_open(&v, &o->stack, &e);
+		r = view_open(&v, &o->stack, (unsigned int)o->timeout, &e);
 	/* Two of a kind are an error for the others; here both go. */
 	if (r == -EEXIST)
 		r = 0;
@@ -218,7 +218,7 @@ static int with_view(struct options *o, bool lock_it, int (*act)(struct options 
 	if (lock_it)
 		r = state_lock(&o->stack, &lock, &e);
 	if (!r)
-		r = view_open(&v, &o->stack, &e);
+		r = view_open(&v, &o->stack, (unsigned int)o->timeout, &e);
 	if (!r)
 		r = act(o, &v, &e);
 	view_close(&v);
@@ -309,7 +309,7 @@ static void print_help(FILE *out)
 
 static int run_subcommand(size_t i, int argc, char **argv)
 {
-	struct options o = { .wait = 900 };
+	struct options o = { .wait = 900, .timeout = 150 };
 	struct poptOption table[] = {
 		{ "yes", 'y', POPT_ARG_NONE, &o.yes, 0, "apply: do not ask", NULL },
 		{ "confirm", 0, POPT_ARG_STRING, &o.confirm, 0, "destroy: the stack's name, instead of asking", "NAME" },
@@ -320,6 +320,7 @@ static int run_subcommand(size_t i, int argc, char **argv)
 		  "ssh|ssm" },
 		{ "new", 0, POPT_ARG_NONE, &o.new_password, 0, "password: make another", NULL },
 		{ "wait", 0, POPT_ARG_INT, &o.wait, 0, "destroy: how long to wait for what is in use (900)", "SECONDS" },
+		{ "timeout", 0, POPT_ARG_INT, &o.timeout, 0, "how long one call of aws may take (150)", "SECONDS" },
 		POPT_TABLEEND
 	};
 	struct error e;
@@ -329,6 +330,8 @@ static int run_subcommand(size_t i, int argc, char **argv)
 		return r;
 	if (o.wait < 0 || o.wait > 86400)
 		return cmd_usage("--wait %d: expected 0 to 86400 seconds", o.wait);
+	if (o.timeout < 1 || o.timeout > 3600)
+		return cmd_usage("--timeout %d: expected 1 to 3600 seconds", o.timeout);
 	if (o.via && strcmp(o.via, "ssh") && strcmp(o.via, "ssm"))
 		return cmd_usage("--via %s: expected ssh or ssm", o.via);
 	r = stack_read(o.common.config, &o.stack, &e);

@@ -1,9 +1,10 @@
 """moto_server with what it forgets put right: it reads a network ACL entry's ICMP type under another name than the
-one that its own request parser gives it, and keeps the network ACL association of a subnet and the private address of
-an instance that are gone."""
+one that its own request parser gives it, keeps the network ACL association of a subnet and the private address of an
+instance that are gone, and gives loopback addresses as elastic IPs."""
+import random
 import sys
 
-from moto.ec2.models import EC2Backend
+from moto.ec2.models import EC2Backend, elastic_ip_addresses
 from moto.ec2.models.instances import Instance
 from moto.ec2.responses.network_acls import NetworkACLs
 from moto.server import main
@@ -40,6 +41,7 @@ def terminate(self):
     return state
 
 
+elastic_ip_addresses.random_ip = lambda: f"198.18.{random.randrange(256)}.{random.randrange(1, 255)}"
 EC2Backend.delete_subnet = delete_subnet
 Instance.terminate = terminate
 NetworkACLs._get_param = get_param

@@ -6,11 +6,12 @@ import http.client
 import json
 import pathlib
 import socket
-import ssl
 import subprocess
 import sys
 import threading
 import time
+
+import visitor
 
 folder = pathlib.Path(sys.argv[1])
 ADDRESSES = ("10.0.1.11", "10.0.1.12")
@@ -48,51 +49,6 @@ def backend(address):
         threading.Thread(target=backend_connection, args=(connection, address), daemon=True).start()
 
 
-def anything_goes(low=None, high=None):
-    context = ssl.create_default_context()
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    context.set_ciphers("ALL:@SECLEVEL=0")
-    context.minimum_version = low or ssl.TLSVersion.MINIMUM_SUPPORTED
-    context.maximum_version = high or ssl.TLSVersion.MAXIMUM_SUPPORTED
-    return context
-
-
-def get(path, user=None, cookie=None, host="proxy"):
-    connection = http.client.HTTPSConnection("127.0.0.1", context=anything_goes(), timeout=10)
-    headers = {"Host": host}
-    if user:
-        headers["Authorization"] = "Basic " + base64.b64encode(user.encode()).decode()
-    if cookie:
-        headers["Cookie"] = cookie
-    connection.request("GET", path, headers=headers)
-    answer = connection.getresponse()
-    return answer.status, dict(answer.getheaders()), answer.read().decode(errors="replace")
-
-
-def speaks(version):
-    try:
-        with socket.create_connection(("127.0.0.1", 443), timeout=10) as plain:
-            with anything_goes(version, version).wrap_socket(plain) as tls:
-                return tls.version()
-    except (ssl.SSLError, OSError):
-        return None
-
-
-def websocket(user):
-    tls = anything_goes().wrap_socket(socket.create_connection(("127.0.0.1", 443), timeout=10))
-    auth = f"Authorization: Basic {base64.b64encode(user.encode()).decode()}\r\n" if user else ""
-    tls.sendall(("GET /sockets HTTP/1.1\r\nHost: proxy\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                 f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {base64.b64encode(bytes(16)).decode()}\r\n{auth}\r\n").encode())
-    head = b""
-    while b"\r\n\r\n" not in head:
-        head += tls.recv(4096)
-    status = int(head.split()[1])
-    if status != 101:
-        return status, ""
-    tls.sendall(bytes([0x81, 0x84]) + bytes(4) + b"ping")
-    return status, tls.recv(64)[2:].decode()
-
-
 def main():
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
     for address in ADDRESSES:
@@ -106,22 +62,14 @@ def main():
                 break
             except OSError:
                 time.sleep(0.1)
-        plain = http.client.HTTPConnection("127.0.0.1", timeout=10)
-        plain.request("GET", "/x?y=1", headers={"Host": "proxy"})
-        redirect = plain.getresponse()
         challenge = http.client.HTTPConnection("127.0.0.1", timeout=10)
         challenge.request("GET", "/.well-known/acme-challenge/token", headers={"Host": "agent.example.com"})
         challenge = challenge.getresponse()
         good = "agent:" + (folder / "password").read_text()
-        v = ssl.TLSVersion
         print(json.dumps({
-            "redirect": [redirect.status, redirect.getheader("Location")],
-            "challenge": [challenge.status, challenge.read().decode()],
-            "tls": {x.name: speaks(x) for x in (v.TLSv1, v.TLSv1_1, v.TLSv1_2, v.TLSv1_3)},
-            "no_password": get("/"), "wrong_password": get("/", "agent:wrong"), "password": get("/a?b=c", good),
-            "choose": get("/server/2", good), "second": get("/", good, "ohguard_server=2"),
-            "nonsense_server": get("/", good, "ohguard_server=99"),
-            "websocket": websocket(good), "websocket_no_password": websocket(None),
+            **visitor.look(good), "challenge": [challenge.status, challenge.read().decode()],
+            "choose": visitor.get("/server/2", good), "second": visitor.get("/", good, "ohguard_server=2"),
+            "nonsense_server": visitor.get("/", good, "ohguard_server=99"),
         }))
     finally:
         nginx.terminate()

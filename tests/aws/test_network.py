@@ -1,6 +1,7 @@
 """The AWS part against an emulator of its API, read back by the real `aws`."""
 import fcntl
 import json
+import re
 
 import pytest
 
@@ -8,44 +9,59 @@ from conftest import Stack
 from network import ANY, changes, check_all, destroy, everything
 
 
-def test_apply_then_again_then_drift_then_destroy(stack):
-    stack.apply(check=0)
-    check_all(stack)
-    made = len(stack.mutations())
-    again = stack.apply(check=0)
-    assert len(stack.mutations()) == made and "nothing to change" in again.stderr
-    assert changes(stack) == []
-    key = stack.state / "aws" / stack.name / "key.pem"
-    assert key.stat().st_mode & 0o777 == 0o600 and key.parent.stat().st_mode & 0o777 == 0o700
-
-    group = stack.one("describe-security-groups", "SecurityGroups", "group-server")["GroupId"]
-    stack.aws("ec2", "authorize-security-group-ingress", "--group-id", group, "--protocol", "tcp", "--port", "8080",
-              "--cidr", ANY)
-    stack.aws("ec2", "revoke-security-group-egress", "--group-id", group, "--ip-permissions",
-              "IpProtocol=udp,FromPort=123,ToPort=123,IpRanges=[{CidrIp=0.0.0.0/0}]")
-    table = stack.one("describe-route-tables", "RouteTables", "table-private")["RouteTableId"]
-    stack.aws("ec2", "delete-route", "--route-table-id", table, "--destination-cidr-block", ANY)
-    entry = stack.one("describe-network-acls", "NetworkAcls", "acl-private")["NetworkAclId"]
-    stack.aws("ec2", "create-network-acl-entry", "--network-acl-id", entry, "--ingress", "--rule-number", "50",
-              "--protocol", "-1", "--rule-action", "allow", "--cidr-block", ANY)
-    found = {(c["resource"], c["action"]) for c in changes(stack)}
-    assert found == {("group-server", "remove"), ("group-server", "set"), ("table-private", "set"),
-                     ("acl-private", "remove")}
-    stack.apply(check=0)
-    check_all(stack)
-
-    destroy(stack)
-    assert not key.exists()
-
-
 @pytest.fixture(scope="module")
 def standing(tmp_path_factory, moto, aws_client):
-    """One stack for what leaves it as it was."""
+    """One stack for all that follows, in the order of the file; the last one destroys it."""
     stack = Stack(tmp_path_factory.mktemp("standing"), moto, aws_client)
     assert "not made" in stack.run("status", check=0).stdout
-    stack.apply(check=0)
-    yield stack
-    destroy(stack)
+    assert "nothing was done" in stack.run("apply", "--no-deliver", stdin="n\n", check=1).stderr and not stack.mutations()
+    stack.said = stack.run("apply", "--no-deliver", stdin="y\n", check=0).stderr
+    return stack
+
+
+def test_apply_makes_all_and_tells_its_progress(standing):
+    check_all(standing)
+    assert re.search(r"^\[ 0:\d\d\] nat +NAT gateway$", standing.said, re.M)
+    key = standing.state / "aws" / standing.name / "key.pem"
+    assert key.stat().st_mode & 0o777 == 0o600 and key.parent.stat().st_mode & 0o777 == 0o700
+
+
+def test_second_apply_changes_nothing(standing):
+    made = len(standing.mutations())
+    again = standing.apply(check=0)
+    assert len(standing.mutations()) == made and "nothing to change" in again.stderr
+
+
+def test_drift_is_shown_and_mended(standing):
+    group = standing.one("describe-security-groups", "SecurityGroups", "group-server")["GroupId"]
+    standing.aws("ec2", "authorize-security-group-ingress", "--group-id", group, "--protocol", "tcp", "--port", "8080",
+                 "--cidr", ANY)
+    standing.aws("ec2", "revoke-security-group-egress", "--group-id", group, "--ip-permissions",
+                 "IpProtocol=udp,FromPort=123,ToPort=123,IpRanges=[{CidrIp=0.0.0.0/0}]")
+    table = standing.one("describe-route-tables", "RouteTables", "table-private")["RouteTableId"]
+    standing.aws("ec2", "delete-route", "--route-table-id", table, "--destination-cidr-block", ANY)
+    gateway = standing.one("describe-internet-gateways", "InternetGateways", "gateway")["InternetGatewayId"]
+    standing.aws("ec2", "create-route", "--route-table-id", table, "--destination-cidr-block", "198.51.100.0/24", "--gateway-id", gateway)
+    entry = standing.one("describe-network-acls", "NetworkAcls", "acl-private")["NetworkAclId"]
+    standing.aws("ec2", "create-network-acl-entry", "--network-acl-id", entry, "--ingress", "--rule-number", "50",
+                 "--protocol", "-1", "--rule-action", "allow", "--cidr-block", ANY)
+    found = {(c["resource"], c["action"]) for c in changes(standing)}
+    assert found == {("group-server", "remove"), ("group-server", "set"), ("table-private", "set"),
+                     ("table-private", "remove"), ("acl-private", "remove")}
+    standing.apply(check=0)
+    check_all(standing)
+
+
+def test_plan_shows_commands_and_what_it_costs(stack):
+    text = stack.run("plan", check=0).stdout
+    assert re.search(r"^    aws ec2 create-vpc .*--cidr-block 10.0.0.0/16", text, re.M)
+    costs = {k: float(v) for k, v in re.findall(r"^  (\S+) +(\d+\.\d\d) USD$", text, re.M)}
+    assert costs == {"nat-ip": 3.65, "nat": 32.85, "proxy-ip": 3.65, "proxy": 16.46, "server-1": 65.53, "all": 122.14}
+    stack.write(server_type="x9.odd", servers=2)
+    told = json.loads(stack.run("plan", "--json", check=0).stdout)
+    assert {c["resource"]: c["cents_a_month"] for c in told["cost"]} == {
+        "nat-ip": 365, "nat": 3285, "proxy-ip": 365, "proxy": 1646, "server-1": None, "server-2": None}
+    assert not stack.mutations()
 
 
 def instance(stack, key):
@@ -91,27 +107,54 @@ def test_instance_terminated_by_hand_comes_back(standing):
 def test_status_draws_ids_and_tells_them_as_json(standing):
     vpc = standing.one("describe-vpcs", "Vpcs", "vpc")["VpcId"]
     picture = standing.run("status", check=0).stdout
-    assert vpc in picture and "10.0.1.11" in picture and max(map(len, picture.splitlines())) <= 80
+    assert vpc in picture and "10.0.1.11" in picture and picture.count("running, ok") == 2 and max(map(len, picture.splitlines())) <= 80
     told = {r["resource"]: r for r in json.loads(standing.run("status", "--json", check=0).stdout)["resources"]}
-    assert told["vpc"]["id"] == vpc and told["server-1"]["state"] == "running"
+    assert told["vpc"]["id"] == vpc and (told["server-1"]["state"], told["server-1"]["health"]) == ("running", "ok")
 
 
-def test_destroy_leaves_what_is_not_ours(stack):
-    stack.apply(check=0)
-    vpc = stack.one("describe-vpcs", "Vpcs", "vpc")["VpcId"]
-    other = stack.aws("ec2", "create-security-group", "--group-name", stack.name + "-other", "--description", "x",
-                      "--vpc-id", vpc)["GroupId"]
-    stack.run("destroy", "--confirm", "wrong", check=1)
-    assert len(everything(stack)) > 10
-    stack.run("destroy", "--confirm", stack.name, "--wait", "0")
-    assert stack.aws("ec2", "describe-security-groups", "--group-ids", other)["SecurityGroups"]
+def test_destroy_waits_names_what_it_cannot_remove_and_leaves_what_is_not_ours(standing):
+    vpc = standing.one("describe-vpcs", "Vpcs", "vpc")["VpcId"]
+    other = standing.aws("ec2", "create-security-group", "--group-name", standing.name + "-other", "--description", "x",
+                         "--vpc-id", vpc)["GroupId"]
+    standing.run("destroy", "--confirm", "wrong", check=1)
+    asked = standing.run("destroy", stdin="no\n", check=1).stderr
+    assert vpc in asked and "nothing was done" in asked and len(everything(standing)) > 10
+
+    def some_times(call, times, text):
+        return (f"if [ $2 = {call} ] && [ $(grep -c ' {call}' {standing.calls}) -le {times} ]; then\n"
+                f"echo 'An error occurred ({text}) when calling the X operation: why' >&2; exit 254; fi\n")
+    standing.calls.unlink()
+    held = '[{"NetworkInterfaceId": "eni-1", "Description": "of someone", "Status": "in-use"}]'
+    standing.wrap(some_times("delete-subnet", 2, "DependencyViolation") + some_times("delete-vpc", 99, "DependencyViolation") +
+                  f"[ $2 != describe-network-interfaces ] || {{ echo '{held}'; exit; }}\n"
+                  "if [ $2 = describe-nat-gateways ] && grep -q delete-nat-gateway " + str(standing.calls) + " && [ ! -e " +
+                  f"{standing.folder}/later ]; then touch {standing.folder}/later\n" + str(standing.real_aws) +
+                  """ "$@" | sed 's/"deleted"/"deleting"/'; exit; fi\n""")
+    said = standing.run("destroy", "--confirm", standing.name, "--wait", "6", check=1).stderr
+    assert "NAT gateway on its way out" in said and sum(" delete-subnet" in c for c in standing.mutations()) >= 3
+    left = [line for line in said.splitlines() if "NOT removed" in line]
+    assert len(left) == 1 and "DependencyViolation" in left[0] and "held by interface eni-1 (of someone, in-use)" in said
+    assert "1 could not be removed" in said.splitlines()[-1]
+    assert standing.aws("ec2", "describe-security-groups", "--group-ids", other)["SecurityGroups"]
+    key = standing.state / "aws" / standing.name / "key.pem"
+    assert key.exists()
+    standing.wrap("")
+    standing.aws("ec2", "delete-security-group", "--group-id", other)
+    standing.run("destroy", stdin=standing.name + "\n", check=0)
+    assert everything(standing) == [] and not key.exists()
 
 
-def test_zone_that_does_not_exist_is_said(stack):
+def test_zone_that_does_not_exist_is_said_before_anything_is_made(stack):
     stack.write(zone="us-east-1z")
     done = stack.apply(check=1)
-    assert "us-east-1z" in done.stderr.splitlines()[-1]
-    destroy(stack)
+    assert "zone = us-east-1z: this account has no such zone in us-east-1, but us-east-1a, " in done.stderr.splitlines()[-1]
+    assert not stack.mutations()
+
+
+def test_aws_that_hangs_is_ended(stack):
+    stack.wrap("[ $1 = --version ] || sleep 60")
+    done = stack.run("plan", "--timeout", "2", check=1)
+    assert "no end after 2 seconds" in done.stderr and "aws ec2 describe-vpcs" in done.stderr
 
 
 @pytest.mark.parametrize("said, expected", [

@@ -46,7 +46,9 @@ def scene(stack, folder, steps, wrong_key=False):
         console = ("[   20.1] boot\nci-info: no\n-----BEGIN SSH HOST KEY KEYS-----\n" + key +
                    "-----END SSH HOST KEY KEYS-----\n[   21.0] done\n")
         (folder / f"console-{instance}").write_text(json.dumps({"InstanceId": instance, "Output": console}))
-    stack.wrap(f'if [ "$2" = get-console-output ]; then cat "{folder}/console-$5"; exit 0; fi')
+    # As nginx would answer; test_machines.py asks a real one.
+    stack.wrap(f"""if [ "$2" = get-console-output ]; then cat "{folder}/console-$5"; exit 0; fi
+[ $1 != s3api ] || {{ echo "An error occurred (401) when calling the ListBuckets operation: Unauthorized" >&2; exit 254; }}""")
     home = stack.state / "aws" / stack.name
     (home / "known_hosts").unlink(missing_ok=True)
     (folder / "key.pem").symlink_to(home / "key.pem")
@@ -101,6 +103,7 @@ def test_verify_tells_what_failed(full_run):
     checks = {c["check"]: c["ok"] for c in json.loads(verify[1])["checks"]}
     assert verify[0] == 1 and checks["https to github.com"] is True
     assert checks["https to api.openai.com"] is False and checks["server not reachable directly"] is False
+    assert checks["https asks for the password"] is True
 
 
 def told_password(step):
@@ -178,14 +181,14 @@ def ssm_server(stack, folder, answers):
 	answer=$(head -n 1 {folder}/answers)
 	[ $(wc -l <{folder}/answers) = 1 ] || sed -i 1d {folder}/answers
 	case $answer in *Exception*|*Exist*) echo "An error occurred ($answer) when calling the X operation: none" >&2; exit 254 ;; esac
-	printf '{{"Status": "%s", "StandardErrorContent": "ohguard: line 3"}}' $answer; exit 0; fi""")
+	printf '{{"Status": "%s", "StandardErrorContent": "ohguard: line 3", "StandardOutputContent": "0123456789ab ba9876543210"}}' $answer; exit 0; fi""")
 
 
 def test_policy_by_ssm_is_one_call_and_checked_before_it_is_put_in_place(applied, tmp_path):
     ssm_server(applied, tmp_path, ["InvocationDoesNotExist", "Pending", "InProgress", "Success"])
     applied.calls.unlink(missing_ok=True)
     done = applied.run("deliver", "--via", "ssm", check=0)
-    assert "server-1: has the policy" in done.stderr
+    assert re.search("^server-1 +0123456789ab  ba9876543210$", done.stderr, re.M)
     sent = [c for c in applied.calls.read_text().splitlines() if c.startswith("ssm send-command")]
     assert len(sent) == 1 and sent[0].split("--instance-ids ")[1].split()[0] == node(applied, "server-1")
     assert node(applied, "proxy") not in sent[0]

@@ -49,13 +49,14 @@ class Result:
 
 @dataclass
 class Machine:
-    """What to boot. files: pairs of a path here and an absolute path there."""
+    """What to boot. files: pairs of a path here and an absolute path there. root: which of image's."""
 
     kernel: str
     mode: str = "systemd"
     files: list = field(default_factory=list)
     append: str = ""
     boots: int = 1
+    root: str = "guard"
     boot_timeout: int = 180
 
     def __post_init__(self):
@@ -195,7 +196,7 @@ class Run:
 
     def __enter__(self):
         self.kernel_dir = image("kernel", self.machine.kernel)
-        root = image("root") / "root.ext4" if self.machine.mode == "systemd" else None
+        root = image("root", self.machine.root) / "root.ext4" if self.machine.mode == "systemd" else None
         self.work = Path(tempfile.mkdtemp(prefix="ohguard-vm."))
         try:
             payload = payload_tar(self.machine.files, self.cases)

@@ -17,6 +17,8 @@ say() { printf '%s\n' "server-setup: $*"; }
 # 4 is "in force, but not all of it as configured": a name that does not resolve yet, or nothing let out at all.
 guard() { /usr/local/sbin/ohguard "$@" || [ $? = 4 ]; }
 
+docker_of_agent() { runuser -u openhands -- env DOCKER_HOST="$DOCKER_HOST" docker "$@"; }
+
 # Never written in place: a program that runs from it, or a crash, would see half of it.
 put() { # SOURCE DESTINATION MODE
 	install -D -m "$3" "$here/$1" "$2.new"
@@ -28,8 +30,12 @@ for unit in ohguard.service ohguard-refresh.service ohguard-refresh.timer openha
 	put "$unit" "/etc/systemd/system/$unit" 0644
 done
 put openhands-run.sh /usr/local/lib/ohguard/openhands-run 0755
+put openhands-docker.sh /usr/local/lib/ohguard/openhands-docker 0755
 put set-key.sh /usr/local/sbin/ohguard-set-key 0755
 put policy-install /etc/ohguard/policy-install.conf 0644
+# At each boot it asks the metadata service, which the guard refuses: without an answer it would take this for a new
+# machine, and give it new host keys.
+touch /etc/cloud/cloud-init.disabled
 install -d -m 0755 /var/lib/ohguard-setup
 systemctl daemon-reload
 
@@ -45,7 +51,7 @@ if [ ! -e "$done_mark" ]; then
 	say "packages"
 	apt-get -o Acquire::Retries=5 update
 	apt-get -o Acquire::Retries=5 -o DPkg::Lock::Timeout=300 -y --no-install-recommends install \
-		docker.io rootlesskit slirp4netns uidmap fuse-overlayfs dbus-user-session iptables curl
+		docker.io rootlesskit slirp4netns uidmap fuse-overlayfs iptables curl
 	if ! id openhands >/dev/null 2>&1; then
 		useradd --system --create-home --home-dir /var/lib/openhands --shell /usr/sbin/nologin openhands
 	fi
@@ -71,9 +77,13 @@ if [ ! -e "$done_mark" ]; then
 	say "OpenHands $version"
 	# shellcheck disable=SC1091
 	. /etc/ohguard/openhands.env
-	for i in "$image" "$runtime"; do
-		runuser -u openhands -- env DOCKER_HOST="$DOCKER_HOST" docker pull --quiet "$i"
+	# Its socket comes a little later than the service.
+	for _ in $(seq 120); do
+		if docker_of_agent version >/dev/null 2>&1; then break; fi
+		sleep 1
 	done
+	docker_of_agent pull --quiet "$image"
+	docker_of_agent pull --quiet "$runtime"
 	touch "$done_mark"
 fi
 

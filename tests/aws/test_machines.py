@@ -1,0 +1,171 @@
+"""The first boot of both machines, delivery, OpenHands' start, `verify` and a reboot, on real machines: see machines.py.
+In the order of the file: each stage stands on the one before."""
+import json
+import os
+import re
+import sys
+from hashlib import sha256
+
+import pytest
+
+from conftest import HERE, Stack
+from machines import MACHINES, VISITORS, Scene, nft_rules
+
+if not os.environ.get("OHGUARD_KERNELS"):
+    pytest.skip("a quarter of an hour: make check-vm, or OHGUARD_KERNELS=6.1", allow_module_level=True)
+KEYS = ("sk-test-first-0123456789-abcdefghij", "sk-test-second-0123456789-abcdefghi")
+DIRECT = "server not reachable directly"
+
+
+@pytest.fixture(scope="module")
+def booted(tmp_path_factory, moto, aws_client):
+    stack = Stack(tmp_path_factory.mktemp("machines"), moto, aws_client)
+    stack.write(operator="203.0.113.6/31")
+    stack.apply(check=0)
+    with Scene(stack, stack.folder) as scene:
+        scene.answers()
+        for host in MACHINES:
+            scene.on(host, "cloud-init status --wait >/dev/null")
+        scene.until(lambda: scene.on("proxy", "systemctl -q is-active ohguard-proxy-setup").returncode == 0)
+        yield scene
+
+
+@pytest.fixture(scope="module")
+def password(booted):
+    return re.fullmatch(r"user agent, password (\S{24})\n", booted.stack.run("password", check=0).stdout)[1]
+
+
+@pytest.fixture(scope="module")
+def delivered(booted):
+    booted.said = booted.stack.run("deliver", check=0, timeout=2400)
+    booted.stack.run("set-key", stdin=KEYS[0] + "\n", check=0)
+    return booted
+
+
+@pytest.fixture(scope="module")
+def rebooted(delivered):
+    delivered.reboot()
+    return delivered
+
+
+def verify(scene):
+    done = scene.stack.run("verify", "--json", timeout=900)
+    print(done.stdout, done.stderr)
+    return done.returncode, {c["check"]: c["ok"] for c in json.loads(done.stdout)["checks"]}
+
+
+def seen(scene, user):
+    """None while the machines are too busy to answer."""
+    done = scene.out(sys.executable, str(HERE / "visitor.py"), scene.public, user)
+    return None if done.returncode else json.loads(done.stdout)
+
+
+def works(scene, user, key):
+    """OpenHands through the whole way: TLS, password, proxy, guard, rootless Docker."""
+    told = scene.until(lambda: (s := seen(scene, user)) and s["password"][0] == 200 and s, 600)
+    assert told["password"][2].splitlines() == [
+        "path /a?b=c", "key " + sha256(key.encode()).hexdigest()[:16],
+        "runtime docker.openhands.dev/openhands/runtime:0.61-nikolaik", "password not told", "model reached", "docker there", "container contained"]
+    assert told["websocket"] == [101, "ping"] and told["websocket_no_password"][0] == 401
+    assert told["no_password"][0] == told["wrong_password"][0] == 401
+    assert told["redirect"] == [301, "https://proxy/x?y=1"]
+    assert told["tls"] == {"TLSv1": None, "TLSv1_1": None, "TLSv1_2": "TLSv1.2", "TLSv1_3": "TLSv1.3"}
+
+
+def test_proxy_from_its_user_data(booted, password):
+    booted.look("proxy", "machine-proxy", password=password)
+    assert booted.stack.run("password").returncode == 1
+
+
+def test_ufw_shuts_what_the_group_would_let_in(booted):
+    booted.on("proxy", "systemd-run -q --unit other python3 -m http.server 8080")
+    booted.until(lambda: booted.on("proxy", "curl -s -o /dev/null http://127.0.0.1:8080/").returncode == 0, 120)
+    assert [booted.port("10.0.0.10", p, place="vpc") for p in (22, 80, 443, 8080)] == ["open"] * 3 + ["silent"]
+
+
+def test_many_connections_of_the_operator_are_no_attack(booted):
+    assert [booted.port(booted.public, 22) for _ in range(15)] == ["open"] * 15
+
+
+def test_verify_tells_what_is_not_guarded(booted):
+    """Without guard and rules what must fail works: the checks can tell."""
+    booted.rules("flush chain ip vpc forward\nadd rule ip vpc forward accept")
+    try:
+        status, checks = verify(booted)
+    finally:
+        booted.rules(nft_rules(booted.stack))
+    assert status == 1
+    assert {c for c, ok in checks.items() if not ok} >= {
+        DIRECT, "guard is loaded", "https to google.com", "https to github.com", "DNS for github.com", "http to example.com",
+        "https to 1.1.1.1", "ping 8.8.8.8"}
+
+
+def test_server_waits_for_the_guard(booted):
+    done = booted.on("server-1", "systemctl is-enabled apt-daily.timer snapd.service; ls /usr/local/sbin; systemctl is-active docker ohguard")
+    assert done.stdout.split() == ["masked", "masked-runtime", "inactive", "inactive"]
+
+
+def test_delivery_brings_guard_docker_and_openhands(delivered, password):
+    works(delivered, "agent:" + password, KEYS[0])
+    delivered.look("server-1", "machine-server", key=KEYS[0])
+
+
+def test_verify_from_outside(delivered):
+    status, checks = verify(delivered)
+    assert [c for c, ok in checks.items() if not ok] == [] and status == 0
+    assert checks["https asks for the password"] and checks[DIRECT]
+    assert delivered.port("10.0.1.11", 22) == delivered.port("10.0.1.11", 3000) == "silent"
+
+
+def test_guard_shuts_the_server_where_the_rules_do_not(delivered):
+    delivered.rules("flush chain ip vpc forward\nadd rule ip vpc forward accept")
+    try:
+        found = [delivered.port("10.0.1.11", port) for port in (22, 3000)]
+    finally:
+        delivered.rules(nft_rules(delivered.stack))
+    assert found == ["silent", "silent"]
+
+
+def test_key_is_rotated_without_a_reboot(delivered, password):
+    before = delivered.on("server-1", "cat /proc/sys/kernel/random/boot_id").stdout
+    delivered.stack.run("set-key", stdin=KEYS[1] + "\n", check=0)
+    works(delivered, "agent:" + password, KEYS[1])
+    delivered.look("server-1", "machine-server", key=KEYS[1])
+    assert delivered.on("server-1", "cat /proc/sys/kernel/random/boot_id").stdout == before
+    assert delivered.on("server-1", f"grep -rlsF {KEYS[0]} /etc /var/lib/ohguard /run/credentials").stdout == ""
+
+
+def test_second_delivery_installs_nothing(delivered):
+    delivered.stack.run("deliver", check=0)
+    log = delivered.on("server-1", "journalctl -q --no-pager -b -u openhands | grep -c Started").stdout
+    assert log.strip().isdigit()
+    versions = json.loads(delivered.stack.run("versions", "--json", check=0).stdout)["servers"]
+    assert [len(s["program"]) for s in versions] == [12]
+
+
+def test_fail2ban_shuts_out_who_guesses(delivered):
+    guesser, operator = VISITORS
+    url = f"https://{delivered.public}/"
+
+    def answer(source, *more):
+        return delivered.out("curl", "-sk", "-o", "/dev/null", "-w", "%{http_code}", "--max-time", "10", "--interface", source, *more,
+                             url).stdout
+    assert answer(guesser) == "401"
+    for _ in range(12):
+        answer(guesser, "--user", "agent:guess")
+    delivered.until(lambda: answer(guesser) == "000", 120)
+    assert answer(operator) == "401"
+
+
+def test_after_a_reboot_the_guard_comes_first(rebooted, password):
+    works(rebooted, "agent:" + password, KEYS[1])
+    rebooted.look("server-1", "machine-server", key=KEYS[1])
+    order = rebooted.on("server-1", "journalctl -q --no-pager -b -o json --output-fields=_SYSTEMD_UNIT,UNIT,MESSAGE").stdout
+    said = [json.loads(line) for line in order.splitlines()]
+    done = [m.get("UNIT") for m in said if str(m.get("MESSAGE")).startswith(("Finished", "Started"))]
+    assert done.index("ohguard.service") < done.index("systemd-networkd.service") < done.index("openhands.service")
+
+
+def test_verify_after_a_reboot(rebooted):
+    status, checks = verify(rebooted)
+    assert [c for c, ok in checks.items() if not ok] == [] and status == 0
