@@ -1,6 +1,7 @@
 """Every command: exit statuses, text, JSON, and what it does to the wire."""
 import json
 import re
+import signal
 import subprocess
 import time
 
@@ -174,8 +175,17 @@ def test_stats_text_json_and_prometheus(loaded):
     assert "protocol-not-allowed" in loaded.ok("stats").stdout
     metrics = loaded.ok("stats", "--prometheus").stdout
     assert 'ohguard_packets_total{instance="host",verdict="refused",reason="protocol-not-allowed"} 1\n' in metrics
+    seen = []
     for line in metrics.splitlines():
-        assert re.fullmatch(r'# TYPE \w+ (counter|gauge)|\w+\{\w+="[^"]*"(,\w+="[^"]*")*\} \d+', line), line
+        m = re.fullmatch(r'# (HELP) (\w+) .+\.|# (TYPE) (\w+) (?:counter|gauge)|'
+                         r'(\w+)\{\w+="[^"]*"(?:,\w+="[^"]*")*\} \d+', line)
+        assert m, line
+        if not seen or [*filter(None, m.groups())] != seen[-1]:
+            seen.append([*filter(None, m.groups())])
+    names = [s[0] for s in seen if len(s) == 1]
+    assert len(names) == len(set(names)) and seen == [x for n in names for x in (["HELP", n], ["TYPE", n], [n])]
+    assert {m["name"] for m in s["maps"]} == {"oh_addresses", "oh_learned", "oh_ranges", "oh_names", "oh_local"}
+    assert next(m["entries"] for m in s["maps"] if m["name"] == "oh_learned"), "curl's own queries taught them"
 
 
 def test_counters_never_fall(loaded):
@@ -236,6 +246,24 @@ def test_events_follow_tells_as_they_come_and_ends_on_a_signal(loaded):
             assert_says(loaded.run("events"), FAILED, "another `ohguard events`")
             reader.terminate()
             assert reader.wait(10) == 0
+        finally:
+            reader.kill()
+
+
+def test_events_follow_goes_on_with_the_next_guard_and_ends_with_none(loaded):
+    with loaded.lab.server.popen([BINARY, "events", "--follow", "--json"], text=True, stdout=subprocess.PIPE,
+                                 stderr=subprocess.PIPE) as reader:
+        try:
+            loaded.probe("udp", *FORBIDDEN)
+            assert json.loads(reader.stdout.readline())
+            reader.send_signal(signal.SIGSTOP)      # so that it cannot see that none is loaded for a while
+            loaded.ok("unload", "--yes")
+            loaded.load()
+            reader.send_signal(signal.SIGCONT)
+            loaded.probe("tcp", *FORBIDDEN)
+            assert json.loads(reader.stdout.readline())["reason"] == "address-not-allowed"
+            loaded.ok("unload", "--yes")
+            assert reader.wait(20) == NOT_LOADED and "not loaded" in reader.stderr.read()
         finally:
             reader.kill()
 
@@ -508,6 +536,13 @@ def test_target_of_the_configuration_cannot_be_revoked(loaded):
     loaded.ok("allow", ALLOWED)     # both hold it now
     assert_says(loaded.run("revoke", ALLOWED), FAILED, "configuration")
     loaded.assert_stands()
+
+
+def test_sni_off_for_a_name_of_the_configuration_is_refused(loaded):
+    assert_says(loaded.run("allow", "--sni", "off", ALLOWED), FAILED, ALLOWED, "configuration", "sni=off")
+    loaded.conf(allow=(f"{ALLOWED} sni=off",))
+    loaded.load()
+    loaded.ok("allow", "--sni", "off", ALLOWED)
 
 
 def test_revoke_of_what_is_not_allowed_fails_and_takes_nothing(loaded, site):
