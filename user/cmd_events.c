@@ -18,6 +18,8 @@
 struct reader {
 	bool json;
 	int64_t boot_at;	/* CLOCK_REALTIME seconds of boot */
+	uint64_t cgroup;	/* of the last event: finding its path takes longer than all the rest */
+	char path[PATH_MAX], container[16];
 };
 
 static volatile sig_atomic_t stopped;
@@ -143,8 +145,8 @@ static void print_text(const struct oh_event *event, const char *when, const cha
 
 static int show(void *context, void *data, size_t size)
 {
-	const struct reader *reader = context;
-	char when[TEXT_TIME_MAX], cgroup[PATH_MAX], container[16];
+	struct reader *reader = context;
+	char when[TEXT_TIME_MAX];
 	struct oh_event event;
 
 	if (size < sizeof(event))
@@ -152,12 +154,15 @@ static int show(void *context, void *data, size_t size)
 	memcpy(&event, data, sizeof(event));
 	event.command[sizeof(event.command) - 1] = '\0';
 	text_time(reader->boot_at + (int64_t)(event.time / 1000000000), when);
-	engine_cgroup_path(event.cgroup, cgroup);
-	container_of(cgroup, container);
+	if (event.cgroup != reader->cgroup) {
+		reader->cgroup = event.cgroup;
+		engine_cgroup_path(event.cgroup, reader->path);
+		container_of(reader->path, reader->container);
+	}
 	if (reader->json)
-		print_json(&event, when, cgroup, container);
+		print_json(&event, when, reader->path, reader->container);
 	else
-		print_text(&event, when, cgroup, container);
+		print_text(&event, when, reader->path, reader->container);
 	return 0;
 }
 

@@ -235,6 +235,10 @@ def test_events_container_is_named(loaded):
     cgroup = loaded.sub_cgroup(f"docker-{ident}.scope")
     loaded.in_cgroup(cgroup, ["curl", "-sS", "https://google.com"])
     assert {e["container"] for e in loaded.events()} == {ident[:12]}
+    for where in (cgroup, loaded.cgroup, cgroup):
+        loaded.in_cgroup(where, ["curl", "-sS", "-4", "http://203.0.113.66"])
+    assert [(e["container"], e["cgroup"]) for e in loaded.events()] == [
+        (ident[:12], str(cgroup)), (None, str(loaded.cgroup)), (ident[:12], str(cgroup))]
 
 
 def test_events_follow_tells_as_they_come_and_ends_on_a_signal(loaded):
