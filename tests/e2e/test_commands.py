@@ -530,6 +530,19 @@ def test_allow_survives_what_ends_the_guard(loaded, site, remove):
     loaded.assert_stands()
 
 
+def test_names_overdue_are_told_before_their_addresses_end(loaded):
+    """The grace is 2 minutes, and the timer comes each 15 seconds."""
+    late = (f"now=$(date +%s); awk -v due=$((now - $1)) '$1 == \"record\" {{ $7 = due }} 1' {STATE}/host/records"
+            f" > /run/records && cat /run/records > {STATE}/host/records")
+    loaded.shell(late, "30")
+    assert loaded.json("status")["healthy"]
+    loaded.shell(late, "130")
+    problems = loaded.json("status", status=DEGRADED)["problems"]
+    assert len(problems) == 1 and "overdue" in problems[0] and "ohguard-refresh.timer" in problems[0]
+    loaded.ok("refresh")
+    assert loaded.json("status")["healthy"]
+
+
 def test_removed_pins_are_told(loaded):
     loaded.shell(f"rm -r {PINS}/host")
     assert_says(loaded.run("status"), NOT_LOADED, "ohguard load")
