@@ -142,9 +142,11 @@ UNITDIR  = $(PREFIX)/lib/systemd/system
 MANDIR   = $(PREFIX)/share/man
 DOCDIR   = $(PREFIX)/share/doc/ohguard
 
+SET_PATHS = sed 's|@SBINDIR@|$(SBINDIR)|g'
+
 $(BUILD)/systemd/%: systemd/%.in
 	@mkdir -p $(@D)
-	$(Q)sed 's|@SBINDIR@|$(SBINDIR)|g' $< >$@
+	$(Q)$(SET_PATHS) $< >$@
 
 # The table of reasons comes from the list that makes the enum.
 $(BUILD)/docs/ohguard.8: docs/ohguard.8.in include/ohguard/reasons.h scripts/reasons-table
@@ -163,13 +165,15 @@ docs/kernels.md: $(wildcard $(BUILD)/vm-facts.json)
 
 docs: $(BUILD)/docs/ohguard.8 docs/escapes.md
 
-install: all docs
+install: all $(BUILD)/docs/ohguard.8
 	install -D -m 755 $(BUILD)/ohguard $(DESTDIR)$(SBINDIR)/ohguard
 	install -d -m 755 $(DESTDIR)/etc/ohguard
 	test -e $(DESTDIR)/etc/ohguard/ohguard.conf || \
 		install -m 644 docs/ohguard.conf $(DESTDIR)/etc/ohguard/ohguard.conf
-	install -D -m 644 $(BUILD)/systemd/ohguard.service $(DESTDIR)$(UNITDIR)/ohguard.service
-	install -D -m 644 $(BUILD)/systemd/ohguard-refresh.service $(DESTDIR)$(UNITDIR)/ohguard-refresh.service
+	# not those in $(BUILD), which may have been made with another PREFIX
+	$(SET_PATHS) systemd/ohguard.service.in | install -D -m 644 /dev/stdin $(DESTDIR)$(UNITDIR)/ohguard.service
+	$(SET_PATHS) systemd/ohguard-refresh.service.in | \
+		install -D -m 644 /dev/stdin $(DESTDIR)$(UNITDIR)/ohguard-refresh.service
 	install -D -m 644 systemd/ohguard-refresh.timer $(DESTDIR)$(UNITDIR)/ohguard-refresh.timer
 	install -D -m 644 $(BUILD)/docs/ohguard.8 $(DESTDIR)$(MANDIR)/man8/ohguard.8
 	install -D -m 644 docs/ohguard.conf.5 $(DESTDIR)$(MANDIR)/man5/ohguard.conf.5
@@ -179,6 +183,7 @@ uninstall:
 	rm -f $(DESTDIR)$(SBINDIR)/ohguard $(DESTDIR)$(UNITDIR)/ohguard.service \
 		$(DESTDIR)$(UNITDIR)/ohguard-refresh.service $(DESTDIR)$(UNITDIR)/ohguard-refresh.timer \
 		$(DESTDIR)$(MANDIR)/man8/ohguard.8 $(DESTDIR)$(MANDIR)/man5/ohguard.conf.5 $(DESTDIR)$(DOCDIR)/README.md
+	if [ -d $(DESTDIR)$(DOCDIR) ]; then rmdir $(DESTDIR)$(DOCDIR); fi
 
 BENCH_BIN := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/*.c))
 $(BUILD)/tests/bench/%: tests/bench/%.c $(LIB_OBJ)

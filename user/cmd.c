@@ -45,6 +45,7 @@ int cmd_parse(int argc, char **argv, struct poptOption *own, const char *argumen
 	      struct cmd_options *options)
 {
 	int help = 0, r;
+	char usage[64];		/* popt keeps the pointer until it prints the help */
 	struct poptOption none[] = { POPT_TABLEEND };
 	struct poptOption common[] = {
 		{ "config", 'c', POPT_ARG_STRING, &options->config, 0,
@@ -67,7 +68,8 @@ int cmd_parse(int argc, char **argv, struct poptOption *own, const char *argumen
 
 	if (!context)
 		return cmd_usage("out of memory");
-	poptSetOtherOptionHelp(context, arguments ? arguments : "");
+	snprintf(usage, sizeof(usage), "[OPTION...]%s%s", arguments ? " " : "", arguments ? arguments : "");
+	poptSetOtherOptionHelp(context, usage);
 	options->instance = NULL;
 	r = poptGetNextOpt(context);
 	if (r < -1)

@@ -12,16 +12,29 @@
 
 #define FOR_MAX (365 * 86400)
 
+/* The configuration goes before what is granted: a grant that says otherwise would do nothing. */
+static int check_plain(const char *text, const struct target *t, const struct config *c, struct error *e)
+{
+	if (!target_is_named(t))
+		return error_set(e, EINVAL, "%s: --sni off is for names: an address has no name rule", text);
+	for (size_t i = 0; i < c->target_count; i++) {
+		if (!c->targets[i].plain && !target_compare(&c->targets[i], t))
+			return error_set(e, EPERM, "%s: is in the configuration: write sni=off behind it there, and run "
+					 "`ohguard load`", text);
+	}
+	return 0;
+}
+
 static int parse_targets(const struct cmd_options *o, bool plain, const struct config *c, struct target *ret,
 			 struct error *e)
 {
 	for (int i = 0; i < o->argc; i++) {
 		int r = target_parse(o->argv[i], &ret[i], e);
 
+		if (!r && plain)
+			r = check_plain(o->argv[i], &ret[i], c, e);
 		if (r)
 			return r;
-		if (plain && !target_is_named(&ret[i]))
-			return error_set(e, EINVAL, "%s: --sni off is for names: an address has no name rule", o->argv[i]);
 		ret[i].plain = plain;
 		if (ret[i].kind == TARGET_SUFFIX && !c->inspect)
 			return error_set(e, EOPNOTSUPP, "%s: a suffix has no addresses to resolve, and answers are read only with "

@@ -1,4 +1,5 @@
 /* ohguard events: refused attempts, out of the kernel's ring buffer. What one reader took, no other sees. */
+#include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -17,6 +18,8 @@
 struct reader {
 	bool json;
 	int64_t boot_at;	/* CLOCK_REALTIME seconds of boot */
+	uint64_t cgroup;	/* of the last event: finding its path takes longer than all the rest */
+	char path[PATH_MAX], container[16];
 };
 
 static volatile sig_atomic_t stopped;
@@ -142,8 +145,8 @@ static void print_text(const struct oh_event *event, const char *when, const cha
 
 static int show(void *context, void *data, size_t size)
 {
-	const struct reader *reader = context;
-	char when[TEXT_TIME_MAX], cgroup[PATH_MAX], container[16];
+	struct reader *reader = context;
+	char when[TEXT_TIME_MAX];
 	struct oh_event event;
 
 	if (size < sizeof(event))
@@ -151,12 +154,15 @@ static int show(void *context, void *data, size_t size)
 	memcpy(&event, data, sizeof(event));
 	event.command[sizeof(event.command) - 1] = '\0';
 	text_time(reader->boot_at + (int64_t)(event.time / 1000000000), when);
-	engine_cgroup_path(event.cgroup, cgroup);
-	container_of(cgroup, container);
+	if (event.cgroup != reader->cgroup) {
+		reader->cgroup = event.cgroup;
+		engine_cgroup_path(event.cgroup, reader->path);
+		container_of(reader->path, reader->container);
+	}
 	if (reader->json)
-		print_json(&event, when, cgroup, container);
+		print_json(&event, when, reader->path, reader->container);
 	else
-		print_text(&event, when, cgroup, container);
+		print_text(&event, when, reader->path, reader->container);
 	return 0;
 }
 
@@ -169,25 +175,65 @@ static int lock_reader(const struct guard *g, struct error *e)
 	return file_try_lock(path, "another `ohguard events` is reading", e);
 }
 
-static int read_events(const struct guard *g, const struct cmd_options *o, bool follow, struct error *e)
+static __u32 id_of_ring(const struct engine *engine)
 {
-	struct reader reader = { .json = o->json, .boot_at = clock_boot_at() };
-	struct ring_buffer *ring;
-	int r;
+	struct bpf_map_info info = { 0 };
+	__u32 size = sizeof(info);
 
-	ring = ring_buffer__new(g->engine.map[ENGINE_EVENTS], show, &reader, NULL);
-	r = (int)libbpf_get_error(ring);
+	return bpf_obj_get_info_by_fd(engine->map[ENGINE_EVENTS], &info, &size) ? 0 : info.id;
+}
+
+/* An unload and a load bring another buffer, and nothing comes by the old one any more: takes up the one that there is
+ * now. -ENOENT: nothing is loaded. */
+static int renew_ring(struct guard *g, bool *ret_other, struct error *e)
+{
+	struct engine now;
+	int r = engine_open(g->pins, &now, e);
+
+	if (r)
+		return r;
+	*ret_other = id_of_ring(&now) != id_of_ring(&g->engine);
+	if (*ret_other) {
+		engine_close(&g->engine);
+		g->engine = now;
+	} else {
+		engine_close(&now);
+	}
+	return 0;
+}
+
+/* Reads one buffer until it is over, or another has taken its place. */
+static int read_ring(struct guard *g, struct reader *reader, bool follow, bool *ret_other, struct error *e)
+{
+	struct ring_buffer *ring = ring_buffer__new(g->engine.map[ENGINE_EVENTS], show, reader, NULL);
+	int r = (int)libbpf_get_error(ring), r_ring = 0;
+
+	*ret_other = false;
 	if (r)
 		return error_set(e, -r, "the event buffer cannot be mapped: %s", strerror(-r));
 	r = ring_buffer__consume(ring);
-	while (r >= 0 && follow && !stopped && !ferror(stdout)) {
+	while (r >= 0 && !r_ring && follow && !*ret_other && !stopped && !ferror(stdout)) {
 		fflush(stdout);
 		r = ring_buffer__poll(ring, 1000);
 		if (r == -EINTR)
 			r = 0;
+		else if (!r)
+			r_ring = renew_ring(g, ret_other, e);
 	}
 	ring_buffer__free(ring);
-	return r < 0 ? error_set(e, -r, "the event buffer cannot be read: %s", strerror(-r)) : 0;
+	return r < 0 ? error_set(e, -r, "the event buffer cannot be read: %s", strerror(-r)) : r_ring;
+}
+
+static int read_events(struct guard *g, const struct cmd_options *o, bool follow, struct error *e)
+{
+	struct reader reader = { .json = o->json, .boot_at = clock_boot_at() };
+	bool other;
+	int r;
+
+	do
+		r = read_ring(g, &reader, follow, &other, e);
+	while (!r && other);
+	return r;
 }
 
 int cmd_events(int argc, char **argv)
@@ -220,5 +266,5 @@ int cmd_events(int argc, char **argv)
 		cmd_warn("%llu events were lost since the load: nobody read them in time", (unsigned long long)lost.packets);
 	close(lock);
 	guard_close(&g);
-	return r ? cmd_fail(&e) : CMD_OK;
+	return r ? guard_open_failed(r, &e) : CMD_OK;
 }

@@ -280,7 +280,7 @@ int cmd_load(int argc, char **argv)
 	struct load o = { 0 };
 	struct error e;
 	struct poptOption options[] = {
-		{ "cgroup", 0, POPT_ARG_STRING, &o.cgroup, 0, "Guard this cgroup (default: all, the root)", "DIR" },
+		{ "cgroup", 0, POPT_ARG_STRING, &o.cgroup, 0, "Guard this cgroup (default: the configuration's; else the one guarded now, or the root)", "DIR" },
 		{ "uplink", 0, POPT_ARG_ARGV, &o.uplinks, 0,
 		  "Judge all that leaves by this interface too; may be repeated", "IF|auto|none" },
 		{ "observe", 0, POPT_ARG_NONE, &o.observe, 0, "Refuse nothing, report what would have been", NULL },

@@ -56,25 +56,26 @@ static int round_once(const struct cmd_options *o, int64_t *ret_next)
 	struct refresh_report report;
 	struct guard g;
 	struct error e;
-	int r = guard_open(o, &g, &e);
+	int r = guard_open(o, &g, &e), r_uplinks;
 
+	*ret_next = time(NULL) + WATCH_LONGEST;
 	if (r)
 		return guard_open_failed(r, &e);
 	r = refresh_round(&g, &report, &e);
 	if (r)
 		cmd_fail(&e);
-	if (add_uplinks(&g, &e)) {
+	r_uplinks = add_uplinks(&g, &e);
+	if (r_uplinks)
 		cmd_fail(&e);
-		r = -EIO;
-	}
 	report_names(o, &report);
-	*ret_next = time(NULL) + WATCH_LONGEST;
 	for (size_t i = 0; i < g.records.count; i++) {
 		if (g.records.list[i].due < *ret_next)
 			*ret_next = g.records.list[i].due;
 	}
 	guard_close(&g);
-	return r || report.failed ? CMD_DEGRADED : CMD_OK;
+	if (r && !report.in_force)
+		return CMD_FAILED;
+	return r || r_uplinks || report.failed ? CMD_DEGRADED : CMD_OK;
 }
 
 static int watch(const struct cmd_options *o)

@@ -24,12 +24,13 @@ struct stats {
 	struct {
 		enum engine_map map;
 		uint64_t entries, max;
-	} maps[3];
+	} maps[5];
 	int64_t last, next_due;		/* of refresh; 0: none */
 	size_t failures, names, addresses;
 };
 
-static const enum engine_map shown_maps[] = { ENGINE_ADDRESSES, ENGINE_RANGES, ENGINE_LOCAL };
+/* Those that can be full. */
+static const enum engine_map shown_maps[] = { ENGINE_ADDRESSES, ENGINE_LEARNED, ENGINE_RANGES, ENGINE_NAMES, ENGINE_LOCAL };
 
 static void add(struct oh_count *to, const struct oh_count *count)
 {
@@ -229,12 +230,17 @@ static void print_text(const struct stats *s)
 	putchar('\n');
 }
 
-/* Text from outside inside a Prometheus label: the exposition format escapes as JSON does. */
-static void prometheus_target(const struct stats *s, const char *metric, bool bytes)
+static void prometheus_metric(const char *metric, const char *type, const char *help)
+{
+	printf("# HELP %s %s\n# TYPE %s %s\n", metric, help, metric, type);
+}
+
+/* Text from outside inside a label: the exposition format escapes as JSON does. */
+static void prometheus_target(const struct stats *s, const char *metric, const char *help, bool bytes)
 {
 	char text[OH_TARGET_TEXT_MAX];
 
-	printf("# TYPE %s counter\n", metric);
+	prometheus_metric(metric, "counter", help);
 	for (size_t i = 0; i < s->target_count; i++) {
 		printf("%s{instance=\"%s\",target=\"", metric, s->instance);
 		text_print_json(stdout, target_identity(s->targets[i].target, text));
@@ -242,9 +248,9 @@ static void prometheus_target(const struct stats *s, const char *metric, bool by
 	}
 }
 
-static void prometheus_reasons(const struct stats *s, const char *metric, bool bytes)
+static void prometheus_reasons(const struct stats *s, const char *metric, const char *help, bool bytes)
 {
-	printf("# TYPE %s counter\n", metric);
+	prometheus_metric(metric, "counter", help);
 	for (unsigned int i = 1; i < OH_REASON_MAX; i++) {
 		if (reason_name(i))
 			printf("%s{instance=\"%s\",verdict=\"%s\",reason=\"%s\"} %llu\n", metric, s->instance,
@@ -253,26 +259,32 @@ static void prometheus_reasons(const struct stats *s, const char *metric, bool b
 	}
 }
 
+static void prometheus_maps(const struct stats *s, const char *metric, const char *help, bool max)
+{
+	prometheus_metric(metric, "gauge", help);
+	for (size_t i = 0; i < sizeof(s->maps) / sizeof(*s->maps); i++)
+		printf("%s{instance=\"%s\",map=\"%s\"} %llu\n", metric, s->instance, engine_map_names[s->maps[i].map],
+		       (unsigned long long)(max ? s->maps[i].max : s->maps[i].entries));
+}
+
+static void prometheus_one(const struct stats *s, const char *metric, const char *type, const char *help, uint64_t value)
+{
+	prometheus_metric(metric, type, help);
+	printf("%s{instance=\"%s\"} %llu\n", metric, s->instance, (unsigned long long)value);
+}
+
 static void print_prometheus(const struct stats *s)
 {
-	prometheus_reasons(s, "ohguard_packets_total", false);
-	prometheus_reasons(s, "ohguard_bytes_total", true);
-	prometheus_target(s, "ohguard_target_packets_total", false);
-	prometheus_target(s, "ohguard_target_bytes_total", true);
-	printf("# TYPE ohguard_events_lost_total counter\nohguard_events_lost_total{instance=\"%s\"} %llu\n", s->instance,
-	       (unsigned long long)s->events_lost);
-	puts("# TYPE ohguard_map_entries gauge");
-	for (size_t i = 0; i < sizeof(s->maps) / sizeof(*s->maps); i++)
-		printf("ohguard_map_entries{instance=\"%s\",map=\"%s\"} %llu\n", s->instance,
-		       engine_map_names[s->maps[i].map], (unsigned long long)s->maps[i].entries);
-	puts("# TYPE ohguard_map_max gauge");
-	for (size_t i = 0; i < sizeof(s->maps) / sizeof(*s->maps); i++)
-		printf("ohguard_map_max{instance=\"%s\",map=\"%s\"} %llu\n", s->instance,
-		       engine_map_names[s->maps[i].map], (unsigned long long)s->maps[i].max);
-	printf("# TYPE ohguard_refresh_failing gauge\nohguard_refresh_failing{instance=\"%s\"} %zu\n", s->instance,
-	       s->failures);
-	printf("# TYPE ohguard_refresh_last_seconds gauge\nohguard_refresh_last_seconds{instance=\"%s\"} %lld\n",
-	       s->instance, (long long)s->last);
+	prometheus_reasons(s, "ohguard_packets_total", "Packets and attempts, by verdict and reason.", false);
+	prometheus_reasons(s, "ohguard_bytes_total", "Bytes of IP packets, by verdict and reason.", true);
+	prometheus_target(s, "ohguard_target_packets_total", "Packets to an allowed target.", false);
+	prometheus_target(s, "ohguard_target_bytes_total", "Bytes of IP packets to an allowed target.", true);
+	prometheus_one(s, "ohguard_events_lost_total", "counter", "Events that found the buffer full.", s->events_lost);
+	prometheus_maps(s, "ohguard_map_entries", "Entries in a map of the kernel.", false);
+	prometheus_maps(s, "ohguard_map_max", "Entries that a map of the kernel has room for.", true);
+	prometheus_one(s, "ohguard_refresh_failing", "gauge", "Lookups that fail now.", s->failures);
+	prometheus_one(s, "ohguard_refresh_last_seconds", "gauge", "Time of the last query, in seconds since 1970.",
+		       (uint64_t)s->last);
 }
 
 int cmd_stats(int argc, char **argv)

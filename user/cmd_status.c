@@ -11,7 +11,9 @@
 #include "text.h"
 
 #define PROBLEMS_MAX 16
-#define OVERDUE 300	/* seconds: the timer has not run */
+/* Seconds without a run of the timer, which comes each 15: */
+#define OVERDUE_LEAST 60
+#define OVERDUE_MOST 300
 
 struct status {
 	const char *instance;
@@ -113,6 +115,12 @@ static void check_hooks(struct status *s)
 	}
 }
 
+/* After the grace addresses end: that must not be called healthy. */
+static int64_t overdue_max(const struct config *c)
+{
+	return c->grace < OVERDUE_LEAST ? OVERDUE_LEAST : c->grace > OVERDUE_MOST ? OVERDUE_MOST : c->grace;
+}
+
 static void check_records(struct status *s, const struct guard *g, int64_t now)
 {
 	size_t failing = 0;
@@ -132,7 +140,7 @@ static void check_records(struct status *s, const struct guard *g, int64_t now)
 	}
 	if (worst)
 		problem(s, "%zu lookups fail, %.100s (IPv%d) among them: %s", failing, worst->name, worst->family, worst->why);
-	if (overdue > OVERDUE)
+	if (overdue > overdue_max(&g->config))
 		problem(s, "names are overdue for %llds: is ohguard-refresh.timer running?", (long long)overdue);
 }
 

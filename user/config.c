@@ -80,14 +80,20 @@ static int set_cgroup(struct config *c, const char *value, struct error *e)
 	return set_path(value, c->cgroup, e);
 }
 
+/* Of a repeated key that may be "none": set says that there was a line before, filled that it was another than none. */
+static int check_alone(bool none, bool set, bool filled, struct error *e)
+{
+	return set && (none || !filled) ? error_set(e, EINVAL, "'none' stands alone") : 0;
+}
+
 static int set_uplink(struct config *c, const char *value, struct error *e)
 {
 	bool none = !strcmp(value, "none");
 
 	if (!none && !uplink_name_valid(value))
 		return error_set(e, EINVAL, "'%s' is not the name of an interface, nor 'auto' or 'none'", value);
-	if (c->uplink_set && (none || !c->uplink_count))
-		return error_set(e, EINVAL, "'none' stands alone");
+	if (check_alone(none, c->uplink_set, c->uplink_count, e))
+		return -EINVAL;
 	if (c->uplink_count == OH_UPLINKS_MAX)
 		return error_set(e, E2BIG, "more than %d uplinks", OH_UPLINKS_MAX);
 	c->uplink_set = true;
@@ -201,11 +207,15 @@ static int set_name(struct config *c, const char *value, struct error *e)
 
 static int set_ntp(struct config *c, const char *value, struct error *e)
 {
+	bool none = !strcmp(value, "none");
 	struct target t;
-	int r;
+	int r = check_alone(none, c->ntp_set, !c->ntp_none, e);
 
+	if (r)
+		return r;
 	c->ntp_set = true;
-	if (!strcmp(value, "none"))
+	c->ntp_none = none;
+	if (none)
 		return 0;
 	r = target_parse_server(value, OH_SERVICE_NTP, &t, e);
 	return r ? r : add_target(c, &t, e);
@@ -229,12 +239,15 @@ static int add_inbound(struct config *c, uint16_t port, const struct oh_range *r
 static int set_inbound(struct config *c, const char *value, struct error *e)
 {
 	char port_text[16], range_text[ADDRESS_TEXT_MAX], rest;
+	bool none = !strcmp(value, "none");
 	struct oh_range range;
 	uint64_t port;
-	int r;
+	int r = check_alone(none, c->inbound_set, c->inbound_count, e);
 
+	if (r)
+		return r;
 	c->inbound_set = true;
-	if (!strcmp(value, "none"))
+	if (none)
 		return 0;
 	if (sscanf(value, "%15s %51s %c", port_text, range_text, &rest) != 2)
 		return error_set(e, EINVAL, "'%s' is not PORT RANGE", value);

@@ -167,6 +167,7 @@ static int merge_and_publish(struct guard *g, const struct refresh *f, struct re
 		return r;
 	/* the kernel first: with a full disk the list must still be fresh */
 	r = policy_publish(&g->policy, &g->records, &g->engine, now, e);
+	report->in_force = !r || r == -E2BIG;
 	r_write = guard_write_records(g, &e_write);
 	if (!r && r_write) {
 		*e = e_write;

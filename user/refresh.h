@@ -13,6 +13,7 @@ struct refresh {
 
 struct refresh_report {
 	size_t asked, failed;	/* names and families */
+	bool in_force;		/* the answers are, whatever failed afterwards */
 	char first[160];	/* the first failure, "" for none */
 };
 

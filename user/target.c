@@ -124,6 +124,9 @@ static int parse(const char *text, enum oh_service service, struct target *ret, 
 
 	if (strlen(text) >= sizeof(copy))
 		return error_set(e, EINVAL, "%.40s...: a name has at most %d bytes", text, TARGET_NAME_MAX);
+	if (strstr(text, "://"))
+		return error_set(e, EINVAL, "%s: a URL: give only the name or address in it, with its :PORT where that is not 443",
+				 text);
 	strcpy(copy, text);
 	r = split_port(copy, &host, &port, text, e);
 	if (r)

@@ -1,6 +1,7 @@
 """Every command: exit statuses, text, JSON, and what it does to the wire."""
 import json
 import re
+import signal
 import subprocess
 import time
 
@@ -174,8 +175,17 @@ def test_stats_text_json_and_prometheus(loaded):
     assert "protocol-not-allowed" in loaded.ok("stats").stdout
     metrics = loaded.ok("stats", "--prometheus").stdout
     assert 'ohguard_packets_total{instance="host",verdict="refused",reason="protocol-not-allowed"} 1\n' in metrics
+    seen = []
     for line in metrics.splitlines():
-        assert re.fullmatch(r'# TYPE \w+ (counter|gauge)|\w+\{\w+="[^"]*"(,\w+="[^"]*")*\} \d+', line), line
+        m = re.fullmatch(r'# (HELP) (\w+) .+\.|# (TYPE) (\w+) (?:counter|gauge)|'
+                         r'(\w+)\{\w+="[^"]*"(?:,\w+="[^"]*")*\} \d+', line)
+        assert m, line
+        if not seen or [*filter(None, m.groups())] != seen[-1]:
+            seen.append([*filter(None, m.groups())])
+    names = [s[0] for s in seen if len(s) == 1]
+    assert len(names) == len(set(names)) and seen == [x for n in names for x in (["HELP", n], ["TYPE", n], [n])]
+    assert {m["name"] for m in s["maps"]} == {"oh_addresses", "oh_learned", "oh_ranges", "oh_names", "oh_local"}
+    assert next(m["entries"] for m in s["maps"] if m["name"] == "oh_learned"), "curl's own queries taught them"
 
 
 def test_counters_never_fall(loaded):
@@ -225,6 +235,10 @@ def test_events_container_is_named(loaded):
     cgroup = loaded.sub_cgroup(f"docker-{ident}.scope")
     loaded.in_cgroup(cgroup, ["curl", "-sS", "https://google.com"])
     assert {e["container"] for e in loaded.events()} == {ident[:12]}
+    for where in (cgroup, loaded.cgroup, cgroup):
+        loaded.in_cgroup(where, ["curl", "-sS", "-4", "http://203.0.113.66"])
+    assert [(e["container"], e["cgroup"]) for e in loaded.events()] == [
+        (ident[:12], str(cgroup)), (None, str(loaded.cgroup)), (ident[:12], str(cgroup))]
 
 
 def test_events_follow_tells_as_they_come_and_ends_on_a_signal(loaded):
@@ -236,6 +250,24 @@ def test_events_follow_tells_as_they_come_and_ends_on_a_signal(loaded):
             assert_says(loaded.run("events"), FAILED, "another `ohguard events`")
             reader.terminate()
             assert reader.wait(10) == 0
+        finally:
+            reader.kill()
+
+
+def test_events_follow_goes_on_with_the_next_guard_and_ends_with_none(loaded):
+    with loaded.lab.server.popen([BINARY, "events", "--follow", "--json"], text=True, stdout=subprocess.PIPE,
+                                 stderr=subprocess.PIPE) as reader:
+        try:
+            loaded.probe("udp", *FORBIDDEN)
+            assert json.loads(reader.stdout.readline())
+            reader.send_signal(signal.SIGSTOP)      # so that it cannot see that none is loaded for a while
+            loaded.ok("unload", "--yes")
+            loaded.load()
+            reader.send_signal(signal.SIGCONT)
+            loaded.probe("tcp", *FORBIDDEN)
+            assert json.loads(reader.stdout.readline())["reason"] == "address-not-allowed"
+            loaded.ok("unload", "--yes")
+            assert reader.wait(20) == NOT_LOADED and "not loaded" in reader.stderr.read()
         finally:
             reader.kill()
 
@@ -498,6 +530,19 @@ def test_allow_survives_what_ends_the_guard(loaded, site, remove):
     loaded.assert_stands()
 
 
+def test_names_overdue_are_told_before_their_addresses_end(loaded):
+    """The grace is 2 minutes, and the timer comes each 15 seconds."""
+    late = (f"now=$(date +%s); awk -v due=$((now - $1)) '$1 == \"record\" {{ $7 = due }} 1' {STATE}/host/records"
+            f" > /run/records && cat /run/records > {STATE}/host/records")
+    loaded.shell(late, "30")
+    assert loaded.json("status")["healthy"]
+    loaded.shell(late, "130")
+    problems = loaded.json("status", status=DEGRADED)["problems"]
+    assert len(problems) == 1 and "overdue" in problems[0] and "ohguard-refresh.timer" in problems[0]
+    loaded.ok("refresh")
+    assert loaded.json("status")["healthy"]
+
+
 def test_removed_pins_are_told(loaded):
     loaded.shell(f"rm -r {PINS}/host")
     assert_says(loaded.run("status"), NOT_LOADED, "ohguard load")
@@ -510,8 +555,15 @@ def test_target_of_the_configuration_cannot_be_revoked(loaded):
     loaded.assert_stands()
 
 
+def test_sni_off_for_a_name_of_the_configuration_is_refused(loaded):
+    assert_says(loaded.run("allow", "--sni", "off", ALLOWED), FAILED, ALLOWED, "configuration", "sni=off")
+    loaded.conf(allow=(f"{ALLOWED} sni=off",))
+    loaded.load()
+    loaded.ok("allow", "--sni", "off", ALLOWED)
+
+
 def test_revoke_of_what_is_not_allowed_fails_and_takes_nothing(loaded, site):
-    loaded.ok("allow", site)
+    loaded.ok("allow", site, "192.0.2.7")   # one behind it: what is taken out of a list moves the others
     assert_says(loaded.run("revoke", site, "nope.example"), FAILED, "nope.example", "ohguard list")
     assert loaded.curl(f"https://{site}") == 0, "all or none"
 

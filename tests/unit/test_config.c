@@ -145,6 +145,21 @@ static void none_means_none(void **state)
 	config_free(&c);
 }
 
+/* Who adds a "none" behind what is there must not believe that it closed. */
+static void none_stands_alone(void **state)
+{
+	static const char *const texts[] = {
+		"[ntp]\nserver = 192.0.2.1\nserver = none\n", "[ntp]\nserver = none\nserver = 192.0.2.1\n",
+		"[inbound]\naccept = 22 10.0.0.0/8\naccept = none\n", "[inbound]\naccept = none\naccept = 22 10.0.0.0/8\n",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++) {
+		assert_true(read_text(texts[i]) < 0);
+		assert_non_null(strstr(e.text, "'none' stands alone"));
+	}
+}
+
 /* Each stands in line 3, behind a line that would be good. */
 static void uplink_none_stands_alone(void **state)
 {
@@ -343,6 +358,7 @@ int main(void)
 		UNIT_FILE_TEST(missing_file),
 		UNIT_FILE_TEST(every_key),
 		UNIT_FILE_TEST(none_means_none),
+		UNIT_FILE_TEST(none_stands_alone),
 		UNIT_FILE_TEST(uplink_none_stands_alone),
 		UNIT_FILE_TEST(bad_values),
 		UNIT_FILE_TEST(values_that_contradict),

@@ -1,0 +1,36 @@
+"""make install and uninstall, in a root of their own."""
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SBIN, UNITS, MAN, DOC = "sbin/ohguard", "lib/systemd/system", "share/man", "share/doc/ohguard"
+FILES = {SBIN: 0o755, f"{UNITS}/ohguard.service": 0o644, f"{UNITS}/ohguard-refresh.service": 0o644,
+         f"{UNITS}/ohguard-refresh.timer": 0o644, f"{MAN}/man8/ohguard.8": 0o644, f"{MAN}/man5/ohguard.conf.5": 0o644,
+         f"{DOC}/README.md": 0o644}
+CONF = "etc/ohguard/ohguard.conf"
+
+
+def make(target, root, prefix):
+    subprocess.run(["make", "-s", target, f"DESTDIR={root}", f"PREFIX={prefix}"], cwd=ROOT, check=True, capture_output=True)
+
+
+def files(root):
+    return {str(p.relative_to(root)): p.stat().st_mode & 0o7777 for p in root.rglob("*") if p.is_file()}
+
+
+@pytest.mark.parametrize("prefix", ["/usr", "/usr/local"])
+def test_install_puts_all_in_place_and_uninstall_takes_it_away(tmp_path, prefix):
+    make("install", tmp_path, prefix)
+    below = prefix.lstrip("/")
+    assert files(tmp_path) == {f"{below}/{name}": mode for name, mode in FILES.items()} | {CONF: 0o644}
+    for unit in ("ohguard.service", "ohguard-refresh.service"):
+        text = (tmp_path / below / UNITS / unit).read_text()
+        assert f"ExecStart={prefix}/{SBIN} " in text and "@SBINDIR@" not in text, "whatever PREFIX it was built with"
+    (tmp_path / CONF).write_text("; mine\n")
+    make("install", tmp_path, prefix)
+    assert (tmp_path / CONF).read_text() == "; mine\n"
+    make("uninstall", tmp_path, prefix)
+    make("uninstall", tmp_path, prefix)
+    assert files(tmp_path) == {CONF: 0o644} and not (tmp_path / below / DOC).exists()
