@@ -42,7 +42,7 @@ BPFT_BIN  := $(BPFT_SRC:%.c=$(BUILD)/%)
 .PHONY: all tests check check-unit check-bpf check-e2e check-escapes check-aws check-vm bench demo lint docs install uninstall clean
 .DELETE_ON_ERROR:
 
-UNITS := ohguard.service ohguard-refresh.service
+UNITS := ohguard.service ohguard-refresh.service ohguard-lock.service
 
 all: $(BUILD)/ohguard $(UNITS:%=$(BUILD)/systemd/%)
 
@@ -161,16 +161,15 @@ install: all docs
 	install -d -m 755 $(DESTDIR)/etc/ohguard
 	test -e $(DESTDIR)/etc/ohguard/ohguard.conf || \
 		install -m 644 docs/ohguard.conf $(DESTDIR)/etc/ohguard/ohguard.conf
-	install -D -m 644 $(BUILD)/systemd/ohguard.service $(DESTDIR)$(UNITDIR)/ohguard.service
-	install -D -m 644 $(BUILD)/systemd/ohguard-refresh.service $(DESTDIR)$(UNITDIR)/ohguard-refresh.service
+	install -d -m 755 $(DESTDIR)$(UNITDIR)
+	install -m 644 $(UNITS:%=$(BUILD)/systemd/%) $(DESTDIR)$(UNITDIR)
 	install -D -m 644 systemd/ohguard-refresh.timer $(DESTDIR)$(UNITDIR)/ohguard-refresh.timer
 	install -D -m 644 $(BUILD)/docs/ohguard.8 $(DESTDIR)$(MANDIR)/man8/ohguard.8
 	install -D -m 644 docs/ohguard.conf.5 $(DESTDIR)$(MANDIR)/man5/ohguard.conf.5
 	install -D -m 644 README.md $(DESTDIR)$(DOCDIR)/README.md
 
 uninstall:
-	rm -f $(DESTDIR)$(SBINDIR)/ohguard $(DESTDIR)$(UNITDIR)/ohguard.service \
-		$(DESTDIR)$(UNITDIR)/ohguard-refresh.service $(DESTDIR)$(UNITDIR)/ohguard-refresh.timer \
+	rm -f $(DESTDIR)$(SBINDIR)/ohguard $(UNITS:%=$(DESTDIR)$(UNITDIR)/%) $(DESTDIR)$(UNITDIR)/ohguard-refresh.timer \
 		$(DESTDIR)$(MANDIR)/man8/ohguard.8 $(DESTDIR)$(MANDIR)/man5/ohguard.conf.5 $(DESTDIR)$(DOCDIR)/README.md
 
 BENCH_BIN := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/*.c))

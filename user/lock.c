@@ -15,6 +15,7 @@
 #include "lock_key.h"
 #include "lsm.h"
 #include "packet.h"
+#include "place.h"
 
 #define LINKS_MAX 128
 
@@ -151,9 +152,11 @@ int lock_enter(const char *pins, const char *instance, const char *state, struct
 	int fd, r;
 
 	fd = open(folder_of(pins, folder), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0 && (errno == EPERM || errno == EACCES))
+	if (fd < 0 && (errno == EPERM || errno == EACCES)) {
+		place_enter();
 		return error_set(e, EPERM, "%s is locked, and lets in only root on the host itself: outside of containers, of chroots, "
-				 "of units with a mount namespace, and of the guarded cgroup", instance);
+				 "of other mount, network and time namespaces, and of the guarded cgroup", instance);
+	}
 	if (fd < 0)
 		return errno == ENOENT || errno == ENOTDIR ? 0 : error_set(e, errno, "%s: %s", folder, strerror(errno));
 	close(fd);

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/bpf.h>
+#include <sched.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -195,6 +196,28 @@ static int traced(char **arg)
 	return !word && WIFEXITED(status) && !WEXITSTATUS(status) ? 0 : -1;
 }
 
+/* Executes it a day ahead of the machine's clock. */
+static int clocks(char **arg)
+{
+	static const char offset[] = "boottime 86400 0\n";
+	int status, pid, fd;
+
+	if (unshare(0x80 /* CLONE_NEWTIME */))
+		return -1;
+	fd = open("/proc/self/timens_offsets", O_WRONLY);
+	if (fd < 0 || write(fd, offset, sizeof(offset) - 1) < 0)
+		return -1;
+	close(fd);
+	pid = fork();
+	if (!pid) {
+		execv(arg[0], arg);
+		_exit(127);
+	}
+	waitpid(pid, &status, 0);
+	errno = EPERM;
+	return WIFEXITED(status) && !WEXITSTATUS(status) ? 0 : -1;
+}
+
 static const struct {
 	const char *name;
 	int (*run)(char **arg);
@@ -203,7 +226,7 @@ static const struct {
 	{ "ids", ids, 1 }, { "pin-get", pin_get, 1 }, { "link-get", link_get, 1 }, { "link-detach", link_detach, 1 },
 	{ "map-get", map_get, 1 }, { "map-write", map_write, 1 }, { "packet", packet, 1 }, { "bypass", bypass, 0 },
 	{ "attach", attach, 1 }, { "memory", memory, 1 }, { "spoof", spoof, 2 }, { "handle", handle, 2 },
-	{ "move-mount", move_mount_, 2 }, { "traced", traced, 1 },
+	{ "move-mount", move_mount_, 2 }, { "traced", traced, 1 }, { "clocks", clocks, 1 },
 };
 
 int main(int argc, char **argv)

@@ -18,6 +18,11 @@ inside() { sh -c 'echo $$ >"$0/cgroup.procs"; exec "$@"' "$guarded" "$@"; }
 quiet() { "$@" >/dev/null 2>&1 </dev/null; }
 refused() { text=$1; shift; deny "refused: $text" quiet "$@"; }
 works() { text=$1; shift; want "works: $text" quiet "$@"; }
+# Its process 1 is not the host's.
+container() { unshare -m -p -f --mount-proc "$@"; }
+# A configuration in force that is not in force.
+fake() { unshare -m sh -c 'mount -t tmpfs tmpfs /run && mkdir -p /run/ohguard/host && cp /tmp/evil.conf /run/ohguard/host/loaded.conf &&
+    ohguard list | grep 203.0.113.66'; }
 locked_is() { ohguard status --json | grep -q "\"locked\": $1"; }
 
 mount_at cgroup2 "$root"
@@ -66,6 +71,10 @@ works "spoofed as the binary: a pin" poke spoof /bin/ohguard $pins/egress
 works "traced from its start" poke traced /bin/ohguard list
 works "inside the guarded cgroup" inside ohguard list
 works "in another mount namespace" unshare -m ohguard list
+works "in another mount namespace, by what is mounted there" fake
+works "in a container" container ohguard list
+works "in another network namespace" unshare -n ohguard list
+works "by another clock" poke clocks /bin/ohguard list
 mkdir -p /tmp/jail
 works "in a chroot" sh -c 'mount -o rbind / /tmp/jail && chroot /tmp/jail /bin/ohguard list'
 works "its end" umount -l /tmp/jail
@@ -144,7 +153,13 @@ kill $watcher
 refused "spoofed as the binary: a pin" poke spoof /bin/ohguard $pins/egress
 refused "traced from its start" poke traced /bin/ohguard list
 refused "inside the guarded cgroup" inside ohguard list
-refused "in another mount namespace" unshare -m ohguard list
+works "in another mount namespace, from which it goes to that of process 1" unshare -m ohguard list
+refused "in another mount namespace, by what is mounted there" fake
+refused "in a container" container ohguard list
+refused "in a container, unlocking" container ohguard unlock
+refused "in another network namespace" unshare -n ohguard list
+refused "in another network namespace and mount namespace" unshare -m -n ohguard list
+refused "by another clock" poke clocks /bin/ohguard list
 refused "by a copy of the binary" sh -c 'cp /bin/ohguard /tmp/ohguard; /tmp/ohguard list'
 refused "in a chroot" sh -c 'mount -o rbind / /tmp/jail && chroot /tmp/jail /bin/ohguard list'
 works "removing a bind mount of the root" umount -l /tmp/jail
