@@ -302,7 +302,8 @@ static __always_inline void mark(struct oh_lock *lock, struct file *file)
 	key.inode = BPF_CORE_READ(inode, i_ino);
 	key.device = BPF_CORE_READ(inode, i_sb, s_dev);
 	bpf_map_update_elem(&oh_inodes, &key, &keep, BPF_ANY);
-	mark_mount(BPF_CORE_READ(file, f_path.mnt));
+	if (lock->mark != OH_KEEP_SECRET)
+		mark_mount(BPF_CORE_READ(file, f_path.mnt));
 	if (keep & (OH_KEEP_WHOLE | OH_KEEP_SECRET)) {
 		key.inode = 0;
 		bpf_map_update_elem(&oh_inodes, &key, &nothing, BPF_ANY);

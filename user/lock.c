@@ -315,7 +315,6 @@ static int keep_all(const struct lock_maps *m, const struct lock_subject *s, str
 		{ "/proc/self/exe", OH_KEEP_BINARY | OH_KEEP_WHOLE },
 		{ s->config, OH_KEEP_WHOLE },
 		{ "/etc/ohguard", OH_KEEP_WHOLE },
-		{ s->key, OH_KEEP_WHOLE | OH_KEEP_SECRET },
 		{ s->state, OH_KEEP_WHOLE | OH_KEEP_SECRET },
 		{ s->run, OH_KEEP_WHOLE },	/* readable: the configuration in force is read before this process is trusted */
 	};
@@ -325,6 +324,8 @@ static int keep_all(const struct lock_maps *m, const struct lock_subject *s, str
 
 	for (size_t i = 0; !r && i < sizeof(what) / sizeof(*what); i++)
 		r = keep_with_path(m, what[i].path, what[i].how, e);
+	if (!r)		/* not its path: a key in its place opens nothing, and what it is on may be taken away */
+		r = keep(m, s->key, OH_KEEP_SECRET, e);
 	if (!r)
 		r = keep_pins(m, s->pins, OH_KEEP_WHOLE | OH_KEEP_SECRET, links, &count, e);
 	if (!r)

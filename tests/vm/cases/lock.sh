@@ -198,6 +198,17 @@ works "the state, again" touch $state/new
 works "the key, again" cat $key
 works "detach by id, again" poke link-detach "$link"
 want "load repairs" ohguard load
+mkdir -p /stick /mnt/stick
+works "a key on something mounted" sh -c "mv $key /stick/key && mount -o bind /stick /mnt/stick"
+want "lock with it" ohguard lock --key /mnt/stick/key
+refused "reading that key" cat /mnt/stick/key
+refused "reading it by its other path" cat /stick/key
+refused "removing it" rm -f /stick/key
+works "taking away what it is on" umount /mnt/stick
+works "refresh without it" ohguard refresh
+refused "unlock without it" ohguard unlock
+want "unlock with it" ohguard unlock --key /stick/key
+works "the key, back in its place" mv /stick/key $key
 want "lock with the key that is there" ohguard lock
 want "unload with the key" ohguard unload --yes
 deny "nothing is left" test -e $pins
