@@ -42,9 +42,9 @@ BPFT_BIN  := $(BPFT_SRC:%.c=$(BUILD)/%)
 .PHONY: all tests check check-unit check-bpf check-e2e check-escapes check-aws check-vm bench demo lint docs install uninstall clean
 .DELETE_ON_ERROR:
 
-UNITS := ohguard.service ohguard-refresh.service ohguard-lock.service
+UNITS := ohguard.service ohguard-refresh.service ohguard-uplink.service ohguard-lock.service
 
-all: $(BUILD)/ohguard $(UNITS:%=$(BUILD)/systemd/%)
+all: $(BUILD)/ohguard $(UNITS:%=$(BUILD)/systemd/%) $(BUILD)/systemd/90-ohguard.rules
 
 # Unwind tables are for exceptions and debuggers: without those of the libraries the binary is 130 kB smaller.
 SLIM := $(patsubst -l%,$(BUILD)/lib/lib%.a,$(LIBS) -lc)
@@ -137,6 +137,7 @@ lint:
 
 SBINDIR  = $(PREFIX)/sbin
 UNITDIR  = $(PREFIX)/lib/systemd/system
+RULESDIR = $(PREFIX)/lib/udev/rules.d
 MANDIR   = $(PREFIX)/share/man
 DOCDIR   = $(PREFIX)/share/doc/ohguard
 
@@ -164,12 +165,14 @@ install: all docs
 	install -d -m 755 $(DESTDIR)$(UNITDIR)
 	install -m 644 $(UNITS:%=$(BUILD)/systemd/%) $(DESTDIR)$(UNITDIR)
 	install -D -m 644 systemd/ohguard-refresh.timer $(DESTDIR)$(UNITDIR)/ohguard-refresh.timer
+	install -D -m 644 $(BUILD)/systemd/90-ohguard.rules $(DESTDIR)$(RULESDIR)/90-ohguard.rules
 	install -D -m 644 $(BUILD)/docs/ohguard.8 $(DESTDIR)$(MANDIR)/man8/ohguard.8
 	install -D -m 644 docs/ohguard.conf.5 $(DESTDIR)$(MANDIR)/man5/ohguard.conf.5
 	install -D -m 644 README.md $(DESTDIR)$(DOCDIR)/README.md
 
 uninstall:
 	rm -f $(DESTDIR)$(SBINDIR)/ohguard $(UNITS:%=$(DESTDIR)$(UNITDIR)/%) $(DESTDIR)$(UNITDIR)/ohguard-refresh.timer \
+		$(DESTDIR)$(RULESDIR)/90-ohguard.rules \
 		$(DESTDIR)$(MANDIR)/man8/ohguard.8 $(DESTDIR)$(MANDIR)/man5/ohguard.conf.5 $(DESTDIR)$(DOCDIR)/README.md
 
 BENCH_BIN := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/*.c))

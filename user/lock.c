@@ -153,7 +153,7 @@ int lock_enter(const char *pins, const char *instance, const char *state, struct
 
 	fd = open(folder_of(pins, folder), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0 && (errno == EPERM || errno == EACCES)) {
-		place_enter();
+		place_retry();
 		return error_set(e, EPERM, "%s is locked, and lets in only root on the host itself: outside of containers, of chroots, "
 				 "of other mount, network and time namespaces, and of the guarded cgroup", instance);
 	}

@@ -32,6 +32,9 @@ bool uplink_name_valid(const char *name);
 int uplink_find(const uplink_names wanted, struct uplinks *ret, struct error *e);
 /* The interfaces of the default routes, IPv4 and IPv6. */
 void uplink_default_routes(struct uplinks *ret);
+/* A descriptor that is readable after interfaces or routes have changed, -1 with errno. What changed is not told: look. */
+int uplink_changes_open(void);
+void uplink_changes_drain(int fd);
 bool uplink_is_in(const struct uplinks *u, unsigned int index);
 
 #endif
