@@ -60,7 +60,7 @@ class Machine:
     files: list = field(default_factory=list)
     append: str = ""
     boots: int = 1
-    boot_timeout: int = 180
+    boot_timeout: int = 600
 
     def __post_init__(self):
         if self.kernel not in KERNELS:
