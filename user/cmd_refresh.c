@@ -34,10 +34,11 @@ static void report_names(const struct cmd_options *o, const struct refresh_repor
 }
 
 /* An uplink that came meanwhile is guarded from now on; one that went is nobody's loss. */
-static int add_uplinks(struct guard *g, struct error *e)
+static int add_uplinks(struct guard *g, const struct cmd_options *o, struct error *e)
 {
 	struct oh_settings settings;
 	struct uplinks uplinks;
+	struct error e_lock;
 	int r = engine_read_settings(&g->engine, &settings, e);
 
 	if (r || !*settings.uplink[0])
@@ -45,8 +46,14 @@ static int add_uplinks(struct guard *g, struct error *e)
 	r = guard_lock(g, e);
 	if (!r)
 		r = uplink_find(settings.uplink, &uplinks, e);
+	if (!r && g->locked)
+		r = lock_begin_change(g->pins, e);
 	if (!r)
 		r = engine_add_uplinks(g->pins, &uplinks, e);
+	if (g->locked && guard_subject(g, o, lock_end_change, &e_lock) && !r) {
+		*e = e_lock;
+		r = -EIO;
+	}
 	guard_unlock(g);
 	return r;
 }
@@ -81,7 +88,7 @@ static int round_once(const struct refresh_options *o, int64_t *ret_next)
 		r = refresh_round(&g, &report, &e);
 	if (r)
 		cmd_fail(&e);
-	if (add_uplinks(&g, &e)) {
+	if (add_uplinks(&g, &o->common, &e)) {
 		cmd_fail(&e);
 		r = -EIO;
 	}

@@ -128,8 +128,14 @@ int uplink_find(const uplink_names wanted, struct uplinks *ret, struct error *e)
 			uplink_default_routes(&routes);
 		else
 			add(&routes, wanted[i]);
-		for (size_t k = 0; k < routes.count; k++)
-			add(&found, routes.list[k].name);
+		for (size_t k = 0; k < routes.count; k++) {
+			const char *name = routes.list[k].name;
+
+			if (strcmp(wanted[i], UPLINK_AUTO) || !check_ethernet(name, e))
+				add(&found, name);
+			else
+				memcpy(found.other, name, OH_INTERFACE_MAX);
+		}
 		if (!routes.count)
 			memcpy(found.missing[missing++], wanted[i], OH_INTERFACE_MAX);
 	}

@@ -29,9 +29,10 @@ mount_at cgroup2 "$root"
 mount_at bpf /sys/fs/bpf
 mount_at securityfs /sys/kernel/security
 mkdir -p "$guarded" /etc/ohguard /var/lib /mnt /tmp/other
-printf '[guard]\ncgroup = %s\n[dns]\nresolver = 10.0.2.3\n[allow]\ntarget = 203.0.113.5\n' "$guarded" >/etc/ohguard/ohguard.conf
+printf '[guard]\ncgroup = %s\nuplink = up0\n[dns]\nresolver = 10.0.2.3\n[allow]\ntarget = 203.0.113.5\n' "$guarded" >/etc/ohguard/ohguard.conf
 printf '[guard]\ncgroup = %s\n[allow]\ntarget = 203.0.113.66\n' "$guarded" >/tmp/evil.conf
 
+ip link add up0 type veth
 works "a packet socket, unguarded" inside poke packet 17
 want "load" ohguard load
 refused "a packet socket, inside" inside poke packet 17
@@ -52,6 +53,7 @@ want "not locked" locked_is false
 works "map write by id" poke map-write "$control"
 works "link by pin" poke pin-get $pins/egress
 works "link by id" poke link-get "$link"
+works "any link" poke any-link
 works "detach by id" poke link-detach "$connect4"
 works "rename of a pin" mv $pins/connect6 $pins/other
 works "removal of a pin" rm $pins/other
@@ -189,6 +191,10 @@ refused "removal of a pin, after load" rm -f $pins/egress
 refused "a packet socket, after load" inside poke packet 17
 works "refresh, after load" ohguard refresh
 works "lock again" ohguard lock
+ip link del up0
+ip link add up0 type veth
+works "refresh, with an uplink that appears" ohguard refresh
+refused "any link, the new ones too" poke any-link
 want "healthy" quiet ohguard status
 
 want "unlock with the key" ohguard unlock
