@@ -42,9 +42,9 @@ BPFT_BIN  := $(BPFT_SRC:%.c=$(BUILD)/%)
 .PHONY: all tests check check-unit check-bpf check-e2e check-escapes check-aws check-vm bench demo lint docs install uninstall clean
 .DELETE_ON_ERROR:
 
-UNITS := ohguard.service ohguard-refresh.service
+UNITS := ohguard.service ohguard-refresh.service ohguard-uplink.service ohguard-lock.service
 
-all: $(BUILD)/ohguard $(UNITS:%=$(BUILD)/systemd/%)
+all: $(BUILD)/ohguard $(UNITS:%=$(BUILD)/systemd/%) $(BUILD)/systemd/90-ohguard.rules
 
 # Unwind tables are for exceptions and debuggers: without those of the libraries the binary is 130 kB smaller.
 SLIM := $(patsubst -l%,$(BUILD)/lib/lib%.a,$(LIBS) -lc)
@@ -139,6 +139,7 @@ lint:
 
 SBINDIR  = $(PREFIX)/sbin
 UNITDIR  = $(PREFIX)/lib/systemd/system
+RULESDIR = $(PREFIX)/lib/udev/rules.d
 MANDIR   = $(PREFIX)/share/man
 DOCDIR   = $(PREFIX)/share/doc/ohguard
 
@@ -171,17 +172,18 @@ install: all $(BUILD)/docs/ohguard.8
 	test -e $(DESTDIR)/etc/ohguard/ohguard.conf || \
 		install -m 644 docs/ohguard.conf $(DESTDIR)/etc/ohguard/ohguard.conf
 	# not those in $(BUILD), which may have been made with another PREFIX
-	$(SET_PATHS) systemd/ohguard.service.in | install -D -m 644 /dev/stdin $(DESTDIR)$(UNITDIR)/ohguard.service
-	$(SET_PATHS) systemd/ohguard-refresh.service.in | \
-		install -D -m 644 /dev/stdin $(DESTDIR)$(UNITDIR)/ohguard-refresh.service
+	for unit in $(UNITS); do \
+		$(SET_PATHS) systemd/$$unit.in | install -D -m 644 /dev/stdin $(DESTDIR)$(UNITDIR)/$$unit || exit 1; \
+	done
 	install -D -m 644 systemd/ohguard-refresh.timer $(DESTDIR)$(UNITDIR)/ohguard-refresh.timer
+	$(SET_PATHS) systemd/90-ohguard.rules.in | install -D -m 644 /dev/stdin $(DESTDIR)$(RULESDIR)/90-ohguard.rules
 	install -D -m 644 $(BUILD)/docs/ohguard.8 $(DESTDIR)$(MANDIR)/man8/ohguard.8
 	install -D -m 644 docs/ohguard.conf.5 $(DESTDIR)$(MANDIR)/man5/ohguard.conf.5
 	install -D -m 644 README.md $(DESTDIR)$(DOCDIR)/README.md
 
 uninstall:
-	rm -f $(DESTDIR)$(SBINDIR)/ohguard $(DESTDIR)$(UNITDIR)/ohguard.service \
-		$(DESTDIR)$(UNITDIR)/ohguard-refresh.service $(DESTDIR)$(UNITDIR)/ohguard-refresh.timer \
+	rm -f $(DESTDIR)$(SBINDIR)/ohguard $(UNITS:%=$(DESTDIR)$(UNITDIR)/%) $(DESTDIR)$(UNITDIR)/ohguard-refresh.timer \
+		$(DESTDIR)$(RULESDIR)/90-ohguard.rules \
 		$(DESTDIR)$(MANDIR)/man8/ohguard.8 $(DESTDIR)$(MANDIR)/man5/ohguard.conf.5 $(DESTDIR)$(DOCDIR)/README.md
 	if [ -d $(DESTDIR)$(DOCDIR) ]; then rmdir $(DESTDIR)$(DOCDIR); fi
 

@@ -122,13 +122,15 @@ static __always_inline __u32 kept_above(struct dentry *dentry)
 
 /* ---- who is trusted ---- */
 
-/* Where a path means what it meant to the process that took the lock: same mounts, not chrooted, no other user
- * namespace, and not in the guarded cgroup, unless that is the root. */
+/* Where a path, an answer and the time mean what they meant to the process that took the lock: same mounts, not chrooted,
+ * same network and clocks, no other user namespace, and not in the guarded cgroup, unless that is the root. */
 static __always_inline bool in_place(const struct oh_lock *lock)
 {
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
 
 	if ((__u64)BPF_CORE_READ(task, nsproxy, mnt_ns) != lock->mounts ||
+	    (__u64)BPF_CORE_READ(task, nsproxy, net_ns) != lock->network ||
+	    (__u64)BPF_CORE_READ(task, nsproxy, time_ns) != lock->clock ||
 	    (__u64)BPF_CORE_READ(task, fs, root.dentry) != lock->root ||
 	    (__u64)BPF_CORE_READ(task, fs, root.mnt) != lock->root_mount || BPF_CORE_READ(task, cred, user_ns, level))
 		return false;
@@ -291,6 +293,8 @@ static __always_inline void mark(struct oh_lock *lock, struct file *file)
 
 	if (lock->mark == OH_KEEP_ROOT) {
 		lock->mounts = (__u64)BPF_CORE_READ(task, nsproxy, mnt_ns);
+		lock->network = (__u64)BPF_CORE_READ(task, nsproxy, net_ns);
+		lock->clock = (__u64)BPF_CORE_READ(task, nsproxy, time_ns);
 		lock->root = (__u64)BPF_CORE_READ(task, fs, root.dentry);
 		lock->root_mount = (__u64)BPF_CORE_READ(task, fs, root.mnt);
 		return;
@@ -298,7 +302,8 @@ static __always_inline void mark(struct oh_lock *lock, struct file *file)
 	key.inode = BPF_CORE_READ(inode, i_ino);
 	key.device = BPF_CORE_READ(inode, i_sb, s_dev);
 	bpf_map_update_elem(&oh_inodes, &key, &keep, BPF_ANY);
-	mark_mount(BPF_CORE_READ(file, f_path.mnt));
+	if (lock->mark != OH_KEEP_SECRET)
+		mark_mount(BPF_CORE_READ(file, f_path.mnt));
 	if (keep & (OH_KEEP_WHOLE | OH_KEEP_SECRET)) {
 		key.inode = 0;
 		bpf_map_update_elem(&oh_inodes, &key, &nothing, BPF_ANY);

@@ -41,8 +41,19 @@ static int find_cgroup(const struct load *o, const struct guard *g, char ret[PAT
 	return 0;
 }
 
-/* --uplink, else the configuration's, else those that are guarded now, else none. */
-static int find_uplinks(const struct load *o, struct guard *g, struct uplinks *ret, struct error *e)
+/* Where the whole machine is guarded, so is its way out. */
+static void choose_uplinks(struct config *c, const char *cgroup)
+{
+	struct error ignored;
+	uint32_t level;
+	uint64_t id;
+
+	if (!packet_find_cgroup(cgroup, &id, &level, &ignored) && !level)
+		snprintf(c->uplinks[c->uplink_count++], OH_INTERFACE_MAX, UPLINK_AUTO);
+}
+
+/* --uplink, else the configuration's, else those that are guarded now, else as above. */
+static int find_uplinks(const struct load *o, struct guard *g, const char *cgroup, struct uplinks *ret, struct error *e)
 {
 	struct oh_settings settings = { 0 };
 	int r = 0;
@@ -54,6 +65,8 @@ static int find_uplinks(const struct load *o, struct guard *g, struct uplinks *r
 		memcpy(g->config.uplinks, settings.uplink, sizeof(settings.uplink));
 		while (g->config.uplink_count < OH_UPLINKS_MAX && *g->config.uplinks[g->config.uplink_count])
 			g->config.uplink_count++;
+	} else if (!g->config.uplink_set) {
+		choose_uplinks(&g->config, cgroup);
 	}
 	return r ? r : uplink_find(g->config.uplinks, ret, e);
 }
@@ -186,15 +199,20 @@ static void report(const struct load *o, const struct guard *g, const char *cgro
 	json_end(&j);
 }
 
-static void warn_missing(const struct uplinks *uplinks)
+/* True where one is missing that was named. That there is no default route yet is usual at boot. */
+static bool warn_missing(const struct uplinks *uplinks)
 {
+	bool missing = *uplinks->other;
+
+	if (missing)
+		cmd_warn("a default route leads over %s, which is not Ethernet and cannot be guarded", uplinks->other);
 	for (int i = 0; i < OH_UPLINKS_MAX && *uplinks->missing[i]; i++) {
-		if (strcmp(uplinks->missing[i], UPLINK_AUTO))
-			cmd_warn("uplink %s: no such interface now: `ohguard refresh` guards it when it appears",
-				 uplinks->missing[i]);
-		else
-			cmd_warn("no default route now: `ohguard refresh` guards its interface when it appears");
+		if (!strcmp(uplinks->missing[i], UPLINK_AUTO))
+			continue;
+		cmd_warn("uplink %s: no such interface now: `ohguard refresh` guards it when it appears", uplinks->missing[i]);
+		missing = true;
 	}
+	return missing;
 }
 
 /* The configuration cannot be used and nothing is enforced: refuse everything rather than nothing. */
@@ -216,7 +234,7 @@ static int load_closed(const struct load *o)
 	}
 	r = find_cgroup(o, &g, cgroup, &e);
 	if (!r)
-		r = find_uplinks(o, &g, &uplinks, &e);
+		r = find_uplinks(o, &g, cgroup, &uplinks, &e);
 	if (!r)
 		r = engine_prepare(&g.config, false, NULL, &set, &engine, &e);
 	if (!r) {
@@ -240,6 +258,7 @@ static int load(const struct load *o)
 	char cgroup[PATH_MAX];
 	struct guard g;
 	struct error e, e_lock;
+	bool missing;
 	int r = guard_open_for_load(&o->common, &g, &e);
 
 	if (r) {
@@ -250,7 +269,7 @@ static int load(const struct load *o)
 	if (!r && g.locked && !o->dry_run)
 		r = lock_begin_change(g.pins, &e);
 	if (!r)
-		r = find_uplinks(o, &g, &uplinks, &e);
+		r = find_uplinks(o, &g, cgroup, &uplinks, &e);
 	if (!r)
 		r = load_locked(o, &g, cgroup, &uplinks, &e);
 	if (g.locked && !o->dry_run && guard_subject(&g, &o->common, lock_end_change, &e_lock))
@@ -265,13 +284,13 @@ static int load(const struct load *o)
 		r = refresh_round(&g, &names, &e);
 	if (access("/sys/kernel/btf/vmlinux", F_OK))
 		cmd_warn("this kernel shows no BTF (/sys/kernel/btf/vmlinux): all is enforced without it, but there can be no `lock`");
-	warn_missing(&uplinks);
+	missing = warn_missing(&uplinks);
 	refresh_warn(&names);
 	report(o, &g, cgroup, &names);
 	guard_close(&g);
 	if (r)
 		cmd_fail(&e);
-	return r || names.failed || *uplinks.missing[0] ? CMD_DEGRADED : CMD_OK;
+	return r || names.failed || missing ? CMD_DEGRADED : CMD_OK;
 }
 
 int cmd_load(int argc, char **argv)

@@ -6,6 +6,7 @@
 #include "guard.h"
 #include "json.h"
 #include "lock_key.h"
+#include "place.h"
 
 static void report(const struct cmd_options *o, bool locked, const char *key)
 {
@@ -32,8 +33,10 @@ static int lock(const struct cmd_options *o)
 	const char *key = o->key ? o->key : LOCK_KEY_FILE;
 	struct guard g;
 	struct error e;
-	int r = guard_open(o, &g, &e);
+	int r;
 
+	place_enter();	/* a lock that was taken in a unit would let in nobody else */
+	r = guard_open(o, &g, &e);
 	if (r)
 		return guard_open_failed(r, &e);
 	r = guard_lock(&g, &e);

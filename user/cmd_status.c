@@ -83,8 +83,6 @@ static void check_uplinks(struct status *s)
 	for (int i = 0; i < OH_UPLINKS_MAX && *s->uplinks.missing[i]; i++) {
 		if (strcmp(s->uplinks.missing[i], UPLINK_AUTO))
 			problem(s, "uplink %s: there is no such interface", s->uplinks.missing[i]);
-		else
-			problem(s, "uplink auto: there is no default route");
 	}
 	uplink_default_routes(&routes);
 	for (size_t i = 0; i < routes.count; i++) {

@@ -85,6 +85,8 @@ int guard_open(const struct cmd_options *options, struct guard *ret, struct erro
 		return r == -ENOENT ? -EINVAL : r;	/* -ENOENT is kept for "not loaded" */
 	set_paths(&g, options->instance);
 	r = enter(&g, options->instance, e);
+	if (!r && g.locked && !g.mark.inode)	/* what options name instead could be anybody's */
+		r = error_set(e, EPERM, "%s is locked, and %s/loaded.conf, which is in force, is not to be found", options->instance, g.run);
 	if (!r)
 		r = engine_open(g.pins, &g.engine, e);
 	if (r) {

@@ -15,6 +15,7 @@
 #include "lock_key.h"
 #include "lsm.h"
 #include "packet.h"
+#include "place.h"
 
 #define LINKS_MAX 128
 
@@ -151,9 +152,11 @@ int lock_enter(const char *pins, const char *instance, const char *state, struct
 	int fd, r;
 
 	fd = open(folder_of(pins, folder), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0 && (errno == EPERM || errno == EACCES))
+	if (fd < 0 && (errno == EPERM || errno == EACCES)) {
+		place_retry();
 		return error_set(e, EPERM, "%s is locked, and lets in only root on the host itself: outside of containers, of chroots, "
-				 "of units with a mount namespace, and of the guarded cgroup", instance);
+				 "of other mount, network and time namespaces, and of the guarded cgroup", instance);
+	}
 	if (fd < 0)
 		return errno == ENOENT || errno == ENOTDIR ? 0 : error_set(e, errno, "%s: %s", folder, strerror(errno));
 	close(fd);
@@ -312,7 +315,6 @@ static int keep_all(const struct lock_maps *m, const struct lock_subject *s, str
 		{ "/proc/self/exe", OH_KEEP_BINARY | OH_KEEP_WHOLE },
 		{ s->config, OH_KEEP_WHOLE },
 		{ "/etc/ohguard", OH_KEEP_WHOLE },
-		{ s->key, OH_KEEP_WHOLE | OH_KEEP_SECRET },
 		{ s->state, OH_KEEP_WHOLE | OH_KEEP_SECRET },
 		{ s->run, OH_KEEP_WHOLE },	/* readable: the configuration in force is read before this process is trusted */
 	};
@@ -322,6 +324,8 @@ static int keep_all(const struct lock_maps *m, const struct lock_subject *s, str
 
 	for (size_t i = 0; !r && i < sizeof(what) / sizeof(*what); i++)
 		r = keep_with_path(m, what[i].path, what[i].how, e);
+	if (!r)		/* not its path: a key in its place opens nothing, and what it is on may be taken away */
+		r = keep(m, s->key, OH_KEEP_SECRET, e);
 	if (!r)
 		r = keep_pins(m, s->pins, OH_KEEP_WHOLE | OH_KEEP_SECRET, links, &count, e);
 	if (!r)

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "cmd.h"
+#include "place.h"
 #include "version.h"
 
 static const struct cmd commands[] = {
@@ -48,7 +49,7 @@ int main(int argc, char **argv)
 	char name[64];
 
 	open_standard();
-
+	place_remember(argc, argv);
 	if (argc < 2) {
 		print_help(stderr);
 		return CMD_USAGE;

@@ -2,6 +2,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <net/if_arp.h>
 #include <net/route.h>
@@ -75,6 +76,29 @@ void uplink_default_routes(struct uplinks *ret)
 		fclose(f);
 }
 
+int uplink_changes_open(void)
+{
+	const struct sockaddr_nl groups = { .nl_family = AF_NETLINK,
+					    .nl_groups = RTMGRP_LINK | RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE };
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE), r;
+
+	if (fd < 0 || !bind(fd, (const struct sockaddr *)&groups, sizeof(groups)))
+		return fd;
+	r = errno;
+	close(fd);
+	errno = r;
+	return -1;
+}
+
+/* ENOBUFS: more has changed than there was room for. */
+void uplink_changes_drain(int fd)
+{
+	char message[8192];
+
+	while (recv(fd, message, sizeof(message), 0) >= 0 || errno == ENOBUFS || errno == EINTR)
+		;
+}
+
 static int check_ethernet(const char *name, struct error *e)
 {
 	struct ifreq request = { 0 };
@@ -104,8 +128,14 @@ int uplink_find(const uplink_names wanted, struct uplinks *ret, struct error *e)
 			uplink_default_routes(&routes);
 		else
 			add(&routes, wanted[i]);
-		for (size_t k = 0; k < routes.count; k++)
-			add(&found, routes.list[k].name);
+		for (size_t k = 0; k < routes.count; k++) {
+			const char *name = routes.list[k].name;
+
+			if (strcmp(wanted[i], UPLINK_AUTO) || !check_ethernet(name, e))
+				add(&found, name);
+			else
+				memcpy(found.other, name, OH_INTERFACE_MAX);
+		}
 		if (!routes.count)
 			memcpy(found.missing[missing++], wanted[i], OH_INTERFACE_MAX);
 	}

@@ -24,14 +24,18 @@ struct uplinks {
 	size_t count;
 	/* What was asked for and is not there now: UPLINK_AUTO where there is no default route. */
 	uplink_names missing;
+	char other[OH_INTERFACE_MAX];	/* a default route's interface that is not Ethernet, "": none */
 };
 
 /* True where the text can be an interface's name. */
 bool uplink_name_valid(const char *name);
-/* Which of them there are now. Fails on one that is not an Ethernet interface. */
+/* Which of them there are now. Fails on a named one that is not an Ethernet interface. */
 int uplink_find(const uplink_names wanted, struct uplinks *ret, struct error *e);
 /* The interfaces of the default routes, IPv4 and IPv6. */
 void uplink_default_routes(struct uplinks *ret);
+/* A descriptor that is readable after interfaces or routes have changed, -1 with errno. What changed is not told: look. */
+int uplink_changes_open(void);
+void uplink_changes_drain(int fd);
 bool uplink_is_in(const struct uplinks *u, unsigned int index);
 
 #endif

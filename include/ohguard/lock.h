@@ -41,7 +41,7 @@ struct oh_lock {
 	__u32 on;		/* 0: nothing is refused any more. Links end a while after their pins, this at once */
 	__u32 reserved;
 	__u64 cgroup;		/* its id */
-	__u64 mounts, root, root_mount;	/* addresses: mount namespace and root of a trusted task */
+	__u64 mounts, network, clock, root, root_mount;	/* addresses: namespaces and root of a trusted task */
 	__u8 key[OH_LOCK_KEY_MAX];	/* SHA-256 of the key */
 	char instance[64], state[OH_LOCK_TEXT_MAX], pins[OH_LOCK_TEXT_MAX];	/* what is locked: paths, NUL-terminated */
 };

@@ -1,5 +1,7 @@
 """Bad input: one line that says what, why and what to do; and what was enforced stays enforced."""
 import re
+import subprocess
+import sys
 
 import pytest
 
@@ -150,7 +152,7 @@ def test_bad_configuration_with_nothing_loaded_attaches_nothing(guard):
 
 
 def test_bad_configuration_with_fail_closed_refuses_everything(guard):
-    """What the service asks for at boot."""
+    """What the service asks for at boot. Who repairs it gets in by the default inbound rule, and by no other port."""
     guard.conf(extra="nonsense = 1")
     r = guard.run("load", "--fail-closed", "--cgroup", str(guard.cgroup))
     assert r.returncode == DEGRADED and "nonsense" in r.stderr and "locked down" in r.stderr
@@ -160,6 +162,16 @@ def test_bad_configuration_with_fail_closed_refuses_everything(guard):
         assert guard.probe("udp", topology.RESOLVER, 53) == "EPERM"
     assert {e["reason"] for e in guard.events()} == {"lockdown"}
     assert any("locked down" in p for p in guard.json("status", status=DEGRADED)["problems"])
+    serve = ("import socket\ns = [socket.create_server(('', p)) for p in (22, 3000)]\nprint('up', flush=True)\n"
+             "c, _ = s[0].accept(); c.send(b'hello'); c.recv(9)")
+    knock = "import socket, sys; print(socket.create_connection(('10.0.1.10', int(sys.argv[1])), 2).recv(9))"
+    with guard.lab.server.popen([sys.executable, "-c", serve], guarded=True, stdout=subprocess.PIPE) as server:
+        try:
+            assert server.stdout.readline() == b"up\n"
+            assert "hello" in guard.lab.proxy.run([sys.executable, "-c", knock, 22]).stdout
+            assert guard.lab.proxy.run([sys.executable, "-c", knock, 3000]).returncode
+        finally:
+            server.kill()
     guard.load(extra="")
     guard.assert_stands()
 

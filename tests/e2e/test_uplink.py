@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from guard import ALLOWED, DEGRADED, FAILED, PINS, Stream, assert_says, poll
+from guard import ALLOWED, BINARY, DEGRADED, FAILED, PINS, Stream, assert_says, poll
 from lab import dnswire, topology
 from lab.lab import Lab, call
 
@@ -524,6 +524,35 @@ def test_uplink_that_appears_later_is_guarded_by_refresh(loaded):
         server.ip("link del second0")
     loaded.ok("refresh")
     assert hooks(loaded, DEGRADED)["uplink-egress"]["where"] == "eth0"
+
+
+def test_uplink_that_appears_is_guarded_by_a_watcher(loaded):
+    """A named one, also where it comes by that name later; gone and back again; one that a default route leads to."""
+    server = loaded.lab.server
+
+    def guarded():
+        hooks_now = json.loads(loaded.run("status", "--json").stdout)["hooks"]
+        return {h["where"] for h in hooks_now if h["hook"] == "inbound" and h["attached"]}
+
+    loaded.run("load", "--uplink", "auto", "--uplink", "second0")
+    with server.popen([BINARY, "refresh", "--uplinks", "--watch"]) as watcher:
+        try:
+            for _ in range(2):
+                server.ip("link add other0 type veth peer name third0")
+                server.ip("link set other0 name second0")
+                poll(lambda: "second0" in guarded(), "the named uplink")
+                server.ip("link del second0")
+            server.ip("link add other0 type veth peer name third0", "link set other0 up", "link set third0 up",
+                      "addr add 172.29.0.1/24 dev other0")
+            assert "other0" not in guarded()
+            server.ip("route add default dev other0 metric 900")
+            poll(lambda: "other0" in guarded(), "the default route's interface")
+            watcher.terminate()
+            assert watcher.wait(10) == 0
+        finally:
+            watcher.kill()
+            server.run(["ip", "link", "del", "other0"])
+    loaded.ok("load", "--uplink", "eth0")
 
 
 def test_unguarded_default_route_is_told(loaded):

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/bpf.h>
+#include <sched.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -69,6 +70,20 @@ static int ids(char **arg)
 
 static int pin_get(char **arg) { return get_pin(arg[0]); }
 static int link_get(char **arg) { return by_id(BPF_LINK_GET_FD_BY_ID, arg[0]); }
+
+/* Any link at all. */
+static int any_link(char **arg)
+{
+	(void)arg;
+	for (uint32_t id = 1; id < 2000; id++) {
+		union bpf_attr attr = { .link_id = id };
+
+		if (bpf(BPF_LINK_GET_FD_BY_ID, &attr) >= 0)
+			return printf("link %u\n", id);
+	}
+	return -1;
+}
+
 static int map_get(char **arg) { return by_id(BPF_MAP_GET_FD_BY_ID, arg[0]); }
 
 static int link_detach(char **arg)
@@ -195,6 +210,28 @@ static int traced(char **arg)
 	return !word && WIFEXITED(status) && !WEXITSTATUS(status) ? 0 : -1;
 }
 
+/* Executes it a day ahead of the machine's clock. */
+static int clocks(char **arg)
+{
+	static const char offset[] = "boottime 86400 0\n";
+	int status, pid, fd;
+
+	if (unshare(0x80 /* CLONE_NEWTIME */))
+		return -1;
+	fd = open("/proc/self/timens_offsets", O_WRONLY);
+	if (fd < 0 || write(fd, offset, sizeof(offset) - 1) < 0)
+		return -1;
+	close(fd);
+	pid = fork();
+	if (!pid) {
+		execv(arg[0], arg);
+		_exit(127);
+	}
+	waitpid(pid, &status, 0);
+	errno = EPERM;
+	return WIFEXITED(status) && !WEXITSTATUS(status) ? 0 : -1;
+}
+
 static const struct {
 	const char *name;
 	int (*run)(char **arg);
@@ -203,7 +240,7 @@ static const struct {
 	{ "ids", ids, 1 }, { "pin-get", pin_get, 1 }, { "link-get", link_get, 1 }, { "link-detach", link_detach, 1 },
 	{ "map-get", map_get, 1 }, { "map-write", map_write, 1 }, { "packet", packet, 1 }, { "bypass", bypass, 0 },
 	{ "attach", attach, 1 }, { "memory", memory, 1 }, { "spoof", spoof, 2 }, { "handle", handle, 2 },
-	{ "move-mount", move_mount_, 2 }, { "traced", traced, 1 },
+	{ "move-mount", move_mount_, 2 }, { "traced", traced, 1 }, { "any-link", any_link, 0 }, { "clocks", clocks, 1 },
 };
 
 int main(int argc, char **argv)

@@ -26,6 +26,7 @@ DEFAULTS = {
     "alone": "no",  # yes: shares its machine with no other case
     "full": "no",  # yes: left out unless OHGUARD_KERNELS is set
     "files": "",  # SOURCE:/TARGET, the source from the top of the repo
+    "prepare": "",  # mode systemd: a command for the shell in its root, before its first boot
 }
 
 
@@ -87,7 +88,7 @@ def boot_all(key, plans):
     """Boots the machine of KEY once for all its cases: results by name, or the text of its failure."""
     kernel, mode, append, boots, _ = key
     pairs = list(dict.fromkeys(pair for p in plans for pair in files(p)))
-    cases = [vm.Case(p.path.stem, p.path.read_bytes(), int(p.wants["timeout"])) for p in plans]
+    cases = [vm.Case(p.path.stem, p.path.read_bytes(), int(p.wants["timeout"]), p.wants["prepare"]) for p in plans]
     try:
         with vm.Run(vm.Machine(kernel, mode, pairs, append, boots), cases) as run:
             try:

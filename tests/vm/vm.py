@@ -28,6 +28,9 @@ COMMAND_LINE = "console=ttyS0 panic=-1 net.ifnames=0 root=/dev/vda systemd.getty
 COMMAND_LINE += "mitigations=off tsc=reliable no_timer_check audit=0 loglevel=5 systemd.show_status=error"
 
 
+OUTSIDE = re.compile(rb"^outside: (want|deny) (wire|console) (.+)$", re.M)
+
+
 class VmError(Exception):
     """The machine did not do its part: it died, hung, or could not be built."""
 
@@ -39,6 +42,7 @@ class Case:
     name: str
     script: bytes
     timeout: int = 120
+    prepare: str = ""  # run by a shell in the root of mode systemd, before its first boot
 
 
 @dataclass
@@ -57,7 +61,7 @@ class Machine:
     append: str = ""
     boots: int = 1
     root: str = "guard"
-    boot_timeout: int = 180
+    boot_timeout: int = 600
 
     def __post_init__(self):
         if self.kernel not in KERNELS:
@@ -123,6 +127,7 @@ def payload_tar(files, cases):
         for case in cases:
             add_bytes(tar, f"vm/cases/{case.name}", case.script)
         add_bytes(tar, "vm/plan", "".join(f"{c.name} {c.timeout}\n" for c in cases).encode())
+        add_bytes(tar, "vm/prepare", "\n".join(["#!/bin/sh -e", *(c.prepare for c in cases), ""]).encode())
         for source, target in files:
             tar.add(Path(source).resolve(), target.lstrip("/"), filter=as_root)   # a library is a link to its version
     return out.getvalue()
@@ -223,8 +228,9 @@ class Run:
         qemu += ["-serial", f"file:{self.work}/console"]
         qemu += ["-device", "virtio-serial-pci", "-chardev", f"file,id=port,path=/dev/fd/{port}"]
         qemu += ["-device", "virtserialport,chardev=port"]
-        # An eth0 from which nothing gets anywhere.
-        qemu += ["-nic", "user,model=virtio-net-pci,restrict=on"]
+        # An eth0 from which nothing gets anywhere, and a record of what tried to.
+        qemu += ["-nic", "user,id=eth0,model=virtio-net-pci,restrict=on"]
+        qemu += ["-object", f"filter-dump,id=wire,netdev=eth0,file={self.work}/wire"]
         if m.mode == "systemd":
             qemu += ["-drive", f"if=virtio,format=qcow2,cache=unsafe,file={self.work}/root.qcow2"]
             qemu += ["-drive", f"if=virtio,format=raw,readonly=on,file={self.kernel_dir}/modules.ext4"]
@@ -233,13 +239,25 @@ class Run:
     def run(self):
         for boot in range(1, self.machine.boots + 1):
             self.reader.ending = self.reader.booted = None
+            said = {name: len(text) for name, text in self.reader.output.items()}
             self.boot(boot)
+            self.look_outside(said)
             expected = ("finished",) if boot == self.machine.boots else ("reboot", "reset")
             if self.reader.ending not in expected:
                 raise VmError(self.obituary(boot))
             if any(self.reader.status.values()):
                 break
         return self.reader.results()
+
+    def look_outside(self, said):
+        """Judges what the cases said in this boot of the wire and the console, which they cannot see."""
+        for name, output in self.reader.output.items():
+            for verb, where, text in OUTSIDE.findall(output[said.get(name, 0) :]):
+                seen = text in (self.work / where.decode()).read_bytes()
+                good = seen == (verb == b"want")
+                line = f"{'ok' if good else 'FAILED'}: {text.decode()} {'' if seen else 'not '}on the {where.decode()}\n"
+                self.reader.output[name] += line.encode()
+                self.reader.status[name] = self.reader.status.get(name) or int(not good)
 
     def boot(self, boot):
         started = time.monotonic()

@@ -18,15 +18,21 @@ inside() { sh -c 'echo $$ >"$0/cgroup.procs"; exec "$@"' "$guarded" "$@"; }
 quiet() { "$@" >/dev/null 2>&1 </dev/null; }
 refused() { text=$1; shift; deny "refused: $text" quiet "$@"; }
 works() { text=$1; shift; want "works: $text" quiet "$@"; }
+# Its process 1 is not the host's.
+container() { unshare -m -p -f --mount-proc "$@"; }
+# A configuration in force that is not in force.
+fake() { unshare -m sh -c 'mount -t tmpfs tmpfs /run && mkdir -p /run/ohguard/host && cp /tmp/evil.conf /run/ohguard/host/loaded.conf &&
+    ohguard list | grep 203.0.113.66'; }
 locked_is() { ohguard status --json | grep -q "\"locked\": $1"; }
 
 mount_at cgroup2 "$root"
 mount_at bpf /sys/fs/bpf
 mount_at securityfs /sys/kernel/security
 mkdir -p "$guarded" /etc/ohguard /var/lib /mnt /tmp/other
-printf '[guard]\ncgroup = %s\n[dns]\nresolver = 10.0.2.3\n[allow]\ntarget = 203.0.113.5\n' "$guarded" >/etc/ohguard/ohguard.conf
+printf '[guard]\ncgroup = %s\nuplink = up0\n[dns]\nresolver = 10.0.2.3\n[allow]\ntarget = 203.0.113.5\n' "$guarded" >/etc/ohguard/ohguard.conf
 printf '[guard]\ncgroup = %s\n[allow]\ntarget = 203.0.113.66\n' "$guarded" >/tmp/evil.conf
 
+ip link add up0 type veth
 works "a packet socket, unguarded" inside poke packet 17
 want "load" ohguard load
 refused "a packet socket, inside" inside poke packet 17
@@ -47,6 +53,7 @@ want "not locked" locked_is false
 works "map write by id" poke map-write "$control"
 works "link by pin" poke pin-get $pins/egress
 works "link by id" poke link-get "$link"
+works "any link" poke any-link
 works "detach by id" poke link-detach "$connect4"
 works "rename of a pin" mv $pins/connect6 $pins/other
 works "removal of a pin" rm $pins/other
@@ -66,6 +73,10 @@ works "spoofed as the binary: a pin" poke spoof /bin/ohguard $pins/egress
 works "traced from its start" poke traced /bin/ohguard list
 works "inside the guarded cgroup" inside ohguard list
 works "in another mount namespace" unshare -m ohguard list
+works "in another mount namespace, by what is mounted there" fake
+works "in a container" container ohguard list
+works "in another network namespace" unshare -n ohguard list
+works "by another clock" poke clocks /bin/ohguard list
 mkdir -p /tmp/jail
 works "in a chroot" sh -c 'mount -o rbind / /tmp/jail && chroot /tmp/jail /bin/ohguard list'
 works "its end" umount -l /tmp/jail
@@ -144,7 +155,13 @@ kill $watcher
 refused "spoofed as the binary: a pin" poke spoof /bin/ohguard $pins/egress
 refused "traced from its start" poke traced /bin/ohguard list
 refused "inside the guarded cgroup" inside ohguard list
-refused "in another mount namespace" unshare -m ohguard list
+works "in another mount namespace, from which it goes to that of process 1" unshare -m ohguard list
+refused "in another mount namespace, by what is mounted there" fake
+refused "in a container" container ohguard list
+refused "in a container, unlocking" container ohguard unlock
+refused "in another network namespace" unshare -n ohguard list
+refused "in another network namespace and mount namespace" unshare -m -n ohguard list
+refused "by another clock" poke clocks /bin/ohguard list
 refused "by a copy of the binary" sh -c 'cp /bin/ohguard /tmp/ohguard; /tmp/ohguard list'
 refused "in a chroot" sh -c 'mount -o rbind / /tmp/jail && chroot /tmp/jail /bin/ohguard list'
 works "removing a bind mount of the root" umount -l /tmp/jail
@@ -174,6 +191,10 @@ refused "removal of a pin, after load" rm -f $pins/egress
 refused "a packet socket, after load" inside poke packet 17
 works "refresh, after load" ohguard refresh
 works "lock again" ohguard lock
+ip link del up0
+ip link add up0 type veth
+works "refresh, with an uplink that appears" ohguard refresh
+refused "any link, the new ones too" poke any-link
 want "healthy" quiet ohguard status
 
 want "unlock with the key" ohguard unlock
@@ -183,6 +204,17 @@ works "the state, again" touch $state/new
 works "the key, again" cat $key
 works "detach by id, again" poke link-detach "$link"
 want "load repairs" ohguard load
+mkdir -p /stick /mnt/stick
+works "a key on something mounted" sh -c "mv $key /stick/key && mount -o bind /stick /mnt/stick"
+want "lock with it" ohguard lock --key /mnt/stick/key
+refused "reading that key" cat /mnt/stick/key
+refused "reading it by its other path" cat /stick/key
+refused "removing it" rm -f /stick/key
+works "taking away what it is on" umount /mnt/stick
+works "refresh without it" ohguard refresh
+refused "unlock without it" ohguard unlock
+want "unlock with it" ohguard unlock --key /stick/key
+works "the key, back in its place" mv /stick/key $key
 want "lock with the key that is there" ohguard lock
 want "unload with the key" ohguard unload --yes
 deny "nothing is left" test -e $pins

@@ -10,6 +10,9 @@ die() { fail "$@"; exit 1; }
 want() { text=$1; shift; if "$@"; then pass "$text"; else fail "$text ($*: status $?)"; fi; }
 deny() { text=$1; shift; if "$@"; then fail "$text ($*: done)"; else pass "$text"; fi; }
 
+# outside want|deny wire|console TEXT: whether it is there by the end of this boot; the host looks, since a case cannot.
+outside() { echo "outside: $*"; }
+
 # Last line of every case.
 finish() { exit "$failed"; }
 

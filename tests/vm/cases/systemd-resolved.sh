@@ -1,0 +1,92 @@
+#!/bin/sh
+# mode: systemd
+# alone: yes
+# full: yes
+# timeout: 300
+# files: build/ohguard:/usr/sbin/ohguard
+# prepare: printf '[Match]\nName=eth0\n[Network]\nDHCP=no\n' >/etc/systemd/network/eth0.network; printf '[Resolve]\nDNS=10.53.0.2\nDomains=~.\nLLMNR=no\nMulticastDNS=no\n' >/etc/systemd/resolved.conf; ln -s ../run/systemd/resolve/stub-resolv.conf /etc/resolv.conf
+# Who asks is systemd-resolved, for programs that ask its stub. A pool of 200 addresses rotates with a TTL of 1: what an
+# answer says is allowed before the program that waits for it can connect.
+. /vm/lib.sh
+
+asked=/run/asked	# names that have reached the upstream resolver
+
+ip netns add far
+ip link add up0 type veth peer name far0 netns far
+ip addr add 10.53.0.1/24 dev up0
+ip link set up0 up
+ip route add 203.0.113.0/24 via 10.53.0.2
+ip netns exec far sh -ec 'ip addr add 10.53.0.2/24 dev far0; ip link set far0 up; ip link set lo up; ip route add local 203.0.113.0/24 dev lo'
+
+# Not in the guarded slice. Two addresses to a question for pool.example, others than to the one before.
+cat >/run/upstream.py <<'PY'
+import socket, struct
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.bind(("10.53.0.2", 53))
+turn = 0
+while True:
+    q, who = s.recvfrom(4096)
+    at, labels = 12, []
+    while q[at]:
+        labels.append(q[at + 1 : at + 1 + q[at]].decode())
+        at += 1 + q[at]
+    kind, = struct.unpack("!H", q[at + 1 : at + 3])
+    name = ".".join(labels).lower()
+    print(name, flush=True)
+    rest = []
+    if name == "pool.example" and kind == 1:
+        rest = [bytes([203, 0, 113, 1 + (turn + i) % 200]) for i in (0, 1)]
+        turn += 2
+    a = b"".join(b"\xc0\x0c\0\1\0\1\0\0\0\1\0\4" + address for address in rest)
+    s.sendto(q[:2] + b"\x81\x80\0\1" + struct.pack("!HHH", len(rest), 0, 0) + q[12 : at + 5] + a, who)
+PY
+# Asks, and connects at once: nothing listens there, so that "connection refused" says that the far end has answered.
+cat >/run/client.py <<'PY'
+import socket, sys, time
+refused, addresses, failed = 0, set(), 0
+for _ in range(int(sys.argv[2])):
+    try:
+        found = socket.getaddrinfo(sys.argv[1], 443, socket.AF_INET, socket.SOCK_STREAM)
+    except OSError:
+        failed += 1
+        continue
+    for *_, where in found:
+        with socket.socket() as s:
+            s.settimeout(20)
+            try:
+                s.connect(where)
+            except PermissionError:
+                refused += 1
+            except ConnectionRefusedError:
+                addresses.add(where[0])
+    time.sleep(1.2)  # the stub's cache
+print(f"refused={refused} reached={len(addresses)} failed={failed}")
+PY
+client() { said=$(python3 /run/client.py "$@"); echo "$said"; }
+
+systemd-run -q --slice=far.slice -p StandardOutput=file:$asked ip netns exec far python3 /run/upstream.py
+want "systemd-resolved starts" systemctl -q start systemd-resolved.service
+want "programs ask its stub" grep -q 'nameserver 127.0.0.53' /etc/resolv.conf
+for i in $(seq 50); do getent ahostsv4 unguarded.example >/dev/null; grep -q unguarded.example $asked && break; sleep 0.2; done
+want "unguarded, any name reaches the upstream resolver" grep -q unguarded.example $asked
+
+mkdir -p /etc/ohguard
+printf '[guard]\ncgroup = /sys/fs/cgroup/system.slice\n[dns]\nmin-ttl = 1s\n[allow]\ntarget = pool.example\n' >/etc/ohguard/ohguard.conf
+want "load: the resolver is the one behind the stub" ohguard load
+client pool.example 15
+want "no connection is refused" test "${said%% *}" = refused=0
+want "no lookup has failed" test "${said##* }" = failed=0
+want "to some thirty addresses" sh -c "[ $(echo "$said" | sed 's/.*reached=\([0-9]*\).*/\1/') -ge 20 ]"
+client stolen-data.example 1
+want "a foreign name does not resolve" test "${said##* }" = failed=1
+deny "and does not reach the upstream resolver" grep -q stolen-data $asked
+want "that is counted" sh -c 'ohguard stats | grep -q "  dns-name-not-allowed "'
+client pool.example 2
+want "the allowed one resolves still" test "$said" = "refused=0 reached=4 failed=0"
+
+sed -i 's/^min-ttl/inspect = off\nmin-ttl/' /etc/ohguard/ohguard.conf
+want "load, with no look at answers" ohguard load
+client pool.example 3
+deny "then connections are refused" test "${said%% *}" = refused=0
+want "unload" ohguard unload --yes
+finish
