@@ -36,7 +36,7 @@ struct oh_dns_pending {
 	__u16 id;
 	__u16 qtype;
 	__u16 name_len; /* wire length, root label included */
-	__u16 port; /* it came from, in host order: the caller's, no parser looks at it */
+	__u16 pad;
 	__u8 name[256]; /* wire format, lower case; nothing after name_len counts */
 };
 _Static_assert(sizeof(struct oh_dns_pending) == 264, "layout");

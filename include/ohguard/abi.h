@@ -19,6 +19,7 @@
 #define OH_RANGES_MAX 4096
 #define OH_ANSWERS_MAX 65536	/* addresses learned from answers */
 #define OH_PENDING_MAX 4096	/* queries under way */
+#define OH_PENDING_SIZE 264
 #define OH_TIME_SERVERS_MAX 1024	/* whose requests are counted at a time */
 #define OH_FLOWS_MAX 65536	/* flows through the uplinks: the least used make room */
 #define OH_UPLINKS_MAX 8
@@ -143,7 +144,7 @@ enum oh_look {
 	OH_LOOK_REST,		/* the rest of a hello whose name is allowed: until its end */
 };
 
-/* Key of oh_pending (LRU hash; value struct oh_dns_pending, see bpf/oh_bytes.h): a query that was let out. */
+/* Key of oh_pending (LRU hash; value struct oh_dns_pending of OH_PENDING_SIZE, see bpf/oh_bytes.h): a query that was let out. */
 struct oh_pending_key {
 	__u64 socket;		/* cookie; 0: over an uplink, by whomever */
 	__u16 id;		/* of the DNS message */

@@ -629,6 +629,35 @@ def raw(*records, count=None, questions=1):
             "rest": b"".join(records).hex()}
 
 
+def test_answer_that_comes_after_a_second_load_teaches(guard):
+    """The query left under the programs before it."""
+    ask = """
+import socket, sys
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.settimeout(20)
+s.connect(("10.0.0.2", 53))
+s.send(bytes.fromhex(sys.argv[1]))
+print("asked", flush=True)
+print("answered", len(s.recv(512)))
+"""
+    name = "late.sub.lab.example"
+    assert guard.ohguard("allow", "*.sub.lab.example").returncode == 0
+    loaded = guard.lab.dir / "loaded"
+    guard.lab.dns.script(name, "late", after=str(loaded), a=["192.0.2.80"])
+    p = subprocess.Popen(guard.lab.server.command(["/usr/bin/python3", "-c", ask, query(name).hex()], True),
+                         env=guard.lab.server.environment(), stdout=subprocess.PIPE, text=True)
+    try:
+        assert p.stdout.readline() == "asked\n"
+        guard.load()
+        loaded.touch()
+        assert p.stdout.readline().startswith("answered")
+    finally:
+        p.kill()
+        p.wait()
+        loaded.unlink(missing_ok=True)
+    assert learned(guard, "*.sub.lab.example") == {"192.0.2.80"}
+
+
 OTHER = dnswire.encode_name("other.sub.lab.example")
 HOSTILE = {
     "a pointer to itself": raw(record(pointer(BEHIND))),
