@@ -266,6 +266,45 @@ def test_allow_and_revoke_change_what_may_be_asked(guard):
     assert not dig()
 
 
+WAIT = """
+import errno, socket, sys
+s = socket.create_connection((sys.argv[1], 443))
+print("connected", flush=True)
+try:
+    print(s.recv(1))
+except OSError as e:
+    print(errno.errorcode[e.errno])
+"""
+TAKE_BACK = {"revoke": ["revoke", "198.51.100.41"], "load": ["load"], "lapse": ["refresh"]}
+
+
+@pytest.mark.parametrize("how", TAKE_BACK)
+def test_connection_of_what_is_taken_back_is_told_at_once(guard, how):
+    """It waits for data that can never come, and would not see that by itself. Another's goes on."""
+    text = CONF.format(cgroup=guard.lab.cgroup, dns="", ntp="server = none")
+    if how == "load":
+        guard.lab.server.run(["sh", "-c", "cat >/etc/ohguard/ohguard.conf"], input=text + "target = 198.51.100.41\n", check=True)
+        assert guard.ohguard("load").returncode == 0
+        guard.lab.server.run(["sh", "-c", "cat >/etc/ohguard/ohguard.conf"], input=text, check=True)
+    else:
+        lapse = ["--for", "3s"] if how == "lapse" else []
+        assert guard.ohguard("allow", *lapse, "198.51.100.41").returncode == 0
+    clients = [subprocess.Popen(guard.lab.server.command(["/usr/bin/python3", "-c", WAIT, address], True), text=True,
+                                env=guard.lab.server.environment(), stdout=subprocess.PIPE)
+               for address in ("198.51.100.41", "198.51.100.40")]
+    try:
+        assert [p.stdout.readline() for p in clients] == ["connected\n"] * 2
+        while how == "lapse" and "198.51.100.41" in guard.ohguard("list").stdout:
+            time.sleep(0.2)
+        assert guard.ohguard(*TAKE_BACK[how]).returncode == 0
+        assert clients[0].stdout.readline() == "ECONNABORTED\n"
+        assert clients[1].poll() is None
+    finally:
+        for p in clients:
+            p.kill()
+            p.wait()
+
+
 def test_failed_allow_leaves_no_name_to_ask_for(guard):
     assert guard.ohguard("allow", "missing.attacker.example", guarded=True).returncode == 1
     guard.events()
