@@ -24,6 +24,8 @@ __attribute__((noinline)) int oh_is_marked_shared(struct __sk_buff *skb)
 	__u32 end = 0;		/* and what of it lies before struct skb_shared_info */
 	__u8 flags = 0xff;
 
+	if (!oh_settings.shared_mask)	/* here, so that a kernel that forbids the helper need not see its call */
+		return 0;
 	if (bpf_probe_read_kernel(&head, sizeof(head), (void *)skb + oh_settings.skb_head) ||
 	    bpf_probe_read_kernel(&end, sizeof(end), (void *)skb + oh_settings.skb_end) ||
 	    bpf_probe_read_kernel(&flags, sizeof(flags), (void *)(head + end + oh_settings.shared_at)))
@@ -39,7 +41,7 @@ static __always_inline bool oh_can_change(struct __sk_buff *skb, const struct oh
 		return false;
 	if (f->protocol != OH_PROTOCOL_TCP || f->stage == OH_STAGE_UPLINK)
 		return true;
-	return oh_settings.shared_mask && oh_is_marked_shared(skb);
+	return oh_is_marked_shared(skb);
 }
 
 #endif
