@@ -6,15 +6,25 @@
 #include "dns_query.h"
 #include "learn.h"
 #include "ntp.h"
+#include "shared_pages.h"
 #include "tls_hello.h"
 
 /* In place of a reason: the segment is dropped and not counted. The sender's TCP keeps its bytes, joins what is
  * written later to them, and sends them all again. */
 #define OH_HOLD OH_REASON_MAX
 
+_Static_assert(sizeof(struct oh_tls_rest) == 8 * OH_REST_WORDS, "rest of struct oh_connection");
+
 #define OH_FRAMES_MAX 16	/* DNS queries in one segment: clients that pipeline send a few */
+#define OH_LOOK_BYTES 20480	/* a hello with the headers of its records, or so many queries */
 #define OH_NTP_BURST 8
 #define OH_NTP_KEEP 7200	/* seconds: pollers pause for 34 minutes at most (systemd-timesyncd) */
+
+/* Where what is looked at in a packet ends. No parser goes further into a segment: what follows the hello is let be. */
+static __always_inline __u32 oh_looked_at(const struct oh_flow *f)
+{
+	return f->payload + (f->payload_length < OH_LOOK_BYTES ? f->payload_length : OH_LOOK_BYTES);
+}
 
 static __always_inline const struct oh_name_entry *oh_find_name(__u32 slot)
 {
@@ -117,7 +127,7 @@ __attribute__((noinline)) __u64 oh_inspect_hello(struct __sk_buff *skb, __u32 at
 	const struct oh_name_entry *entry;
 	int r = oh_tls_hello(skb, at, length, slot);
 
-	if (r)
+	if (r && r != OH_HELLO_NAMED)
 		return oh_hello_reason(r);
 	entry = oh_find_name(slot);
 	for (int i = 0; entry && i < OH_GRANTS_MAX; i++) {
@@ -135,8 +145,11 @@ static __always_inline enum oh_reason oh_inspect_ntp_packet(struct __sk_buff *sk
 {
 	const __u32 *to = f->destination.word;
 	__u64 high = (__u64)to[1] << 32 | to[0], low = (__u64)to[3] << 32 | to[2];
-	enum oh_reason reason = oh_inspect_ntp(skb, f->payload, f->payload_length, high, low);
+	enum oh_reason reason;
 
+	if (oh_can_change(skb, f, oh_looked_at(f)))
+		return OH_SHARED_PAGES;
+	reason = oh_inspect_ntp(skb, f->payload, f->payload_length, high, low);
 	/* Clients resolve once and poll for days: like a connection, it lives for as long as it is used. */
 	if (reason == OH_NTP)
 		oh_prolong(high, low, (__u64)admission->generation << 32 | admission->target,
@@ -144,39 +157,53 @@ static __always_inline enum oh_reason oh_inspect_ntp_packet(struct __sk_buff *sk
 	return reason;
 }
 
-/* Queries that were let out already come again when a segment was lost: what is new in it begins behind them. */
 static __always_inline enum oh_reason oh_inspect_dns_segment(struct __sk_buff *skb, const struct oh_flow *f,
-							     struct oh_connection *c, __u32 slot)
+							     struct oh_connection *c, __u32 known, __u32 slot)
 {
-	__u32 known = c->sequence - f->sequence;
-	enum oh_reason reason;
+	enum oh_reason reason = oh_inspect_queries(skb, f->payload + known, f->payload_length - known, slot,
+						   oh_answer_port(f, c));
 
-	if ((__s32)known < 0)
-		return OH_HOLD;
-	if (known >= f->payload_length)
-		return OH_DNS;
-	reason = oh_inspect_queries(skb, f->payload + known, f->payload_length - known, slot,
-				    oh_answer_port(f, c));
 	if (reason == OH_DNS)
 		c->sequence = f->sequence + f->payload_length;
 	return reason;
 }
 
-static __always_inline enum oh_reason oh_inspect_tls_segment(struct __sk_buff *skb, const struct oh_flow *f,
-							     struct oh_connection *c, struct oh_admission *admission,
-							     __u32 slot)
+static __always_inline void oh_copy_rest(__u64 *to, const __u64 *from)
 {
-	__u64 found;
+	for (int i = 0; i < OH_REST_WORDS; i++)
+		to[i] = from[i];
+}
 
-	if (f->sequence != c->sequence)
+/* What goes out of a hello is good as far as it goes: its name is allowed, and its rest is looked at as it comes. */
+static __always_inline enum oh_reason oh_inspect_tls_segment(struct __sk_buff *skb, const struct oh_flow *f,
+							     struct oh_connection *c, __u32 known,
+							     struct oh_admission *admission, __u32 slot)
+{
+	struct oh_scratch *s = oh_scratch(slot);
+	__u64 found = OH_TARGET;
+	int r;
+
+	if (!s)
 		return OH_HOLD;
-	found = oh_inspect_hello(skb, f->payload, f->payload_length, slot, f->destination_port);
-	if (OH_FOUND_REASON(found) != OH_TARGET)
-		return OH_FOUND_REASON(found);
-	/* From here on the connection is that of the name it gave. */
-	c->target = admission->target = OH_FOUND_TARGET(found);
-	c->generation = admission->generation = found >> 32;
-	c->look = OH_LOOK_NONE;
+	if (c->look == OH_LOOK_REST) {
+		oh_copy_rest((__u64 *)&s->rest, c->rest);
+		r = oh_tls_rest(skb, f->payload + known, f->payload_length - known, slot);
+		if (r && r != OH_HELLO_NAMED)
+			return oh_hello_reason(r);
+	} else {
+		found = oh_inspect_hello(skb, f->payload, f->payload_length, slot, f->destination_port);
+		if (OH_FOUND_REASON(found) != OH_TARGET)
+			return OH_FOUND_REASON(found);
+		/* A sender that is no TCP of ours could send other bytes at the same place, and have them taken. */
+		if (OH_MEM(s->rest.hello) && f->stage == OH_STAGE_UPLINK)
+			return OH_HOLD;
+		/* From here on the connection is that of the name it gave. */
+		c->target = admission->target = OH_FOUND_TARGET(found);
+		c->generation = admission->generation = found >> 32;
+	}
+	oh_copy_rest(c->rest, (const __u64 *)&s->rest);
+	c->sequence = f->sequence + f->payload_length;
+	c->look = OH_MEM(s->rest.hello) ? OH_LOOK_REST : OH_LOOK_NONE;
 	return OH_TARGET;
 }
 
@@ -195,6 +222,8 @@ static __always_inline enum oh_reason oh_inspect_tcp(struct __sk_buff *skb, cons
 						     struct oh_connection *c, enum oh_reason reason,
 						     struct oh_admission *admission)
 {
+	__u32 known;
+
 	if (!f->payload_length)
 		return reason;
 	if (oh_opens(f))	/* fast open falls back to a plain SYN at once, and sends the data behind it */
@@ -205,12 +234,29 @@ static __always_inline enum oh_reason oh_inspect_tcp(struct __sk_buff *skb, cons
 	/* Nobody saw where it began: a connection older than the guard, or one whose state found no memory. */
 	if (admission->fresh || !c)
 		return reason == OH_DNS ? OH_DNS_MALFORMED : OH_TLS_INCOMPLETE;
+	/* What was let out already comes again when it was lost, the same bytes: what is new begins behind it. */
+	known = c->sequence - f->sequence;
+	if ((__s32)known < 0 || (known && c->look == OH_LOOK_HELLO))
+		return OH_HOLD;
+	if (known >= f->payload_length)
+		return reason;
+	if (oh_can_change(skb, f, oh_looked_at(f)))
+		return OH_SHARED_PAGES;
 	admission->slot = oh_scratch_take();
 	if (admission->slot >= OH_SLOTS)
 		return OH_HOLD;
 	if (reason == OH_DNS)
-		return oh_inspect_dns_segment(skb, f, c, admission->slot);
-	return oh_inspect_tls_segment(skb, f, c, admission, admission->slot);
+		return oh_inspect_dns_segment(skb, f, c, known, admission->slot);
+	return oh_inspect_tls_segment(skb, f, c, known, admission, admission->slot);
+}
+
+/* Whether oh_inspect() looks into the packet. */
+static __always_inline bool oh_is_looked_at(const struct oh_connection *c, enum oh_reason reason,
+					    const struct oh_admission *admission)
+{
+	if (reason == OH_TARGET)
+		return admission->fresh ? admission->named : c && c->look != OH_LOOK_NONE;
+	return reason == OH_DNS || reason == OH_NTP;
 }
 
 /* The verdict over a packet that oh_decide() admits for `reason`, by what is in it: the same reason, the one to refuse
@@ -219,20 +265,17 @@ static __always_inline enum oh_reason oh_inspect(struct __sk_buff *skb, const st
 						 struct oh_connection *c, enum oh_reason reason,
 						 struct oh_admission *admission)
 {
-	if (reason == OH_TARGET) {
-		if (admission->fresh ? !admission->named : !c || c->look == OH_LOOK_NONE)
-			return reason;
-		return oh_inspect_tcp(skb, f, c, reason, admission);
-	}
-	if (reason == OH_DNS && f->protocol == OH_PROTOCOL_TCP)
-		return oh_inspect_tcp(skb, f, c, reason, admission);
+	if (!oh_is_looked_at(c, reason, admission))
+		return reason;
 	if (reason == OH_NTP)
 		return oh_inspect_ntp_packet(skb, f, admission);
-	if (reason != OH_DNS)
-		return reason;
+	if (reason == OH_TARGET || f->protocol == OH_PROTOCOL_TCP)
+		return oh_inspect_tcp(skb, f, c, reason, admission);
 	/* UDP segmentation would make several datagrams of it, of which each could be another query. */
 	if ((!f->socket && f->stage != OH_STAGE_UPLINK) || skb->gso_size)
 		return OH_DNS_MALFORMED;
+	if (oh_can_change(skb, f, oh_looked_at(f)))
+		return OH_SHARED_PAGES;
 	admission->slot = oh_scratch_take();
 	if (admission->slot >= OH_SLOTS)
 		return OH_HOLD;

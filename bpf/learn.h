@@ -6,6 +6,8 @@
 #include "dns_answer.h"
 #include "special.h"
 
+_Static_assert(sizeof(struct oh_dns_pending) == OH_PENDING_SIZE, "value of oh_pending");
+
 #define OH_ANSWERS_AT_ONCE 4	/* in one segment: of more, those behind teach nothing. The verifier walks each anew */
 #define OH_STREAM 0x10000	/* beside a port: over TCP */
 #define OH_WIRE 0x20000		/* beside a port: as it stands on an uplink, whoever asked */
@@ -43,7 +45,6 @@ static __always_inline void oh_note_query(struct __sk_buff *skb, __u32 answer_po
 	if (!s || !answer_port || (s->query.qtype != OH_DNS_A && s->query.qtype != OH_DNS_AAAA))
 		return;
 	oh_pending_key_of(skb, answer_port, s->query.id, &key);
-	s->query.port = key.port;
 	bpf_map_update_elem(&oh_pending, &key, &s->query, BPF_ANY);
 }
 

@@ -36,10 +36,23 @@ struct oh_dns_pending {
 	__u16 id;
 	__u16 qtype;
 	__u16 name_len; /* wire length, root label included */
-	__u16 port; /* it came from, in host order: the caller's, no parser looks at it */
+	__u16 pad;
 	__u8 name[256]; /* wire format, lower case; nothing after name_len counts */
 };
 _Static_assert(sizeof(struct oh_dns_pending) == 264, "layout");
+
+/* Where a hello goes on whose name was read before its end. */
+struct oh_tls_rest {
+	__u16 hello; /* bytes of it to come; 0: nothing more of it */
+	__u16 record; /* of them, those in the record that is under way; 0: a record's header comes next */
+	__u16 skip; /* bytes of the extension that is under way */
+	__u8 headed; /* bytes of the next extension's header that are there */
+	__u8 recorded; /* and of the next record's */
+	__u8 header[4];
+	__u8 record_header[5];
+	__u8 pad[7];
+};
+_Static_assert(sizeof(struct oh_tls_rest) == 24, "layout");
 
 /* One address an answer gives. */
 struct oh_dns_addr {
@@ -80,6 +93,9 @@ struct oh_scratch {
 	struct oh_dns_pending query;
 	__u8 rev[OH_REV_SIZE];
 	__u32 key_at;
+	/* the hello */
+	__u32 need; /* its size, as it announces it */
+	struct oh_tls_rest rest __attribute__((aligned(8)));
 	/* the answer */
 	__u32 len;
 	__u32 budget; /* label steps left, so that no answer costs more */

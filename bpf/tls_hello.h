@@ -2,9 +2,14 @@
  * The first flight of a TLS connection: the server name in its ClientHello.
  *
  * The hello may be in up to OH_TLS_RECORDS records (nobody's default, but
- * legal). Whatever follows it in later records of the segment is let be: early
- * data and the change-cipher-spec before it. In its own last record nothing
- * may follow.
+ * legal) as far as it is handed over at once. Whatever follows it in later
+ * records of the segment is let be: early data and the change-cipher-spec
+ * before it. In its own last record nothing may follow.
+ *
+ * TCP may not hand over a large hello at once. So oh_tls_hello() is content
+ * with one up to its name, and says where the rest goes on; oh_tls_rest() looks
+ * at that as it comes, extension by extension: it may hold neither another
+ * name nor an encrypted one, and must end where it said.
  *
  * GREASE ECH is the same extension as the real one and cannot be told from it,
  * so it is refused too; so is the older draft's encrypted server name.
@@ -19,6 +24,7 @@
 #define OH_TLS_PART_MAX 8192 /* of a hello in several records: what the last one may bring, and the others together */
 #define OH_TLS_RECORDS 4
 #define OH_TLS_EXTENSIONS 64
+#define OH_TLS_STEPS 128 /* of the rest in one segment: two for each extension, one or two for each record */
 
 #define OH_TLS_EXT_NAME 0
 #define OH_TLS_EXT_ECH 0xfe0d
@@ -36,6 +42,7 @@ enum oh_tls_result {
 	OH_HELLO_BAD_NAME = 7, /* trailing dot, address, empty label, a byte no name has: tls-no-name */
 	OH_HELLO_READ = 8,
 	OH_HELLO_MORE = 9, /* inside only: the hello goes on in the next record */
+	OH_HELLO_NAMED = 10, /* oh_key() has the name, and the hello goes on: see oh_tls_rest() */
 	OH_HELLO_RESULT_MAX,
 };
 
@@ -50,34 +57,46 @@ OH_INLINE enum oh_tls_result oh_tls_start(struct oh_scratch *s, __u32 n, __u32 *
 	return *ret_need > OH_TLS_HELLO_MAX ? OH_HELLO_TOO_LARGE : OH_HELLO_COMPLETE;
 }
 
-/* The header of the record at off; its size to *ret_size. With less than five bytes, what is there must fit. */
-OH_INLINE enum oh_tls_result oh_tls_record(oh_bytes b, __u32 off, __u32 len, __u32 *ret_size)
+/* The header of a record, of which n bytes are there: what is there must fit. Its size to *ret_size. */
+OH_INLINE enum oh_tls_result oh_tls_record(const __u8 *head, __u32 n, __u32 *ret_size)
 {
-	__u8 head[8] = {0}; /* five, and room for what oh_bound() allows */
-
-	if (!len)
+	if (!n)
 		return OH_HELLO_INCOMPLETE;
-	if (oh_load(b, off, head, oh_bound(len < 5 ? len : 5, sizeof(head))))
-		return OH_HELLO_READ;
-	if (head[0] != 22 || (len > 1 && head[1] != 3))
+	if (head[0] != 22 || (n > 1 && head[1] != 3))
 		return OH_HELLO_NOT_TLS;
-	if (len < 5)
+	if (n < 5)
 		return OH_HELLO_INCOMPLETE;
 	*ret_size = (__u32)head[3] << 8 | head[4];
 	return *ret_size < 1 || *ret_size > OH_TLS_RECORD_MAX ? OH_HELLO_NOT_TLS : OH_HELLO_COMPLETE;
 }
 
-/* The record at off, of which nothing was read yet, to behind what there is of the hello. */
+/* The header of the record at off, as far as it is there, to rest. */
+OH_INLINE enum oh_tls_result oh_tls_record_at(oh_bytes b, __u32 off, __u32 len, struct oh_scratch *s, __u32 *ret_size)
+{
+	__u8 head[8] = {0}; /* five, and room for what oh_bound() allows */
+	__u32 n = len < 5 ? len : 5;
+
+	if (n && oh_load(b, off, head, oh_bound(n, sizeof(head))))
+		return OH_HELLO_READ;
+	s->rest.record = 0;
+	s->rest.recorded = n < 5 ? n : 0;
+	__builtin_memcpy(s->rest.record_header, head, 5);
+	return oh_tls_record(head, n, ret_size);
+}
+
+/* The record at off, of which nothing was read yet, to behind what there is of the hello. INCOMPLETE: it is not all
+ * there, and len and rest say how far it is. */
 OH_INLINE enum oh_tls_result oh_tls_append(oh_bytes b, __u32 off, __u32 len, struct oh_scratch *s, int first)
 {
 	__u32 have = OH_MEM(s->len), size = 0, need = 0, n;
-	enum oh_tls_result r = oh_tls_record(b, off, len, &size);
+	enum oh_tls_result r = oh_tls_record_at(b, off, len, s, &size);
 	__u8 *to = s->msg;
 
 	if (r)
 		return r;
 	len -= 5;
 	n = size < len ? size : len;
+	s->rest.record = size - n;
 	if (!n)
 		return OH_HELLO_INCOMPLETE;
 	if (first) {
@@ -95,21 +114,23 @@ OH_INLINE enum oh_tls_result oh_tls_append(oh_bytes b, __u32 off, __u32 len, str
 	r = oh_tls_start(s, have, &need);
 	if (r == OH_HELLO_NOT_TLS || r == OH_HELLO_TOO_LARGE)
 		return r;
-	if (!r && have > need)
+	if (!r && have + (size - n) > need)
 		return OH_HELLO_MALFORMED;
+	OH_MEM(s->len) = have;
+	OH_MEM(s->need) = need;
 	if (n < size)
 		return OH_HELLO_INCOMPLETE;
-	OH_MEM(s->len) = have;
 	return !r && have == need ? OH_HELLO_COMPLETE : OH_HELLO_MORE;
 }
 
-/* Puts the whole hello at msg, without record headers; its size to len. */
+/* Puts the hello at msg, without record headers; its size so far to len, what it announces to need. */
 OH_INLINE enum oh_tls_result oh_tls_gather(oh_bytes b, __u32 off, __u32 len, struct oh_scratch *s)
 {
 	enum oh_tls_result r;
 	__u32 i;
 
 	OH_MEM(s->len) = 0;
+	OH_MEM(s->need) = 0;
 	r = oh_tls_append(b, off, len, s, 1);
 	for (i = 1; i < OH_TLS_RECORDS && r == OH_HELLO_MORE; i++) {
 		__u32 at = OH_MEM(s->len) + i * 5; /* what the records so far took */
@@ -197,11 +218,20 @@ OH_INLINE int oh_tls_server_name(struct oh_scratch *s, __u32 pos, __u32 n, __u32
 	return oh_tls_name(pos + 5, n - 5, slot);
 }
 
-/* The extensions from pos to end, which they must fill: then the name in them. */
-OH_SUBPROG int oh_tls_extensions(__u32 pos, __u32 end, __u32 slot)
+/* Whether an extension of n bytes may stand where `left` bytes of the hello are to come. */
+OH_INLINE enum oh_tls_result oh_tls_extension(__u32 type, __u32 n, __u32 left)
+{
+	if (n > left)
+		return OH_HELLO_MALFORMED;
+	return type == OH_TLS_EXT_ECH || type == OH_TLS_EXT_ESNI ? OH_HELLO_ENCRYPTED : OH_HELLO_COMPLETE;
+}
+
+/* The extensions from pos to end, which they must fill, as far as they are there: then the name in them. */
+OH_SUBPROG int oh_tls_extensions(__u32 pos, __u32 have, __u32 end, __u32 slot)
 {
 	struct oh_scratch *s = oh_scratch(slot);
 	__u32 i, name = 0, name_len = 0;
+	int r;
 
 	if (!s)
 		return OH_HELLO_READ;
@@ -209,69 +239,195 @@ OH_SUBPROG int oh_tls_extensions(__u32 pos, __u32 end, __u32 slot)
 		__u32 type, n;
 		const __u8 *p;
 
-		if (pos == end)
+		if (pos >= have)
 			break;
 		if (pos + 4 > end)
 			return OH_HELLO_MALFORMED;
+		if (pos + 4 > have)
+			break;
 		p = oh_at(s, pos);
 		type = oh_be16(p);
 		n = oh_be16(p + 2);
 		pos += 4;
-		if (pos + n > end)
-			return OH_HELLO_MALFORMED;
-		if (type == OH_TLS_EXT_ECH || type == OH_TLS_EXT_ESNI)
-			return OH_HELLO_ENCRYPTED;
+		r = oh_tls_extension(type, n, end - pos);
+		if (r)
+			return r;
 		if (type == OH_TLS_EXT_NAME) {
 			if (name)
 				return OH_HELLO_MALFORMED;
+			if (pos + n > have)
+				return OH_HELLO_INCOMPLETE;
 			name = pos;
 			name_len = n;
 		}
 		pos += n;
 	}
-	if (pos != end)
+	if (pos + 4 <= have)
 		return OH_HELLO_MALFORMED;
-	return name ? oh_tls_server_name(s, name, name_len, slot) : OH_HELLO_NO_NAME;
+	s->rest.hello = end - have;
+	s->rest.skip = pos > have ? pos - have : 0;
+	s->rest.headed = pos < have ? have - pos : 0;
+	for (i = 0; i < 4; i++)
+		s->rest.header[i] = oh_at(s, pos)[i];
+	if (s->rest.record > s->rest.hello)
+		return OH_HELLO_MALFORMED;
+	if (!name)
+		return have < end ? OH_HELLO_INCOMPLETE : OH_HELLO_NO_NAME;
+	r = oh_tls_server_name(s, name, name_len, slot);
+	return r || have == end ? r : OH_HELLO_NAMED;
+}
+
+/* Whether pos is there: OK, or what it says of the hello if it is not. */
+OH_INLINE enum oh_tls_result oh_tls_reach(__u32 pos, __u32 have, __u32 end)
+{
+	return pos > end ? OH_HELLO_MALFORMED : pos > have ? OH_HELLO_INCOMPLETE : OH_HELLO_COMPLETE;
 }
 
 /* The payload of len bytes at off, from the first byte the client sent. */
 OH_SUBPROG int oh_tls_hello(oh_bytes b, __u32 off, __u32 len, __u32 slot)
 {
 	struct oh_scratch *s = oh_scratch(slot);
-	__u32 end, pos, n;
+	__u32 have, end, pos, n;
 	int r;
 
 	if (!s)
 		return OH_HELLO_READ;
 	r = oh_tls_gather(b, off, len, s);
+	if (r && r != OH_HELLO_INCOMPLETE)
+		return r;
+	have = OH_MEM(s->len);
+	end = OH_MEM(s->need);
+	if (have < 4)
+		return OH_HELLO_INCOMPLETE;
+	/* Header 4, version 2, random 32, then four fields each after its length. */
+	r = oh_tls_reach(39, have, end);
 	if (r)
 		return r;
-	end = OH_MEM(s->len);
-	/* Header 4, version 2, random 32, then four fields each after its length. */
-	if (end < 39 || s->msg[4] != 3)
-		return OH_HELLO_MALFORMED;
-	if (s->msg[38] > 32)
+	if (s->msg[4] != 3 || s->msg[38] > 32)
 		return OH_HELLO_MALFORMED;
 	pos = 39 + s->msg[38];
-	if (pos + 2 > end)
-		return OH_HELLO_MALFORMED;
+	r = oh_tls_reach(pos + 2, have, end);
+	if (r)
+		return r;
 	n = oh_be16(oh_at(s, pos));
 	pos += 2 + n;
-	if (n < 2 || n & 1 || pos + 1 > end)
+	if (n < 2 || n & 1)
 		return OH_HELLO_MALFORMED;
+	r = oh_tls_reach(pos + 1, have, end);
+	if (r)
+		return r;
 	n = *oh_at(s, pos);
 	pos += 1 + n;
-	if (n < 1 || pos > end)
+	if (n < 1)
 		return OH_HELLO_MALFORMED;
 	if (pos == end)
-		return OH_HELLO_NO_NAME;
-	if (pos + 2 > end)
-		return OH_HELLO_MALFORMED;
+		return have == end ? OH_HELLO_NO_NAME : OH_HELLO_INCOMPLETE;
+	r = oh_tls_reach(pos + 2, have, end);
+	if (r)
+		return r;
 	n = oh_be16(oh_at(s, pos));
 	pos += 2;
 	if (pos + n != end)
 		return OH_HELLO_MALFORMED;
-	return oh_tls_extensions(pos, end, slot);
+	return oh_tls_extensions(pos, have, end, slot);
+}
+
+/* The bytes of a header at off that are there, behind the `have` of `size` that came before, to `to`: how many; 0 for a
+ * read that failed. */
+OH_INLINE __u32 oh_tls_take(oh_bytes b, __u32 off, __u32 len, __u8 *to, __u32 have, __u32 size)
+{
+	__u32 n = size - have < len ? size - have : len;
+	__u64 at = have;
+
+	OH_OPAQUE(at);
+	at &= 7;
+	n = oh_bound(n, 8);
+	return oh_load(b, off, to + at, n) ? 0 : n;
+}
+
+/* The rest's next record begins or goes on at off: the bytes of its header that were taken, or a reason, negative. */
+OH_SUBPROG int oh_tls_next_record(oh_bytes b, __u32 off, __u32 len, __u32 slot)
+{
+	struct oh_scratch *s = oh_scratch(slot);
+	__u32 have, taken, size = 0;
+	enum oh_tls_result r;
+
+	if (!s)
+		return -OH_HELLO_READ;
+	have = OH_MEM(s->rest.recorded);
+	taken = oh_tls_take(b, off, len, s->rest.record_header, have, 5);
+	if (!taken)
+		return -OH_HELLO_READ;
+	r = oh_tls_record(s->rest.record_header, have + taken, &size);
+	if (r == OH_HELLO_NOT_TLS || size > OH_MEM(s->rest.hello))
+		return -OH_HELLO_MALFORMED;
+	OH_MEM(s->rest.recorded) = r == OH_HELLO_INCOMPLETE ? have + taken : 0;
+	OH_MEM(s->rest.record) = size;
+	return taken;
+}
+
+/* The rest's next extension begins or goes on at off, where len bytes of its record are there: what was taken of them,
+ * or a reason, negative. */
+OH_SUBPROG int oh_tls_next_extension(oh_bytes b, __u32 off, __u32 len, __u32 slot)
+{
+	struct oh_scratch *s = oh_scratch(slot);
+	__u32 taken, skip, have, type, n;
+	enum oh_tls_result r;
+
+	if (!s)
+		return -OH_HELLO_READ;
+	skip = OH_MEM(s->rest.skip);
+	have = OH_MEM(s->rest.headed);
+	if (skip)
+		taken = skip < len ? skip : len;
+	else
+		taken = oh_tls_take(b, off, len, s->rest.header, have, 4);
+	if (!taken)
+		return -OH_HELLO_READ;
+	OH_MEM(s->rest.record) -= taken;
+	OH_MEM(s->rest.hello) -= taken;
+	if (skip) {
+		OH_MEM(s->rest.skip) = skip - taken;
+		return taken;
+	}
+	OH_MEM(s->rest.headed) = have + taken < 4 ? have + taken : 0;
+	if (have + taken < 4)
+		return taken;
+	type = oh_be16(s->rest.header);
+	n = oh_be16(s->rest.header + 2);
+	r = oh_tls_extension(type, n, OH_MEM(s->rest.hello));
+	if (!r && type == OH_TLS_EXT_NAME)
+		r = OH_HELLO_MALFORMED; /* the second one */
+	OH_MEM(s->rest.skip) = n;
+	return r ? -(int)r : (int)taken;
+}
+
+/* What follows in len bytes at off on what s->rest tells of: NAMED while the hello goes on. */
+OH_SUBPROG int oh_tls_rest(oh_bytes b, __u32 off, __u32 len, __u32 slot)
+{
+	struct oh_scratch *s = oh_scratch(slot);
+	__u32 i;
+
+	if (!s)
+		return OH_HELLO_READ;
+	for (i = 0; i < OH_TLS_STEPS; i++) {
+		__u32 record = OH_MEM(s->rest.record);
+		int taken;
+
+		if (!OH_MEM(s->rest.hello))
+			return OH_MEM(s->rest.headed) ? OH_HELLO_MALFORMED : OH_HELLO_COMPLETE;
+		if (!len)
+			return OH_HELLO_NAMED;
+		if (record)
+			taken = oh_tls_next_extension(b, off, record < len ? record : len, slot);
+		else
+			taken = oh_tls_next_record(b, off, len, slot);
+		if (taken <= 0)
+			return taken < 0 ? -taken : OH_HELLO_READ;
+		off += taken;
+		len -= taken;
+	}
+	return OH_HELLO_MALFORMED;
 }
 
 #endif

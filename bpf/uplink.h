@@ -184,6 +184,14 @@ static __always_inline void oh_let_out(struct __sk_buff *skb, const struct oh_fr
 	oh_note_flow(flow, &fr->key, &fr->flow, look, admission);
 }
 
+/* Copies what is looked at, so that nobody can change it any more. Where there is no memory for that, oh_can_change()
+ * will say so. */
+static __always_inline void oh_make_linear(struct __sk_buff *skb, __u32 end)
+{
+	if (!oh_is_linear(skb, end))
+		bpf_skb_pull_data(skb, end);
+}
+
 /* True where the frame may pass. */
 static __always_inline bool oh_pass_uplink(struct __sk_buff *skb)
 {
@@ -219,6 +227,8 @@ static __always_inline bool oh_pass_uplink(struct __sk_buff *skb)
 	if (oh_settings.inspect && reason < OH_REASON_FIRST_REFUSAL && !(own && reason == OH_NTP)) {
 		if (fr->flow.protocol == OH_PROTOCOL_TCP && (fr->admission.fresh || (c && c->look != OH_LOOK_NONE)))
 			oh_read_sequence(skb, &fr->flow);
+		if (oh_is_looked_at(c, reason, &fr->admission))
+			oh_make_linear(skb, oh_looked_at(&fr->flow));
 		reason = oh_inspect(skb, &fr->flow, c, reason, &fr->admission);
 	}
 	if (reason == OH_HOLD)

@@ -172,9 +172,33 @@ static void print_json(struct json *j, const struct view *v, const struct policy
 	json_object_end(j);
 }
 
+/* One line for each, whichever of both sources taught it, for as long as the better one has it. */
+static void print_addresses(const struct view *v, const struct policy_target *t)
+{
+	const struct held *end = v->held->list + v->held->count, *next;
+	char address[ADDRESS_TEXT_MAX], span[24];
+
+	for (const struct held *h = v->held->list + first_held(v->held, t->id); h < end && h->target == t->id; h = next) {
+		bool taught[OH_LEARNED_MAX] = { false };
+		int64_t left = 0;
+
+		for (next = h; next < end && !compare_held(h, next); next++) {
+			if (is_over(v, t, next))
+				continue;
+			taught[next->learned % OH_LEARNED_MAX] = true;
+			if (seconds_left(v, next) > left)
+				left = seconds_left(v, next);
+		}
+		if (taught[OH_LEARNED_REFRESH] || taught[OH_LEARNED_ANSWER])
+			printf("    %-40s %s left%s\n", address_format(&h->address, address),
+			       text_seconds((uint64_t)left, span, sizeof(span)), !taught[OH_LEARNED_ANSWER] ? "" :
+			       taught[OH_LEARNED_REFRESH] ? ", from refresh and an answer" : ", from an answer");
+	}
+}
+
 static void print_text(const struct view *v, const struct policy_target *t, const struct oh_use *use)
 {
-	char text[OH_TARGET_TEXT_MAX], address[ADDRESS_TEXT_MAX], span[24];
+	char text[OH_TARGET_TEXT_MAX], span[24];
 	const char *error;
 	int64_t resolved;
 
@@ -191,15 +215,7 @@ static void print_text(const struct view *v, const struct policy_target *t, cons
 	putchar('\n');
 	if (t->target->kind != TARGET_NAME && t->target->kind != TARGET_SUFFIX)
 		return;
-	for (size_t i = first_held(v->held, t->id); i < v->held->count && v->held->list[i].target == t->id; i++) {
-		const struct held *h = &v->held->list[i];
-
-		if (is_over(v, t, h))
-			continue;
-		printf("    %-40s %s left%s\n", address_format(&h->address, address),
-		       text_seconds((uint64_t)seconds_left(v, h), span, sizeof(span)),
-		       h->learned == OH_LEARNED_ANSWER ? ", from an answer" : "");
-	}
+	print_addresses(v, t);
 }
 
 static int print_all(const struct cmd_options *o, struct view *v, struct error *e)
@@ -245,8 +261,8 @@ static int list(const struct cmd_options *o)
 	if (r)
 		return guard_open_failed(r, &e);
 	r = guard_lock(&g, &e);
-	if (!r)
-		r = guard_read(&g, v.now, &e);
+	if (!r)		/* by the kernel's clock: what is not shown any more must have lapsed there */
+		r = guard_read(&g, clock_boot_at() + v.boot, &e);
 	if (!r)
 		r = policy_read_ids(&g.policy, &g.engine, &e);
 	if (!r)

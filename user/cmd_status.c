@@ -14,6 +14,7 @@
 /* Seconds without a run of the timer, which comes each 15: */
 #define OVERDUE_LEAST 60
 #define OVERDUE_MOST 300
+#define NOTES_MAX 2
 
 struct status {
 	const char *instance;
@@ -28,7 +29,8 @@ struct status {
 	bool packet;	/* packet sockets are refused */
 	char problems[PROBLEMS_MAX][256];
 	size_t problem_count;
-	const char *note;		/* what no setting of ours closes here; NULL: nothing to say */
+	const char *notes[NOTES_MAX];	/* what no setting of ours closes here */
+	size_t note_count;
 };
 
 static void problem(struct status *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -72,8 +74,9 @@ static void check_uplinks(struct status *s)
 	if (!*s->settings.uplink[0])
 		return;
 	if (!s->packet)
-		s->note = "packet sockets that skip the queueing layer (PACKET_QDISC_BYPASS) and AF_XDP pass the uplink's hook by: "
-			  "give the workload no CAP_NET_RAW";
+		s->notes[s->note_count++] =
+			"packet sockets that skip the queueing layer (PACKET_QDISC_BYPASS) and AF_XDP pass the uplink's hook by: "
+			"give the workload no CAP_NET_RAW";
 	for (size_t i = 0; i < s->uplink_hook_count; i++) {
 		const struct engine_hook *h = &s->uplink_hooks[i];
 
@@ -96,6 +99,10 @@ static void check_hooks(struct status *s)
 {
 	const struct engine_hook *egress = &s->hooks[OH_HOOK_EGRESS];
 
+	if (s->settings.inspect && !s->settings.shared_mask)
+		s->notes[s->note_count++] =
+			"this kernel does not show which pages a sender can still write (lockdown=confidentiality, or no BTF): a TLS "
+			"hello sent by MSG_ZEROCOPY or sendfile can be changed after it was looked at";
 	for (int i = 0; i < OH_HOOK_MAX; i++) {
 		const struct engine_hook *h = &s->hooks[i];
 
@@ -206,8 +213,8 @@ static void print_json(const struct status *s)
 		json_string(&j, NULL, s->problems[i]);
 	json_array_end(&j);
 	json_array(&j, "notes");
-	if (s->note)
-		json_string(&j, NULL, s->note);
+	for (size_t i = 0; i < s->note_count; i++)
+		json_string(&j, NULL, s->notes[i]);
 	json_array_end(&j);
 	json_array(&j, "hooks");
 	for (int i = 0; i < OH_HOOK_MAX; i++) {
@@ -238,8 +245,8 @@ static void print_text(const struct status *s)
 		text_print(stdout, s->problems[i]);
 		putchar('\n');
 	}
-	if (s->note)
-		printf("  - %s\n", s->note);
+	for (size_t i = 0; i < s->note_count; i++)
+		printf("  - %s\n", s->notes[i]);
 	for (int i = 0; i < OH_HOOK_MAX; i++) {
 		if (is_listed(s, i))
 			print_hook(&s->hooks[i], "");

@@ -15,6 +15,7 @@
 #include "file.h"
 #include "object.h"
 #include "packet.h"
+#include "shared_pages.h"
 
 #define BPF_FS_MAGIC 0xcafe4a11		/* linux/magic.h */
 
@@ -119,6 +120,8 @@ static int fill_settings(struct bpf_object *object, const struct config *c, bool
 
 	memcpy(settings.inbound, c->inbound, c->inbound_count * sizeof(*c->inbound));
 	memcpy(settings.uplink, c->uplinks, sizeof(settings.uplink));
+	if (c->inspect)
+		shared_pages_find(&settings);
 	bpf_object__for_each_map(map, object) {
 		if (engine_is_settings(bpf_map__name(map)))
 			return bpf_map__set_initial_value(map, &settings, sizeof(settings)) ?

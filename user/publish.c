@@ -7,6 +7,7 @@
 
 #include "address.h"
 #include "clock.h"
+#include "connections.h"
 #include "policy.h"
 
 /* One target's claim on a range; an address is a range of 128 bits. */
@@ -122,17 +123,23 @@ int policy_in_force(struct policy *p, const struct engine *engine, bool *ret, st
 	return r;
 }
 
+struct publishing {
+	int64_t now;
+	bool retired;	/* a target was taken back */
+};
+
 /* One write ends all grants and connections of a target that the policy does not hold. */
 static int retire_or_renew(const struct engine *engine, __u32 id, const struct oh_target *in_kernel,
 			   struct policy_target *known, void *context, struct error *e)
 {
 	const struct oh_target retired = { .generation = in_kernel->generation + 1, .state = OH_TARGET_FREE };
-	const int64_t *now = context;
+	struct publishing *publishing = context;
 	struct oh_target live;
 
+	publishing->retired |= !known;
 	if (!known)
 		return write_target(engine, id, &retired, e);
-	live = live_target(known, *now);
+	live = live_target(known, publishing->now);
 	return memcmp(in_kernel, &live, sizeof(live)) ? write_target(engine, id, &live, e) : 0;
 }
 
@@ -151,12 +158,12 @@ static int write_new(const struct engine *engine, struct policy_target *t, int64
 	return write_target(engine, t->id, &live, e);
 }
 
-static int publish_targets(struct policy *p, const struct engine *engine, int64_t now, struct error *e)
+static int publish_targets(struct policy *p, const struct engine *engine, struct publishing *publishing, struct error *e)
 {
 	struct oh_control control;
 	bool *used = calloc(OH_TARGETS_MAX, sizeof(*used));
 	__u32 id = 1;
-	int r = used ? walk_targets(p, engine, retire_or_renew, &now, e) : error_set(e, ENOMEM, "out of memory");
+	int r = used ? walk_targets(p, engine, retire_or_renew, publishing, e) : error_set(e, ENOMEM, "out of memory");
 
 	if (!r)
 		r = engine_read_control(engine, &control, e);
@@ -176,7 +183,7 @@ static int publish_targets(struct policy *p, const struct engine *engine, int64_
 			r = engine_write_control(engine, &control, e);
 		}
 		if (!r)
-			r = write_new(engine, t, now, e);
+			r = write_new(engine, t, publishing->now, e);
 	}
 	free(used);
 	return r;
@@ -453,8 +460,9 @@ int policy_publish(struct policy *p, const struct records *records, const struct
 		   struct error *e)
 {
 	struct claims addresses = { 0 }, ranges = { 0 };
+	struct publishing publishing = { .now = now };
 	struct oh_settings settings;
-	int r = publish_targets(p, engine, now, e), r_ranges;
+	int r = publish_targets(p, engine, &publishing, e), r_ranges;
 
 	if (!r)
 		r = publish_local(engine, e);
@@ -480,6 +488,8 @@ int policy_publish(struct policy *p, const struct records *records, const struct
 		if (!r)
 			r = r_ranges;
 	}
+	if (!r && publishing.retired && !settings.observe)
+		connections_end(engine);
 	free(addresses.list);
 	free(ranges.list);
 	return r;

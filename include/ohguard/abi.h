@@ -19,6 +19,7 @@
 #define OH_RANGES_MAX 4096
 #define OH_ANSWERS_MAX 65536	/* addresses learned from answers */
 #define OH_PENDING_MAX 4096	/* queries under way */
+#define OH_PENDING_SIZE 264
 #define OH_TIME_SERVERS_MAX 1024	/* whose requests are counted at a time */
 #define OH_FLOWS_MAX 65536	/* flows through the uplinks: the least used make room */
 #define OH_UPLINKS_MAX 8
@@ -140,15 +141,18 @@ enum oh_look {
 	OH_LOOK_NONE,		/* anything, from here on */
 	OH_LOOK_HELLO,		/* a TLS hello for an allowed name: once */
 	OH_LOOK_QUERIES,	/* DNS queries for allowed names: always */
+	OH_LOOK_REST,		/* the rest of a hello whose name is allowed: until its end */
 };
 
-/* Key of oh_pending (LRU hash; value struct oh_dns_pending, see bpf/oh_bytes.h): a query that was let out. */
+/* Key of oh_pending (LRU hash; value struct oh_dns_pending of OH_PENDING_SIZE, see bpf/oh_bytes.h): a query that was let out. */
 struct oh_pending_key {
 	__u64 socket;		/* cookie; 0: over an uplink, by whomever */
 	__u16 id;		/* of the DNS message */
 	__u16 port;		/* it came from, in host byte order; over an uplink: on the wire */
 	__u32 interface;	/* index of the one it left by: a container could forge an answer that comes by another */
 };
+
+#define OH_REST_WORDS 3
 
 /* Socket storage: a connection that was admitted, and who made it. The last three fields are of the last
  * connect or sendmsg that passed the connect hooks. */
@@ -168,6 +172,7 @@ struct oh_connection {
 	__u64 cgroup;		/* cgroup v2 id, 0: not known */
 	__u32 answers;		/* TCP sequence number at which the resolver's next message begins */
 	__u32 framed;		/* 1: answers says so; apart from the bits, which other CPUs may be writing */
+	__u64 rest[OH_REST_WORDS];	/* OH_LOOK_REST: struct oh_tls_rest, see bpf/oh_bytes.h */
 };
 
 /* Key of oh_flows (LRU hash; value struct oh_connection): a flow that was let out over an uplink, as it stands on the
@@ -240,8 +245,11 @@ struct oh_settings {
 	__u8 nts;		/* 1: NTP requests may bear the extension fields of network time security */
 	__u32 inbound_count;
 	__u32 min_ttl, max_ttl, grace;	/* seconds, for addresses in answers */
-	__u32 padding;
+	__u16 skb_head, skb_end;	/* where struct sk_buff has these fields */
 	__u64 netns;		/* cookie of the network namespace to learn answers in, 0: the first one's */
+	__u16 shared_at;	/* where struct skb_shared_info has the marks of pages that user space can write */
+	__u16 shared_mask;	/* and which bits there are these marks; 0: the kernel does not let us see them */
+	__u32 padding;
 	struct oh_inbound inbound[OH_INBOUND_MAX];
 	char uplink[OH_UPLINKS_MAX][OH_INTERFACE_MAX];	/* interfaces to guard, or "auto" */
 };
@@ -253,7 +261,7 @@ _Static_assert(sizeof(struct oh_name_rule) == 12, "no padding: compared as bytes
 _Static_assert(sizeof(struct oh_name_entry) == 12 * OH_GRANTS_MAX + 20 * OH_PRIVATE_MAX, "no padding: compared as bytes");
 _Static_assert(sizeof(struct oh_range) == 20, "LPM key: prefix and data, no padding");
 _Static_assert(sizeof(struct oh_target) == 288, "value of oh_targets");
-_Static_assert(sizeof(struct oh_connection) == 72, "value of oh_connections");
+_Static_assert(sizeof(struct oh_connection) == 96, "value of oh_connections");
 _Static_assert(sizeof(struct oh_flow_key) == 40, "key of oh_flows: no padding");
 _Static_assert(sizeof(struct oh_event) == 344, "no padding: a hole would show kernel memory");
 

@@ -37,7 +37,8 @@
 	OH_REASON(37, LOCKDOWN, "lockdown", "no policy is loaded yet") \
 	OH_REASON(38, SOURCE_ROUTE, "source-route", "a source route or routing header: where it goes is not its destination") \
 	OH_REASON(39, TLS_IN_SYN, "tls-in-syn", "data in the first segment of a connection that must open with a TLS hello") \
-	OH_REASON(40, NTP_RATE, "ntp-rate", "more requests to one time server than its clients send")
+	OH_REASON(40, NTP_RATE, "ntp-rate", "more requests to one time server than its clients send") \
+	OH_REASON(41, SHARED_PAGES, "shared-pages", "what must be looked at lies in pages that its sender can still write")
 
 enum oh_reason {
 #define OH_REASON(number, symbol, name, text) OH_##symbol = number,

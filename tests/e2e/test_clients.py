@@ -4,6 +4,7 @@ import os
 import select
 import shutil
 import ssl
+import struct
 import subprocess
 import time
 from pathlib import Path
@@ -234,6 +235,8 @@ s = socket.create_connection((sys.argv[1], 443))
 s.settimeout(float(sys.argv[2]))
 s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 data, step = sys.stdin.buffer.read(), int(sys.argv[3])
+if len(sys.argv) > 4:
+    s.setsockopt(socket.SOL_SOCKET, 47, int(sys.argv[4]))       # SO_MAX_PACING_RATE
 try:
     for i in range(0, len(data), step):
         s.sendall(data[i:i + step])
@@ -243,9 +246,10 @@ except OSError as e:
 """
 
 
-def send(guard, data, step=1 << 20, patience=20):
+def send(guard, data, step=1 << 20, patience=20, rate=None):
     """22, a handshake record, where the server got the hello."""
-    r = subprocess.run(guard.lab.server.command(["/usr/bin/python3", "-c", SEND, ADDRESS, str(patience), str(step)], True),
+    argv = ["/usr/bin/python3", "-c", SEND, ADDRESS, str(patience), str(step), *([rate] if rate else [])]
+    r = subprocess.run(guard.lab.server.command(argv, True),
                        env=guard.lab.server.environment(), input=data, capture_output=True, timeout=60)
     return r.stdout.decode().strip()
 
@@ -259,20 +263,35 @@ def test_hello_of_two_segments_goes_out_in_one_piece(loaded, size):
     assert_never_leaves(loaded, lambda: send(loaded, hello(FORBIDDEN, size)))
 
 
-@pytest.mark.parametrize("size", [8000, 16380])
-def test_larger_hello_passes_whole_or_not_at_all(loaded, size):
-    """TCP decides how many segments it hands over at once: as many as it sends in a millisecond, and two at least."""
+@pytest.fixture
+def far(loaded):
+    """As to a site that is far away: TCP hands over no more than two segments at once."""
+    r = loaded.lab.server.run(["sysctl", "-w", "net.ipv4.tcp_tso_rtt_log=0"])
+    if r.returncode:
+        pytest.skip("this kernel hands over the same to near and far")
+    yield "1000000"
+    loaded.lab.server.run(["sysctl", "-w", "net.ipv4.tcp_tso_rtt_log=9"], check=True)
+
+
+def sent_of(guard, mark, data):
+    """What of it left, in the order in which it left."""
+    sent = [bytes(f.payload) for f in guard.lab.wire.traffic(mark, dst=ADDRESS) if bytes(f.payload)]
+    assert all(part in data for part in sent)
+    return sent
+
+
+@pytest.mark.parametrize("size", [4000, 16380])
+def test_large_hello_far_away(loaded, far, size):
     mark = loaded.lab.wire.mark()
     data = hello(ALLOWED, size)
-    got = send(loaded, data, patience=3)
-    sent = [bytes(f.payload) for f in loaded.lab.wire.traffic(mark, dst=ADDRESS) if bytes(f.payload)]
-    assert got == "22" and sent[0] == data[:len(sent[0])] if sent else got == "silence"
-    assert_leaves_nothing(loaded, hello(FORBIDDEN, size))
+    assert send(loaded, data, rate=far) == "22"
+    assert len(sent_of(loaded, mark, data)) > 1
+    assert_leaves_nothing(loaded, hello(FORBIDDEN, size), rate=far)
 
 
-def assert_leaves_nothing(guard, data):
+def assert_leaves_nothing(guard, data, **how):
     mark = guard.lab.wire.mark()
-    assert send(guard, data, patience=3) in ("ETIMEDOUT", "silence")
+    assert send(guard, data, patience=3, **how) in ("ETIMEDOUT", "silence")
     assert not [f for f in guard.lab.wire.traffic(mark, dst=ADDRESS) if bytes(f.payload)]
 
 
@@ -285,10 +304,40 @@ def small_window(loaded):
     loaded.lab.internet.ip(f"route replace default via {spec.gw4}")
 
 
-def test_small_window_of_the_peer(loaded, small_window):
-    """What does not fit into the window at once can never be seen whole, so it stays here."""
-    assert send(loaded, hello(ALLOWED, 517)) == "22"
-    assert_leaves_nothing(loaded, hello(ALLOWED, 1800))
+@pytest.mark.parametrize("size", [517, 1800, 16380])
+def test_small_window_of_the_peer(loaded, small_window, size):
+    assert send(loaded, hello(ALLOWED, size)) == "22"
+    assert loaded.events() == []
+    assert_leaves_nothing(loaded, hello(FORBIDDEN, size))
+
+
+def with_extension(data, kind, body, first=False):
+    """The hello with one more extension, in front of the others or behind them."""
+    more = struct.pack("!HH", kind, len(body)) + body
+    at = 43 + 1 + data[43]
+    at += 2 + int.from_bytes(data[at:at + 2], "big")
+    at += 1 + data[at]
+    size = int.from_bytes(data[at:at + 2], "big") + len(more)
+    rest = size.to_bytes(2, "big") + (more + data[at + 2:] if first else data[at + 2:] + more)
+    whole = data[5:6] + (len(data) - 9 + len(more)).to_bytes(3, "big") + data[9:at] + rest
+    return data[:3] + len(whole).to_bytes(2, "big") + whole
+
+
+def test_name_behind_what_is_handed_over_never_leaves(loaded, small_window):
+    assert_leaves_nothing(loaded, with_extension(hello(ALLOWED, 517), 0xFAFA, bytes(1500), first=True))
+
+
+@pytest.mark.parametrize("kind,body,reason", [
+    (0xFE0D, b"\0\0\1\0\1\0\0\x20" + b"e" * 32 + b"\0\x10" + b"p" * 16, "tls-encrypted-hello"),
+    (0, b"\0\x15\0\0\x12" + FORBIDDEN.encode(), "tls-not-tls")])
+def test_what_follows_the_name_is_looked_at_too(loaded, small_window, kind, body, reason):
+    """The beginning has left by then, and tells nobody more than the allowed name: the hello is never whole."""
+    data = with_extension(hello(ALLOWED, 3000), kind, body)
+    mark = loaded.lab.wire.mark()
+    assert send(loaded, data) == "ETIMEDOUT"
+    sent = sent_of(loaded, mark, data)
+    assert sent and not [part for part in sent if data[-16:] in part]
+    assert {e["reason"] for e in loaded.events()} == {reason}
 
 
 @pytest.fixture
@@ -304,7 +353,7 @@ def loss(loaded):
     subprocess.run([*nft, "delete", "table", "ip", "loss"], check=True)
 
 
-@pytest.mark.parametrize("size,step", [(517, 1 << 20), (517, 1), (1800, 1 << 20), (1300, 300)])
+@pytest.mark.parametrize("size,step", [(517, 1 << 20), (517, 1), (1800, 1 << 20), (1300, 300), (8000, 700)])
 def test_hello_gets_through_loss(loaded, loss, size, step):
     assert send(loaded, hello(ALLOWED, size), step, 45) == "22"
     assert loaded.events() == []

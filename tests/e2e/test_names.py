@@ -266,6 +266,45 @@ def test_allow_and_revoke_change_what_may_be_asked(guard):
     assert not dig()
 
 
+WAIT = """
+import errno, socket, sys
+s = socket.create_connection((sys.argv[1], 443))
+print("connected", flush=True)
+try:
+    print(s.recv(1))
+except OSError as e:
+    print(errno.errorcode[e.errno])
+"""
+TAKE_BACK = {"revoke": ["revoke", "198.51.100.41"], "load": ["load"], "lapse": ["refresh"]}
+
+
+@pytest.mark.parametrize("how", TAKE_BACK)
+def test_connection_of_what_is_taken_back_is_told_at_once(guard, how):
+    """It waits for data that can never come, and would not see that by itself. Another's goes on."""
+    text = CONF.format(cgroup=guard.lab.cgroup, dns="", ntp="server = none")
+    if how == "load":
+        guard.lab.server.run(["sh", "-c", "cat >/etc/ohguard/ohguard.conf"], input=text + "target = 198.51.100.41\n", check=True)
+        assert guard.ohguard("load").returncode == 0
+        guard.lab.server.run(["sh", "-c", "cat >/etc/ohguard/ohguard.conf"], input=text, check=True)
+    else:
+        lapse = ["--for", "3s"] if how == "lapse" else []
+        assert guard.ohguard("allow", *lapse, "198.51.100.41").returncode == 0
+    clients = [subprocess.Popen(guard.lab.server.command(["/usr/bin/python3", "-c", WAIT, address], True), text=True,
+                                env=guard.lab.server.environment(), stdout=subprocess.PIPE)
+               for address in ("198.51.100.41", "198.51.100.40")]
+    try:
+        assert [p.stdout.readline() for p in clients] == ["connected\n"] * 2
+        while how == "lapse" and "198.51.100.41" in guard.ohguard("list").stdout:
+            time.sleep(0.2)
+        assert guard.ohguard(*TAKE_BACK[how]).returncode == 0
+        assert clients[0].stdout.readline() == "ECONNABORTED\n"
+        assert clients[1].poll() is None
+    finally:
+        for p in clients:
+            p.kill()
+            p.wait()
+
+
 def test_failed_allow_leaves_no_name_to_ask_for(guard):
     assert guard.ohguard("allow", "missing.attacker.example", guarded=True).returncode == 1
     guard.events()
@@ -353,7 +392,7 @@ def pieces(guard, data, step, pause, address=ADDRESS):
 
 
 @pytest.mark.parametrize("size,step,pause", [(0, 1, 0), (0, 100, 0.05), (1500, 700, 0.2), (4000, 1000, 0.1), (0, 5, 0.01), (1500, 900, 2)])
-def test_split_hello_is_held_until_whole(guard, size, step, pause):
+def test_split_hello_is_held_until_its_name_is_known(guard, size, step, pause):
     """22 or 21: the server answers with a handshake or an alert, so it got the hello."""
     mark = guard.lab.wire.mark()
     data = hello(ALLOWED, size)
@@ -382,6 +421,11 @@ except OSError as e:
 """
     assert guard.python(code, frame(query("secret.attacker.example")).hex()).stdout == "ETIMEDOUT\n"
     assert {e["reason"] for e in guard.events()} == {"dns-name-not-allowed"}
+
+
+def test_this_kernel_shows_which_pages_can_change(guard):
+    """Where one does not, status says so: see tests/vm/cases/initramfs-lockdown.sh."""
+    assert json.loads(guard.ohguard("status", "--json").stdout)["notes"] == []
 
 
 def test_quick_error_comes_and_goes_with_inspect(guard):
@@ -627,6 +671,35 @@ def pointer(to):
 def raw(*records, count=None, questions=1):
     return {"counts": [questions, len(records) if count is None else count, 0, 0], "questions": questions,
             "rest": b"".join(records).hex()}
+
+
+def test_answer_that_comes_after_a_second_load_teaches(guard):
+    """The query left under the programs before it."""
+    ask = """
+import socket, sys
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.settimeout(20)
+s.connect(("10.0.0.2", 53))
+s.send(bytes.fromhex(sys.argv[1]))
+print("asked", flush=True)
+print("answered", len(s.recv(512)))
+"""
+    name = "late.sub.lab.example"
+    assert guard.ohguard("allow", "*.sub.lab.example").returncode == 0
+    loaded = guard.lab.dir / "loaded"
+    guard.lab.dns.script(name, "late", after=str(loaded), a=["192.0.2.80"])
+    p = subprocess.Popen(guard.lab.server.command(["/usr/bin/python3", "-c", ask, query(name).hex()], True),
+                         env=guard.lab.server.environment(), stdout=subprocess.PIPE, text=True)
+    try:
+        assert p.stdout.readline() == "asked\n"
+        guard.load()
+        loaded.touch()
+        assert p.stdout.readline().startswith("answered")
+    finally:
+        p.kill()
+        p.wait()
+        loaded.unlink(missing_ok=True)
+    assert learned(guard, "*.sub.lab.example") == {"192.0.2.80"}
 
 
 OTHER = dnswire.encode_name("other.sub.lab.example")

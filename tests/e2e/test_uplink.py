@@ -261,6 +261,23 @@ def test_guarded_container_is_refused_at_once_and_its_allowed_name_works(loaded,
     assert box.curl(f"https://{ALLOWED}", cgroup=child).returncode == 0
 
 
+def test_guarded_container_is_told_of_a_revoked_connection(loaded, box):
+    """Its sockets are in another network namespace."""
+    child = loaded.sub_cgroup("revoked")
+    loaded.ok("allow", "198.51.100.40")
+    wait = ("import errno, socket\ns = socket.create_connection(('198.51.100.40', 443))\nprint('connected', flush=True)\n"
+            "try:\n    s.recv(1)\nexcept OSError as e:\n    print(errno.errorcode[e.errno])")
+    p = subprocess.Popen(box.command([sys.executable, "-IS", "-c", wait], cgroup=child), env=loaded.lab.server.environment(),
+                         stdout=subprocess.PIPE, text=True)
+    try:
+        assert p.stdout.readline() == "connected\n"
+        loaded.ok("revoke", "198.51.100.40")
+        assert p.stdout.readline() == "ECONNABORTED\n"
+    finally:
+        p.kill()
+        p.wait()
+
+
 def test_forwarded_connection_outlives_its_address_and_ends_with_its_target(loaded, box):
     loaded.conf(dns=("min-ttl = 1", "max-ttl = 1", "grace = 1"), allow=())
     loaded.ok("load")

@@ -23,6 +23,14 @@ CAPS = ("CHOWN", "DAC_OVERRIDE", "DAC_READ_SEARCH", "FOWNER", "FSETID", "KILL", 
         "SYS_RESOURCE", "SYS_TIME", "SYS_TTY_CONFIG", "MKNOD", "LEASE", "AUDIT_WRITE", "AUDIT_CONTROL", "SETFCAP")
 
 
+def vmsplice(pipe, page, size):
+    """Gives a page of memory to a pipe, and keeps it."""
+    class IoVec(ctypes.Structure):
+        _fields_ = [("base", ctypes.c_void_p), ("size", ctypes.c_size_t)]
+    whole = (ctypes.c_char * size).from_buffer(page)
+    return checked(libc.vmsplice(pipe, ctypes.byref(IoVec(ctypes.addressof(whole), size)), 1, 0), "vmsplice")
+
+
 def checked(result, what):
     if result < 0:
         code = ctypes.get_errno()

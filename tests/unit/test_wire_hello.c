@@ -136,6 +136,55 @@ static void every_beginning_is_incomplete(void **state)
 		assert_int_equal(run(n), OH_HELLO_INCOMPLETE);
 }
 
+/* Nothing is let out before its name is known, and the rest is looked at as strictly as if it were there already. */
+static void parts_are_judged_as_the_whole(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const struct ext_case *c = &cases[i];
+		uint32_t len = hello(c->ext, c->len);
+
+		for (uint32_t at = 0; at <= len; at++) {
+			wire_dirty((uint8_t)at, len);
+			int r = wire_hello_in_two(data, len, at);
+
+			if (r != c->expect)
+				fail_msg("%s, cut at %u: %d, not %d", c->name, at, r, c->expect);
+		}
+	}
+}
+
+/* Every byte alone, from the first on that can be. */
+static int in_bytes(uint32_t len, uint32_t *ret_let_out)
+{
+	uint32_t at = 0;
+	int r;
+
+	do
+		r = wire_hello(data, ++at);
+	while (r == OH_HELLO_INCOMPLETE && at < len);
+	*ret_let_out = at;
+	for (; r == OH_HELLO_NAMED && at < len; at++)
+		r = wire_rest(data + at, 1);
+	return at < len && !r ? OH_HELLO_RESULT_MAX : r;
+}
+
+static void byte_at_a_time_is_judged_as_the_whole(void **state)
+{
+	uint32_t let_out;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		uint32_t len = hello(cases[i].ext, cases[i].len);
+		int r = in_bytes(len, &let_out);
+
+		if (r != cases[i].expect)
+			fail_msg("%s: %d, not %d", cases[i].name, r, cases[i].expect);
+	}
+	in_bytes(hello(OPENAI GROUPS GREASE, sizeof(OPENAI GROUPS GREASE) - 1), &let_out);
+	assert_int_equal(let_out, 85 + 2 - 1 + sizeof(OPENAI) - 1);
+}
+
 /* Changes one byte of a good hello. */
 static int changed(uint32_t at, uint8_t value)
 {
@@ -153,11 +202,11 @@ static void fixed_fields_are_checked(void **state)
 	assert_int_equal(changed(1, 2), OH_HELLO_NOT_TLS);
 	assert_int_equal(changed(2, 4), OH_HELLO_COMPLETE);
 	assert_int_equal(changed(3, 0x40), OH_HELLO_NOT_TLS); /* a record over 16,384 */
-	assert_int_equal(changed(3, 0x10), OH_HELLO_INCOMPLETE);
+	assert_int_equal(changed(3, 0x10), OH_HELLO_MALFORMED); /* more in the record than the hello */
 	assert_int_equal(changed(5, 2), OH_HELLO_NOT_TLS); /* a server's hello */
 	assert_int_equal(changed(6, 1), OH_HELLO_TOO_LARGE);
 	assert_int_equal(changed(7, 0x40), OH_HELLO_TOO_LARGE);
-	assert_int_equal(changed(7, 1), OH_HELLO_INCOMPLETE);
+	assert_int_equal(changed(7, 1), OH_HELLO_MALFORMED); /* more in the hello than the extensions */
 	assert_int_equal(changed(8, 1), OH_HELLO_MALFORMED); /* more in the record than the hello */
 	assert_int_equal(changed(9, 2), OH_HELLO_MALFORMED);
 	assert_int_equal(changed(43, 33), OH_HELLO_MALFORMED);
@@ -279,9 +328,78 @@ static void hello_in_up_to_four_records_is_read(void **state)
 			continue;
 		oh_key_to_text(oh_key(oh_scratch(0)), text);
 		assert_string_equal(text, "api.openai.com");
-		for (uint32_t n = 0; n < all; n++)
+		for (uint32_t n = 0; n < all; n++) {
 			assert_int_equal(run(n), OH_HELLO_INCOMPLETE);
+			assert_int_equal(wire_hello_in_two(data, all, n), OH_HELLO_COMPLETE);
+		}
 	}
+}
+
+/* The name in the first record, the rest in as many as there are, cut anywhere: also within the headers of records. */
+static void rest_in_records_is_read(void **state)
+{
+	static const char more[] = OPENAI GROUPS GREASE "\0\x15\0\x3\0\0\0" GROUPS;
+	static const char bad[] = OPENAI GROUPS GREASE "\0\x15\0\x3\0\0\0" "\xfe\xd\0\0" GROUPS;
+	uint32_t first = 9 + 76 + sizeof(OPENAI) - 1, let_out;
+
+	(void)state;
+	for (uint32_t size = first; size < first + 40; size++) {
+		uint32_t all = split(hello(more, sizeof(more) - 1), size);
+
+		for (uint32_t at = 0; at < all; at++)
+			assert_int_equal(wire_hello_in_two(data, all, at), OH_HELLO_COMPLETE);
+		assert_int_equal(in_bytes(all, &let_out), OH_HELLO_COMPLETE);
+		assert_true(let_out < all);
+		all = split(hello(bad, sizeof(bad) - 1), size);
+		for (uint32_t at = 0; at < all; at++)
+			assert_int_equal(wire_hello_in_two(data, all, at), OH_HELLO_ENCRYPTED);
+		assert_int_equal(in_bytes(all, &let_out), OH_HELLO_ENCRYPTED);
+	}
+}
+
+static void rest_must_be_records_of_a_hello_and_end_where_it_said(void **state)
+{
+	uint32_t len = hello(OPENAI GROUPS, sizeof(OPENAI GROUPS) - 1), end = len - 8, all = split(len, end - 5);
+
+	(void)state;
+	assert_int_equal(all, len + 5);
+	assert_int_equal(wire_hello(data, end), OH_HELLO_NAMED);
+	assert_int_equal(wire_rest(data + end, 13), OH_HELLO_COMPLETE);
+	for (uint32_t at = 0; at < 5; at++) {
+		uint8_t was = data[end + at];
+
+		data[end + at] = 9;
+		assert_int_equal(wire_hello(data, end), OH_HELLO_NAMED);
+		assert_int_equal(wire_rest(data + end, 13), at == 2 ? OH_HELLO_COMPLETE : OH_HELLO_MALFORMED);
+		data[end + at] = was;
+	}
+	data[end + 4] = 0; /* a record of nothing */
+	assert_int_equal(wire_hello(data, end), OH_HELLO_NAMED);
+	assert_int_equal(wire_rest(data + end, 13), OH_HELLO_MALFORMED);
+	data[end + 4] = 8;
+	put16(end + 7, 5); /* the extension leads over the end */
+	assert_int_equal(wire_hello(data, end), OH_HELLO_NAMED);
+	assert_int_equal(wire_rest(data + end, 13), OH_HELLO_MALFORMED);
+	put16(end + 7, 3); /* or a byte is left behind it */
+	assert_int_equal(wire_hello(data, end), OH_HELLO_NAMED);
+	assert_int_equal(wire_rest(data + end, 13), OH_HELLO_MALFORMED);
+}
+
+static void rest_of_many_extensions_in_one_segment_is_refused(void **state)
+{
+	static uint8_t ext[4 * 200 + sizeof(OPENAI)];
+	uint32_t len;
+
+	(void)state;
+	memcpy(ext, OPENAI, sizeof(OPENAI) - 1);
+	for (uint32_t i = 0; i < 200; i++)
+		ext[sizeof(OPENAI) - 1 + 4 * i] = 0x7a;
+	len = hello(ext, sizeof(OPENAI) - 1 + 4 * 200);
+	assert_int_equal(wire_hello_in_two(data, len, len - 4 * 100), OH_HELLO_MALFORMED); /* 100 and more in the first */
+	len = hello(ext, sizeof(OPENAI) - 1 + 4 * 150);
+	assert_int_equal(wire_hello_in_two(data, len, len - 4 * 100), OH_HELLO_COMPLETE);
+	len = hello(ext, sizeof(OPENAI) - 1 + 4 * 180);
+	assert_int_equal(wire_hello_in_two(data, len, len - 4 * 130), OH_HELLO_MALFORMED);
 }
 
 static void second_record_of_another_kind_is_malformed(void **state)
@@ -314,7 +432,8 @@ static void largest_hello_is_read_and_larger_refused_at_once(void **state)
 	(void)state;
 	assert_int_equal(len, 5 + OH_TLS_HELLO_MAX);
 	assert_int_equal(run(len), OH_HELLO_COMPLETE);
-	assert_int_equal(run(len - 1), OH_HELLO_INCOMPLETE);
+	assert_int_equal(run(len - 1), OH_HELLO_NAMED);
+	assert_int_equal(wire_rest(data + len - 1, 1), OH_HELLO_COMPLETE);
 	put16(7, OH_TLS_HELLO_MAX - 4 + 1);
 	assert_int_equal(run(100), OH_HELLO_TOO_LARGE);
 	len = padded(16000);
@@ -328,6 +447,11 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(extensions_give_the_name_or_the_reason),
 		cmocka_unit_test(every_beginning_is_incomplete),
+		cmocka_unit_test(parts_are_judged_as_the_whole),
+		cmocka_unit_test(byte_at_a_time_is_judged_as_the_whole),
+		cmocka_unit_test(rest_in_records_is_read),
+		cmocka_unit_test(rest_must_be_records_of_a_hello_and_end_where_it_said),
+		cmocka_unit_test(rest_of_many_extensions_in_one_segment_is_refused),
 		cmocka_unit_test(fixed_fields_are_checked),
 		cmocka_unit_test(other_protocols_are_not_tls_at_once),
 		cmocka_unit_test(hello_without_extension_block_has_no_name),

@@ -71,6 +71,24 @@ static inline int wire_hello(const uint8_t *data, uint32_t len)
 	return oh_tls_hello(&b, 0, len, 0);
 }
 
+/* What follows on the hello that slot 0 knows the beginning of. */
+static inline int wire_rest(const uint8_t *data, uint32_t len)
+{
+	struct oh_buffer b = {data, len};
+
+	return oh_tls_rest(&b, 0, len, 0);
+}
+
+/* As TCP hands it over in two parts: what cannot be let out yet comes again, with the rest. */
+static inline int wire_hello_in_two(const uint8_t *data, uint32_t len, uint32_t at)
+{
+	int r = wire_hello(data, at);
+
+	if (r == OH_HELLO_INCOMPLETE)
+		return wire_hello(data, len);
+	return r == OH_HELLO_NAMED ? wire_rest(data + at, len - at) : r;
+}
+
 static inline int wire_answer(const uint8_t *data, uint32_t len, const struct oh_dns_pending *asked)
 {
 	struct oh_buffer b = {data, len};

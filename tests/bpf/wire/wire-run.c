@@ -21,7 +21,7 @@
 /* PROG_TEST_RUN takes no more than a page less its own overhead. */
 #define WIRE_DATA_MAX 3500
 
-static const char *const kinds[] = {"query", "answer", "hello", "ntp"};
+static const char *const kinds[] = {"query", "answer", "hello", "ntp", "parts"};
 #define KINDS (int)(sizeof(kinds) / sizeof(kinds[0]))
 
 struct wire {
@@ -29,6 +29,18 @@ struct wire {
 	int empty, prog[KINDS], scratch, names, pending;
 	struct oh_scratch *all; /* one per possible CPU */
 };
+
+/* Where the packets of a kind are: hellos serve whole and in parts. */
+static const char *folder(int kind)
+{
+	return kind == 4 ? kinds[2] : kinds[kind];
+}
+
+/* Where a hello is cut in two. */
+static __u32 cut(const __u8 *data, __u32 len)
+{
+	return len ? (__u32)(data[len - 1] << 8 | data[len / 2]) % (len + 1) : 0;
+}
 
 static char log_buf[1 << 20];
 
@@ -113,10 +125,10 @@ static int wire_open(struct wire *w, const char *path)
 }
 
 /* The program's result for a packet, or -1. */
-static int wire_test(int fd, const __u8 *data, __u32 len, int repeat, __u32 *ret_ns)
+static int wire_test(int fd, int kind, const __u8 *data, __u32 len, int repeat, __u32 *ret_ns)
 {
 	static __u8 packet[WIRE_ETH + 65536];
-	struct __sk_buff ctx = {0};
+	struct __sk_buff ctx = {.mark = kind == 4 ? cut(data, len) : 0};
 	LIBBPF_OPTS(bpf_test_run_opts, o, .data_in = packet, .data_size_in = WIRE_ETH + len, .repeat = repeat,
 		    .ctx_in = &ctx, .ctx_size_in = sizeof(ctx));
 
@@ -139,6 +151,8 @@ static int wire_host(int kind, const __u8 *data, __u32 len, const struct oh_dns_
 		return wire_answer(data, len, asked);
 	case 2:
 		return wire_hello(data, len);
+	case 4:
+		return wire_hello_in_two(data, len, cut(data, len));
 	default:
 		return wire_ntp(data, len, 0);
 	}
@@ -161,7 +175,7 @@ static int wire_same(int kind, struct oh_scratch *host, struct oh_scratch *kerne
 	if (kind == 1)
 		return host->addrs == kernel->addrs &&
 		       !memcmp(host->addr, kernel->addr, host->addrs * sizeof(host->addr[0]));
-	return kind == 2 ? same_key(host, kernel) : 1;
+	return kind == 2 || kind == 4 ? same_key(host, kernel) : 1;
 }
 
 /* 0 the same, 1 not, -1 not comparable. */
@@ -176,7 +190,7 @@ static int diff_packet(struct wire *w, int kind, const __u8 *data, __u32 len)
 	wire_pending_for(data, len, &asked);
 	bpf_map_update_elem(w->pending, &zero, &asked, BPF_ANY);
 	host = wire_host(kind, data, len, &asked);
-	kernel = wire_test(w->prog[kind], data, len, 1, NULL);
+	kernel = wire_test(w->prog[kind], kind, data, len, 1, NULL);
 	if (kernel < 0)
 		return -1;
 	/* The kernel's run ends with the rule: nothing of the parser's. */
@@ -209,10 +223,10 @@ static int each_packet(struct wire *w, const char *dir, int kind,
 	char path[4096];
 	int n, i, bad = 0;
 
-	snprintf(path, sizeof(path), "%s/%s", dir, kinds[kind]);
+	snprintf(path, sizeof(path), "%s/%s", dir, folder(kind));
 	n = scandir(path, &list, NULL, alphasort);
 	for (i = 0; i < n; i++) {
-		snprintf(path, sizeof(path), "%s/%s/%s", dir, kinds[kind], list[i]->d_name);
+		snprintf(path, sizeof(path), "%s/%s/%s", dir, folder(kind), list[i]->d_name);
 		if (list[i]->d_name[0] != '.')
 			bad += visit(w, kind, path, data, read_file(path, data, sizeof(data)));
 		free(list[i]);
@@ -236,12 +250,12 @@ static int visit_diff(struct wire *w, int kind, const char *path, const __u8 *da
 }
 
 /* The median of five runs of 100,000: figures to read, nothing is asserted. */
-static __u32 median_ns(int fd, const __u8 *data, __u32 len, int *ret_result)
+static __u32 median_ns(int fd, int kind, const __u8 *data, __u32 len, int *ret_result)
 {
 	__u32 ns[5], i, j, t;
 
 	for (i = 0; i < 5; i++)
-		*ret_result = wire_test(fd, data, len, 100000, &ns[i]);
+		*ret_result = wire_test(fd, kind, data, len, 100000, &ns[i]);
 	for (i = 0; i < 5; i++)
 		for (j = i + 1; j < 5; j++)
 			if (ns[j] < ns[i])
@@ -259,8 +273,8 @@ static int visit_time(struct wire *w, int kind, const char *path, const __u8 *da
 		return 0;
 	wire_pending_for(data, len, &asked);
 	bpf_map_update_elem(w->pending, &zero, &asked, BPF_ANY);
-	base = median_ns(w->empty, data, len, &result);
-	ns = median_ns(w->prog[kind], data, len, &result);
+	base = median_ns(w->empty, kind, data, len, &result);
+	ns = median_ns(w->prog[kind], kind, data, len, &result);
 	printf("  %-44s %5u bytes  %5u ns over empty (%u)  result %d\n", strrchr(path, '/') + 1, len, ns - base, base, result);
 	return 0;
 }

@@ -61,6 +61,25 @@ OH_INLINE int wire_hello_run(struct __sk_buff *skb)
 	return r;
 }
 
+/* The same in two parts, cut behind as many bytes as the mark says. */
+OH_INLINE int wire_parts_run(struct __sk_buff *skb)
+{
+	__u32 slot = oh_scratch_take(), at = skb->mark;
+	int r;
+
+	if (slot >= OH_SLOTS)
+		return WIRE_BUSY;
+	r = oh_tls_hello(skb, WIRE_OFF(skb), at, slot);
+	if (r == OH_HELLO_INCOMPLETE)
+		r = oh_tls_hello(skb, WIRE_OFF(skb), WIRE_LEN(skb), slot);
+	else if (r == OH_HELLO_NAMED)
+		r = oh_tls_rest(skb, WIRE_OFF(skb) + at, WIRE_LEN(skb) - at, slot);
+	if (!r)
+		r = wire_allowed(slot);
+	oh_scratch_release(slot);
+	return r;
+}
+
 OH_INLINE int wire_answer_run(struct __sk_buff *skb)
 {
 	__u32 slot = oh_scratch_take(), zero = 0;
@@ -94,4 +113,5 @@ SEC("tc") int tc_empty(struct __sk_buff *skb)
 WIRE_PROGRAMS(query)
 WIRE_PROGRAMS(answer)
 WIRE_PROGRAMS(hello)
+WIRE_PROGRAMS(parts)
 WIRE_PROGRAMS(ntp)
