@@ -66,6 +66,7 @@ static void read_uplinks(struct status *s, const char *pins)
 static void check_uplinks(struct status *s)
 {
 	struct uplinks routes;
+	struct error e;
 
 	if (!*s->settings.uplink[0])
 		return;
@@ -84,7 +85,8 @@ static void check_uplinks(struct status *s)
 		else
 			problem(s, "uplink auto: there is no default route");
 	}
-	uplink_default_routes(&routes);
+	if (uplink_default_routes(&routes, &e))
+		problem(s, "%s", e.text);
 	for (size_t i = 0; i < routes.count; i++) {
 		if (!uplink_is_in(&s->uplinks, routes.list[i].index))
 			problem(s, "a default route leads over %s, which is not guarded: run `ohguard load --uplink %s`",

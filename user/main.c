@@ -1,4 +1,5 @@
 /* ohguard: finds the command and runs it. */
+#include <bpf/libbpf.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -48,6 +49,7 @@ int main(int argc, char **argv)
 	char name[64];
 
 	open_standard();
+	libbpf_set_print(NULL);	/* a failure is told in our words, once */
 
 	if (argc < 2) {
 		print_help(stderr);

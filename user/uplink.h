@@ -30,8 +30,9 @@ struct uplinks {
 bool uplink_name_valid(const char *name);
 /* Which of them there are now. Fails on one that is not an Ethernet interface. */
 int uplink_find(const uplink_names wanted, struct uplinks *ret, struct error *e);
-/* The interfaces of the default routes, IPv4 and IPv6. */
-void uplink_default_routes(struct uplinks *ret);
+/* The interfaces of the default routes, IPv4 and IPv6. That they cannot be read is an error and not "none": an uplink
+ * that is guarded would be given up for it. */
+int uplink_default_routes(struct uplinks *ret, struct error *e);
 bool uplink_is_in(const struct uplinks *u, unsigned int index);
 
 #endif

@@ -1,0 +1,70 @@
+"""One system call fails, or is the last: nothing forbidden ever leaves, each failure is told, and the next load repairs.
+
+A sample by default; all of it with OHGUARD_FAULTS=all (`make check-faults`), and OHGUARD_FAULTS=N for so many of each.
+"""
+import os
+import pytest
+
+import inject
+from ground import Ground, check_words
+from guard import DONE
+from scenes import SCENES
+
+WANTED = os.environ.get("OHGUARD_FAULTS", "")
+SAMPLE = {"error": 5, "kill": 3, "lasting": 1}
+
+
+@pytest.fixture(scope="module")
+def ground(session_lab, request):
+    g = Ground(session_lab)
+    try:
+        yield g
+    finally:
+        g.close()
+
+
+def chosen(scene, found, kind):
+    every = [f for f in inject.faults(found, (kind,))]
+    if WANTED == "all":
+        return every[::scene.share * (3 if kind == "lasting" else 1)]
+    return inject.spread(every, int(WANTED or SAMPLE[kind]))
+
+
+def one(g, scene, fault, repair):
+    """What was wrong; None where the run did not come to the fault."""
+    scene.start(g)
+    g.ask("packets", "on" if scene.uplink else "off")
+    mark = g.lab.wire.mark()
+    status, said = g.inject(scene.argv, fault)
+    hit = inject.injected(g.log)
+    wrong = [*check_words(fault, status, said), *scene.after(g, fault, status)] if hit else []
+    g.ask("packets", "off")
+    try:
+        if repair or g.status()[0] != DONE:
+            scene.repair(g)
+            wrong += g.litter()
+    except AssertionError as e:
+        wrong.append(f"not repaired: {str(e).splitlines()[0]}")
+    wrong += g.stands()
+    wrong += [f"LEAK: {f}" for f in g.leaked(mark)]
+    return wrong if hit else None
+
+
+@pytest.mark.parametrize("kind", SAMPLE)
+@pytest.mark.parametrize("name", SCENES)
+def test_no_fault_opens_anything_and_the_next_load_repairs(ground, name, kind):
+    scene = SCENES[name]
+    if ground.state() == "open":
+        ground.load()
+    scene.start(ground)
+    found = ground.calls(scene.argv)
+    scene.repair(ground)
+    rounds, complaints, missed = ground.ask("rounds"), [], 0
+    faults = chosen(scene, found, kind)
+    for i, fault in enumerate(faults):
+        wrong = one(ground, scene, fault, fault.kills or not (scene.light and i % 8))
+        missed += wrong is None
+        complaints += [f"{fault}: {w}" for w in wrong or ()]
+    assert not complaints, f"{len(complaints)}:\n" + "\n".join(complaints[:60])
+    assert missed <= len(faults) // 5, f"{missed} of {len(faults)} faults were not met"
+    assert ground.ask("rounds") - rounds > len(faults), "the workload stood still"
