@@ -209,8 +209,10 @@ int guard_read(struct guard *g, int64_t now, struct error *e)
 	r = grants_read(path_of(g->state, "grants", path), &g->grants, e);
 	if (r)
 		return r;
-	if (records_read(path_of(g->state, "records", path), &g->records, e)) {
-		/* only a memory of DNS: it is asked again, and what the kernel holds is known to the next publish */
+	r = records_read(path_of(g->state, "records", path), &g->records, e);
+	if (r && r != -EINVAL && r != -EPERM && r != -EIO)	/* the file is whole, as far as can be seen */
+		return r;
+	if (r) {	/* only a memory of DNS: it is asked again, and what the kernel holds is known to the next publish */
 		char bad[PATH_MAX + 128];
 
 		cmd_warn("%s: set aside as records.bad, names are resolved anew", e->text);

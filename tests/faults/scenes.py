@@ -1,6 +1,6 @@
 """Every command in the place where it does most: what it starts from, and what must hold after it failed or died."""
 from ground import ALLOWED_AT, KEPT, OTHER, OTHER_CONF, PINS, SITE, SITE_AT, STATE
-from guard import DEGRADED, DONE, FAILED, other_layout
+from guard import DEGRADED, DONE, FAILED, other_layout, poll
 
 SCENES = {}
 
@@ -18,7 +18,8 @@ class Scene:
 
     def after(self, g, fault, status):
         """Complaints, before anything is repaired."""
-        yield from (f"{a} is refused meanwhile" for a in ALLOWED_AT if g.connects(a) != "ok")
+        if "set aside" not in g.said:       # what is known of names is gone then: the disk failed
+            yield from (f"{a} is refused meanwhile" for a in ALLOWED_AT if g.connects(a) != "ok")
 
     def repair(self, g):
         """The next load."""
@@ -160,8 +161,9 @@ class Grant(Scene):
     light = True
 
     def start(self, g):
-        if self.argv[1] in g.guard.shell(f"cat {STATE}/host/grants 2>/dev/null || :").stdout:
-            g.guard.ok("revoke", self.argv[1])
+        held = g.guard.shell(f"cat {STATE}/host/grants 2>/dev/null || :").stdout
+        for target in (t for t in (SITE, SITE_AT) if t in held):
+            g.guard.ok("revoke", target)
 
     def after(self, g, fault, status):
         yield from super().after(g, fault, status)
@@ -241,11 +243,12 @@ class Unload(Scene):
     argv = ("unload", "--yes")
 
     def after(self, g, fault, status):
+        """Hook by hook, the verdict last: it may end at any of them. Links end a moment after their last pin."""
+        if status == DONE:
+            poll(lambda: g.state() == "open", "the guard's end")
         state = g.state()
-        if state == "half open" or (status == DONE and state != "open"):
-            yield f"exit {status} and {state}"
         if state == "open":
-            g.ask("reset")      # as was asked for
+            g.forget()      # as was asked for
         if state == "closed" and not fault.kills:
             yield from super().after(g, fault, status)
 

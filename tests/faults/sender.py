@@ -88,10 +88,11 @@ class Sender:
             s.close()
 
     def round(self):
-        """How many of the doors let one through."""
+        """How many of the doors let one through that tell: where a SYN ends only the wire shows."""
         passed = sum(self.attempt(s.sendto, self.payload(b"udp", self.shut), to) for s, to in self.udp)
         passed += sum(self.attempt(s.sendto, made[self.shut], to) for s, to, made in self.raw)
-        passed += sum(self.knock(family) for family in self.to)
+        for family in self.to:
+            self.knock(family)
         if self.packets:
             try:
                 self.link.send(self.frames[self.shut])

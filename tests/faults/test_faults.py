@@ -34,7 +34,7 @@ def one(g, scene, fault, repair):
     """What was wrong; None where the run did not come to the fault."""
     scene.start(g)
     g.ask("packets", "on" if scene.uplink else "off")
-    mark = g.lab.wire.mark()
+    g.mark = g.lab.wire.mark()
     status, said = g.inject(scene.argv, fault)
     hit = inject.injected(g.log)
     wrong = [*check_words(fault, status, said), *scene.after(g, fault, status)] if hit else []
@@ -46,7 +46,7 @@ def one(g, scene, fault, repair):
     except AssertionError as e:
         wrong.append(f"not repaired: {str(e).splitlines()[0]}")
     wrong += g.stands()
-    wrong += [f"LEAK: {f}" for f in g.leaked(mark)]
+    wrong += [f"LEAK: {f}" for f in g.leaked()]
     return wrong if hit else None
 
 
