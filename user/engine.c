@@ -28,13 +28,14 @@ const char *const engine_map_names[ENGINE_MAPS] = {
 	[ENGINE_LOCAL] = "oh_local",
 	[ENGINE_CONTROL] = "oh_control",
 	[ENGINE_CONNECTIONS] = "oh_connections",
+	[ENGINE_PENDING] = "oh_pending",
 	[ENGINE_FLOWS] = "oh_flows",
 	[ENGINE_COUNTS] = "oh_counts",
 	[ENGINE_USE] = "oh_target_use",
 	[ENGINE_EVENTS] = "oh_events",
 };
 
-static const uint32_t value_sizes[ENGINE_MAPS] = {
+static const uint32_t value_sizes[ENGINE_MAPS] = {	/* 0: not looked into */
 	[ENGINE_ADDRESSES] = sizeof(struct oh_entry),
 	[ENGINE_LEARNED] = sizeof(struct oh_entry),
 	[ENGINE_RANGES] = sizeof(struct oh_entry),
@@ -46,6 +47,7 @@ static const uint32_t value_sizes[ENGINE_MAPS] = {
 	[ENGINE_FLOWS] = sizeof(struct oh_connection),
 	[ENGINE_COUNTS] = sizeof(struct oh_count),
 	[ENGINE_USE] = sizeof(struct oh_use),
+	[ENGINE_PENDING] = 0,	/* the programs' alone */
 	[ENGINE_EVENTS] = 0,
 };
 
@@ -110,7 +112,7 @@ static int take_map(struct engine *engine, int fd, struct error *e)
 	for (int i = 0; i < ENGINE_MAPS; i++) {
 		if (strcmp(info.name, engine_map_names[i]))
 			continue;
-		if (info.value_size != value_sizes[i]) {
+		if (value_sizes[i] && info.value_size != value_sizes[i]) {
 			close(fd);
 			return error_set(e, EPROTO, "the guard in the kernel has another layout of %s: "
 					 "run `ohguard load` to replace it (it goes on enforcing)", engine_map_names[i]);

@@ -105,6 +105,10 @@ class Ground:
         yield from (f"{a} is refused: {self.connects(a)}" for a in (*ALLOWED_AT, KEPT) if self.connects(a) != "ok")
         yield from (f"doors are {s}" for s in (self.state(),) if s != "closed")
 
+    def disturbed(self):
+        """Whether this whole machine is guarded too, at its root cgroup: by someone who knows nothing of this test."""
+        return bool(attached_programs(self.guard.cgroup.parent))
+
     def inject(self, argv, fault):
         status, said = inject.run(self.lab.server, [BINARY, *argv], self.log, "--seccomp-bpf", *fault.options())
         self.said = "\n".join(said)
@@ -115,6 +119,11 @@ class Ground:
         status, said = inject.run(self.lab.server, [BINARY, *argv], self.log)
         assert status in (DONE, NOT_LOADED), f"{argv}: exit {status}: {said}"
         return inject.calls(self.log)
+
+
+def attached_programs(cgroup):
+    out = call(["bpftool", "-j", "cgroup", "show", cgroup], check=False)
+    return json.loads(out) if out.strip() else []
 
 
 def check_words(fault, status, said):
