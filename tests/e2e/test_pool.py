@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from guard import poll
 from lab import topology
 
 CLIENTS = Path(__file__).resolve().parent / "clients"
@@ -80,6 +81,19 @@ def test_not_one_connection_of_a_rotating_pool_is_refused(guard, built, client):
     assert not failed, r.stdout[-2000:] + r.stderr
     assert connected >= rounds * (1 if client == "curl" else 2)        # an IPv4 and an IPv6 address each time
     assert [(e["reason"], e["destination_port"], e["protocol"], e["hook"]) for e in guard.events()] == []
+
+
+def test_answer_to_a_query_from_before_a_load_is_learned_from(guard):
+    load(guard)
+    guard.lab.dns.script(NAME, "rotate", delay=2)
+    mark = guard.lab.wire.mark()
+    with guard.lab.server.popen(["/usr/bin/python3", "-c", PYTHON, NAME, "1"], guarded=True, stdout=subprocess.PIPE, text=True) as client:
+        try:
+            poll(lambda: guard.lab.wire.traffic(mark, dst=topology.RESOLVER, dport=53), "its query")
+            guard.ok("load", "--no-resolve")
+            assert client.communicate(timeout=60)[0] == "connected 2 failed 0\n"
+        finally:
+            client.kill()
 
 
 def test_old_connections_outlive_fifty_rotations(guard, built):

@@ -26,7 +26,6 @@ class Ground:
         self.mark, self.said = 0, ""        # since when leaks count; what the last command said
         self.log = lab.dir / "strace.log"
         lab.dns.script(SITE, a=[SITE_AT], ttl=60)
-        self.configure()
         near, gateway = (self.mac(h, link) for h, link in ((lab.server, "eth0"), (lab.router, "server")))
         # Before any load: its sockets must be older than the guard.
         self.process = lab.server.popen(
@@ -35,11 +34,12 @@ class Ground:
         assert self.process.stdout.readline() == "open\n"
         poll(lambda: self.ask("round") == DOORS, "every door to be open without a guard")
 
-    def configure(self, *dns):
-        """Without inspection by default: programs verify three times as fast, and user space does the same."""
-        dns = dns or ("inspect = off",)
+    def set_up(self, inspect):
+        """A guard that is loaded and whole."""
+        dns = (f"inspect = {'on' if inspect else 'off'}",)
         self.guard.conf(allow=(ALLOWED, KEPT), dns=dns)
         self.guard.write(OTHER_CONF, config(self.guard.cgroup, allow=(ALLOWED, OTHER), dns=dns))
+        self.load("--uplink", "none")
 
     def mac(self, host, link):
         out = call(["ip", "-n", self.lab.netns(host.name), "-j", "link", "show", link])

@@ -8,8 +8,8 @@ SCENES = {}
 class Scene:
     """Starts from a guard that is loaded and whole; after it, a load makes it so again."""
     argv = ()
+    inspect = False     # programs verify three times as fast without, and user space does the same
     uplink = False      # packet sockets are tried too
-    fresh = False       # begins without a guard
     light = False       # a fault changes little: not each is followed by a load
     share = 1           # only each how-manieth fault, where another scene has the same code
 
@@ -42,7 +42,6 @@ def exactly(g, address, admitted, why):
 class First(Scene):
     """load first."""
     argv = ("load",)
-    fresh = True
 
     def start(self, g):
         g.unload()
@@ -75,15 +74,8 @@ class FirstClosed(First):
 @scene
 class FirstInspect(First):
     """load first, with inspection."""
+    inspect = True
     share = 7
-
-    def start(self, g):
-        g.configure("inspect = on")
-        super().start(g)
-
-    def repair(self, g):
-        super().repair(g)
-        g.configure()
 
 
 @scene
@@ -111,15 +103,8 @@ class Again(Scene):
 @scene
 class AgainInspect(Again):
     """load again, with inspection."""
+    inspect = True
     share = 7
-
-    def start(self, g):
-        g.configure("inspect = on")
-        g.load()
-
-    def repair(self, g):
-        g.load()
-        g.configure()
 
 
 @scene

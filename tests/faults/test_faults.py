@@ -54,8 +54,7 @@ def one(g, scene, fault, repair):
 @pytest.mark.parametrize("name", SCENES)
 def test_no_fault_opens_anything_and_the_next_load_repairs(ground, name, kind):
     scene = SCENES[name]
-    if ground.state() == "open":
-        ground.load()
+    ground.set_up(scene.inspect)
     scene.start(ground)
     found = ground.calls(scene.argv)
     scene.repair(ground)
