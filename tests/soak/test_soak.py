@@ -163,7 +163,7 @@ def test_nothing_leaks_nothing_is_refused_and_nothing_grows(soak):
     assert not soak.leaks, f"on the wire: {soak.leaks[:20]}"
     assert not {n: s["failed"][:5] for n, s in said.items() if s["failed"]}
     assert not soak.failed, soak.failed[:10]
-    assert all(s["done"] for s in said.values()) and soak.did > 5 and refused > 100, "little was done"
+    assert all(s["done"] for s in said.values()) and soak.did > 2 and refused > 100, "little was done"
     assert not list(grown(soak.samples)), list(grown(soak.samples))
     soak.guard.ok("load")
     assert soak.guard.json("status")["healthy"]
