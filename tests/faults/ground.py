@@ -82,6 +82,11 @@ class Ground:
         r = self.lab.server.run([binary, "load", *args], timeout=60)
         assert r.returncode == status, f"load {args}: exit {r.returncode}: {r.stderr}"
 
+    def all_due(self):
+        """As if time had passed: every name is asked for at the next chance."""
+        path = f"{STATE}/host/records"
+        self.guard.shell(f"! [ -e {path} ] || sed -i 's/^\\(record = [^ ]* [46] [0-9]* [0-9]*\\) [0-9]*/\\1 1/' {path}")
+
     def unload(self):
         """And what it knew is gone, so that the next load is a first one."""
         assert self.guard.run("unload", "--yes").returncode in (DONE, NOT_LOADED)
@@ -110,7 +115,7 @@ class Ground:
         return bool(attached_programs(self.guard.cgroup.parent))
 
     def inject(self, argv, fault):
-        status, said = inject.run(self.lab.server, [BINARY, *argv], self.log, "--seccomp-bpf", *fault.options())
+        status, said = inject.run(self.lab.server, [BINARY, *argv], self.log, *fault.options())
         self.said = "\n".join(said)
         return status, said
 
@@ -129,8 +134,6 @@ def attached_programs(cgroup):
 def check_words(fault, status, said):
     """A documented exit status, and one clear line where something failed."""
     if fault.kills:
-        if status != -9:
-            yield f"exit {status} though killed: {said}"
         return
     if status is None:
         yield f"hangs: {said}"

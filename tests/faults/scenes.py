@@ -21,9 +21,12 @@ class Scene:
         if "set aside" not in g.said:       # what is known of names is gone then: the disk failed
             yield from (f"{a} is refused meanwhile" for a in ALLOWED_AT if g.connects(a) != "ok")
 
+    options = ()        # of the load that repairs
+
     def repair(self, g):
-        """The next load."""
-        g.load()
+        """The next load, when names that failed are due again."""
+        g.all_due()
+        g.load(*self.options)
 
 
 def scene(cls):
@@ -82,10 +85,8 @@ class FirstInspect(First):
 class FirstUplink(First):
     """load first, with an uplink."""
     argv = ("load", "--uplink", "auto")
+    options = ("--uplink", "auto")
     share = 2
-
-    def repair(self, g):
-        g.load("--uplink", "auto")
 
 
 @scene
@@ -111,10 +112,8 @@ class AgainInspect(Again):
 class AddUplink(Scene):
     """load again, with an uplink."""
     argv = ("load", "--uplink", "auto")
+    options = ("--uplink", "none")
     share = 2
-
-    def repair(self, g):
-        g.load("--uplink", "none")
 
 
 @scene
@@ -207,8 +206,7 @@ class Refresh(Scene):
     light = True
 
     def start(self, g):
-        """All is due, and nothing has run out."""
-        g.guard.shell(f"sed -i 's/^\\(record = [^ ]* [46] \\)[0-9]*/\\11/' {STATE}/host/records")
+        g.all_due()
 
 
 @scene
