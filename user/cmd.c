@@ -66,8 +66,10 @@ int cmd_parse(int argc, char **argv, struct poptOption *own, const char *argumen
 	/* Never freed: the arguments handed out belong to it, and the process is short. */
 	poptContext context = poptGetContext(argv[0], argc, (const char **)argv, all, 0);
 
-	if (!context)
-		return cmd_usage("out of memory");
+	if (!context) {
+		cmd_warn("out of memory");
+		return CMD_FAILED;
+	}
 	snprintf(usage, sizeof(usage), "[OPTION...]%s%s", arguments ? " " : "", arguments ? arguments : "");
 	poptSetOtherOptionHelp(context, usage);
 	options->instance = NULL;

@@ -32,6 +32,8 @@ static int find_cgroup(const struct load *o, const struct guard *g, char ret[PAT
 		return error_set(e, ENOENT, "no cgroup2 is mounted: mount -t cgroup2 none /sys/fs/cgroup (or boot with "
 				 "systemd.unified_cgroup_hierarchy=1)");
 	engine_read_hooks(g->pins, hooks);
+	if (!o->cgroup && !*g->config.cgroup && g->engine.settings >= 0 && !*hooks[OH_HOOK_EGRESS].where)
+		return error_set(e, ENOENT, "the cgroup that is guarded is gone or out of sight: say which one with --cgroup");
 	snprintf(ret, PATH_MAX, "%s", o->cgroup ? o->cgroup : *g->config.cgroup ? g->config.cgroup :
 		 *hooks[OH_HOOK_EGRESS].where ? hooks[OH_HOOK_EGRESS].where : mount);
 	if (statfs(ret, &fs))

@@ -70,6 +70,7 @@ static void read_uplinks(struct status *s, const char *pins)
 static void check_uplinks(struct status *s)
 {
 	struct uplinks routes;
+	struct error e;
 
 	if (!*s->settings.uplink[0])
 		return;
@@ -87,7 +88,8 @@ static void check_uplinks(struct status *s)
 		if (strcmp(s->uplinks.missing[i], UPLINK_AUTO))
 			problem(s, "uplink %s: there is no such interface", s->uplinks.missing[i]);
 	}
-	uplink_default_routes(&routes);
+	if (uplink_default_routes(&routes, &e))
+		problem(s, "%s", e.text);
 	for (size_t i = 0; i < routes.count; i++) {
 		if (!uplink_is_in(&s->uplinks, routes.list[i].index))
 			problem(s, "a default route leads over %s, which is not guarded: run `ohguard load --uplink %s`",

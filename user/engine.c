@@ -115,7 +115,7 @@ static int take_map(struct engine *engine, int fd, struct error *e)
 	for (int i = 0; i < ENGINE_MAPS; i++) {
 		if (strcmp(info.name, engine_map_names[i]))
 			continue;
-		if (info.value_size != value_sizes[i]) {
+		if (value_sizes[i] && info.value_size != value_sizes[i]) {
 			close(fd);
 			return error_set(e, EPROTO, "the guard in the kernel has another layout of %s: "
 					 "run `ohguard load` to replace it (it goes on enforcing)", engine_map_names[i]);
@@ -277,15 +277,21 @@ int engine_write_control(const struct engine *engine, const struct oh_control *c
 	return 0;
 }
 
+static int count_cpus(int *ret, struct error *e)
+{
+	*ret = libbpf_num_possible_cpus();
+	return *ret > 0 ? 0 : error_set(e, *ret ? -*ret : EIO, "the number of CPUs is not to be had: is /sys mounted?");
+}
+
 /* Reads a per-CPU value of `words` 64-bit counters and adds them up. */
 static int read_sums(const struct engine *engine, enum engine_map map, uint32_t index, uint64_t *sums, size_t words,
 		     struct error *e)
 {
-	int cpus = libbpf_num_possible_cpus();
 	uint64_t *values;
+	int cpus, r = count_cpus(&cpus, e);
 
-	if (cpus <= 0)
-		return error_set(e, -cpus, "the number of CPUs is not to be had: is /sys mounted?");
+	if (r)
+		return r;
 	values = calloc((size_t)cpus, words * sizeof(*values));
 	if (!values)
 		return error_set(e, ENOMEM, "out of memory");
@@ -324,9 +330,11 @@ int engine_read_use(const struct engine *engine, uint32_t target, struct oh_use 
 
 int engine_clear_use(const struct engine *engine, uint32_t target, struct error *e)
 {
-	int cpus = libbpf_num_possible_cpus(), r = 0;
-	struct oh_use *values = cpus > 0 ? calloc((size_t)cpus, sizeof(*values)) : NULL;
+	int cpus, r = count_cpus(&cpus, e);
+	struct oh_use *values = r ? NULL : calloc((size_t)cpus, sizeof(*values));
 
+	if (r)
+		return r;
 	if (!values)
 		return error_set(e, ENOMEM, "out of memory");
 	if (bpf_map_update_elem(engine->map[ENGINE_USE], &target, values, BPF_ANY))

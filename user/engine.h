@@ -82,8 +82,9 @@ void engine_read_hooks(const char *pins, struct engine_hook ret[OH_HOOK_MAX]);
 
 /* Uplinks: see engine_uplink.c. */
 bool engine_is_uplink_hook(enum oh_hook hook);
-/* Puts the programs in force at these interfaces and at no others: links are updated in one step each. */
-int engine_attach_uplinks(struct engine_program_set *set, const char *pins, const struct uplinks *uplinks,
+/* Puts the programs in force at these interfaces: links are updated in one step each. Others that are guarded are given up,
+ * unless one that is wanted is missing. */
+int engine_attach_uplinks(struct engine_program_set *set, const char *pins, const struct uplinks *wanted,
 			  struct error *e);
 /* Attaches the programs in force to those of the interfaces that lack one. */
 int engine_add_uplinks(const char *pins, const struct uplinks *uplinks, struct error *e);

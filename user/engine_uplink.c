@@ -214,11 +214,51 @@ static int attach_one(int program, int hook, const struct uplink *u, const char 
 	return r;
 }
 
-int engine_attach_uplinks(struct engine_program_set *set, const char *pins, const struct uplinks *uplinks,
+/* A pin's hook and interface, from its name: false where it is not one of an uplink. */
+static bool parse_pin(const char *name, int *ret_hook, unsigned int *ret_index)
+{
+	for (int hook = 0; hook < OH_HOOK_MAX; hook++) {
+		size_t n = strlen(engine_hook_names[hook]);
+		char *end;
+
+		if (!engine_is_uplink_hook((enum oh_hook)hook) || strncmp(name, engine_hook_names[hook], n) || name[n] != '-')
+			continue;
+		*ret_index = (unsigned int)strtoul(name + n + 1, &end, 10);
+		*ret_hook = hook;
+		return *ret_index && (!*end || !strcmp(end, "-new"));
+	}
+	return false;
+}
+
+/* Adds the interfaces that are guarded now. */
+static void add_guarded(const char *pins, struct uplinks *u)
+{
+	DIR *folder = opendir(pins);
+	struct dirent *entry;
+
+	while (folder && (entry = readdir(folder)) && u->count < UPLINKS_MAX) {
+		struct uplink *next = &u->list[u->count];
+		unsigned int index;
+		int hook;
+
+		if (!parse_pin(entry->d_name, &hook, &index) || uplink_is_in(u, index) || !if_indextoname(index, next->name))
+			continue;
+		next->index = index;
+		u->count++;
+	}
+	if (folder)
+		closedir(folder);
+}
+
+int engine_attach_uplinks(struct engine_program_set *set, const char *pins, const struct uplinks *wanted,
 			  struct error *e)
 {
+	struct uplinks kept = *wanted, *uplinks = &kept;
 	char path[PIN_MAX];
 
+	/* One that is asked for is out of sight (its default route may be back in a moment): none is given up for that. */
+	if (*wanted->missing[0])
+		add_guarded(pins, &kept);
 	for (int hook = 0; hook < OH_HOOK_MAX; hook++) {
 		int program = engine_program(set, (enum oh_hook)hook), r;
 
@@ -242,7 +282,6 @@ int engine_add_uplinks(const char *pins, const struct uplinks *uplinks, struct e
 {
 	int r = 0;
 
-	libbpf_set_print(NULL);
 	for (int hook = 0; !r && hook < OH_HOOK_MAX; hook++) {
 		struct pinned program = engine_is_uplink_hook((enum oh_hook)hook) ? open_pin(pins, hook, 0) :
 										    (struct pinned){ .fd = -1 };
@@ -277,29 +316,12 @@ static int detach_one(const char *pins, int hook, unsigned int index, struct err
 	return unlink(path) && errno != ENOENT ? error_set(e, errno, "%s: %s", path, strerror(errno)) : 0;
 }
 
-/* A pin's hook and interface, from its name: false where it is not one of an uplink. */
-static bool parse_pin(const char *name, int *ret_hook, unsigned int *ret_index)
-{
-	for (int hook = 0; hook < OH_HOOK_MAX; hook++) {
-		size_t n = strlen(engine_hook_names[hook]);
-		char *end;
-
-		if (!engine_is_uplink_hook((enum oh_hook)hook) || strncmp(name, engine_hook_names[hook], n) || name[n] != '-')
-			continue;
-		*ret_index = (unsigned int)strtoul(name + n + 1, &end, 10);
-		*ret_hook = hook;
-		return *ret_index && (!*end || !strcmp(end, "-new"));
-	}
-	return false;
-}
-
 int engine_detach_uplinks(const char *pins, const struct uplinks *but, struct error *e)
 {
 	DIR *folder = opendir(pins);
 	struct dirent *entry;
 	int r = 0;
 
-	libbpf_set_print(NULL);
 	while (!r && folder && (entry = readdir(folder))) {
 		char path[PIN_MAX + 256];
 		unsigned int index;
@@ -322,7 +344,6 @@ void engine_read_uplink_hook(const char *pins, enum oh_hook hook, const struct u
 {
 	struct pinned p = open_pin(pins, (int)hook, uplink->index);
 
-	libbpf_set_print(NULL);
 	*ret = (struct engine_hook){ .name = engine_hook_names[hook] };
 	snprintf(ret->where, sizeof(ret->where), "%s", uplink->name);
 	ret->attached = is_in_force(&kinds[hook], uplink->index, &p);

@@ -1,5 +1,6 @@
 #include "file.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <mntent.h>
 #include <stdbool.h>
@@ -10,12 +11,14 @@
 #include <time.h>
 #include <unistd.h>
 
+#define TEMPORARY ".new."
+
 int file_begin(struct file_out *out, const char *path, mode_t mode, struct error *e)
 {
 	int fd, code;
 
 	snprintf(out->path, sizeof(out->path), "%s", path);
-	snprintf(out->temporary, sizeof(out->temporary), "%s.new.XXXXXX", path);
+	snprintf(out->temporary, sizeof(out->temporary), "%s" TEMPORARY "XXXXXX", path);
 	fd = mkostemp(out->temporary, O_CLOEXEC);
 	if (fd < 0)
 		return error_set(e, errno, "%s: %s", path, strerror(errno));
@@ -35,22 +38,30 @@ void file_abort(struct file_out *out)
 	unlink(out->temporary);
 }
 
-static int sync_folder_of(const char *path)
+/* Syncs the file's folder, and removes what others left there that were killed while they wrote this file. */
+static int settle_folder_of(const char *path)
 {
-	char folder[PATH_MAX];
+	char folder[PATH_MAX], litter[NAME_MAX + sizeof(TEMPORARY)];
+	struct dirent *entry;
 	char *slash;
-	int fd, r;
+	DIR *dir;
+	int r;
 
 	snprintf(folder, sizeof(folder), "%s", path);
 	slash = strrchr(folder, '/');
 	if (!slash)
 		return 0;
+	snprintf(litter, sizeof(litter), "%s" TEMPORARY, slash + 1);
 	slash[slash == folder] = '\0';
-	fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
+	dir = opendir(folder);
+	if (!dir)
 		return -1;
-	r = fsync(fd);
-	close(fd);
+	while ((entry = readdir(dir))) {
+		if (!strncmp(entry->d_name, litter, strlen(litter)))
+			unlinkat(dirfd(dir), entry->d_name, 0);
+	}
+	r = fsync(dirfd(dir));
+	closedir(dir);
 	return r;
 }
 
@@ -68,7 +79,7 @@ int file_commit(struct file_out *out, struct error *e)
 		unlink(out->temporary);
 		return error_set(e, code, "%s: %s: what was there before is kept", out->path, strerror(code));
 	}
-	if (sync_folder_of(out->path))
+	if (settle_folder_of(out->path))
 		return error_set(e, errno, "%s: written, but its folder cannot be synced: %s", out->path, strerror(errno));
 	return 0;
 }

@@ -42,26 +42,29 @@ int guard_authorize(const struct guard *g, const struct cmd_options *options, st
 	return g->locked ? lock_check_key(g->pins, options->key, e) : 0;
 }
 
-/* Which configuration is in force: each load makes another file of it. */
-static struct guard_mark read_mark(const struct guard *g)
+/* Which configuration is in force: each load makes another file of it. One that cannot be seen is an error: the file it
+ * came from may have been edited since. */
+static int read_mark(const struct guard *g, struct guard_mark *ret, struct error *e)
 {
 	char path[PATH_MAX + 128];
 	struct stat st;
 
+	*ret = (struct guard_mark){ 0 };
 	if (stat(path_of(g->run, "loaded.conf", path), &st))
-		return (struct guard_mark){ 0 };
-	return (struct guard_mark){ .inode = st.st_ino, .changed = st.st_ctim };
+		return errno == ENOENT ? 0 : error_set(e, errno, "%s: %s", path, strerror(errno));
+	*ret = (struct guard_mark){ .inode = st.st_ino, .changed = st.st_ctim };
+	return 0;
 }
 
 /* Takes up what a load put in force since: with what was read before, this command would take it back. */
 static int renew(struct guard *g, struct error *e)
 {
-	const struct guard_mark now = read_mark(g);
+	struct guard_mark now;
 	char path[PATH_MAX + 128];
-	int r;
+	int r = g->mark.inode ? read_mark(g, &now, e) : 0;
 
-	if (!g->mark.inode || !memcmp(&now, &g->mark, sizeof(now)))
-		return 0;
+	if (r || !g->mark.inode || !memcmp(&now, &g->mark, sizeof(now)))
+		return r;
 	engine_close(&g->engine);
 	r = engine_open(g->pins, &g->engine, e);
 	if (r || !now.inode)
@@ -79,8 +82,9 @@ int guard_open(const struct cmd_options *options, struct guard *ret, struct erro
 	int r;
 
 	start(&g, options->instance);
-	g.mark = read_mark(&g);
-	r = config_read(g.mark.inode ? path_of(g.run, "loaded.conf", path) : options->config, &g.config, e);
+	r = read_mark(&g, &g.mark, e);
+	if (!r)
+		r = config_read(g.mark.inode ? path_of(g.run, "loaded.conf", path) : options->config, &g.config, e);
 	if (r)
 		return r == -ENOENT ? -EINVAL : r;	/* -ENOENT is kept for "not loaded" */
 	set_paths(&g, options->instance);
@@ -207,8 +211,10 @@ int guard_read(struct guard *g, int64_t now, struct error *e)
 	r = grants_read(path_of(g->state, "grants", path), &g->grants, e);
 	if (r)
 		return r;
-	if (records_read(path_of(g->state, "records", path), &g->records, e)) {
-		/* only a memory of DNS: it is asked again, and what the kernel holds is known to the next publish */
+	r = records_read(path_of(g->state, "records", path), &g->records, e);
+	if (r && r != -EINVAL && r != -EPERM && r != -EIO)	/* the file is whole, as far as can be seen */
+		return r;
+	if (r) {	/* only a memory of DNS: it is asked again, and what the kernel holds is known to the next publish */
 		char bad[PATH_MAX + 128];
 
 		cmd_warn("%s: set aside as records.bad, names are resolved anew", e->text);

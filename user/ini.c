@@ -99,8 +99,9 @@ int ini_read(const char *path, ini_visit visit, void *context, struct error *e)
 		return error_set(e, errno, "%s: %s", path, strerror(errno));
 	w.file = fdopen(fd, "r");
 	if (!w.file) {
+		error_set(e, errno, "%s: %s", path, strerror(errno));
 		close(fd);
-		return error_set(e, ENOMEM, "%s: out of memory", path);
+		return -ENOMEM;
 	}
 	w.result = check_owner(w.file, path, e);
 	if (!w.result) {

@@ -1,4 +1,5 @@
 /* ohguard: finds the command and runs it. */
+#include <bpf/libbpf.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -50,6 +51,8 @@ int main(int argc, char **argv)
 
 	open_standard();
 	place_remember(argc, argv);
+	libbpf_set_print(NULL);	/* a failure is told in our words, once */
+
 	if (argc < 2) {
 		print_help(stderr);
 		return CMD_USAGE;

@@ -36,14 +36,18 @@ bool uplink_is_in(const struct uplinks *u, unsigned int index)
 	return false;
 }
 
-static void add(struct uplinks *u, const char *name)
+/* One that does not exist is not added, and no error. */
+static int add(struct uplinks *u, const char *name, struct error *e)
 {
 	unsigned int index = if_nametoindex(name);
 
+	if (!index && errno != ENODEV && errno != ENXIO)
+		return error_set(e, errno, "uplink %s: %s", name, strerror(errno));
 	if (!index || uplink_is_in(u, index) || u->count == UPLINKS_MAX)
-		return;
+		return 0;
 	snprintf(u->list[u->count].name, OH_INTERFACE_MAX, "%s", name);
 	u->list[u->count++].index = index;
+	return 0;
 }
 
 static bool leads_out(const char *name, unsigned int flags)
@@ -51,29 +55,49 @@ static bool leads_out(const char *name, unsigned int flags)
 	return (flags & (RTF_UP | RTF_REJECT)) == RTF_UP && strcmp(name, "lo");
 }
 
-void uplink_default_routes(struct uplinks *ret)
+static bool is_default4(const char *line, char name[OH_INTERFACE_MAX])
+{
+	unsigned long destination, mask;
+	unsigned int flags;
+
+	return sscanf(line, "%15s %lx %*x %x %*d %*d %*d %lx", name, &destination, &flags, &mask) == 4 &&
+	       !destination && !mask && leads_out(name, flags);
+}
+
+static bool is_default6(const char *line, char name[OH_INTERFACE_MAX])
+{
+	unsigned int flags, prefix, source;
+
+	return sscanf(line, "%*32s %x %*32s %x %*32s %*x %*x %*x %x %15s", &prefix, &source, &flags, name) == 4 &&
+	       !prefix && leads_out(name, flags);
+}
+
+static int read_routes(const char *path, bool (*is_default)(const char *line, char name[OH_INTERFACE_MAX]),
+		       struct uplinks *u, struct error *e)
 {
 	char line[512], name[OH_INTERFACE_MAX];
-	unsigned int flags, prefix, source;
-	unsigned long destination, mask;
-	FILE *f = fopen("/proc/net/route", "re");
+	FILE *f = fopen(path, "re");
+	int r = 0;
+
+	if (!f)	/* a kernel without IPv6 has none */
+		return errno == ENOENT ? 0 : error_set(e, errno, "%s: %s", path, strerror(errno));
+	while (!r && fgets(line, sizeof(line), f)) {
+		if (is_default(line, name))
+			r = add(u, name, e);
+	}
+	if (!r && ferror(f))
+		r = error_set(e, EIO, "%s: %s", path, strerror(EIO));
+	fclose(f);
+	return r;
+}
+
+int uplink_default_routes(struct uplinks *ret, struct error *e)
+{
+	int r;
 
 	*ret = (struct uplinks){ 0 };
-	while (f && fgets(line, sizeof(line), f)) {
-		if (sscanf(line, "%15s %lx %*x %x %*d %*d %*d %lx", name, &destination, &flags, &mask) == 4 &&
-		    !destination && !mask && leads_out(name, flags))
-			add(ret, name);
-	}
-	if (f)
-		fclose(f);
-	f = fopen("/proc/net/ipv6_route", "re");
-	while (f && fgets(line, sizeof(line), f)) {
-		if (sscanf(line, "%*32s %x %*32s %x %*32s %*x %*x %*x %x %15s", &prefix, &source, &flags, name) == 4 &&
-		    !prefix && leads_out(name, flags))
-			add(ret, name);
-	}
-	if (f)
-		fclose(f);
+	r = read_routes("/proc/net/route", is_default4, ret, e);
+	return r ? r : read_routes("/proc/net/ipv6_route", is_default6, ret, e);
 }
 
 int uplink_changes_open(void)
@@ -121,26 +145,26 @@ int uplink_find(const uplink_names wanted, struct uplinks *ret, struct error *e)
 	size_t missing = 0;
 	int r = 0;
 
-	for (int i = 0; i < OH_UPLINKS_MAX && *wanted[i]; i++) {
+	for (int i = 0; !r && i < OH_UPLINKS_MAX && *wanted[i]; i++) {
 		struct uplinks routes = { 0 };
 
-		if (!strcmp(wanted[i], UPLINK_AUTO))
-			uplink_default_routes(&routes);
-		else
-			add(&routes, wanted[i]);
-		for (size_t k = 0; k < routes.count; k++) {
+		r = !strcmp(wanted[i], UPLINK_AUTO) ? uplink_default_routes(&routes, e) : add(&routes, wanted[i], e);
+		for (size_t k = 0; !r && k < routes.count; k++) {
 			const char *name = routes.list[k].name;
 
-			if (strcmp(wanted[i], UPLINK_AUTO) || !check_ethernet(name, e))
-				add(&found, name);
-			else
+			r = check_ethernet(name, e);
+			if (!r) {
+				r = add(&found, name, e);
+			} else if (r == -ENODEV) {	/* it went meanwhile */
+				r = 0;
+			} else if (r == -EINVAL && !strcmp(wanted[i], UPLINK_AUTO)) {
 				memcpy(found.other, name, OH_INTERFACE_MAX);
+				r = 0;
+			}
 		}
 		if (!routes.count)
 			memcpy(found.missing[missing++], wanted[i], OH_INTERFACE_MAX);
 	}
-	for (size_t i = 0; !r && i < found.count; i++)
-		r = check_ethernet(found.list[i].name, e);
 	if (!r)
 		*ret = found;
 	return r;

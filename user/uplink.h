@@ -31,8 +31,9 @@ struct uplinks {
 bool uplink_name_valid(const char *name);
 /* Which of them there are now. Fails on a named one that is not an Ethernet interface. */
 int uplink_find(const uplink_names wanted, struct uplinks *ret, struct error *e);
-/* The interfaces of the default routes, IPv4 and IPv6. */
-void uplink_default_routes(struct uplinks *ret);
+/* The interfaces of the default routes, IPv4 and IPv6. That they cannot be read is an error and not "none": an uplink
+ * that is guarded would be given up for it. */
+int uplink_default_routes(struct uplinks *ret, struct error *e);
 /* A descriptor that is readable after interfaces or routes have changed, -1 with errno. What changed is not told: look. */
 int uplink_changes_open(void);
 void uplink_changes_drain(int fd);

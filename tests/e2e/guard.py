@@ -1,5 +1,7 @@
 """A guard in a lab: fixture `guard`, and what tests need to look at it from all sides."""
 import contextlib
+import fcntl
+import functools
 import json
 import os
 import select
@@ -12,7 +14,8 @@ import pytest
 
 from lab import topology
 
-BINARY = os.environ.get("OHGUARD", str(Path(__file__).resolve().parents[2] / "build/ohguard"))
+REPO = Path(__file__).resolve().parents[2]
+BINARY = os.environ.get("OHGUARD", str(REPO / "build/ohguard"))
 CONF = "/etc/ohguard/ohguard.conf"
 PINS = "/sys/fs/bpf/ohguard"
 STATE = "/var/lib/ohguard"
@@ -46,6 +49,18 @@ for i in range(1, len(sys.argv), 4):
     except OSError as e:
         print(errno.errorcode.get(e.errno, "timeout"))
 """
+
+
+@functools.cache
+def other_layout():
+    """The same program with another layout of its largest maps, as after an upgrade."""
+    build = REPO / "build/other-layout"
+    build.mkdir(parents=True, exist_ok=True)
+    with open(build / "lock", "w") as lock:     # tests run two at a time
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        subprocess.run(["make", "-s", "-C", REPO, f"BUILD={build}", "DEFINES=-DOH_GRANTS_MAX=4", f"{build}/ohguard"],
+                       check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return str(build / "ohguard")
 
 
 def poll(check, what, seconds=20):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from guard import poll
 from lab import topology
 
 CLIENTS = Path(__file__).resolve().parent / "clients"

@@ -1,23 +1,16 @@
 """From one version to another whose maps have a different layout: enforcement stays on, and nothing passes meanwhile."""
 import os
-import subprocess
 from pathlib import Path
 
 import pytest
 
-from guard import ALLOWED, BINARY, FAILED, assert_says, poll
+from guard import ALLOWED, BINARY, FAILED, assert_says, other_layout, poll
 from test_life import Trying
-
-REPO = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
-def other(tmp_path_factory):
-    """The same program with another layout of its largest maps."""
-    build = tmp_path_factory.mktemp("other")
-    subprocess.run(["make", "-s", "-C", REPO, f"BUILD={build}", "DEFINES=-DOH_GRANTS_MAX=4", f"{build}/ohguard"], check=True,
-                   stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    return str(build / "ohguard")
+def other():
+    return other_layout()
 
 
 def by(guard, binary, *args):

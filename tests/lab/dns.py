@@ -139,6 +139,7 @@ def respond(msg, via, table):
     # {"by_type": {"AAAA": {...}}} lets one type fail and the other answer.
     behaviour = {w.TYPES[t]: b for t, b in behaviour.get("by_type", {}).items()}.get(q.qtype, behaviour)
     reply = KINDS[behaviour["kind"]](q, behaviour, via)
+    time.sleep(behaviour.get("delay", 0))
     return reply or b""
 
 

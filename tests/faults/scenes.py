@@ -1,0 +1,244 @@
+"""Every command in the place where it does most: what it starts from, and what must hold after it failed or died."""
+from ground import ALLOWED_AT, KEPT, OTHER, OTHER_CONF, PINS, SITE, SITE_AT, STATE
+from guard import DEGRADED, DONE, FAILED, other_layout, poll
+
+SCENES = {}
+
+
+class Scene:
+    """Starts from a guard that is loaded and whole; after it, a load makes it so again."""
+    argv = ()
+    inspect = False     # programs verify three times as fast without, and user space does the same
+    uplink = False      # packet sockets are tried too
+    light = False       # a fault changes little: not each is followed by a load
+    share = 1           # only each how-manieth fault, where another scene has the same code
+
+    def start(self, g):
+        pass
+
+    def after(self, g, fault, status):
+        """Complaints, before anything is repaired."""
+        if "set aside" not in g.said:       # what is known of names is gone then: the disk failed
+            yield from (f"{a} is refused meanwhile" for a in ALLOWED_AT if g.connects(a) != "ok")
+
+    options = ()        # of the load that repairs
+
+    def repair(self, g):
+        """The next load, when names that failed are due again."""
+        g.all_due()
+        g.load(*self.options)
+
+
+def scene(cls):
+    SCENES[cls.__doc__.rstrip(".")] = cls()
+    return cls
+
+
+def exactly(g, address, admitted, why):
+    if (g.connects(address) == "ok") != admitted:
+        yield f"{address} is {'refused' if admitted else 'admitted'}: {why}"
+
+
+# -- load ------------------------------------------------------------------------------------------------------------
+
+@scene
+class First(Scene):
+    """load first."""
+    argv = ("load",)
+
+    def start(self, g):
+        g.unload()
+
+    def after(self, g, fault, status):
+        state = g.state()
+        if state == "half open" or (status in (DONE, DEGRADED) and state != "closed"):
+            yield f"exit {status} and {state}"
+        if state == "closed":
+            g.ask("shut")
+        pinned = not g.guard.shell(f"test -e {PINS}/host/egress", check=False).returncode
+        if pinned != (state == "closed"):
+            yield f"{state}, and a pin of egress is {'' if pinned else 'not '}there"
+        if status == DONE:
+            yield from super().after(g, fault, status)
+
+
+@scene
+class FirstClosed(First):
+    """load first, fail closed."""
+    argv = ("load", "--fail-closed")
+
+    def after(self, g, fault, status):
+        yield from super().after(g, fault, status)
+        # whatever fails once, the second try is another run of the same call
+        if not fault.kills and not fault.lasting and g.state() != "closed":
+            yield f"exit {status} and not closed"
+
+
+@scene
+class FirstInspect(First):
+    """load first, with inspection."""
+    inspect = True
+    share = 7
+
+
+@scene
+class FirstUplink(First):
+    """load first, with an uplink."""
+    argv = ("load", "--uplink", "auto")
+    options = ("--uplink", "auto")
+    share = 2
+
+
+@scene
+class Again(Scene):
+    """load again, another list."""
+    argv = ("load", "-c", OTHER_CONF)
+
+    def after(self, g, fault, status):
+        yield from super().after(g, fault, status)
+        if status in (DONE, DEGRADED):
+            yield from exactly(g, KEPT, False, "it was taken from the list")
+            yield from exactly(g, OTHER, True, "it was put on the list")
+
+
+@scene
+class AgainInspect(Again):
+    """load again, with inspection."""
+    inspect = True
+    share = 7
+
+
+@scene
+class AddUplink(Scene):
+    """load again, with an uplink."""
+    argv = ("load", "--uplink", "auto")
+    options = ("--uplink", "none")
+    share = 2
+
+
+@scene
+class AgainUplink(Scene):
+    """load again, over an uplink."""
+    argv = ("load",)
+    uplink = True
+
+    def start(self, g):
+        if not any(h["hook"] == "uplink-egress" for h in g.status()[1]["hooks"]):
+            g.load("--uplink", "auto")
+
+
+@scene
+class Upgrade(Scene):
+    """upgrade from another layout."""
+    argv = ("load",)
+    share = 2
+
+    def start(self, g):
+        g.load(binary=other_layout())
+
+
+# -- what is allowed -------------------------------------------------------------------------------------------------
+
+class Grant(Scene):
+    address = SITE_AT
+
+    light = True
+
+    def start(self, g):
+        held = g.guard.shell(f"cat {STATE}/host/grants 2>/dev/null || :").stdout
+        for target in (t for t in (SITE, SITE_AT) if t in held):
+            g.guard.ok("revoke", target)
+
+    def after(self, g, fault, status):
+        yield from super().after(g, fault, status)
+        if status == DONE:
+            yield from exactly(g, self.address, True, "allow said that it is done")
+        elif status == FAILED and not fault.lasting:
+            yield from exactly(g, self.address, False, "allow said that it failed")
+
+
+@scene
+class AllowName(Grant):
+    """allow a name."""
+    argv = ("allow", SITE)
+
+
+@scene
+class AllowAddress(Grant):
+    """allow an address."""
+    argv = ("allow", SITE_AT)
+
+
+@scene
+class AllowFor(Grant):
+    """allow for a time."""
+    argv = ("allow", SITE, "--for", "1h")
+    share = 3
+
+
+@scene
+class Revoke(Scene):
+    """revoke."""
+    argv = ("revoke", SITE)
+    light = True
+
+    def start(self, g):
+        g.guard.ok("allow", SITE)
+
+    def after(self, g, fault, status):
+        yield from super().after(g, fault, status)
+        if status == DONE:
+            yield from exactly(g, SITE_AT, False, "revoke said that it is done")
+
+    def repair(self, g):
+        """What revoke took out of the file is not admitted, what it did not is."""
+        super().repair(g)
+        held = SITE in g.guard.shell(f"cat {STATE}/host/grants 2>/dev/null || :").stdout
+        assert (g.connects(SITE_AT) == "ok") == held, f"{'in' if held else 'not in'} the file"
+
+
+# -- the others ------------------------------------------------------------------------------------------------------
+
+@scene
+class Refresh(Scene):
+    """refresh."""
+    argv = ("refresh",)
+    light = True
+
+    def start(self, g):
+        g.all_due()
+
+
+@scene
+class RefreshUplink(Refresh):
+    """refresh, over an uplink."""
+    uplink = True
+    share = 2
+
+    def start(self, g):
+        AgainUplink.start(self, g)
+        super().start(g)
+
+
+@scene
+class Unload(Scene):
+    """unload, then load."""
+    argv = ("unload", "--yes")
+
+    def after(self, g, fault, status):
+        """Hook by hook, the verdict last: it may end at any of them. Links end a moment after their last pin."""
+        if status == DONE:
+            poll(lambda: g.state() == "open", "the guard's end")
+        state = g.state()
+        if state == "open":
+            g.forget()      # as was asked for
+        if state == "closed" and not fault.kills:
+            yield from super().after(g, fault, status)
+
+
+class Look(Scene):
+    light = True
+
+
+for name in ("list", "stats", "status", "events"):
+    scene(type(name, (Look,), {"__doc__": f"{name}.", "argv": (name,)}))
