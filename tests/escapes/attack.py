@@ -2,9 +2,9 @@
 """Runs attacks, each in a process of its own with what Docker gives to root.
 
 usage: attack.py --list
-       attack.py NAME... [--to ADDRESS] [--to6 ADDRESS] [--box NETNS | --inside] [--set KEY=ADDRESS] [--mac OWN ROUTER]
+       attack.py NAME... | - [--to ADDRESS] [--to6 ADDRESS] [--box NETNS | --inside] [--set KEY=ADDRESS] [--mac OWN ROUTER]
 
-Prints one line for each: NAME sent | refused ERROR | unavailable WHY. Where one needs something done outside (that the
+With - it reads names, one a line. Prints one line for each: NAME sent | refused ERROR | unavailable WHY. Where one needs something done outside (that the
 guard be loaded, that its process be moved) it prints NAME waits WHAT and goes on at the next line of its input.
 Whether a byte got out is for the wire to say, and not for this program.
 """
@@ -114,6 +114,11 @@ def main():
     for key, value in [("to", args.to), ("to6", args.to6), *(s.split("=", 1) for s in args.set)]:
         if value:
             args.addresses[6 if key.endswith("6") else 4][key.removesuffix("6")] = value
+    if args.names == ["-"]:
+        # Not by iterating, which reads ahead: an attack reads from it too.
+        while name := sys.stdin.readline().strip():
+            forked(TABLE[name], args)
+        return 0
     unknown = [n for n in args.names if n not in TABLE]
     if unknown or not args.names:
         p.error(f"no such attack: {' '.join(unknown)}" if unknown else "which attack? See --list")

@@ -107,26 +107,36 @@ class Field:
     def run(self, attack):
         """Tries it: what it says in the end, and which frames left that should not have."""
         mark = self.lab.wire.mark()
-        verb, rest = "nothing", []
         process = self.begun.pop(attack.name, None)
         if process:
             process.stdin.write("\n")
         else:
             process = self.start(attack)
         try:
-            for line in process.stdout:
-                name, verb, *rest = line.split(None, 2) if line.startswith(attack.name) else ("", "", line)
-                if verb != "waits":
-                    break
-                mark = self.do(rest[0].split(), process.pid, attack) or mark
-                process.stdin.write("\n")
+            said, mark = self.follow(process, attack, mark)
+        finally:
+            self.end(process)
+        return said, self.leaks(mark, attack)
+
+    def follow(self, process, attack, mark):
+        """Does what it asks for until it is through: what it says then, and where in the capture it began."""
+        verb, rest = "nothing", []
+        for line in process.stdout:
+            name, verb, *rest = line.split(None, 2) if line.startswith(attack.name) else ("", "", line)
+            if verb != "waits":
+                break
+            mark = self.do(rest[0].split(), process.pid, attack) or mark
+            process.stdin.write("\n")
+        return " ".join([verb, *rest]).strip(), mark
+
+    def end(self, process):
+        try:
             process.stdin.close()
             process.wait(30)
         finally:
             process.kill()
             process.wait()
             process.stdout.close()
-        return " ".join([verb, *rest]).strip(), self.leaks(mark, attack)
 
     def moved(self):
         """Reasons whose counters moved since the last call."""
