@@ -57,7 +57,7 @@ struct oh_flow {
 	__u32 transport;	/* offset of the TCP, UDP or ICMPv6 header in the packet */
 	__u32 payload;		/* and of what follows it */
 	__u32 sequence;		/* TCP: set by oh_read_sequence() alone */
-	__u32 reserved2;
+	__u32 interface;	/* forwarded: index of the one it came in by */
 } __attribute__((aligned(8)));
 
 #define OH_FLOW_WORDS 5

@@ -6,6 +6,9 @@ from field import Field
 
 # So that the attacker's host can reach it at all: as an agent's sandbox publishes its ports.
 PUBLISHED = ("--publish", "22:22", "--publish", "3000:3000", "--publish", "3999:3999", "--publish", "3998:3998/udp")
+# As a VPN in a container is given; and pings without a raw socket.
+SYSCTLS = ("net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1", "net.ipv6.conf.default.disable_ipv6=0",
+           "net.ipv4.ping_group_range=0 2147483647")
 
 
 class Inside(Field):
@@ -18,9 +21,7 @@ class Inside(Field):
 
     def container(self):
         self.box = -1
-        # IPv6 addresses that the kernel has not to check first.
-        self.attacker = self.engine.start("attacker", "bridge", *ADMIN, *PUBLISHED, "--sysctl", "net.ipv6.conf.all.accept_dad=0",
-                                          "--sysctl", "net.ipv4.ping_group_range=0 2147483647")
+        self.attacker = self.engine.start("attacker", "bridge", *ADMIN, *PUBLISHED, *(w for s in SYSCTLS for w in ("--sysctl", s)))
         ip4, ip6, mac = self.attacker.look()
         bridge = self.guard.shell("cat /sys/class/net/docker0/address").stdout.strip()
         places = {"source": ip4, "source6": ip6, "router": "172.30.0.1", "router6": "fd00:30::1"}

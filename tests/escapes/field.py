@@ -122,7 +122,10 @@ class Field:
         """Does what it asks for until it is through: what it says then, and where in the capture it began."""
         verb, rest = "nothing", []
         for line in process.stdout:
-            name, verb, *rest = line.split(None, 2) if line.startswith(attack.name) else ("", "", line)
+            if not line.startswith(attack.name + " "):
+                rest = [line]       # of a tool that it ran, or why it died
+                continue
+            verb, *rest = line.split(None, 2)[1:]
             if verb != "waits":
                 break
             mark = self.do(rest[0].split(), process.pid, attack) or mark

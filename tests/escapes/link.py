@@ -6,6 +6,7 @@ import os
 import socket
 import struct
 import subprocess
+import time
 
 import craft
 import raw
@@ -132,10 +133,21 @@ def packet_xdp(t):
     offsets = struct.unpack("16Q", s.getsockopt(283, 1, 128))                           # rx, tx, fill, completion
     producer, _, descriptors = offsets[4:7]
     tx = mmap.mmap(s.fileno(), descriptors + 16 * 16, offset=0x80000000)
-    checked(libc.bind(s.fileno(), struct.pack("HHIII", 44, 2, socket.if_nametoindex("eth0"), 0, 0), 16), "bind")
+    bind_xdp(s, struct.pack("HHIII", 44, 2, socket.if_nametoindex("eth0"), 0, 0))
     tx[descriptors:descriptors + 16] = struct.pack("QII", 0, len(frame), 0)
     struct.pack_into("I", tx, producer, 1)
     checked(libc.sendto(s.fileno(), None, 0, 0x40, None, 0), "sendto")
+
+
+def bind_xdp(s, address):
+    """The queue of a socket that was closed is free a moment later."""
+    for _ in range(50):
+        if not libc.bind(s.fileno(), address, 16):
+            return
+        if ctypes.get_errno() != errno.EBUSY:
+            break
+        time.sleep(0.02)
+    checked(-1, "bind")
 
 
 # ---- with CAP_NET_ADMIN on the host, which the threat model excludes ----
@@ -248,7 +260,7 @@ def nft_dnat(t):
 
 
 def nft(rule, act):
-    r = subprocess.run(["nft", "-f", "-"], input=rule, capture_output=True, text=True)
+    r = subprocess.run(["nft", "-f", "-"], input=rule.replace("} }", "}\n}"), capture_output=True, text=True)
     if r.returncode:
         raise Unavailable("nft: " + r.stderr.strip().splitlines()[0])
     try:
