@@ -87,7 +87,8 @@ static const char *event_name(const struct oh_event *event, char ret[OH_EVENT_NA
 
 static const char *short_id(const struct origin *o, char ret[CONTAINER_SHORT + 1])
 {
-	snprintf(ret, CONTAINER_SHORT + 1, "%s", o->container.id);
+	memcpy(ret, o->container.id, CONTAINER_SHORT);
+	ret[CONTAINER_SHORT] = '\0';
 	return ret;
 }
 

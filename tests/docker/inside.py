@@ -17,6 +17,7 @@ class Inside(Field):
     def __init__(self, engine):
         super().__init__(engine.lab)
         self.engine = engine
+        self.hops = 3       # bridge, forwarding, uplink
         self.serving = None
 
     def container(self):

@@ -68,6 +68,8 @@ def run(attack, args):
     t = Try(attack.name, attack.family, **{**LAB[attack.family], **args.addresses[attack.family]})
     if args.mac:
         t.own_mac, t.router_mac = args.mac
+    if args.inside:
+        t.hops = 2
     signal.alarm(PATIENCE)
     try:
         enter(attack, args, t)

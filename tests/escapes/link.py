@@ -247,7 +247,7 @@ def other_namespace(t):
     t.socket(socket.SOCK_STREAM, timeout=0.2).connect((t.to, t.port))
 
 
-@attack(TUNNEL, "a copy that nftables sends on its own (dup)", "uplink", "packet-socket", families=(4,), **ADMIN)
+@attack(TUNNEL, "a copy that nftables sends on its own (dup)", "uplink", "protocol-not-allowed", families=(4,), **ADMIN)
 def nft_dup(t):
     rule = f"table ip oh {{ chain o {{ type filter hook output priority 0; ip daddr 127.0.0.9 udp dport 9 dup to {t.router} device eth0; }} }}"
     nft(rule, lambda: t.socket().sendto(t.marker, ("127.0.0.9", 9)))
@@ -269,11 +269,11 @@ def nft(rule, act):
         tool("nft", "delete", "table", "ip", "oh")
 
 
-@attack(TUNNEL, "what loopback carries, redirected to the uplink by tc", "uplink", "packet-socket", families=(4,), **ADMIN)
+@attack(TUNNEL, "what loopback carries, redirected to the uplink by tc", "uplink", "forwarded", families=(4,), **ADMIN)
 def tc_from_loopback(t):
     tool("tc", "qdisc", "add", "dev", "lo", "clsact")
     try:
-        tool("tc", "filter", "add", "dev", "lo", "egress", "matchall", "action", "mirred", "egress", "redirect", "dev", "eth0")
+        tool("tc", "filter", "add", "dev", "lo", "egress", "protocol", "all", "u32", "match", "u32", "0", "0", "action", "mirred", "egress", "redirect", "dev", "eth0")
         t.socket().sendto(t.marker, ("127.0.0.1", 9))
     finally:
         tool("tc", "qdisc", "del", "dev", "lo", "clsact")
