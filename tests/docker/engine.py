@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 
 from guard import poll
-from lab import topology
 from lab.lab import PATH
 
 HERE = Path(__file__).resolve().parent
@@ -32,9 +31,13 @@ class Engine:
         self.dir = lab.dir / "docker"
         self.parent = lab.cgroup / PARENT
         self.process = None
+        self.containers = {}
 
     def __enter__(self):
         self.dir.mkdir()
+        # Where it is looked for by all, and not as an option: the guard reads it too.
+        self.lab.server.run(["sh", "-ec", "mkdir -p /etc/docker; cat >/etc/docker/daemon.json"], check=True,
+                            input=json.dumps({"data-root": f"{self.dir}/data"}))
         with open(self.lab.dir / "log/dockerd.log", "ab") as log:
             # What is forwarded over IPv6 is masqueraded too, as over IPv4.
             argv = ["unshare", "--mount", "--cgroup", HERE / "engine.sh", self.dir, f"/{PARENT}", "--ipv6", "--fixed-cidr-v6",
@@ -60,6 +63,22 @@ class Engine:
 
     def docker(self, *argv, check=True, **kw):
         return self.lab.server.run(self.command(*argv), **{"timeout": 60, "check": check, **kw})
+
+    def gateway(self, network):
+        """Of a bridge: its hardware address, and its addresses."""
+        said = json.loads(self.docker("network", "inspect", network).stdout)[0]
+        device = said["Options"].get("com.docker.network.bridge.name", "br-" + said["Id"][:12])
+        mac = self.lab.server.run(["cat", f"/sys/class/net/{device}/address"], check=True).stdout.strip()
+        routers = {":" in c["Subnet"]: c.get("Gateway", "fd00:30::1") for c in said["IPAM"]["Config"]}
+        return mac, routers[False], routers[True].split("/")[0]
+
+    def container(self, network, admin=False, number=0):
+        """One that tests share: on that network, with Docker's default capabilities or with more."""
+        key = network, admin, number
+        if key not in self.containers:
+            name = f"{network}-{'admin' if admin else 'plain'}-{number}"
+            self.containers[key] = self.start(name, network, *(ADMIN if admin else ()))
+        return self.containers[key]
 
     def start(self, name, network="bridge", *options):
         return Container(self, name, network, options)
@@ -101,7 +120,3 @@ class Container:
 
     def remove(self):
         self.engine.docker("rm", "--force", self.name)
-
-
-def resolver_of(container):
-    return EMBEDDED if container.network == NETWORK else topology.RESOLVER

@@ -16,6 +16,6 @@ for below in /sys/kernel/security /sys/kernel/tracing /sys/kernel/debug; do
 	if mountpoint -q $below; then umount -R $below; fi
 done
 
-exec dockerd --data-root "$folder/data" --exec-root "$folder/exec" --pidfile "$folder/pid" --host "unix://$folder/sock" \
+exec dockerd --exec-root "$folder/exec" --pidfile "$folder/pid" --host "unix://$folder/sock" \
 	--exec-opt native.cgroupdriver=cgroupfs --cgroup-parent "$parent" --storage-driver overlay2 --bip 172.30.0.1/24 \
 	--default-address-pool base=172.31.0.0/16,size=24 "$@"
