@@ -32,4 +32,5 @@ def guard(lab):
     try:
         yield g
     finally:
+        g.cgroup = lab.cgroup       # one below it is about to go
         g.close(workload=False)

@@ -37,7 +37,8 @@ def settled(lab):
 
 
 def refusals(guard, **want):
-    return [e for e in guard.events() if e["verdict"] == "refused" and all(e[k] == v for k, v in want.items())]
+    """But for the multicast reports of the kernel itself, which a new network namespace sends and which go nowhere."""
+    return [e for e in guard.events() if e["destination"] != "ff02::16" and all(e[k] == v for k, v in want.items())]
 
 
 # -- what must work ---------------------------------------------------------------------------------------------
@@ -53,7 +54,7 @@ def test_allowed_name_works_at_the_first_try(loaded, engine, network, where):
     guard = loaded(where, dns=("min-ttl = 1s",), allow=(ALLOWED,))
     r = engine.container(network).run("sh", "-c", MANY_TIMES, "sh", ALLOWED)
     assert (r.stdout, r.stderr) == ("", "")
-    assert not refusals(guard)
+    assert not (told := refusals(guard)), str(told)
     assert "answer" in {a["learned"] for a in guard.targets()[f"{ALLOWED}:443"]["addresses"]}
 
 
