@@ -23,7 +23,8 @@ NETWORKS = ("bridge", NETWORK, "host")
 def loaded(guard, engine):
     def load(where, *args, **kw):
         guard.cgroup = {MACHINE: engine.lab.cgroup, CONTAINERS: engine.parent}.get(where) or guard.sub_cgroup(ELSEWHERE)
-        guard.load("--uplink", "eth0", *args, **kw)
+        guard.conf(**kw)
+        guard.load("--uplink", "eth0", *args, "--cgroup", str(guard.cgroup))
         guard.events()
         return guard
     return load

@@ -115,6 +115,7 @@ class Guard:
         self.lab = lab
         self.cgroup = lab.cgroup
         self.extra_cgroups = []
+        self.conf()     # a load without one would guard this machine's root cgroup
 
     def write(self, path, text, mode="644"):
         """A file of the lab's server, seen there alone."""
