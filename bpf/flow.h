@@ -52,7 +52,8 @@ struct oh_flow {
 	__u8 socket;		/* 1: from a full socket */
 	__u8 forwarded;		/* 1: came in by another interface */
 	__u8 known_raw;		/* 1: from a raw socket that a process made under the guard, so not from the kernel's own */
-	__u8 reserved[2];
+	__u8 away;		/* 1: an attempt in a container, whose own addresses the host's are not */
+	__u8 reserved;
 	struct oh_address source;
 	__u32 transport;	/* offset of the TCP, UDP or ICMPv6 header in the packet */
 	__u32 payload;		/* and of what follows it */

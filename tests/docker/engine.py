@@ -16,7 +16,7 @@ NETWORK = "mine"        # user-defined: its containers ask Docker's embedded res
 EMBEDDED = "127.0.0.11"
 # Beyond Docker's defaults, and the device that a VPN in a container is given.
 ADMIN = ("--cap-add", "NET_RAW", "--cap-add", "NET_ADMIN", "--device", "/dev/net/tun")
-TOOLS = {"dockerd": "docker.io", "containerd": "containerd", "runc": "runc", "iptables": "iptables", "busybox": "busybox-static"}
+TOOLS = {"docker": "docker.io docker-cli", "dockerd": "docker.io", "containerd": "containerd", "runc": "runc", "iptables": "iptables", "busybox": "busybox-static"}
 
 
 def lacking():
