@@ -39,7 +39,7 @@ UNIT_BIN  := $(UNIT_SRC:%.c=$(BUILD)/%)
 BPFT_SRC  := $(wildcard tests/bpf/test_*.c)
 BPFT_BIN  := $(BPFT_SRC:%.c=$(BUILD)/%)
 
-.PHONY: all tests check check-unit check-bpf check-e2e check-escapes check-aws check-vm bench demo lint docs install uninstall clean
+.PHONY: all tests check check-unit check-bpf check-e2e check-escapes check-docker check-aws check-vm bench demo lint docs install uninstall clean
 .DELETE_ON_ERROR:
 
 UNITS := ohguard.service ohguard-refresh.service ohguard-uplink.service ohguard-lock.service
@@ -98,7 +98,7 @@ demo:
 	$(Q)scripts/demo
 
 check:
-	$(Q)scripts/deps build check vm aws
+	$(Q)scripts/deps build check docker vm aws
 	$(Q)scripts/check all
 
 check-unit: $(UNIT_BIN)
@@ -109,6 +109,10 @@ check-e2e: all
 	$(Q)scripts/check e2e
 check-escapes: all
 	$(Q)scripts/check escapes
+check-docker:
+	$(Q)scripts/deps build docker
+	$(Q)$(MAKE) all
+	$(Q)OHGUARD_DOCKER=all scripts/check docker
 check-aws: all
 	$(Q)scripts/check aws
 check-vm:
@@ -155,7 +159,7 @@ $(BUILD)/docs/ohguard.8: docs/ohguard.8.in include/ohguard/reasons.h scripts/rea
 	$(Q)scripts/reasons-table include/ohguard/reasons.h $< >$@
 
 # In the tree, since it is read there; a test says when it is old.
-docs/escapes.md: scripts/escapes-table $(wildcard tests/escapes/*.py)
+docs/escapes.md: scripts/escapes-table $(wildcard tests/escapes/*.py) tests/docker/differences.py
 	$(call say,DOC,$@)
 	$(Q)$(PYTHON) scripts/escapes-table >$@
 

@@ -36,7 +36,7 @@ static __always_inline bool oh_is_loopback(const struct oh_flow *f)
 	/* the unspecified address, which connects to this machine, and ::1 */
 	if (!to->word[0] && !to->word[1] && !to->word[2] && (!to->word[3] || to->word[3] == bpf_htonl(1)))
 		return true;
-	return bpf_map_lookup_elem(&oh_local, to);
+	return !f->away && bpf_map_lookup_elem(&oh_local, to);
 }
 
 /* RFC 4861: solicitations and advertisements, of the sizes that the kernel sends. Routers pass on what goes to a global

@@ -52,12 +52,13 @@ struct oh_flow {
 	__u8 socket;		/* 1: from a full socket */
 	__u8 forwarded;		/* 1: came in by another interface */
 	__u8 known_raw;		/* 1: from a raw socket that a process made under the guard, so not from the kernel's own */
-	__u8 reserved[2];
+	__u8 away;		/* 1: an attempt in a container, whose own addresses the host's are not */
+	__u8 reserved;
 	struct oh_address source;
 	__u32 transport;	/* offset of the TCP, UDP or ICMPv6 header in the packet */
 	__u32 payload;		/* and of what follows it */
 	__u32 sequence;		/* TCP: set by oh_read_sequence() alone */
-	__u32 reserved2;
+	__u32 interface;	/* forwarded: index of the one it came in by */
 } __attribute__((aligned(8)));
 
 #define OH_FLOW_WORDS 5

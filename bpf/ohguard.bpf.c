@@ -159,6 +159,7 @@ static __always_inline int oh_attempt(struct bpf_sock_addr *ctx, struct oh_flow 
 	f->protocol = ctx->type == SOCK_STREAM ? OH_PROTOCOL_TCP : ctx->protocol;
 	f->tcp_flags = OH_TCP_SYN;
 	f->destination_port = bpf_ntohs((__u16)ctx->user_port);
+	f->away = bpf_get_netns_cookie(ctx) != (oh_settings.netns ? oh_settings.netns : bpf_get_netns_cookie(NULL));
 	reason = oh_decide(f, NULL, &admission);
 	c = ctx->sk ? bpf_sk_storage_get(&oh_connections, ctx->sk, NULL, BPF_SK_STORAGE_GET_F_CREATE) : NULL;
 	if (!c)
@@ -166,7 +167,7 @@ static __always_inline int oh_attempt(struct bpf_sock_addr *ctx, struct oh_flow 
 	oh_note_owner(c);
 	if (stage == OH_STAGE_CONNECT)	/* a new connection, also where TCP_REPAIR makes it without a SYN */
 		c->admitted = 0;
-	c->home = bpf_get_netns_cookie(ctx) == (oh_settings.netns ? oh_settings.netns : bpf_get_netns_cookie(NULL));
+	c->home = !f->away;
 	if (reason >= OH_REASON_FIRST_REFUSAL) {
 		oh_count(reason & (OH_REASON_MAX - 1), 0);
 		oh_tell(f, hook, reason, c, OH_SLOTS);

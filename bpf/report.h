@@ -62,6 +62,7 @@ static __always_inline void oh_tell(const struct oh_flow *f, enum oh_hook hook, 
 	e->source_port = f->source_port;
 	e->destination_port = f->destination_port;
 	e->protocol = f->protocol;
+	e->interface = f->interface;
 	e->hook = hook;
 	e->reason = reason;
 	e->observed = oh_settings.observe;

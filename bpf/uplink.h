@@ -142,7 +142,8 @@ static __always_inline struct oh_frame *oh_frame_start(struct __sk_buff *skb, en
 		return NULL;
 	__builtin_memset(fr, 0, sizeof(*fr));
 	fr->flow.stage = stage;
-	fr->flow.forwarded = skb->ingress_ifindex != 0;
+	fr->flow.interface = skb->ingress_ifindex;
+	fr->flow.forwarded = fr->flow.interface != 0;
 	fr->admission.slot = OH_SLOTS;
 	return fr;
 }

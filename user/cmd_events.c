@@ -1,6 +1,7 @@
 /* ohguard events: refused attempts, out of the kernel's ring buffer. What one reader took, no other sees. */
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+#include <net/if.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +10,8 @@
 #include "address.h"
 #include "clock.h"
 #include "cmd.h"
+#include "conntrack.h"
+#include "container.h"
 #include "file.h"
 #include "guard.h"
 #include "json.h"
@@ -19,9 +22,11 @@ struct reader {
 	bool json;
 	int64_t boot_at;	/* CLOCK_REALTIME seconds of boot */
 	uint64_t cgroup;	/* of the last event: finding its path takes longer than all the rest */
-	char path[PATH_MAX], container[16];
+	char path[PATH_MAX];
+	struct container container;	/* of that cgroup; id "": none */
 };
 
+static const struct oh_address no_address;
 static volatile sig_atomic_t stopped;
 
 static void stop(int signal)
@@ -30,27 +35,33 @@ static void stop(int signal)
 	stopped = 1;
 }
 
-static bool is_hex(const char *s, size_t n)
-{
-	for (size_t i = 0; i < n; i++) {
-		if (!strchr("0123456789abcdef", s[i]) || !s[i])
-			return false;
-	}
-	return true;
-}
+/* What is known of an event besides what the kernel said. */
+struct origin {
+	const char *cgroup;		/* "": not known */
+	char interface[IF_NAMESIZE];	/* it was forwarded from; "": it was not */
+	struct oh_address source;	/* before NAT */
+	bool has_source, rewritten;
+	struct container container;	/* id "": none */
+	const char *by;			/* how the container is known: its cgroup, or an address that Docker gave it */
+};
 
-/* Docker, containerd and podman put a container's 64-digit id at the end of its cgroup's path, with or without a
- * prefix and ".scope". Writes its short form, or "". */
-static void container_of(const char *cgroup, char ret[16])
+static void find_origin(struct reader *reader, const struct oh_event *event, struct origin *o)
 {
-	ret[0] = '\0';
-	for (const char *c = cgroup; strlen(c) >= 64; c++) {
-		if ((c == cgroup || c[-1] == '/' || c[-1] == '-') && is_hex(c, 64)) {
-			memcpy(ret, c, 12);
-			ret[12] = '\0';
-			return;
-		}
+	if (event->cgroup != reader->cgroup) {
+		reader->cgroup = event->cgroup;
+		engine_cgroup_path(event->cgroup, reader->path);
+		if (!container_by_cgroup(reader->path, &reader->container))
+			reader->container = (struct container){ 0 };
 	}
+	*o = (struct origin){ .cgroup = reader->path, .container = reader->container, .source = event->source };
+	if (event->interface && !if_indextoname(event->interface, o->interface))
+		snprintf(o->interface, sizeof(o->interface), "%u", event->interface);
+	o->has_source = memcmp(&event->source, &no_address, sizeof(no_address));
+	o->rewritten = event->interface && conntrack_source(event, &o->source);
+	if (*o->container.id)
+		o->by = "cgroup";
+	else if (o->has_source && event->hook != OH_HOOK_INBOUND && container_by_address(&o->source, &o->container))
+		o->by = "address";
 }
 
 static const char *protocol_name(uint8_t protocol, char buffer[8])
@@ -82,12 +93,16 @@ static const char *event_name(const struct oh_event *event, char ret[OH_EVENT_NA
 	return n ? ret : ".";
 }
 
-static const struct oh_address no_address;
-
-static void print_json(const struct oh_event *event, const char *when, const char *cgroup, const char *container)
+static const char *short_id(const struct origin *o, char ret[CONTAINER_SHORT + 1])
 {
-	char address[ADDRESS_TEXT_MAX], protocol[8], name[OH_EVENT_NAME_MAX + 1];
-	bool source = memcmp(&event->source, &no_address, sizeof(no_address));
+	memcpy(ret, o->container.id, CONTAINER_SHORT);
+	ret[CONTAINER_SHORT] = '\0';
+	return ret;
+}
+
+static void print_json(const struct oh_event *event, const char *when, const struct origin *o)
+{
+	char address[ADDRESS_TEXT_MAX], protocol[8], name[OH_EVENT_NAME_MAX + 1], id[CONTAINER_SHORT + 1];
 	bool destination = memcmp(&event->destination, &no_address, sizeof(no_address));
 	struct json j;
 
@@ -98,7 +113,7 @@ static void print_json(const struct oh_event *event, const char *when, const cha
 	json_string(&j, "reason", reason_name(event->reason));
 	json_string(&j, "hook", event->hook < OH_HOOK_MAX ? engine_hook_names[event->hook] : event->hook == OH_HOOK_LSM ? "lsm" : NULL);
 	json_string(&j, "protocol", protocol_name(event->protocol, protocol));
-	json_string(&j, "source", source ? address_format(&event->source, address) : NULL);
+	json_string(&j, "source", o->has_source ? address_format(&event->source, address) : NULL);
 	json_number(&j, "source_port", event->source_port);
 	json_string(&j, "destination", destination ? address_format(&event->destination, address) : NULL);
 	json_number(&j, "destination_port", event->destination_port);
@@ -106,13 +121,45 @@ static void print_json(const struct oh_event *event, const char *when, const cha
 	json_number(&j, "pid", event->pid);
 	json_number(&j, "uid", event->uid);
 	json_string(&j, "command", event->pid ? event->command : NULL);
-	json_string(&j, "cgroup", *cgroup ? cgroup : NULL);
-	json_string(&j, "container", *container ? container : NULL);
+	json_string(&j, "cgroup", *o->cgroup ? o->cgroup : NULL);
+	json_string(&j, "container", o->by ? short_id(o, id) : NULL);
+	json_string(&j, "container_name", *o->container.name ? o->container.name : NULL);
+	json_string(&j, "container_by", o->by);
+	json_string(&j, "interface", *o->interface ? o->interface : NULL);
+	json_string(&j, "original_source", o->rewritten ? address_format(&o->source, address) : NULL);
 	json_object_end(&j);
 	json_end(&j);
 }
 
-static void print_text(const struct oh_event *event, const char *when, const char *cgroup, const char *container)
+static void print_who(const struct oh_event *event, const struct origin *o)
+{
+	char address[ADDRESS_TEXT_MAX], id[CONTAINER_SHORT + 1];
+
+	if (event->pid) {
+		fputs("by ", stdout);
+		text_print(stdout, event->command);
+		printf("[%u] uid %u", event->pid, event->uid);
+	} else if (*o->interface) {
+		fputs("forwarded from ", stdout);
+		text_print(stdout, o->interface);
+		if (o->rewritten)
+			printf(" (%s)", address_format(&o->source, address));
+	} else {
+		fputs("by an unknown process", stdout);
+	}
+	if (o->by) {
+		/* by its address: the process may be another's, which asks for it */
+		fputs(event->pid && strcmp(o->by, "cgroup") ? " for container " : " in container ", stdout);
+		text_print(stdout, *o->container.name ? o->container.name : short_id(o, id));
+		if (*o->container.name)
+			printf(" (%s)", short_id(o, id));
+	} else if (*o->cgroup) {
+		fputs(" in ", stdout);
+		text_print(stdout, o->cgroup);
+	}
+}
+
+static void print_text(const struct oh_event *event, const char *when, const struct origin *o)
 {
 	char address[ADDRESS_TEXT_MAX], protocol[8], buffer[OH_EVENT_NAME_MAX + 1];
 	const char *name = event_name(event, buffer);
@@ -125,21 +172,10 @@ static void print_text(const struct oh_event *event, const char *when, const cha
 		putchar(' ');
 	}
 	if (event->hook == OH_HOOK_SOCK_CREATE || event->hook == OH_HOOK_LSM)
-		fputs("socket by ", stdout);
+		fputs("socket ", stdout);
 	else
-		printf("to %s port %u by ", address_format(&event->destination, address), event->destination_port);
-	if (event->pid) {
-		text_print(stdout, event->command);
-		printf("[%u] uid %u", event->pid, event->uid);
-	} else {
-		fputs("an unknown process", stdout);
-	}
-	if (*container)
-		printf(" in container %s", container);
-	else if (*cgroup) {
-		fputs(" in ", stdout);
-		text_print(stdout, cgroup);
-	}
+		printf("to %s port %u ", address_format(&event->destination, address), event->destination_port);
+	print_who(event, o);
 	putchar('\n');
 }
 
@@ -148,21 +184,18 @@ static int show(void *context, void *data, size_t size)
 	struct reader *reader = context;
 	char when[TEXT_TIME_MAX];
 	struct oh_event event;
+	struct origin origin;
 
 	if (size < sizeof(event))
 		return 0;
 	memcpy(&event, data, sizeof(event));
 	event.command[sizeof(event.command) - 1] = '\0';
 	text_time(reader->boot_at + (int64_t)(event.time / 1000000000), when);
-	if (event.cgroup != reader->cgroup) {
-		reader->cgroup = event.cgroup;
-		engine_cgroup_path(event.cgroup, reader->path);
-		container_of(reader->path, reader->container);
-	}
+	find_origin(reader, &event, &origin);
 	if (reader->json)
-		print_json(&event, when, reader->path, reader->container);
+		print_json(&event, when, &origin);
 	else
-		print_text(&event, when, reader->path, reader->container);
+		print_text(&event, when, &origin);
 	return 0;
 }
 

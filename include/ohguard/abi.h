@@ -230,7 +230,8 @@ struct oh_event {
 	__u8 observed;		/* 1: passed all the same (--observe) */
 	__u32 pid;		/* 0: not known */
 	__u32 uid;
-	__u32 reserved[2];
+	__u32 interface;	/* forwarded: index of the one it came in by; else 0 */
+	__u32 reserved;
 	char command[OH_COMMAND_MAX];
 	char name[OH_EVENT_NAME_MAX];	/* asked for, last letter first, as a key of oh_names; "": none is known */
 };

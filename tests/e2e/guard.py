@@ -130,6 +130,7 @@ class Guard:
         self.lab = lab
         self.cgroup = lab.cgroup
         self.extra_cgroups = []
+        self.conf()     # a load without one would guard this machine's root cgroup
 
     def write(self, path, text, mode="644"):
         """A file of the lab's server, seen there alone."""
@@ -242,9 +243,9 @@ class Guard:
         """Runs an argv as a workload of another cgroup."""
         return self.lab.server.run(["sh", "-c", 'echo $$ > "$1/cgroup.procs" && shift && exec "$@"', "sh", cgroup, *argv])
 
-    def close(self):
-        """From scratch and without ohguard's help: it may be what is broken."""
-        for cgroup in (*self.extra_cgroups, self.cgroup):
+    def close(self, workload=True):
+        """From scratch and without ohguard's help: it may be what is broken. The workload ends too, unless it is to be kept."""
+        for cgroup in (*self.extra_cgroups, *([self.cgroup] if workload else ())):
             with contextlib.suppress(OSError):
                 (cgroup / "cgroup.kill").write_text("1")
         self.shell("rm -rf /sys/fs/bpf/ohguard /sys/fs/bpf/test /run/ohguard /etc/ohguard /var/lib/ohguard")

@@ -2,9 +2,9 @@
 """Runs attacks, each in a process of its own with what Docker gives to root.
 
 usage: attack.py --list
-       attack.py NAME... [--to ADDRESS] [--to6 ADDRESS] [--box NETNS] [--set KEY=ADDRESS]
+       attack.py NAME... | - [--to ADDRESS] [--to6 ADDRESS] [--box NETNS | --inside] [--set KEY=ADDRESS] [--mac OWN ROUTER]
 
-Prints one line for each: NAME sent | refused ERROR | unavailable WHY. Where one needs something done outside (that the
+With - it reads names, one a line. Prints one line for each: NAME sent | refused ERROR | unavailable WHY. Where one needs something done outside (that the
 guard be loaded, that its process be moved) it prints NAME waits WHAT and goes on at the next line of its input.
 Whether a byte got out is for the wire to say, and not for this program.
 """
@@ -20,18 +20,24 @@ import flows, link, names, raw, sockets, tls    # noqa: E401,E402,F401  (they fi
 import kernel                                   # noqa: E402
 from table import DOCKER, LACKING, TABLE, Try, Unavailable      # noqa: E402
 
-LAB = {4: {"to": "203.0.113.66", "source": "10.0.1.10", "resolver": "10.0.0.2", "clock": "169.254.169.123", "allowed": "203.0.113.10",
+LAB = {4: {"to": "203.0.113.66", "source": "10.0.1.10", "router": "10.0.1.1", "resolver": "10.0.0.2", "clock": "169.254.169.123", "allowed": "203.0.113.10",
            "shared": "198.51.100.50"},
-       6: {"to": "2001:db8:66::66", "source": "fd00:1::10", "resolver": "fd00:ec2::253", "clock": "fd00:ec2::123",
+       6: {"to": "2001:db8:66::66", "source": "fd00:1::10", "router": "fd00:1::1", "resolver": "fd00:ec2::253", "clock": "fd00:ec2::123",
            "allowed": "2001:db8:10::10", "shared": "2001:db8:50::50"}}
 IN_BOX = {4: "172.30.0.2", 6: "fd00:30::2"}
+BOX_MAC, BRIDGE_MAC = b"\2oh\0\0\x0b", b"\2oh\0\0\x0a"     # the harness chose them
 PATIENCE = 20       # seconds, for an attack that hangs
 
 
 def enter(attack, args, t):
     """Into the place of the attack, and down to its capabilities."""
+    if args.inside:
+        kernel.keep_caps((*DOCKER, *attack.caps))
+        return
     if attack.where in ("box", "both") and not args.box:
         raise Unavailable("needs a container: --box")
+    if attack.where in ("box", "both"):
+        t.own_mac, t.router_mac = BOX_MAC, BRIDGE_MAC
     if attack.where == "box":
         kernel.setns(args.box)
         t.source = IN_BOX[attack.family]
@@ -60,6 +66,10 @@ def act(attack, t):
 
 def run(attack, args):
     t = Try(attack.name, attack.family, **{**LAB[attack.family], **args.addresses[attack.family]})
+    if args.mac:
+        t.own_mac, t.router_mac = args.mac
+    if args.inside:
+        t.hops = 2
     signal.alarm(PATIENCE)
     try:
         enter(attack, args, t)
@@ -93,7 +103,9 @@ def main():
     p.add_argument("--list", action="store_true", help="names and what they try")
     p.add_argument("--to", help="the attacker's IPv4 address")
     p.add_argument("--to6", help="the attacker's IPv6 address")
-    p.add_argument("--set", action="append", default=[], metavar="KEY[6]=ADDRESS", help="source, resolver, clock, allowed or shared")
+    p.add_argument("--set", action="append", default=[], metavar="KEY[6]=ADDRESS", help="source, router, resolver, clock, allowed or shared")
+    p.add_argument("--mac", nargs=2, metavar=("OWN", "ROUTER"), type=lambda s: bytes.fromhex(s.replace(":", "")), help="hardware addresses")
+    p.add_argument("--inside", action="store_true", help="this is a container already")
     p.add_argument("--box", help="a container's network namespace, as a path")
     args = p.parse_args()
     if args.list:
@@ -104,6 +116,11 @@ def main():
     for key, value in [("to", args.to), ("to6", args.to6), *(s.split("=", 1) for s in args.set)]:
         if value:
             args.addresses[6 if key.endswith("6") else 4][key.removesuffix("6")] = value
+    if args.names == ["-"]:
+        # Not by iterating, which reads ahead: an attack reads from it too.
+        while name := sys.stdin.readline().strip():
+            forked(TABLE[name], args)
+        return 0
     unknown = [n for n in args.names if n not in TABLE]
     if unknown or not args.names:
         p.error(f"no such attack: {' '.join(unknown)}" if unknown else "which attack? See --list")

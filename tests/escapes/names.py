@@ -237,8 +237,8 @@ def dns_forged_by_tun(t):
 @attack(DNS, "an answer that a container forges for a process on the host network", "cgroup", "address-not-allowed", families=(4,),
         where="both")
 def dns_forged_by_box(t):
-    from link import gateway
-    forge(t, lambda packet, head=gateway(t): t.box.send(head + packet))
+    from link import ether
+    forge(t, lambda packet: t.box.send(ether(t, packet)))
 
 
 def forge(t, inject):
@@ -247,8 +247,8 @@ def forge(t, inject):
     ident = int.from_bytes(t.marker[2:4], "big")
     s.connect((t.resolver, 53))
     port = s.getsockname()[1]
-    data = craft.udp(t.resolver, "10.0.1.10", 53, port, craft.answer(ALLOWED, t.to, ident))
-    packet = craft.ip4(t.resolver, "10.0.1.10", craft.UDP, data)
+    data = craft.udp(t.resolver, t.source, 53, port, craft.answer(ALLOWED, t.to, ident))
+    packet = craft.ip4(t.resolver, t.source, craft.UDP, data)
     pid = os.fork()
     while not pid:
         inject(packet)

@@ -46,7 +46,10 @@ class Try:
     clock: str = ""
     allowed: str = ""       # an address of api.openai.com
     shared: str = ""        # a CDN's address: files.cdn.example is allowed there, tenant.cdn.example is not
-    neighbour: str = ""     # the next hop
+    router: str = ""        # the next hop
+    hops: int = 1           # to the first router outside
+    own_mac: bytes = b"\2oh\0\0\1"
+    router_mac: bytes = b"\xff" * 6     # the lab's router takes what is for all
     marker: bytes = field(default=b"")
 
     def __post_init__(self):

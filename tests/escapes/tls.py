@@ -152,7 +152,7 @@ def changed_behind(t, first, then):
     """Lets the look see one hello that the first router drops, and the server another."""
     s = t.connected(t.shared, 443)
     hops = (socket.IPPROTO_IP, IP_TTL) if t.family == 4 else (socket.IPPROTO_IPV6, IPV6_UNICAST_HOPS)
-    s.setsockopt(*hops, 1)
+    s.setsockopt(*hops, t.hops)
     first(s)
     time.sleep(0.05)
     then()

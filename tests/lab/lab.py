@@ -425,9 +425,9 @@ def _until(done, what):
 def _remove_cgroup(path):
     if not path.exists():
         return
-    groups = sorted((Path(d) for d, _, _ in os.walk(path)), reverse=True)
-
     def empty():
+        # Looked for each time: what runs in one may be about to remove it, as Docker does.
+        groups = sorted((Path(d) for d, _, _ in os.walk(path)), reverse=True)
         try:
             for g in groups:
                 for pid in (g / "cgroup.procs").read_text().split():
