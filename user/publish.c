@@ -461,7 +461,7 @@ int policy_publish(struct policy *p, const struct records *records, const struct
 {
 	struct claims addresses = { 0 }, ranges = { 0 };
 	struct publishing publishing = { .now = now };
-	struct oh_settings settings;
+	struct oh_settings settings = { 0 };
 	int r = publish_targets(p, engine, &publishing, e), r_ranges;
 
 	if (!r)

@@ -43,7 +43,7 @@ static bool may_read(void)
 		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = 1 },
 		{ .code = BPF_JMP | BPF_EXIT },
 	};
-	LIBBPF_OPTS(bpf_prog_load_opts, options, .expected_attach_type = BPF_CGROUP_INET_EGRESS);
+	DECLARE_LIBBPF_OPTS(bpf_prog_load_opts, options, .expected_attach_type = BPF_CGROUP_INET_EGRESS);
 	int fd = bpf_prog_load(BPF_PROG_TYPE_CGROUP_SKB, "oh_may_read", "GPL", program, sizeof(program) / sizeof(*program),
 			       &options);
 
@@ -57,16 +57,15 @@ void shared_pages_find(struct oh_settings *settings)
 {
 	struct btf *kernel = may_read() ? btf__load_vmlinux_btf() : NULL;
 	int head, end, at = -1;
-	size_t i;
+	__u8 mask = 0;
 
 	if (!kernel)
 		return;
 	head = offset_of(kernel, "sk_buff", "head");
 	end = offset_of(kernel, "sk_buff", "end");
-	for (i = 0; i < sizeof(marks) / sizeof(*marks); i++) {
+	for (size_t i = 0; at < 0 && i < sizeof(marks) / sizeof(*marks); i++) {
 		at = offset_of(kernel, "skb_shared_info", marks[i].field);
-		if (at >= 0)
-			break;
+		mask = marks[i].bits;
 	}
 	btf__free(kernel);
 	if (head < 0 || end < 0 || at < 0)
@@ -74,5 +73,5 @@ void shared_pages_find(struct oh_settings *settings)
 	settings->skb_head = (__u16)head;
 	settings->skb_end = (__u16)end;
 	settings->shared_at = (__u16)at;
-	settings->shared_mask = marks[i].bits;
+	settings->shared_mask = mask;
 }

@@ -29,7 +29,7 @@ before() { test "$(monotonic ohguard.service ActiveEnterTimestampMonotonic)" -gt
     test "$(monotonic ohguard.service ActiveEnterTimestampMonotonic)" -le "$(monotonic "$1" "$2")"; }
 status_has() { ohguard status --json | grep -q "$1"; }
 has_address() {
-    for i in $(seq 150); do
+    for _ in $(seq 150); do
         ip -4 addr show dev eth0 2>/dev/null | grep -q "inet 10.0.2.15" && return
         sleep 0.2
     done
@@ -62,7 +62,7 @@ case $OHGUARD_VM_BOOT in
         done
         want "the timer is active" systemctl -q is-active ohguard-refresh.timer
         want "a refresh by the timer succeeds" sh -c \
-            'for i in $(seq 300); do [ "$(systemctl show -P ExecMainExitTimestampMonotonic ohguard-refresh.service)" -gt 0 ] && break; sleep 0.2; done
+            'for _ in $(seq 300); do [ "$(systemctl show -P ExecMainExitTimestampMonotonic ohguard-refresh.service)" -gt 0 ] && break; sleep 0.2; done
              [ "$(systemctl show -P Result ohguard-refresh.service)" = success ] &&
              [ "$(systemctl show -P ExecMainExitTimestampMonotonic ohguard-refresh.service)" -gt 0 ]'
         want "what watches for uplinks runs" systemctl -q is-active ohguard-uplink.service

@@ -20,7 +20,7 @@ monotonic() { systemctl show -P "$2" "$1"; }
 fake() { systemd-run -q --pipe --wait -p BindPaths=/root/fake:/run/ohguard ohguard list 2>&1 | grep "$1"; }
 # By the timer, after a moment of this boot in microseconds.
 refreshed_since() {
-    for i in $(seq 300); do
+    for _ in $(seq 300); do
         [ "$(monotonic ohguard-refresh.service ExecMainExitTimestampMonotonic)" -gt "$1" ] && break
         sleep 0.2
     done
@@ -37,7 +37,7 @@ want "it is locked" status_has '"locked": true'
 want "it was locked before networkd began" test "$(monotonic ohguard-lock.service ActiveEnterTimestampMonotonic)" -le \
     "$(monotonic systemd-networkd.service ExecMainStartTimestampMonotonic)"
 want "eth0 got its address by DHCP through the guard" sh -c \
-    'for i in $(seq 50); do ip -4 addr show dev eth0 | grep -q "inet 10.0.2.15" && exit 0; sleep 0.2; done; exit 1'
+    'for _ in $(seq 50); do ip -4 addr show dev eth0 | grep -q "inet 10.0.2.15" && exit 0; sleep 0.2; done; exit 1'
 want "a refresh by the timer" refreshed_since "$(monotonic ohguard-lock.service ActiveEnterTimestampMonotonic)"
 deny "removal of a pin" quiet rm /sys/fs/bpf/ohguard/host/egress
 deny "reading the key" quiet cat $key
