@@ -57,7 +57,7 @@ void shared_pages_find(struct oh_settings *settings)
 {
 	struct btf *kernel = may_read() ? btf__load_vmlinux_btf() : NULL;
 	int head, end, at = -1;
-	__u8 mask = 0;
+	__u16 mask = 0;
 
 	if (!kernel)
 		return;
