@@ -147,6 +147,7 @@ static int allow(const struct cmd_options *o, uint64_t seconds, bool plain)
 	struct target *targets = calloc((size_t)o->argc, sizeof(*targets));
 	struct policy_asks asks = { targets, (size_t)o->argc };
 	struct refresh_report report = { 0 };
+	struct oh_control control = { 0 };
 	struct refresh f = { 0 };
 	struct guard g;
 	struct error e, e_back;
@@ -176,6 +177,8 @@ static int allow(const struct cmd_options *o, uint64_t seconds, bool plain)
 	if (!r)
 		r = grant_locked(&g, targets, (size_t)o->argc, seconds, &f, &report, &e);
 	if (!r)
+		r = engine_read_control(&g.engine, &control, &e);
+	if (!r)
 		warn_plain(targets, (size_t)o->argc, &g.config);
 	refresh_free(&f);
 	guard_close(&g);
@@ -184,7 +187,9 @@ static int allow(const struct cmd_options *o, uint64_t seconds, bool plain)
 		return cmd_fail(&e);
 	if (report.failed)
 		cmd_warn("%s: allowed, and tried again until it resolves", report.first);
-	return report.failed ? CMD_DEGRADED : CMD_OK;
+	if (!control.ready)
+		cmd_warn("allowed, but locked down: nothing passes until `ohguard load` succeeds");
+	return report.failed || !control.ready ? CMD_DEGRADED : CMD_OK;
 }
 
 int cmd_allow(int argc, char **argv)
