@@ -142,12 +142,20 @@ static int grant_locked(struct guard *g, const struct target *targets, size_t co
 	return r;
 }
 
+/* Where no policy is in force it would not take effect: what it promises cannot be kept. */
+static int check_ready(const struct guard *g, struct error *e)
+{
+	struct oh_control control;
+	int r = engine_read_control(&g->engine, &control, e);
+
+	return r || control.ready ? r : error_set(e, EPERM, "locked down: nothing can be allowed until `ohguard load` succeeds");
+}
+
 static int allow(const struct cmd_options *o, uint64_t seconds, bool plain)
 {
 	struct target *targets = calloc((size_t)o->argc, sizeof(*targets));
 	struct policy_asks asks = { targets, (size_t)o->argc };
 	struct refresh_report report = { 0 };
-	struct oh_control control = { 0 };
 	struct refresh f = { 0 };
 	struct guard g;
 	struct error e, e_back;
@@ -158,6 +166,8 @@ static int allow(const struct cmd_options *o, uint64_t seconds, bool plain)
 		return guard_open_failed(r, &e);
 	}
 	r = targets ? guard_authorize(&g, o, &e) : error_set(&e, ENOMEM, "out of memory");
+	if (!r)
+		r = check_ready(&g, &e);
 	if (!r)
 		r = parse_targets(o, plain, &g.config, targets, &e);
 	for (int i = 0; !r && i < o->argc; i++) {
@@ -177,8 +187,6 @@ static int allow(const struct cmd_options *o, uint64_t seconds, bool plain)
 	if (!r)
 		r = grant_locked(&g, targets, (size_t)o->argc, seconds, &f, &report, &e);
 	if (!r)
-		r = engine_read_control(&g.engine, &control, &e);
-	if (!r)
 		warn_plain(targets, (size_t)o->argc, &g.config);
 	refresh_free(&f);
 	guard_close(&g);
@@ -187,9 +195,7 @@ static int allow(const struct cmd_options *o, uint64_t seconds, bool plain)
 		return cmd_fail(&e);
 	if (report.failed)
 		cmd_warn("%s: allowed, and tried again until it resolves", report.first);
-	if (!control.ready)
-		cmd_warn("allowed, but locked down: nothing passes until `ohguard load` succeeds");
-	return report.failed || !control.ready ? CMD_DEGRADED : CMD_OK;
+	return report.failed ? CMD_DEGRADED : CMD_OK;
 }
 
 int cmd_allow(int argc, char **argv)

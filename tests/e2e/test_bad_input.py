@@ -162,7 +162,7 @@ def test_bad_configuration_with_fail_closed_refuses_everything(guard):
         assert guard.probe("udp", topology.RESOLVER, 53) == "EPERM"
     assert {e["reason"] for e in guard.events()} == {"lockdown"}
     assert guard.json("stats")["since"] is None and "1970" not in guard.ok("stats").stdout
-    assert_says(guard.run("allow", "192.0.2.50"), DEGRADED, "locked down", "ohguard load")
+    assert_says(guard.run("allow", "192.0.2.50"), FAILED, "locked down", "ohguard load")
     assert guard.probe("tcp", "192.0.2.50", 443) == "EPERM"
     assert any("locked down" in p for p in guard.json("status", status=DEGRADED)["problems"])
     serve = ("import socket\ns = [socket.create_server(('', p)) for p in (22, 3000)]\nprint('up', flush=True)\n"
