@@ -142,6 +142,15 @@ static int grant_locked(struct guard *g, const struct target *targets, size_t co
 	return r;
 }
 
+/* Where no policy is in force it would not take effect: what it promises cannot be kept. */
+static int check_ready(const struct guard *g, struct error *e)
+{
+	struct oh_control control;
+	int r = engine_read_control(&g->engine, &control, e);
+
+	return r || control.ready ? r : error_set(e, EPERM, "locked down: nothing can be allowed until `ohguard load` succeeds");
+}
+
 static int allow(const struct cmd_options *o, uint64_t seconds, bool plain)
 {
 	struct target *targets = calloc((size_t)o->argc, sizeof(*targets));
@@ -157,6 +166,8 @@ static int allow(const struct cmd_options *o, uint64_t seconds, bool plain)
 		return guard_open_failed(r, &e);
 	}
 	r = targets ? guard_authorize(&g, o, &e) : error_set(&e, ENOMEM, "out of memory");
+	if (!r)
+		r = check_ready(&g, &e);
 	if (!r)
 		r = parse_targets(o, plain, &g.config, targets, &e);
 	for (int i = 0; !r && i < o->argc; i++) {

@@ -12,7 +12,7 @@
 
 struct stats {
 	const char *instance;
-	int64_t since;
+	int64_t since;			/* 0: not known, since no policy was ever in force */
 	struct oh_count allowed, refused;
 	struct oh_count reasons[OH_REASON_MAX];
 	uint64_t events_lost;
@@ -110,7 +110,7 @@ static int read_stats(struct guard *g, struct stats *s, struct error *e)
 		r = engine_read_control(&g->engine, &control, e);
 	if (r)
 		return r;
-	s->since = clock_boot_at() + control.since;
+	s->since = control.since ? clock_boot_at() + control.since : 0;
 	read_refresh(g, s);
 	return 0;
 }
@@ -199,7 +199,7 @@ static void print_text(const struct stats *s)
 {
 	char text[OH_TARGET_TEXT_MAX], when[TEXT_TIME_MAX];
 
-	printf("%s since %s\n", s->instance, text_time(s->since, when));
+	printf("%s since %s\n", s->instance, s->since ? text_time(s->since, when) : "it was locked down");
 	printf("allowed %llu packets, %llu bytes\n", (unsigned long long)s->allowed.packets,
 	       (unsigned long long)s->allowed.bytes);
 	for (unsigned int i = 1; i < OH_REASON_FIRST_REFUSAL; i++)

@@ -462,7 +462,7 @@ int config_read(const char *path, struct config *ret, struct error *e)
 	int r;
 
 	*ret = defaults;
-	r = ini_read(file, visit, ret, e);
+	r = ini_read_text(file, visit, ret, &ret->text, &ret->text_size, e);
 	if (r == -ENOENT && !path)
 		r = 0;
 	if (!r)
@@ -493,5 +493,6 @@ void config_free(struct config *c)
 	free(c->private);
 	free(c->names);
 	free(c->targets);
+	free(c->text);
 	memset(c, 0, sizeof(*c));
 }

@@ -44,6 +44,8 @@ struct config {
 	bool metadata;			/* [imds] access = allow */
 	bool inspect;			/* [dns] inspect = on */
 	char state[PATH_MAX], pins[PATH_MAX];
+	char *text;			/* what it was read from, NULL: from no file */
+	size_t text_size;
 };
 
 /* Reads path, or CONFIG_FILE where path is NULL; then, and only then, a missing file means all defaults.

@@ -84,31 +84,15 @@ int file_commit(struct file_out *out, struct error *e)
 	return 0;
 }
 
-int file_copy(const char *from, const char *to, mode_t mode, struct error *e)
+int file_write(const char *path, mode_t mode, const char *text, size_t size, struct error *e)
 {
 	struct file_out out;
-	char buffer[65536];
-	size_t n, total = 0;
-	FILE *in = fopen(from, "re");
-	int r;
+	int r = file_begin(&out, path, mode, e);
 
-	if (!in)
-		return error_set(e, errno, "%s: %s", from, strerror(errno));
-	r = file_begin(&out, to, mode, e);
-	if (r) {
-		fclose(in);
+	if (r)
 		return r;
-	}
-	while ((n = fread(buffer, 1, sizeof(buffer), in)) && total < 64 << 20) {
-		fwrite(buffer, 1, n, out.stream);
-		total += n;
-	}
-	r = ferror(in) ? -EIO : n ? -EFBIG : 0;
-	fclose(in);
-	if (r) {
-		file_abort(&out);
-		return error_set(e, -r, "%s: %s", from, strerror(-r));
-	}
+	if (size)
+		fwrite(text, 1, size, out.stream);	/* what goes wrong here is told by the commit */
 	return file_commit(&out, e);
 }
 

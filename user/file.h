@@ -22,8 +22,8 @@ int file_begin(struct file_out *out, const char *path, mode_t mode, struct error
 int file_commit(struct file_out *out, struct error *e);
 void file_abort(struct file_out *out);
 
-/* Copies a file (up to 64 MB) by the same way. */
-int file_copy(const char *from, const char *to, mode_t mode, struct error *e);
+/* Writes a whole file by the same way. */
+int file_write(const char *path, mode_t mode, const char *text, size_t size, struct error *e);
 
 /* Makes the folder and those above it, mode 0755; the last one with the given mode. */
 int file_make_folder(const char *path, mode_t mode, struct error *e);

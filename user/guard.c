@@ -256,15 +256,15 @@ int guard_remember_defaults(const struct guard *g, struct error *e)
 	char path[PATH_MAX + 128];
 
 	guard_forget(g);
-	return file_copy("/dev/null", path_of(g->run, "loaded.conf", path), 0600, e);
+	return file_write(path_of(g->run, "loaded.conf", path), 0600, NULL, 0, e);
 }
 
-/* The file that the configuration in force came from is remembered beside its copy, as a link to it. */
+/* What was read is written down, since the file may be another by now. Beside it a link to where it came from. */
 int guard_remember_config(const struct guard *g, const char *path, struct error *e)
 {
 	char copy[PATH_MAX + 128], source[PATH_MAX + 128], absolute[PATH_MAX];
 	bool there = realpath(path ? path : CONFIG_FILE, absolute);
-	int r = file_copy(there ? absolute : "/dev/null", path_of(g->run, "loaded.conf", copy), 0600, e);
+	int r = file_write(path_of(g->run, "loaded.conf", copy), 0600, g->config.text, g->config.text_size, e);
 
 	if (r)
 		return r;

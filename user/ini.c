@@ -3,13 +3,15 @@
 #include <fcntl.h>
 #include <ini.h>
 #include <stdbool.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define FILE_MAX (64 << 20)	/* bytes: four times what the most targets take */
+
 struct walk {
-	FILE *file;
+	const char *at, *end;	/* what is still to be read */
 	const char *path;
 	ini_visit visit;
 	void *context;
@@ -39,7 +41,8 @@ static char *read_line(char *buffer, int size, void *stream)
 
 	if (w->result)
 		return NULL;
-	while (len < size - 1 && c != '\n' && (c = getc_unlocked(w->file)) != EOF) {
+	while (len < size - 1 && c != '\n' && w->at < w->end) {
+		c = *w->at++;
 		buffer[len++] = (char)c;
 		if (c)
 			continue;
@@ -50,7 +53,7 @@ static char *read_line(char *buffer, int size, void *stream)
 		return NULL;
 	w->line++;
 	buffer[len] = '\0';
-	if (c != '\n' && c != EOF)
+	if (c != '\n' && len == size - 1)
 		w->result = error_set(w->error, EINVAL, "%s:%u: line is longer than %d bytes", w->path, w->line, size - 2);
 	else if (is_section_with_rest(buffer))
 		w->result = error_set(w->error, EINVAL, "%s:%u: nothing can stand behind [section]", w->path, w->line);
@@ -71,11 +74,11 @@ static int pair(void *user, const char *section, const char *key, const char *va
 	return !w->result;
 }
 
-static int check_owner(FILE *file, const char *path, struct error *e)
+static int check_owner(int fd, const char *path, struct error *e)
 {
 	struct stat st;
 
-	if (fstat(fileno(file), &st))
+	if (fstat(fd, &st))
 		return error_set(e, errno, "%s: %s", path, strerror(errno));
 	if (!S_ISREG(st.st_mode))
 		return error_set(e, EINVAL, "%s: not a regular file", path);
@@ -88,35 +91,94 @@ static int check_owner(FILE *file, const char *path, struct error *e)
 	return 0;
 }
 
-int ini_read(const char *path, ini_visit visit, void *context, struct error *e)
+/* All of it, in memory of its own. */
+static int read_all(int fd, const char *path, char **ret, size_t *ret_size, struct error *e)
+{
+	size_t size = 0, room = 0;
+	char *text = NULL, *grown;
+	ssize_t n;
+	int r = 0;
+
+	do {
+		if (size == room) {
+			room = room ? room * 2 : 65536;
+			grown = realloc(text, room);
+			if (!grown) {
+				r = error_set(e, ENOMEM, "%s: out of memory", path);
+				break;
+			}
+			text = grown;
+			if (room > FILE_MAX) {
+				r = error_set(e, EFBIG, "%s: larger than %d MB", path, FILE_MAX >> 20);
+				break;
+			}
+		}
+		n = read(fd, text + size, room - size);
+		if (n > 0)
+			size += (size_t)n;
+		else if (n < 0 && errno != EINTR)
+			r = error_set(e, errno, "%s: %s", path, strerror(errno));
+	} while (!r && n);
+	if (r) {
+		free(text);
+		return r;
+	}
+	*ret = text;
+	*ret_size = size;
+	return 0;
+}
+
+static int parse(struct walk *w)
+{
+	int bad_line;
+
+	ini_max_line = INI_LINE_MAX;
+	ini_use_stack = 1;
+	ini_allow_multiline = false;
+	ini_allow_bom = false;
+	ini_stop_on_first_error = true;
+	bad_line = ini_parse_stream(read_line, w, pair, w);
+	if (bad_line && !w->result)
+		w->result = error_set(w->error, EINVAL, "%s:%u: neither [section], key = value nor a comment", w->path, w->line);
+	return w->result;
+}
+
+int ini_read_text(const char *path, ini_visit visit, void *context, char **ret_text, size_t *ret_size, struct error *e)
 {
 	struct walk w = { .path = path, .visit = visit, .context = context, .error = e };
-	int fd, bad_line;
+	char *text = NULL;
+	size_t size = 0;
+	int fd, r;
 
 	/* O_NONBLOCK: opening a FIFO left in the way must not hang. */
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	if (fd < 0)
 		return error_set(e, errno, "%s: %s", path, strerror(errno));
-	w.file = fdopen(fd, "r");
-	if (!w.file) {
-		error_set(e, errno, "%s: %s", path, strerror(errno));
-		close(fd);
-		return -ENOMEM;
+	r = check_owner(fd, path, e);
+	if (!r)
+		r = read_all(fd, path, &text, &size, e);
+	close(fd);
+	if (r)
+		return r;
+	w.at = text;
+	w.end = text + size;
+	r = parse(&w);
+	if (r) {
+		free(text);
+		return r;
 	}
-	w.result = check_owner(w.file, path, e);
-	if (!w.result) {
-		ini_max_line = INI_LINE_MAX;
-		ini_use_stack = 1;
-		ini_allow_multiline = false;
-		ini_allow_bom = false;
-		ini_stop_on_first_error = true;
-		bad_line = ini_parse_stream(read_line, &w, pair, &w);
-		if (bad_line && !w.result)
-			w.result = error_set(e, EINVAL, "%s:%u: neither [section], key = value nor a comment",
-					     path, w.line);
-		if (!w.result && ferror(w.file))
-			w.result = error_set(e, EIO, "%s: read failed", path);
-	}
-	fclose(w.file);
-	return w.result;
+	*ret_text = text;
+	*ret_size = size;
+	return 0;
+}
+
+int ini_read(const char *path, ini_visit visit, void *context, struct error *e)
+{
+	char *text;
+	size_t size;
+	int r = ini_read_text(path, visit, context, &text, &size, e);
+
+	if (!r)
+		free(text);
+	return r;
 }

@@ -3,6 +3,8 @@
 #ifndef OHGUARD_INI_H
 #define OHGUARD_INI_H
 
+#include <stddef.h>
+
 #include "error.h"
 
 /* Room for a name of 253 bytes and what stands beside it. */
@@ -17,5 +19,9 @@ typedef int (*ini_visit)(void *context, const char *section, const char *key, co
  * group or others; a line that is too long or neither a section, a pair nor a comment.
  * 0, -ENOENT where there is no such file (*e is filled in as well), or another negative errno. */
 int ini_read(const char *path, ini_visit visit, void *context, struct error *e);
+
+/* The same, and hands out what was read, byte by byte: the file may be another by then. Free *ret_text; on failure
+ * there is none. */
+int ini_read_text(const char *path, ini_visit visit, void *context, char **ret_text, size_t *ret_size, struct error *e);
 
 #endif

@@ -161,6 +161,9 @@ def test_bad_configuration_with_fail_closed_refuses_everything(guard):
         assert guard.at(ALLOWED, topology.ZONE[ALLOWED][0]) == REFUSED_AT_ONCE
         assert guard.probe("udp", topology.RESOLVER, 53) == "EPERM"
     assert {e["reason"] for e in guard.events()} == {"lockdown"}
+    assert guard.json("stats")["since"] is None and "1970" not in guard.ok("stats").stdout
+    assert_says(guard.run("allow", "192.0.2.50"), FAILED, "locked down", "ohguard load")
+    assert guard.probe("tcp", "192.0.2.50", 443) == "EPERM"
     assert any("locked down" in p for p in guard.json("status", status=DEGRADED)["problems"])
     serve = ("import socket\ns = [socket.create_server(('', p)) for p in (22, 3000)]\nprint('up', flush=True)\n"
              "c, _ = s[0].accept(); c.send(b'hello'); c.recv(9)")

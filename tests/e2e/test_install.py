@@ -6,8 +6,9 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 SBIN, UNITS, MAN, DOC = "sbin/ohguard", "lib/systemd/system", "share/man", "share/doc/ohguard"
-FILES = {SBIN: 0o755, f"{UNITS}/ohguard.service": 0o644, f"{UNITS}/ohguard-refresh.service": 0o644,
-         f"{UNITS}/ohguard-refresh.timer": 0o644, f"{MAN}/man8/ohguard.8": 0o644, f"{MAN}/man5/ohguard.conf.5": 0o644,
+SERVICES = [p.name.removesuffix(".in") for p in (ROOT / "systemd").glob("*.service.in")]
+FILES = {SBIN: 0o755, **{f"{UNITS}/{s}": 0o644 for s in SERVICES}, f"{UNITS}/ohguard-refresh.timer": 0o644,
+         "lib/udev/rules.d/90-ohguard.rules": 0o644, f"{MAN}/man8/ohguard.8": 0o644, f"{MAN}/man5/ohguard.conf.5": 0o644,
          f"{DOC}/README.md": 0o644}
 CONF = "etc/ohguard/ohguard.conf"
 
@@ -25,7 +26,7 @@ def test_install_puts_all_in_place_and_uninstall_takes_it_away(tmp_path, prefix)
     make("install", tmp_path, prefix)
     below = prefix.lstrip("/")
     assert files(tmp_path) == {f"{below}/{name}": mode for name, mode in FILES.items()} | {CONF: 0o644}
-    for unit in ("ohguard.service", "ohguard-refresh.service"):
+    for unit in SERVICES:
         text = (tmp_path / below / UNITS / unit).read_text()
         assert f"ExecStart={prefix}/{SBIN} " in text and "@SBINDIR@" not in text, "whatever PREFIX it was built with"
     (tmp_path / CONF).write_text("; mine\n")

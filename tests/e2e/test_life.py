@@ -98,6 +98,24 @@ def test_load_is_not_taken_back_by_a_refresh_that_began_before(guard):
     assert guard.probe("tcp", address, 443) == "EPERM"
 
 
+def test_configuration_edited_while_it_is_loaded_waits_for_the_next_load(loaded):
+    """What is in force is what was read, and not what stands in the file a moment later."""
+    lock = "/run/ohguard/host/lock"
+    with loaded.lab.server.popen(["flock", lock, "sh", "-c", "echo held; read x"], text=True, stdin=subprocess.PIPE,
+                                 stdout=subprocess.PIPE) as holder:
+        assert holder.stdout.readline() == "held\n"
+        with loaded.lab.server.popen([BINARY, "load"], stdout=subprocess.DEVNULL) as load:
+            poll(lambda: loaded.shell("ls -l /proc/$1/fd | grep -q $2", str(load.pid), lock, check=False).returncode == 0,
+                 "the load to wait for the lock, its configuration read")
+            loaded.conf(allow=("google.com",), extra="half a line")
+            holder.communicate("\n")
+            assert load.wait(60) == 0
+    assert f"{ALLOWED}:443" in loaded.targets()
+    assert "configuration was edited" in loaded.json("status", status=DEGRADED)["problems"][0]
+    loaded.ok("refresh")
+    loaded.assert_stands()
+
+
 def test_first_loads_at_once_end_in_one_guard(guard):
     running = [guard.lab.server.popen([BINARY, "load"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
                for _ in range(4)]
