@@ -2,7 +2,6 @@
 # On a server that was delivered to and has its key, behind tests/vm/guest/lib.sh: what must hold. $key: the API key.
 active() { systemctl -q is-active "$1"; }
 started() { systemctl show -P "$1" "$2"; }
-first_in_journal() { journalctl -q --no-pager -o short-monotonic -b -u "$1" | head -n 1 | sed 's/^\[ *\([0-9]*\).*/\1/'; }
 
 want "cloud-init ended well" sh -c 'test ! -e /run/cloud-init/result.json || grep -q "\"errors\": \[\]" /run/cloud-init/result.json'
 want "IPv6 is off" test "$(cat /proc/sys/net/ipv6/conf/all/disable_ipv6)" = 1
