@@ -29,7 +29,7 @@ before() { test "$(monotonic ohguard.service ActiveEnterTimestampMonotonic)" -gt
     test "$(monotonic ohguard.service ActiveEnterTimestampMonotonic)" -le "$(monotonic "$1" "$2")"; }
 status_has() { ohguard status --json | grep -q "$1"; }
 has_address() {
-    for i in $(seq 150); do
+    for _ in $(seq 150); do
         ip -4 addr show dev eth0 2>/dev/null | grep -q "inet 10.0.2.15" && return
         sleep 0.2
     done

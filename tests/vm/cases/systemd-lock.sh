@@ -20,7 +20,7 @@ monotonic() { systemctl show -P "$2" "$1"; }
 fake() { systemd-run -q --pipe --wait -p BindPaths=/root/fake:/run/ohguard ohguard list 2>&1 | grep "$1"; }
 # By the timer, after a moment of this boot in microseconds.
 refreshed_since() {
-    for i in $(seq 300); do
+    for _ in $(seq 300); do
         [ "$(monotonic ohguard-refresh.service ExecMainExitTimestampMonotonic)" -gt "$1" ] && break
         sleep 0.2
     done

@@ -67,7 +67,7 @@ client() { said=$(python3 /run/client.py "$@"); echo "$said"; }
 systemd-run -q --slice=far.slice -p StandardOutput=file:$asked ip netns exec far python3 /run/upstream.py
 want "systemd-resolved starts" systemctl -q start systemd-resolved.service
 want "programs ask its stub" grep -q 'nameserver 127.0.0.53' /etc/resolv.conf
-for i in $(seq 50); do getent ahostsv4 unguarded.example >/dev/null; grep -q unguarded.example $asked && break; sleep 0.2; done
+for _ in $(seq 50); do getent ahostsv4 unguarded.example >/dev/null; grep -q unguarded.example $asked && break; sleep 0.2; done
 want "unguarded, any name reaches the upstream resolver" grep -q unguarded.example $asked
 
 mkdir -p /etc/ohguard
