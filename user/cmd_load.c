@@ -207,7 +207,8 @@ static bool warn_missing(const struct uplinks *uplinks)
 	bool missing = *uplinks->other;
 
 	if (missing)
-		cmd_warn("a default route leads over %s, which is not Ethernet and cannot be guarded", uplinks->other);
+		cmd_warn("a default route leads over %s, which is not Ethernet and cannot be guarded: where it is the only way out, set "
+			 "[guard] uplink = none", uplinks->other);
 	for (int i = 0; i < OH_UPLINKS_MAX && *uplinks->missing[i]; i++) {
 		if (!strcmp(uplinks->missing[i], UPLINK_AUTO))
 			continue;
@@ -303,7 +304,7 @@ int cmd_load(int argc, char **argv)
 	struct poptOption options[] = {
 		{ "cgroup", 0, POPT_ARG_STRING, &o.cgroup, 0, "Guard this cgroup (default: the configuration's; else the one guarded now, or the root)", "DIR" },
 		{ "uplink", 0, POPT_ARG_ARGV, &o.uplinks, 0,
-		  "Judge all that leaves by this interface too; may be repeated", "IF|auto|none" },
+		  "Judge all that leaves by this interface too; may be repeated (default: auto where the root is guarded)", "IF|auto|none" },
 		{ "observe", 0, POPT_ARG_NONE, &o.observe, 0, "Refuse nothing, report what would have been", NULL },
 		{ "dry-run", 0, POPT_ARG_NONE, &o.dry_run, 0, "Check configuration and programs, attach nothing", NULL },
 		{ "no-resolve", 0, POPT_ARG_NONE, &o.no_resolve, 0, "Leave resolving to the timer", NULL },
