@@ -16,6 +16,7 @@ struct oh_admission {
 	bool fresh;		/* by its address, and not as part of an admitted connection */
 	__u32 slot;		/* scratch with the name it was judged by; OH_SLOTS: none */
 	bool named;		/* the connection must open with a TLS hello for an allowed name */
+	bool flow;		/* it is known by what stands on the wire alone, with no guarded socket behind it */
 };
 
 static __always_inline __u32 oh_now(void)

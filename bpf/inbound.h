@@ -15,6 +15,8 @@ struct oh_arrival {
 	struct oh_flow seen;	/* as it stands on the wire */
 	struct oh_flow answer;	/* what would answer it; of an ICMP error: what it is about */
 	struct oh_flow_key key;	/* of the answer */
+	__u32 acknowledged;	/* TCP: up to where, if flags say so */
+	__u32 flags;
 	__u64 told;		/* when the last event was: kept from run to run */
 };
 
@@ -95,6 +97,12 @@ static __always_inline enum oh_reason oh_read_upper(void *at, void *end, struct 
 	if (!oh_read_ports(at, end, f) || (void *)(type + 8) > end)
 		return OH_PACKET_MALFORMED;
 	oh_mirror(f, &a->answer);
+	if (f->protocol == OH_PROTOCOL_TCP && (void *)(type + 20) <= end) {
+		const struct oh_tcp_header *tcp = at;
+
+		a->flags = tcp->flags;
+		a->acknowledged = bpf_ntohl(tcp->acknowledgment);
+	}
 	if (f->protocol != OH_PROTOCOL_ICMP && f->protocol != OH_PROTOCOL_ICMPV6)
 		return OH_NONE;
 	f->icmp_type = type[0];
@@ -154,10 +162,13 @@ static __always_inline bool oh_is_neighbours_word(const struct oh_flow *f)
 	       f->icmp_type >= 134 && f->icmp_type <= 136;
 }
 
-static __always_inline bool oh_is_known_flow(const struct oh_flow_key *key)
+static __always_inline bool oh_is_known_flow(const struct oh_arrival *a)
 {
-	const struct oh_connection *flow = bpf_map_lookup_elem(&oh_flows, key);
+	struct oh_connection *flow = bpf_map_lookup_elem(&oh_flows, &a->key);
 
+	/* The other end has what was looked at, and takes nothing else in its place. */
+	if (flow && flow->look == OH_LOOK_SENT && a->flags & OH_TCP_ACK && (__s32)(a->acknowledged - flow->sequence) >= 0)
+		flow->look = OH_LOOK_NONE;
 	return flow && flow->admitted && (!flow->target || oh_target_life(flow->target, flow->generation));
 }
 
@@ -200,7 +211,7 @@ static __always_inline enum oh_reason oh_decide_arrival(struct xdp_md *ctx, stru
 	if (a->answer.protocol != OH_PROTOCOL_TCP && a->answer.protocol != OH_PROTOCOL_UDP)
 		return OH_INBOUND_NOT_ALLOWED;
 	oh_flow_key_of(&a->answer, &a->key);
-	if (oh_is_known_flow(&a->key) || oh_is_open_here(ctx, &a->seen))
+	if (oh_is_known_flow(a) || oh_is_open_here(ctx, &a->seen))
 		return OH_TARGET;
 	return OH_INBOUND_NOT_ALLOWED;
 }

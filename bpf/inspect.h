@@ -6,6 +6,7 @@
 #include "dns_query.h"
 #include "learn.h"
 #include "ntp.h"
+#include "resent.h"
 #include "shared_pages.h"
 #include "tls_hello.h"
 
@@ -158,11 +159,14 @@ static __always_inline enum oh_reason oh_inspect_ntp_packet(struct __sk_buff *sk
 }
 
 static __always_inline enum oh_reason oh_inspect_dns_segment(struct __sk_buff *skb, const struct oh_flow *f,
-							     struct oh_connection *c, __u32 known, __u32 slot)
+							     struct oh_connection *c, __u32 known,
+							     const struct oh_admission *admission, __u32 slot)
 {
 	enum oh_reason reason = oh_inspect_queries(skb, f->payload + known, f->payload_length - known, slot,
 						   oh_answer_port(f, c));
 
+	if (reason == OH_DNS && admission->flow && oh_keep_sent(skb, f->payload, f->payload_length, slot))
+		return OH_HOLD;
 	if (reason == OH_DNS)
 		c->sequence = f->sequence + f->payload_length;
 	return reason;
@@ -194,12 +198,19 @@ static __always_inline enum oh_reason oh_inspect_tls_segment(struct __sk_buff *s
 		found = oh_inspect_hello(skb, f->payload, f->payload_length, slot, f->destination_port);
 		if (OH_FOUND_REASON(found) != OH_TARGET)
 			return OH_FOUND_REASON(found);
-		/* A sender that is no TCP of ours could send other bytes at the same place, and have them taken. */
-		if (OH_MEM(s->rest.hello) && f->stage == OH_STAGE_UPLINK)
+		if (admission->flow && (OH_MEM(s->rest.hello) || OH_MEM(s->len) > OH_SENT_BYTES - 5 * OH_TLS_RECORDS))
 			return OH_HOLD;
 		/* From here on the connection is that of the name it gave. */
 		c->target = admission->target = OH_FOUND_TARGET(found);
 		c->generation = admission->generation = found >> 32;
+	}
+	if (admission->flow) {
+		known = f->payload_length < OH_SENT_BYTES ? f->payload_length : OH_SENT_BYTES;
+		if (oh_keep_sent(skb, f->payload, known, slot))
+			return OH_HOLD;
+		c->sequence = f->sequence + known;
+		c->look = OH_LOOK_SENT;
+		return OH_TARGET;
 	}
 	oh_copy_rest(c->rest, (const __u64 *)&s->rest);
 	c->sequence = f->sequence + f->payload_length;
@@ -234,19 +245,25 @@ static __always_inline enum oh_reason oh_inspect_tcp(struct __sk_buff *skb, cons
 	/* Nobody saw where it began: a connection older than the guard, or one whose state found no memory. */
 	if (admission->fresh || !c)
 		return reason == OH_DNS ? OH_DNS_MALFORMED : OH_TLS_INCOMPLETE;
-	/* What was let out already comes again when it was lost, the same bytes: what is new begins behind it. */
+	/* What was let out already comes again when it was lost: what is new begins behind it. */
 	known = c->sequence - f->sequence;
+	if ((__s32)known <= 0 && c->look == OH_LOOK_SENT)
+		return reason;
 	if ((__s32)known < 0 || (known && c->look == OH_LOOK_HELLO))
 		return OH_HOLD;
-	if (known >= f->payload_length)
+	if (known >= f->payload_length && !admission->flow)	/* the same bytes: it is this kernel's TCP that sends them */
 		return reason;
 	if (oh_can_change(skb, f, oh_looked_at(f)))
 		return OH_SHARED_PAGES;
 	admission->slot = oh_scratch_take();
 	if (admission->slot >= OH_SLOTS)
 		return OH_HOLD;
+	if (known && admission->flow && !oh_is_same_again(skb, f->payload, f->payload_length, admission->slot))
+		return reason == OH_DNS ? OH_DNS_MALFORMED : OH_TLS_NOT_TLS;
+	if (known >= f->payload_length || c->look == OH_LOOK_SENT)
+		return reason;
 	if (reason == OH_DNS)
-		return oh_inspect_dns_segment(skb, f, c, known, admission->slot);
+		return oh_inspect_dns_segment(skb, f, c, known, admission, admission->slot);
 	return oh_inspect_tls_segment(skb, f, c, known, admission, admission->slot);
 }
 

@@ -117,22 +117,6 @@ static __always_inline enum oh_reason oh_forwarded_reason(const struct oh_flow *
 	return reason;
 }
 
-/* What one run knows of its frame. In a map and not on the stack, so that the verifier need not follow each value of it.
- * One a CPU is enough: tc and what comes in run with bottom halves off, and a frame's next device comes after it. */
-struct oh_frame {
-	struct oh_flow flow;
-	struct oh_flow_key key;
-	struct oh_admission admission;
-	bool packet_socket;
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct oh_frame);
-} oh_frames SEC(".maps");
-
 static __always_inline struct oh_frame *oh_frame_start(struct __sk_buff *skb, enum oh_stage stage)
 {
 	__u32 zero = 0;
@@ -224,6 +208,7 @@ static __always_inline bool oh_pass_uplink(struct __sk_buff *skb)
 		reason = oh_decide(&fr->flow, c, &fr->admission);
 	if (fr->packet_socket && reason != OH_HOST_NEED)	/* it may forge what the rules go by */
 		reason = OH_PACKET_SOCKET;
+	fr->admission.flow = c == flow;
 	/* A request that the socket's hook let out is paid for. */
 	if (oh_settings.inspect && reason < OH_REASON_FIRST_REFUSAL && !(own && reason == OH_NTP)) {
 		if (fr->flow.protocol == OH_PROTOCOL_TCP && (fr->admission.fresh || (c && c->look != OH_LOOK_NONE)))

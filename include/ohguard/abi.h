@@ -22,6 +22,8 @@
 #define OH_PENDING_SIZE 264
 #define OH_TIME_SERVERS_MAX 1024	/* whose requests are counted at a time */
 #define OH_FLOWS_MAX 65536	/* flows through the uplinks: the least used make room */
+#define OH_SENT_MAX 1024	/* flows whose hello, or whose last queries, are not acknowledged yet */
+#define OH_SENT_BYTES 4096
 #define OH_UPLINKS_MAX 8
 #define OH_INTERFACE_MAX 16	/* IFNAMSIZ */
 #define OH_NAMES_MAX (2 * OH_TARGETS_MAX)
@@ -142,6 +144,7 @@ enum oh_look {
 	OH_LOOK_HELLO,		/* a TLS hello for an allowed name: once */
 	OH_LOOK_QUERIES,	/* DNS queries for allowed names: always */
 	OH_LOOK_REST,		/* the rest of a hello whose name is allowed: until its end */
+	OH_LOOK_SENT,		/* of a flow: what was looked at, the same again, or anything behind it: until it is acknowledged */
 };
 
 /* Key of oh_pending (LRU hash; value struct oh_dns_pending of OH_PENDING_SIZE, see bpf/oh_bytes.h): a query that was let out. */

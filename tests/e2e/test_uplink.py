@@ -615,6 +615,37 @@ def test_forwarded_hello_for_an_allowed_name_passes(inspecting):
     assert inspecting.lab.box.curl(f"https://{ALLOWED}").returncode == 0
 
 
+@pytest.fixture
+def loss(inspecting):
+    """One of four segments to the site is lost behind the uplink, and one of four from it."""
+    nft = ["nsenter", f"--net={inspecting.lab.router.netns}", "nft"]
+    rules = "".join(f"        ip {way} {API4} numgen random mod 100 < 25 drop\n" for way in ("saddr", "daddr"))
+    r = subprocess.run([*nft, "-f", "-"], input="table ip loss {\n    chain out {\n        type filter hook forward "
+                       f"priority filter;\n{rules}    }}\n}}\n", text=True, capture_output=True)
+    if r.returncode:
+        pytest.skip(f"this kernel's nft cannot lose packets: {r.stderr.splitlines()[:1]}")
+    yield
+    subprocess.run([*nft, "delete", "table", "ip", "loss"], check=True)
+
+
+LARGE = """
+import socket, ssl, sys
+context = ssl.create_default_context()
+context.set_alpn_protocols(["http/1.1"] + ["x" * 200] * 7)
+for _ in range(3):
+    s = context.wrap_socket(socket.create_connection((sys.argv[1], 443), timeout=60), server_hostname=sys.argv[2])
+    s.sendall(b"x" * 20000)      # what follows is not looked at
+    print("connected", flush=True)
+    s.close()
+"""
+
+
+def test_forwarded_hello_that_is_lost_comes_again(inspecting, loss):
+    """Its two segments went by in one frame, and come again one by one."""
+    r = inspecting.lab.box.run(sys.executable, "-IS", "-c", LARGE, API4, ALLOWED)
+    assert r.stdout == "connected\n" * 3, r.stderr
+
+
 @pytest.mark.parametrize("url, reason", [("https://google.com:443", "tls-name-not-allowed"), ("http://x.example:443", "tls-not-tls")])
 def test_forwarded_connection_must_open_with_an_allowed_hello(inspecting, url, reason):
     name = url.split("/")[2].split(":")[0]

