@@ -12,10 +12,12 @@ ROUTED = "the host's kernel forwards no source routes"
 INSTEAD = {
     "packet_raw": "forwarded", "packet_dgram": "forwarded", "packet_bypass": "forwarded", "packet_spoofed": "forwarded",
     "packet_xdp": "forwarded", "packet_solicitation": "forwarded", "packet_fragments": "packet-malformed", "packet_routed6": "source-route",
-    "packet_forged": "tls-incomplete", "packet_dns": "dns-name-not-allowed", "vxlan": "forwarded", "ipip": "forwarded", "gre": "forwarded",
+    "packet_dns": "dns-name-not-allowed", "vxlan": "forwarded", "ipip": "forwarded", "gre": "forwarded",
     "sit": "forwarded", "macvlan": "forwarded", "dhcp_private": "forwarded", "icmp6_solicitation_spoofed": "forwarded",
     "icmp6_solicitation_bound": "forwarded", "icmp6_advertisement_spoofed": "forwarded",
 }
+# It is refused, or held for good as a part of something larger, which nothing counts: whether NAT takes it for its connection's.
+HELD = {"packet_forged": "tls-incomplete, or held"}
 # It gets no further, whether there is a guard or not: nothing is counted.
 ENDS = {
     "packet_routed4": ROUTED, "packet_vlan": BRIDGE, "packet_ethertype": BRIDGE, "packet_arp": BRIDGE, "tc_from_loopback": BRIDGE,
@@ -24,7 +26,7 @@ ENDS = {
 }
 # The guard stops it in the container itself; without one it would end here.
 UNSEEN = {
-    "old_fragment_first": JOINED, "old_fragment_overlapping": JOINED, "old_fragment_tiny": JOINED, "old_fragment_atomic": JOINED,
+    "old_fragment_first": JOINED, "old_fragment_later": JOINED, "old_fragment_overlapping": JOINED, "old_fragment_tiny": JOINED, "old_fragment_atomic": JOINED,
     "old_hidden_fragment": JOINED, "icmp6_fragment": JOINED, "old_source_route": ROUTED, "old_strict_route": ROUTED, "multicast": BRIDGE,
     "multicast_dns": BRIDGE, "broadcast": BRIDGE,
 }
@@ -44,7 +46,7 @@ def untried(attack):
 
 def reason(attack):
     """The counter that moves; "" for none."""
-    return of(INSTEAD, attack) or ("" if of(ENDS, attack) else attack.reason)
+    return of(INSTEAD, attack) or ("" if of(ENDS, attack) or of(HELD, attack) else attack.reason)
 
 
 def known_to_leave(attack):
@@ -59,7 +61,8 @@ def told(attack):
         return "nothing has to: " + of(ENDS, attack)
     if known_to_leave(attack):
         return "**gets out** too"
-    return f"uplink: {of(INSTEAD, attack)}" if of(INSTEAD, attack) else "same"
+    instead = of(INSTEAD, attack) or of(HELD, attack)
+    return f"uplink: {instead}" if instead else "same"
 
 
-assert all(any(key in (a.name, a.act.__name__) for a in TABLE.values()) for key in (*INSTEAD, *ENDS, *UNSEEN)), "of no attack"
+assert all(any(key in (a.name, a.act.__name__) for a in TABLE.values()) for key in (*INSTEAD, *HELD, *ENDS, *UNSEEN)), "of no attack"

@@ -181,6 +181,13 @@ def test_host_is_reached_only_where_its_containers_are_not_guarded(loaded, engin
             assert engine.container("bridge").python(TALK, address, "8000").startswith(answer)
 
 
+def test_host_is_reached_where_it_is_allowed(loaded, engine):
+    """Its service is guarded too, and answers by an inbound rule."""
+    loaded(MACHINE, allow=(ALLOWED, "172.30.0.1:8000"), extra="[inbound]\naccept = 8000 172.30.0.0/24")
+    with listening(lambda *a, **kw: engine.lab.server.popen(*a, guarded=True, **kw), [sys.executable], 8000):
+        assert engine.container("bridge").python(TALK, "172.30.0.1", "8000").startswith("hello 172.30.0.")
+
+
 def test_containers_reach_each_other_where_their_range_is_allowed(loaded, engine):
     one, other = (engine.container(NETWORK, number=n) for n in (0, 1))
     address = other.look()[0]
@@ -195,15 +202,16 @@ def test_containers_reach_each_other_where_their_range_is_allowed(loaded, engine
 
 @pytest.mark.parametrize("where", WHERE)
 def test_published_port_answers_whom_an_inbound_rule_lets_in(loaded, engine, where):
-    container = engine.start(f"published-{where}", "bridge", "--publish", "3000:3000")
+    container = engine.start(f"published-{where}", "bridge", "--publish", "3000:3000", "--publish", "80:3000")
     try:
-        loaded(where, extra="[inbound]\naccept = 3000 10.0.0.10")
+        loaded(where, extra="[inbound]\naccept = 3000 10.0.0.10\naccept = 80 10.0.0.10")
         # A command's end does not end what it runs in the container; the container's does.
         popen = engine.lab.server.popen
         with listening(popen, container.command("python3"), 3000):
-            talk = [sys.executable, "-IS", "-c", TALK, "10.0.1.10", "3000"]
-            assert engine.lab.proxy.run(talk).stdout == "hello 10.0.0.10\n"
-            assert engine.lab.attacker.run(talk).stdout == "TimeoutError\n"
+            for port in ("3000", "80"):
+                talk = [sys.executable, "-IS", "-c", TALK, "10.0.1.10", port]
+                assert engine.lab.proxy.run(talk).stdout == "hello 10.0.0.10\n"
+                assert engine.lab.attacker.run(talk).stdout == "TimeoutError\n"
     finally:
         container.remove()
 
@@ -218,7 +226,8 @@ def test_foreign_name_is_not_asked_for_by_the_embedded_resolver(loaded, engine, 
     """The engine asks on the container's behalf: from the container's address."""
     guard, container = loaded(where), engine.container(NETWORK)
     mark, name = settled(engine.lab), f"secret-{where}.attacker.example"
-    assert container.python(ASK, name) == "no"
+    # The engine of Debian 12 leaves a question that it may not ask without an answer.
+    assert container.run("env", "RES_OPTIONS=timeout:1 attempts:1", "python3", "-c", ASK, name).stdout == "no\n"
     settled(engine.lab)
     assert not [f for f in engine.lab.wire.since(mark) if b"secret-" in f.payload]
     told = refusals(guard, reason="dns-name-not-allowed", name=name)

