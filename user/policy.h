@@ -44,6 +44,10 @@ int policy_names(const struct policy *p, const char ***ret, size_t *ret_count, s
 /* Fills in the ids of the targets that the kernel knows. Changes nothing. */
 int policy_read_ids(struct policy *p, const struct engine *engine, struct error *e);
 
+/* Adds bytes to a fingerprint, by which two lists are told apart. */
+#define POLICY_PRINT_START 0xcbf29ce484222325
+uint64_t policy_print(uint64_t print, const void *bytes, size_t size);
+
 /* True where the kernel holds exactly the policy's targets. It does not after a command that was killed half way, or
  * when the resolvers have changed. The ids are filled in. */
 int policy_in_force(struct policy *p, const struct engine *engine, bool *ret, struct error *e);

@@ -20,6 +20,7 @@ struct claim {
 struct claims {
 	struct claim *list;
 	size_t count, room;
+	size_t at;	/* the record behind the last name's: names come mostly in its order */
 };
 
 /* From seconds of CLOCK_REALTIME to what the kernel compares with; 0 stands for never. */
@@ -215,10 +216,11 @@ static int add_claim(struct claims *claims, const struct oh_range *range, const 
 static int add_name(struct claims *claims, const struct policy_target *t, const struct records *records, int64_t now,
 		    struct error *e)
 {
-	const struct record *pair = records_find(records, t->target->name, 4);
+	const struct record *pair = records_find_from(records, t->target->name, 4, &claims->at);
 	uint32_t rank = 0;
 	int r = 0;
 
+	claims->at += !!pair;	/* the second of the pair is no other name's */
 	for (int k = 0; pair && k < 2; k++) {
 		const struct record *rec = &pair[k];
 
@@ -337,13 +339,32 @@ struct group {
 	size_t from, to;
 };
 
-static int compare_groups(const void *a, const void *b)
+/* Puts the groups in the order of their ranks, of which there are few. */
+static int sort_groups(struct group **groups, size_t count, struct error *e)
 {
-	const struct group *left = a, *right = b;
+	struct group *sorted = calloc(count + 1, sizeof(*sorted));
+	size_t most = 0, *next;
 
-	if (left->rank != right->rank)
-		return left->rank < right->rank ? -1 : 1;
-	return (left->from > right->from) - (left->from < right->from);
+	for (size_t i = 0; i < count; i++) {
+		if ((*groups)[i].rank > most)
+			most = (*groups)[i].rank;
+	}
+	next = calloc(most + 2, sizeof(*next));
+	if (!sorted || !next) {
+		free(sorted);
+		free(next);
+		return error_set(e, ENOMEM, "out of memory");
+	}
+	for (size_t i = 0; i < count; i++)
+		next[(*groups)[i].rank + 1]++;
+	for (size_t i = 1; i <= most; i++)
+		next[i] += next[i - 1];
+	for (size_t i = 0; i < count; i++)
+		sorted[next[(*groups)[i].rank]++] = (*groups)[i];
+	free(next);
+	free(*groups);
+	*groups = sorted;
+	return 0;
 }
 
 /* Sorts the claims, and groups them by range: first the first address of each target, then the second..., so that
@@ -364,11 +385,34 @@ static int group_claims(struct claims *claims, struct group **ret, size_t *ret_c
 				groups[n].rank = claims->list[j].rank;
 		}
 	}
-	if (n)
-		qsort(groups, n, sizeof(*groups), compare_groups);
 	*ret = groups;
 	*ret_count = n;
-	return 0;
+	return sort_groups(ret, n, e);
+}
+
+uint64_t policy_print(uint64_t print, const void *bytes, size_t size)
+{
+	for (size_t i = 0; i < size; i++)
+		print = (print ^ ((const unsigned char *)bytes)[i]) * 0x100000001b3;	/* FNV-1a */
+	return print;
+}
+
+/* Removes the addresses that nobody claims. Most times all are those of the last time: a walk over the map's buckets
+ * would take longer than all the writing. */
+static int keep_addresses(const struct claims *claims, const struct engine *engine, struct error *e)
+{
+	uint64_t print = POLICY_PRINT_START;
+	struct oh_control control;
+	int r = engine_read_control(engine, &control, e);
+
+	for (size_t i = 0; i < claims->count; i++)
+		print = policy_print(print, &claims->list[i].range.address, sizeof(struct oh_address));
+	if (!r && control.addresses == print)
+		return 0;
+	if (!r)
+		r = engine_remove_keys(engine, ENGINE_ADDRESSES, address_not_claimed, claims, e);
+	control.addresses = print;
+	return r ? r : engine_write_control(engine, &control, e);
 }
 
 #define BATCH 512
@@ -408,7 +452,8 @@ static int publish_entries(struct claims *claims, const struct engine *engine, e
 	int full = 0, r = batch ? group_claims(claims, &groups, &count, e) : error_set(e, ENOMEM, "out of memory");
 
 	if (!r)
-		r = engine_remove_keys(engine, map, map == ENGINE_RANGES ? not_claimed : address_not_claimed, claims, e);
+		r = map == ENGINE_RANGES ? engine_remove_keys(engine, map, not_claimed, claims, e) :
+		    keep_addresses(claims, engine, e);
 	for (size_t i = 0; !r && i < count; i++) {
 		const struct oh_range *range = &claims->list[groups[i].from].range;
 		struct oh_entry entry = { 0 };

@@ -155,26 +155,19 @@ static int write_entries(const struct policy *p, const struct claims *claims, co
 	return r;
 }
 
-static uint64_t add_bytes(uint64_t print, const void *bytes, size_t size)
-{
-	for (size_t i = 0; i < size; i++)
-		print = (print ^ ((const unsigned char *)bytes)[i]) * 0x100000001b3;	/* FNV-1a */
-	return print;
-}
-
 /* Tells two lists of claims apart, in the order of the policy. Never 0. */
 static uint64_t fingerprint(const struct claims *claims, const struct policy *p)
 {
-	uint64_t print = 0xcbf29ce484222325;
+	uint64_t print = POLICY_PRINT_START;
 
 	for (size_t i = 0; i < claims->count; i++) {
 		const struct claim *c = &claims->list[i];
 
-		print = add_bytes(print, &c->key, sizeof(c->key.prefixlen) + c->key.prefixlen / 8);
-		print = add_bytes(print, &c->rule, sizeof(c->rule));
+		print = policy_print(print, &c->key, sizeof(c->key.prefixlen) + c->key.prefixlen / 8);
+		print = policy_print(print, &c->rule, sizeof(c->rule));
 	}
 	for (size_t i = 0; i < p->private_count; i++)
-		print = add_bytes(print, &p->private[i].range, sizeof(p->private[i].range));
+		print = policy_print(print, &p->private[i].range, sizeof(p->private[i].range));
 	return print ? print : 1;
 }
 

@@ -28,6 +28,17 @@ struct record *records_find(const struct records *records, const char *name, int
 	return records->count ? bsearch(&key, records->list, records->count, sizeof(key), compare) : NULL;
 }
 
+struct record *records_find_from(const struct records *records, const char *name, int family, size_t *at)
+{
+	const struct record key = { .name = (char *)name, .family = family };
+	struct record *found = *at < records->count && !compare(&records->list[*at], &key) ? &records->list[*at] :
+			       records_find(records, name, family);
+
+	if (found)
+		*at = (size_t)(found - records->list) + 1;
+	return found;
+}
+
 static void record_free(struct record *r)
 {
 	free(r->name);

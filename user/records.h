@@ -44,6 +44,8 @@ int records_keep(struct records *records, const char *const *names, size_t count
 
 /* The record of a name, NULL where there is none. Behind a name's first, of family 4, stands its second. */
 struct record *records_find(const struct records *records, const char *name, int family);
+/* The same, for who goes along the records: tries *at first, and leaves there where the next one may be. */
+struct record *records_find_from(const struct records *records, const char *name, int family, size_t *at);
 
 /* A good answer (answer->count of 0 says that the name has no address of this family): merges it. */
 int record_answered(struct record *r, const struct answer *answer, int64_t now, const struct config *c, struct error *e);

@@ -91,10 +91,10 @@ static void report_failure(struct refresh_report *report, const char *name, cons
 	report->failed++;
 }
 
-static int merge_one(struct resolve_query *q, const char *why, struct records *records, const struct config *c,
+static int merge_one(struct resolve_query *q, const char *why, struct records *records, size_t *at, const struct config *c,
 		     int64_t now, struct refresh_report *report, struct error *e)
 {
-	struct record *r = records_find(records, q->name, q->family);
+	struct record *r = records_find_from(records, q->name, q->family, at);
 
 	report->asked++;
 	if (why)
@@ -110,6 +110,7 @@ static int merge_one(struct resolve_query *q, const char *why, struct records *r
 int refresh_merge(const struct refresh *f, struct records *records, const struct config *c, int64_t now,
 		  struct refresh_report *report, struct error *e)
 {
+	size_t at = 0;
 	int r = 0;
 
 	*report = (struct refresh_report){ 0 };
@@ -128,7 +129,7 @@ int refresh_merge(const struct refresh *f, struct records *records, const struct
 		if (!why[0] && !why[1] && !pair[0].answer.count && !pair[1].answer.count)
 			why[0] = why[1] = "answer without an address";
 		for (int k = 0; !r && k < 2; k++)
-			r = merge_one(&pair[k], why[k], records, c, now, report, e);
+			r = merge_one(&pair[k], why[k], records, &at, c, now, report, e);
 	}
 	return r;
 }

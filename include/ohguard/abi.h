@@ -136,6 +136,7 @@ struct oh_control {
 	__u32 since;		/* seconds of CLOCK_BOOTTIME at which counting began */
 	__u32 reserved;
 	__u64 names;		/* fingerprint of what oh_names holds, 0: not known */
+	__u64 addresses;	/* fingerprint of a set that holds all keys of oh_addresses, 0: not known */
 };
 
 /* What the payload of an admitted TCP connection must be. */
