@@ -63,6 +63,11 @@ static struct oh_target live_target(const struct policy_target *t, int64_t now)
 typedef int (*target_visit)(const struct engine *engine, __u32 id, const struct oh_target *in_kernel,
 			    struct policy_target *known, void *context, struct error *e);
 
+static struct policy_target *find_from(const struct policy *p, const struct target *target, size_t at)
+{
+	return at < p->count && !target_compare(p->list[at].target, target) ? &p->list[at] : policy_find(p, target);
+}
+
 /* Fills in the ids of the policy's targets, and visits all that the kernel holds. */
 static int walk_targets(struct policy *p, const struct engine *engine, target_visit visit, void *context,
 			struct error *e)
@@ -71,6 +76,7 @@ static int walk_targets(struct policy *p, const struct engine *engine, target_vi
 	struct oh_control control;
 	int r = engine_read_control(engine, &control, e);
 	__u32 end = control.targets < OH_TARGETS_MAX ? control.targets : OH_TARGETS_MAX, count;
+	size_t at = 0;	/* ids are mostly in the policy's order */
 
 	for (size_t i = 0; i < p->count; i++)
 		p->list[i].id = 0;
@@ -83,10 +89,11 @@ static int walk_targets(struct policy *p, const struct engine *engine, target_vi
 
 			if (chunk[i].state != OH_TARGET_LIVE)
 				continue;
-			known = target_parse_identity(chunk[i].text, &target) ? NULL : policy_find(p, &target);
+			known = target_parse_identity(chunk[i].text, &target) ? NULL : find_from(p, &target, at);
 			if (known && known->id)
 				known = NULL;
 			if (known) {
+				at = (size_t)(known - p->list) + 1;
 				known->id = first + i;
 				known->generation = chunk[i].generation;
 			}
