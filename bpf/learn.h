@@ -194,8 +194,9 @@ static __always_inline bool oh_is_resolver(const struct oh_address *a)
 	return OH_FOUND_REASON(found) == OH_TARGET;
 }
 
-/* Takes the addresses from an answer to a query that was seen leaving by the same socket. */
-static __always_inline void oh_learn_message(struct __sk_buff *skb, __u32 at, __u32 length, __u32 port)
+/* Takes the addresses from an answer to a query that was seen leaving by the same socket. A global function: the verifier
+ * walks it once, and not for each of several answers. */
+__attribute__((noinline)) int oh_learn_message(struct __sk_buff *skb, __u32 at, __u32 length, __u32 port)
 {
 	struct oh_pending_key key = {};
 	const struct oh_dns_pending *asked;
@@ -204,15 +205,15 @@ static __always_inline void oh_learn_message(struct __sk_buff *skb, __u32 at, __
 	__u32 slot;
 
 	if (bpf_skb_load_bytes(skb, at, &id, sizeof(id)))
-		return;
+		return 0;
 	oh_pending_key_of(skb, port, bpf_ntohs(id), &key);
 	asked = bpf_map_lookup_elem(&oh_pending, &key);
 	if (!asked)
-		return;
+		return 0;
 	slot = oh_scratch_take();
 	s = oh_scratch(slot);
 	if (!s)
-		return;
+		return 0;
 	/* A copy, since the map may give the place to another query. */
 	for (int i = 0; i < (int)(sizeof(*asked) / 8); i++)
 		((__u64 *)&s->query)[i] = ((const volatile __u64 *)asked)[i];
@@ -222,12 +223,13 @@ static __always_inline void oh_learn_message(struct __sk_buff *skb, __u32 at, __
 		bpf_map_delete_elem(&oh_pending, &key);
 	}
 	oh_scratch_release(slot);
+	return 0;
 }
 
 /* The answers that are whole in length bytes at `at`: over UDP all of it; over TCP, with OH_STREAM beside the port,
  * framed, the first one from `next`. Returns where the one behind them begins, which may be in a later segment; 0, where
- * that cannot be known. A global function: see oh_lookup(). */
-__attribute__((noinline)) __u32 oh_learn_messages(struct __sk_buff *skb, __u32 at, __u32 length, __u32 next, __u32 port)
+ * that cannot be known. */
+static __always_inline __u32 oh_learn_messages(struct __sk_buff *skb, __u32 at, __u32 length, __u32 next, __u32 port)
 {
 	for (int i = 0; i < OH_ANSWERS_AT_ONCE; i++) {
 		__be16 size = bpf_htons(length);

@@ -341,11 +341,12 @@ def test_load_again_with_another_list_takes_it_up(loaded):
 
 def test_load_again_without_a_name_cuts_its_connections(guard, site):
     guard.load(allow=(ALLOWED, site))
-    with guard.stream(site):
+    with guard.stream(site) as stream:
+        mark = guard.lab.wire.mark()
         guard.load(allow=(ALLOWED,))
-        with guard.nothing_leaves():
-            before = guard.reason("address-not-allowed")
-            poll(lambda: guard.reason("address-not-allowed") > before, "a refused acknowledgment")
+        poll(lambda: stream.curl.poll() is not None, "the program to be told")
+        assert stream.curl.returncode == 56
+        assert not [f for f in guard.lab.wire.traffic(mark) if bytes(f.payload) and f.dport == 443]
 
 
 def test_load_again_with_another_bound_keeps_connections(loaded):

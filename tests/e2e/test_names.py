@@ -518,8 +518,8 @@ c.check_hostname, c.verify_mode = False, ssl.CERT_NONE
 s = c.wrap_socket(socket.create_connection((sys.argv[1], 443), timeout=4), server_hostname="tenant.cdn.example")
 print("connected", flush=True)
 sys.stdin.readline()
-s.sendall(b"GET / HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n")
 try:
+    s.sendall(b"GET / HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n")
     print(s.recv(4))
 except OSError as e:
     print(type(e).__name__)
@@ -532,7 +532,7 @@ except OSError as e:
         mark = guard.lab.wire.mark()
         p.stdin.write("\n")
         p.stdin.close()
-        assert p.stdout.read() == "TimeoutError\n"
+        assert p.stdout.read() in ("SSLEOFError\n", "ConnectionAbortedError\n")    # told by its first or its second call
         assert not payload(guard, mark, CDN)
     finally:
         p.kill()

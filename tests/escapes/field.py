@@ -62,7 +62,7 @@ class Field:
         self.box = os.open(f"/run/netns/{box}", os.O_RDONLY)       # the server has a /run of its own
         self.lab.server.ip(f"link add box0 address 02:6f:68:00:00:0a type veth peer name eth0 address 02:6f:68:00:00:0b netns {box}",
                            "addr add 172.30.0.1/24 dev box0", "addr add fd00:30::1/64 dev box0 nodad", "link set box0 up",
-                           "route add 10.0.1.77/32 dev box0")       # an address for who crafts a TCP of its own
+                           "route add 10.0.1.76/32 dev box0")       # an address for who crafts a TCP of its own
         call(["ip", "-n", box, "-batch", "-"], "link set lo up\naddr add 172.30.0.2/24 dev eth0\naddr add fd00:30::2/64 dev eth0 nodad\n"
              "link set eth0 up\nroute add default via 172.30.0.1\nroute add default via fd00:30::1\n")
         call(["nsenter", f"--net={self.lab.server.netns}", "sh", "-ec",

@@ -353,7 +353,7 @@ def box_echo(t):
 
 class Crafted:
     """A TCP connection by hand, from an address that leads to the bridge and that nobody has."""
-    SOURCE, PORT = "10.0.1.77", 40077
+    SOURCE, PORT = "10.0.1.76", 40077
 
     def __init__(self, t, to, port):
         self.t, self.to, self.port, self.seq = t, to, port, 0x6F680001
