@@ -37,15 +37,16 @@ static __always_inline void oh_pending_key_of(struct __sk_buff *skb, __u32 port,
 }
 
 /* A query that was let out, from the scratch that it was judged in. */
-static __always_inline void oh_note_query(struct __sk_buff *skb, __u32 answer_port, __u32 slot)
+__attribute__((noinline)) int oh_note_query(struct __sk_buff *skb, __u32 answer_port, __u32 slot)
 {
 	struct oh_pending_key key = {};
 	struct oh_scratch *s = oh_scratch(slot);
 
 	if (!s || !answer_port || (s->query.qtype != OH_DNS_A && s->query.qtype != OH_DNS_AAAA))
-		return;
+		return 0;
 	oh_pending_key_of(skb, answer_port, s->query.id, &key);
 	bpf_map_update_elem(&oh_pending, &key, &s->query, BPF_ANY);
+	return 0;
 }
 
 /* Makes the question in the scratch's message the key of oh_names. */

@@ -89,6 +89,7 @@ int oh_egress(struct __sk_buff *skb)
 		f.known_raw = c && sk->type == SOCK_RAW;
 	}
 	reason = oh_parse(skb, 0, &f);
+	oh_forget(skb, &f);
 	if (!reason)
 		reason = oh_decide(&f, c, &admission);
 	if (oh_settings.inspect && f.protocol == OH_PROTOCOL_TCP && (admission.fresh || (c && c->look != OH_LOOK_NONE)))
