@@ -21,17 +21,19 @@ mount_at cgroup2 "$root"
 mount_at bpf /sys/fs/bpf
 mkdir "$guarded"
 mkdir -p /etc/ohguard
-unshare -n sh -c 'while ! ip addr add 198.18.5.1/24 dev veth0; do sleep 0.1; done; ip link set veth0 up
-    exec nc -ll -p 53 -e sleep 60' 2>/dev/null &
+ip link add ours type veth	# this ip cannot name the other end, and other cases have some too
+far=$(grep -lx "$(cat /sys/class/net/ours/iflink)" /sys/class/net/*/ifindex | cut -d / -f 5)
+# shellcheck disable=SC2016  # expanded by the inner shell
+unshare -n sh -c 'while ! ip addr add 198.18.5.1/24 dev $0; do sleep 0.1; done; ip link set $0 up
+    exec nc -ll -p 53 -e sleep 60' "$far" 2>/dev/null &
 peer=$!
-ip link add ours type veth	# and veth0: this ip cannot name it
-ip link set veth0 netns $peer
+sleep 1
+ip link set "$far" netns $peer
 ip addr add 198.18.5.2/24 dev ours
 ip link set ours up
 printf '[dns]\nresolver = %s\ninspect = on\n' $resolver >/etc/ohguard/quick.conf
-for _ in $(seq 50); do	# until the peer listens: 1 is a refused connection
-    timeout 1 nc $resolver 53 </dev/null >/dev/null 2>&1
-    test $? = 1 || break
+for _ in $(seq 100); do	# until the peer listens
+    grep -qs ':0035 .* 0A ' "/proc/$peer/net/tcp" "/proc/$peer/net/tcp6" && break
     sleep 0.2
 done
 want "load" ohguard load --name quick -c /etc/ohguard/quick.conf --cgroup "$guarded" --uplink none --no-resolve
