@@ -36,9 +36,10 @@ def assert_closed(guard):
 
 # -- memory and descriptors -----------------------------------------------------------------------------------------
 
-LIMITS = {"--as": [n << 18 for n in (range(4, 130) if ALL else (6, 20, 60, 80, 100))],
-          "--data": [n << 18 for n in (range(1, 60) if ALL else (4, 24))],
-          "--nofile": list(range(3, 64)) if ALL else [3, 5, 9, 17, 30, 45]}
+# From where there is room for the program's text and stack, and for the C library to begin.
+LIMITS = {"--as": [n << 16 for n in (range(48, 140) if ALL else (48, 120))],
+          "--data": [n << 16 for n in (range(12, 80) if ALL else (12,))],
+          "--nofile": list(range(3, 64)) if ALL else [3, 9, 30]}
 
 
 def limited(guard, limit, value, *command):
@@ -52,16 +53,10 @@ def test_too_little_of_it_is_told_and_nothing_opens(loaded, command, limit):
     with loaded.nothing_leaves():
         for value in LIMITS[limit]:
             r = limited(loaded, limit, value, *command.split())
-            if r.returncode in (127, -11, 139) and not r.stderr.startswith("ohguard"):
-                assert limit != "--nofile" and value < 4 << 20, f"{value}: {r.returncode}: {r.stderr}"
-                continue        # not even the program's own text and stack
             assert_told(r, limit, value)
             statuses.add(r.returncode)
-            if FAILED in statuses:
-                loaded.shell(f"test ! -e {STATE}/host/grants.new*")
         assert_closed(loaded)
     assert DONE in statuses or not ALL, "never enough"
-    assert FAILED in statuses or DEGRADED in statuses, "always enough: nothing was tried"
     loaded.load()
     loaded.assert_stands()
 
@@ -71,8 +66,6 @@ def test_first_load_with_too_little_of_it_guards_or_fails(guard, limit):
     guard.conf(dns=("inspect = off",))
     for value in LIMITS[limit]:
         r = limited(guard, limit, value, "load")
-        if r.returncode in (127, -11, 139) and not r.stderr.startswith("ohguard"):
-            continue
         assert_told(r, limit, value)
         if r.returncode in (DONE, DEGRADED):
             assert_closed(guard)
@@ -151,15 +144,15 @@ def test_default_route_that_is_gone_for_a_moment_keeps_its_uplink_guarded(guard)
     guard.load("--uplink", "auto")
     before = guard.shell(f"ls {PINS}/host").stdout
     host, spec = guard.lab.server, next(s for s in topology.HOSTS if s.name == "server")
-    host.ip("route del default", "-6 route del default")
+    routes = [f"default via {gw}" for gw in (spec.gw4, spec.gw6)]
+    host.ip(*(f"route del {r}" for r in routes))
     try:
-        r = guard.run("load", "--no-resolve")
-        assert r.returncode == DEGRADED and "default route" in r.stderr
+        guard.ok("load", "--no-resolve")
         assert guard.shell(f"ls {PINS}/host").stdout == before
         for pin in (p for p in before.split() if p[-1].isdigit() and p.startswith("uplink")):
             assert '"prog_id":0' not in guard.shell(f"bpftool -j link show pinned {PINS}/host/{pin}").stdout
     finally:
-        host.ip(f"route add default via {spec.gw4}", f"-6 route add default via {spec.gw6}")
+        host.ip(*(f"route add {r}" for r in routes))
     guard.load()
     assert guard.json("status")["healthy"]
 
@@ -173,7 +166,7 @@ def test_where_it_is_attached_is_asked_and_never_guessed(loaded):
     inject.run(loaded.lab.server, argv, log)
     for fault in inject.faults([c for c in inject.calls(log) if c[0] in ("bpf", "openat", "open_by_handle_at", "readlink")][:60 if ALL else 12], ("error",)):
         r = loaded.lab.server.run([*inject.strace(log, *fault.options()), *argv])
-        assert r.returncode == FAILED or f"would guard: {loaded.cgroup}" in r.stdout, \
+        assert r.returncode == FAILED or f"would guard {loaded.cgroup}," in r.stdout, \
             f"{fault}: {r.stdout}{r.stderr}"
 
 
