@@ -39,7 +39,7 @@ UNIT_BIN  := $(UNIT_SRC:%.c=$(BUILD)/%)
 BPFT_SRC  := $(wildcard tests/bpf/test_*.c)
 BPFT_BIN  := $(BPFT_SRC:%.c=$(BUILD)/%)
 
-.PHONY: all tests check check-unit check-bpf check-e2e check-escapes check-docker check-aws check-vm bench demo lint docs install uninstall clean
+.PHONY: all tests check check-unit check-bpf check-e2e check-escapes check-faults soak check-docker check-aws check-vm bench demo lint docs install uninstall clean
 .DELETE_ON_ERROR:
 
 UNITS := ohguard.service ohguard-refresh.service ohguard-uplink.service ohguard-lock.service
@@ -107,6 +107,10 @@ check-bpf: $(BPFT_BIN)
 	$(Q)scripts/check bpf
 check-e2e: all
 	$(Q)scripts/check e2e
+check-faults: all
+	$(Q)OHGUARD_FAULTS=$${OHGUARD_FAULTS:-all} scripts/check faults
+soak: all
+	$(Q)OHGUARD_SOAK=$${OHGUARD_SOAK:-1800} scripts/check soak
 check-escapes: all
 	$(Q)scripts/check escapes
 check-docker:

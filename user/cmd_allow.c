@@ -133,10 +133,10 @@ static int grant_locked(struct guard *g, const struct target *targets, size_t co
 		r = guard_write_grants(g, e);
 	if (!r) {
 		r = publish(g, f, now, report, e);
-		if (r)
-			take_back(g, &before, now);
-		else
+		if (!r)
 			r = guard_write_records(g, e);
+		if (r)	/* what is said to have failed must not be in force */
+			take_back(g, &before, now);
 	}
 	grants_free(&before);
 	return r;

@@ -38,10 +38,10 @@ void file_abort(struct file_out *out)
 	unlink(out->temporary);
 }
 
-/* Syncs the file's folder, and removes what others left there that were killed while they wrote this file. */
+/* Syncs the file's folder, and removes what others left there that were killed while they wrote. */
 static int settle_folder_of(const char *path)
 {
-	char folder[PATH_MAX], litter[NAME_MAX + sizeof(TEMPORARY)];
+	char folder[PATH_MAX];
 	struct dirent *entry;
 	char *slash;
 	DIR *dir;
@@ -51,13 +51,12 @@ static int settle_folder_of(const char *path)
 	slash = strrchr(folder, '/');
 	if (!slash)
 		return 0;
-	snprintf(litter, sizeof(litter), "%s" TEMPORARY, slash + 1);
 	slash[slash == folder] = '\0';
 	dir = opendir(folder);
 	if (!dir)
 		return -1;
 	while ((entry = readdir(dir))) {
-		if (!strncmp(entry->d_name, litter, strlen(litter)))
+		if (strstr(entry->d_name, TEMPORARY))
 			unlinkat(dirfd(dir), entry->d_name, 0);
 	}
 	r = fsync(dirfd(dir));

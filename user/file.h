@@ -18,7 +18,7 @@ struct file_out {
 /* Opens a temporary file in the same folder. After file_commit() or file_abort() nothing is left of it. */
 int file_begin(struct file_out *out, const char *path, mode_t mode, struct error *e);
 /* Flushes, fsyncs and renames, so that after a crash there is the old file or the new one. On failure the old one
- * stays. Who commits holds a lock: what is left of other writers of the file is removed. */
+ * stays. Who commits holds a lock on the folder: what other writers left there is removed. */
 int file_commit(struct file_out *out, struct error *e);
 void file_abort(struct file_out *out);
 

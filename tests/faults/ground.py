@@ -141,5 +141,5 @@ def check_words(fault, status, said):
         yield f"exit {status}: {said}"
     elif not all(line.startswith("ohguard: ") and len(line) > 15 for line in said):
         yield f"not its own words: {said}"
-    elif len(said) not in EXPECTED_LINES[status] and not (fault.lasting and len(said) == (0 if fault.syscall == "write" else 2)):
+    elif len([s for s in said if "events were lost" not in s]) not in EXPECTED_LINES[status] and not (fault.lasting and len(said) == (0 if fault.syscall == "write" else 2)):
         yield f"exit {status} with {len(said)} lines: {said}"

@@ -68,7 +68,7 @@ def calls(log):
         text = m[0].split(None, 1)[1]
         alike = re.sub(r"0x[0-9a-f]+|\d+", "#", text)
         same[alike] += 1
-        if own and same[alike] <= ALIKE:
+        if own and same[alike] <= ALIKE and not (m[1] == "write" and seen[m[1]] > ALIKE):
             found.append((m[1], seen[m[1]], text))
     return found
 

@@ -183,6 +183,7 @@ class Revoke(Scene):
     light = True
 
     def start(self, g):
+        Grant.start(self, g)
         g.guard.ok("allow", SITE)
 
     def after(self, g, fault, status):

@@ -36,11 +36,12 @@ def connect(name, family):
 
 def keep():
     """One connection for all of the time, used now and then."""
-    tls = None
+    tls, since = None, 0
 
     def use(name, family):
-        nonlocal tls
-        if not tls:
+        nonlocal tls, since
+        if not tls or time.monotonic() > since + 500:       # the server ends it after ten minutes
+            since = time.monotonic()
             s = socket.create_connection(addresses(name, family)[0][:2], 10)
             tls = ssl.create_default_context().wrap_socket(s, server_hostname=name)
             tls.sendall(f"GET /stream HTTP/1.1\r\nHost: {name}\r\n\r\n".encode())

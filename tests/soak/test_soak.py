@@ -34,7 +34,7 @@ OTHERS = [f"n{i}.lab.example" for i in range(8)]
 TO = [ipaddress.ip_network(a) for a in (*topology.ZONE[ALLOWED], *topology.ZONE[SHARED], "192.0.2.0/24", "2001:db8:2::/64")]
 FORBIDDEN = (b"attacker", b"tenant", b"oh-fault")       # names that no frame may hold
 MORE_MEMORY = 512                                       # kB: pages come late
-MORE_ENTRIES = 0 if SECONDS > 120 else 60               # a pool's addresses stay for a while
+MORE_ENTRIES = 0 if SECONDS > 120 else 500              # a pool of 400 addresses fills up first
 
 
 def expected(f):
