@@ -11,7 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define TEMPORARY ".new."
+#define TEMPORARY ".ohguard-new."	/* no name that somebody else would choose: what was left of one is removed */
 
 int file_begin(struct file_out *out, const char *path, mode_t mode, struct error *e)
 {
