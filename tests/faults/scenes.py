@@ -55,6 +55,8 @@ class First(Scene):
             yield f"exit {status} and {state}"
         if state == "closed":
             g.ask("shut")
+        else:
+            g.forget()      # it never stood: a link lives with its process until it is pinned
         pinned = not g.guard.shell(f"test -e {PINS}/host/egress", check=False).returncode
         if pinned != (state == "closed"):
             yield f"{state}, and a pin of egress is {'' if pinned else 'not '}there"
