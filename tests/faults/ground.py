@@ -114,14 +114,18 @@ class Ground:
         """Whether this whole machine is guarded too, at its root cgroup: by someone who knows nothing of this test."""
         return bool(attached_programs(self.guard.cgroup.parent))
 
+    def command(self, argv):
+        assert "--fail-closed" not in argv or "--cgroup" in argv
+        return [BINARY, *(str(self.guard.cgroup) if a == "CGROUP" else a for a in argv)]
+
     def inject(self, argv, fault):
-        status, said = inject.run(self.lab.server, [BINARY, *argv], self.log, *fault.options())
+        status, said = inject.run(self.lab.server, self.command(argv), self.log, *fault.options())
         self.said = "\n".join(said)
         return status, said
 
     def calls(self, argv):
         """What a run without a fault asks of the kernel."""
-        status, said = inject.run(self.lab.server, [BINARY, *argv], self.log)
+        status, said = inject.run(self.lab.server, self.command(argv), self.log)
         assert status in (DONE, NOT_LOADED), f"{argv}: exit {status}: {said}"
         return inject.calls(self.log)
 
