@@ -110,30 +110,25 @@ static int attach(const struct guard *g, struct engine_program_set *set, const c
 }
 
 /* The first load attaches with the maps empty, so that everything is refused until the policy is in them; a later
- * one fills them first, so that nothing allowed is refused meanwhile. */
+ * one fills them first, so that nothing allowed is refused meanwhile. A map that is full is told in ret_full, and no
+ * failure: what fits is in force. The kernel has the same errno for a program that is too complex and for a cgroup with
+ * too many of them, where nothing is. */
 static int put_in_force(struct guard *g, struct engine_program_set *set, const char *cgroup,
-			const struct uplinks *uplinks, int64_t now, struct error *e)
+			const struct uplinks *uplinks, int64_t now, struct error *ret_full, struct error *e)
 {
 	bool attached = is_attached(g->pins);
-	struct error e_full;
-	int r, full;
+	int r;
 
 	r = attached ? 0 : attach(g, set, cgroup, uplinks, e);
 	if (r)
 		return r;
-	full = policy_publish(&g->policy, &g->records, &g->engine, now, &e_full);
-	if (full && full != -E2BIG) {
-		*e = e_full;
-		return full;
-	}
+	r = policy_publish(&g->policy, &g->records, &g->engine, now, e);
+	if (r == -E2BIG)
+		*ret_full = *e;
+	else if (r)
+		return r;
 	r = set_ready(g, e);
-	if (!r && attached)
-		r = attach(g, set, cgroup, uplinks, e);
-	if (!r && full) {
-		*e = e_full;
-		r = full;
-	}
-	return r;
+	return !r && attached ? attach(g, set, cgroup, uplinks, e) : r;
 }
 
 /* Where there is no BPF LSM, `status` says what remains. */
@@ -147,13 +142,13 @@ static void refuse_packet_sockets(const struct load *o, const struct guard *g, c
 }
 
 static int load_locked(const struct load *o, struct guard *g, const char *cgroup, const struct uplinks *uplinks,
-		       struct error *e)
+		       struct error *ret_full, struct error *e)
 {
 	struct engine_program_set *set;
 	char former[PATH_MAX + 64];
 	struct engine engine;
 	int64_t now = time(NULL);
-	int r = guard_read(g, now, e), full;
+	int r = guard_read(g, now, e);
 
 	if (r)
 		return r;
@@ -163,19 +158,18 @@ static int load_locked(const struct load *o, struct guard *g, const char *cgroup
 		return r;
 	engine_close(&g->engine);
 	g->engine = engine;
-	full = o->dry_run ? 0 : put_in_force(g, set, cgroup, uplinks, now, e);
+	r = o->dry_run ? 0 : put_in_force(g, set, cgroup, uplinks, now, ret_full, e);
 	engine_free_set(set);
-	if (!o->dry_run && (!full || full == -E2BIG))
-		refuse_packet_sockets(o, g, cgroup);
-	if (o->dry_run || (full && full != -E2BIG))
-		return full;
+	if (r || o->dry_run)
+		return r;
+	refuse_packet_sockets(o, g, cgroup);
 	guard_former_pins(g, o->common.instance, former);
 	r = guard_remember_config(g, o->common.config, e);
 	if (!r && *former)	/* the new guard stands: the one that a changed [paths] pins left behind goes */
 		r = engine_detach(former, e);
 	if (!r)
 		r = guard_write_records(g, e);
-	return r ? r : full;
+	return r;
 }
 
 static void report(const struct load *o, const struct guard *g, const char *cgroup, const struct refresh_report *names)
@@ -260,7 +254,7 @@ static int load(const struct load *o)
 	struct uplinks uplinks = { 0 };
 	char cgroup[PATH_MAX];
 	struct guard g;
-	struct error e, e_lock;
+	struct error e, e_lock, full = { "" };
 	bool missing;
 	int r = guard_open_for_load(&o->common, &g, &e);
 
@@ -274,16 +268,16 @@ static int load(const struct load *o)
 	if (!r)
 		r = find_uplinks(o, &g, cgroup, &uplinks, &e);
 	if (!r)
-		r = load_locked(o, &g, cgroup, &uplinks, &e);
+		r = load_locked(o, &g, cgroup, &uplinks, &full, &e);
 	if (g.locked && !o->dry_run && guard_subject(&g, &o->common, lock_end_change, &e_lock))
 		cmd_warn("what is new is not locked: %s: run `ohguard load` again", e_lock.text);
 	guard_unlock(&g);
-	if (r && r != -E2BIG) {
+	if (r) {
 		guard_close(&g);
 		cmd_fail(&e);
 		return o->fail_closed ? load_closed(o) : CMD_FAILED;
 	}
-	if (!r && !o->dry_run && !o->no_resolve)
+	if (!*full.text && !o->dry_run && !o->no_resolve)
 		r = refresh_round(&g, &names, &e);
 	if (access("/sys/kernel/btf/vmlinux", F_OK))
 		cmd_warn("this kernel shows no BTF (/sys/kernel/btf/vmlinux): all is enforced without it, but there can be no `lock`");
@@ -291,9 +285,9 @@ static int load(const struct load *o)
 	refresh_warn(&names);
 	report(o, &g, cgroup, &names);
 	guard_close(&g);
-	if (r)
-		cmd_fail(&e);
-	return r || names.failed || missing ? CMD_DEGRADED : CMD_OK;
+	if (r || *full.text)
+		cmd_fail(r ? &e : &full);
+	return r || *full.text || names.failed || missing ? CMD_DEGRADED : CMD_OK;
 }
 
 int cmd_load(int argc, char **argv)

@@ -145,6 +145,8 @@ class Guard:
         self.write(CONF, config(self.cgroup, *args, **kw))
 
     def run(self, *args, **kw):
+        # It falls back to the defaults, and their cgroup is the root: of this very machine.
+        assert "--fail-closed" not in args or "--cgroup" in args
         return self.lab.server.run([BINARY, *args], **{"timeout": 60, **kw})
 
     def ok(self, *args, **kw):

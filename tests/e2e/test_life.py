@@ -379,6 +379,20 @@ def test_foreign_program_that_keeps_others_out_is_named(guard, foreign_object, a
     assert guard.json("status")["healthy"]
 
 
+@pytest.mark.parametrize("args", [(), ("--fail-closed",)])
+def test_cgroup_with_as_many_programs_as_it_takes_is_no_guard(guard, foreign_object, args):
+    """The kernel's errno for that is the one of a full map, with which a load is degraded and guards."""
+    guard.shell("mkdir /sys/fs/bpf/test; for i in $(seq 64); do bpftool prog load $1 /sys/fs/bpf/test/$i type cgroup/skb;"
+                "bpftool cgroup attach $2 egress pinned /sys/fs/bpf/test/$i multi; done", foreign_object, guard.cgroup)
+    try:
+        assert guard.run("load", "--cgroup", str(guard.cgroup), *args).returncode == FAILED
+        assert_says(guard.run("status"), NOT_LOADED)
+    finally:
+        guard.shell("for i in $(seq 64); do bpftool cgroup detach $1 egress pinned /sys/fs/bpf/test/$i; done", guard.cgroup)
+    guard.load()
+    guard.assert_stands()
+
+
 def test_foreign_program_that_shares_is_lived_with(guard, foreign_object):
     guard.shell("mkdir /sys/fs/bpf/test; bpftool prog load $1 /sys/fs/bpf/test/foreign type cgroup/skb;"
                 "bpftool cgroup attach $2 egress pinned /sys/fs/bpf/test/foreign multi", foreign_object, guard.cgroup)
