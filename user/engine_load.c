@@ -411,14 +411,31 @@ out:
 	return r;
 }
 
+/* At once: a link that loses its pin goes when the kernel's workers come to it. */
+static void end_link(const char *pins, int hook)
+{
+	char path[PATH_MAX + 64];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/%s", pins, engine_hook_names[hook]);
+	fd = bpf_obj_get(path);
+	if (fd < 0)
+		return;
+	bpf_link_detach(fd);	/* where it fails, it ends with its pin */
+	close(fd);
+}
+
 int engine_detach(const char *pins, struct error *e)
 {
 	int r = engine_detach_uplinks(pins, NULL, e);
 
 	if (!r)
 		r = packet_unload(pins, e);
-	for (int i = OH_HOOK_MAX - 1; !r && i >= 0; i--)
+	for (int i = OH_HOOK_MAX - 1; !r && i >= 0; i--) {
+		if (engine_hook_names[i] && !engine_is_uplink_hook((enum oh_hook)i))
+			end_link(pins, i);
 		r = unpin(pins, i, e);
+	}
 	if (r)
 		return r;
 	if (rmdir(pins) && errno != ENOENT)
