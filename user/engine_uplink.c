@@ -184,14 +184,26 @@ static int attach_filter(int program, int hook, const struct uplink *u, const ch
 			     strerror(-r)) : 0;
 }
 
+/* A load that was killed before its last rename: what it attached is in force, and XDP has room for one alone. */
+static void finish_pin(const char *path)
+{
+	char temporary[PIN_MAX + 8];
+
+	snprintf(temporary, sizeof(temporary), "%s-new", path);
+	rename(temporary, path);
+}
+
 static int attach_one(int program, int hook, const struct uplink *u, const char *pins, struct error *e)
 {
-	struct pinned old = open_pin(pins, hook, u->index);
-	bool update = old.link && is_in_force(&kinds[hook], u->index, &old);
 	char path[PIN_MAX];
+	struct pinned old;
+	bool update;
 	int link, r;
 
 	pin_path(pins, hook, u->index, path);
+	finish_pin(path);
+	old = open_pin(pins, hook, u->index);
+	update = old.link && is_in_force(&kinds[hook], u->index, &old);
 	if (update) {
 		r = bpf_link_update(old.fd, program, NULL) ?
 		    error_set(e, errno, "uplink %s: %s cannot be replaced: %s", u->name, engine_hook_names[hook],

@@ -141,6 +141,14 @@ def test_pin_of_an_uplink_removed_is_told_and_load_repairs(guard):
     guard.assert_stands()
 
 
+def test_pin_of_an_uplink_that_a_killed_load_left_is_taken_up(guard):
+    """XDP has room for one program: with the old one still there, and not known, no load would succeed any more."""
+    guard.load("--uplink", "eth0", **QUICK)
+    guard.shell(f"cd {PINS}/host; for pin in *-[0-9]*; do mv $pin $pin-new; done")
+    guard.load()
+    assert guard.json("status")["healthy"]
+
+
 def test_default_route_that_is_gone_for_a_moment_keeps_its_uplink_guarded(guard):
     guard.load("--uplink", "auto", **QUICK)
     before = guard.shell(f"ls {PINS}/host").stdout
