@@ -181,7 +181,7 @@ def test_bad_configuration_with_fail_closed_refuses_everything(guard):
 
 def test_bad_configuration_with_fail_closed_keeps_what_is_loaded(loaded):
     loaded.conf(extra="nonsense = 1")
-    assert_load_refused(loaded, "nonsense", args=["--fail-closed"])
+    assert_load_refused(loaded, "nonsense", args=["--fail-closed", "--cgroup", str(loaded.cgroup)])
 
 
 def test_edited_to_nonsense_does_not_stop_the_timer(loaded):
