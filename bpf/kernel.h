@@ -10,6 +10,9 @@
 
 #define EPERM 1
 
+/* As bpf_core_field_offset(), which takes a type and its field from libbpf 1.0 on. */
+#define FIELD_OFFSET(type, field) __builtin_preserve_field_info(((type *)0)->field, BPF_FIELD_BYTE_OFFSET)
+
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
 struct super_block {
@@ -157,12 +160,12 @@ static __always_inline bool is_in_cgroup(__u64 id, __u32 level)
 	if ((__u32)BPF_CORE_READ(cgroup, level) < level)
 		return false;
 	if (bpf_core_field_exists(cgroup->ancestors)) {
-		bpf_probe_read_kernel(&ancestor, sizeof(ancestor), (void *)cgroup + bpf_core_field_offset(struct cgroup, ancestors) +
+		bpf_probe_read_kernel(&ancestor, sizeof(ancestor), (void *)cgroup + FIELD_OFFSET(struct cgroup, ancestors) +
 				      level * sizeof(ancestor));
 		found = BPF_CORE_READ(ancestor, kn, id);
 	} else {
 		bpf_probe_read_kernel(&found, sizeof(found), (void *)cgroup +
-				      bpf_core_field_offset(struct cgroup___before_6_1, ancestor_ids) + level * sizeof(found));
+				      FIELD_OFFSET(struct cgroup___before_6_1, ancestor_ids) + level * sizeof(found));
 	}
 	return found == id;
 }

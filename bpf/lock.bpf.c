@@ -406,7 +406,7 @@ int BPF_PROG(oh_setattr_idmap, void *idmap, struct dentry *dentry)
 /* Whether what is mounted on that mount is seen by trusted tasks: it is one of theirs, or may spread to one. */
 static __always_inline bool spreads(struct vfsmount *mount)
 {
-	struct mount *m = (void *)mount - bpf_core_field_offset(struct mount, mnt);
+	struct mount *m = (void *)mount - FIELD_OFFSET(struct mount, mnt);
 
 	return is_kept_mount(mount) || BPF_CORE_READ(m, mnt_group_id);
 }
@@ -448,7 +448,7 @@ int BPF_PROG(oh_move_mount, const struct path *from, const struct path *to)
 SEC("lsm/sb_umount")
 int BPF_PROG(oh_umount, struct vfsmount *mount, int flags)
 {
-	struct mount *m = (void *)mount - bpf_core_field_offset(struct mount, mnt);
+	struct mount *m = (void *)mount - FIELD_OFFSET(struct mount, mnt);
 	struct mount *parent = BPF_CORE_READ(m, mnt_parent);
 
 	if (!is_stranger() || (!is_kept_mount(mount) && !(kept_at(BPF_CORE_READ(mount, mnt_root)) & OH_KEEP_NAME)))

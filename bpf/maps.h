@@ -119,7 +119,6 @@ struct {
 	__uint(max_entries, OH_EVENTS_BYTES);
 } oh_events SEC(".maps");
 
-/* In a section of their own: the compiler puts tables into .rodata. */
-const volatile struct oh_settings oh_settings SEC(OH_SETTINGS_SECTION) = {};
+const volatile struct oh_settings oh_settings = {};
 
 #endif

@@ -104,14 +104,14 @@ int oh_egress(struct __sk_buff *skb)
 	return verdict;
 }
 
-SEC("tc")
+SEC("classifier")	/* "tc" is not known to libbpf 0.5 */
 int oh_uplink_egress(struct __sk_buff *skb)
 {
 	return oh_pass_uplink(skb) ? OH_TC_GO_ON : OH_TC_DROP;
 }
 
 /* Refuses nothing: learns from answers where neither a workload nor a container can have forged them. */
-SEC("tc")
+SEC("classifier")
 int oh_uplink_ingress(struct __sk_buff *skb)
 {
 	struct oh_frame *fr;

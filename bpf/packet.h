@@ -16,7 +16,7 @@
 #define LEVEL_PACKET 263
 #define OPTION_QDISC_BYPASS 20
 
-const volatile struct oh_packet_settings oh_packet SEC(OH_PACKET_SECTION) = {};
+const volatile struct oh_packet_settings oh_packet = {};
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);

@@ -32,7 +32,7 @@ static int find_cgroup(const struct load *o, const struct guard *g, char ret[PAT
 		return error_set(e, ENOENT, "no cgroup2 is mounted: mount -t cgroup2 none /sys/fs/cgroup (or boot with "
 				 "systemd.unified_cgroup_hierarchy=1)");
 	engine_read_hooks(g->pins, hooks);
-	if (!o->cgroup && !*g->config.cgroup && g->engine.settings >= 0 && !*hooks[OH_HOOK_EGRESS].where)
+	if (!o->cgroup && !*g->config.cgroup && g->engine.open && !*hooks[OH_HOOK_EGRESS].where)
 		return error_set(e, ENOENT, "the cgroup that is guarded is gone or out of sight: say which one with --cgroup");
 	snprintf(ret, PATH_MAX, "%s", o->cgroup ? o->cgroup : *g->config.cgroup ? g->config.cgroup :
 		 *hooks[OH_HOOK_EGRESS].where ? hooks[OH_HOOK_EGRESS].where : mount);
@@ -57,14 +57,13 @@ static void choose_uplinks(struct config *c, const char *cgroup)
 /* --uplink, else the configuration's, else those that are guarded now, else as above. */
 static int find_uplinks(const struct load *o, struct guard *g, const char *cgroup, struct uplinks *ret, struct error *e)
 {
-	struct oh_settings settings = { 0 };
+	const struct oh_settings *settings = &g->engine.settings;
 	int r = 0;
 
 	if (o->uplinks) {
 		r = config_set_uplinks(&g->config, o->uplinks, e);
-	} else if (!g->config.uplink_set && g->engine.settings >= 0) {
-		r = engine_read_settings(&g->engine, &settings, e);
-		memcpy(g->config.uplinks, settings.uplink, sizeof(settings.uplink));
+	} else if (!g->config.uplink_set && g->engine.open) {
+		memcpy(g->config.uplinks, settings->uplink, sizeof(settings->uplink));
 		while (g->config.uplink_count < OH_UPLINKS_MAX && *g->config.uplinks[g->config.uplink_count])
 			g->config.uplink_count++;
 	} else if (!g->config.uplink_set) {
@@ -153,7 +152,7 @@ static int load_locked(const struct load *o, struct guard *g, const char *cgroup
 	if (r)
 		return r;
 	extend_records(g, now);
-	r = engine_prepare(&g->config, o->observe, g->engine.settings >= 0 ? &g->engine : NULL, &set, &engine, e);
+	r = engine_prepare(&g->config, o->observe, g->engine.open ? &g->engine : NULL, &set, &engine, e);
 	if (r)
 		return r;
 	engine_close(&g->engine);

@@ -36,16 +36,15 @@ static void report_names(const struct cmd_options *o, const struct refresh_repor
 /* An uplink that came meanwhile is guarded from now on; one that went is nobody's loss. */
 static int add_uplinks(struct guard *g, const struct cmd_options *o, struct error *e)
 {
-	struct oh_settings settings;
 	struct uplinks uplinks;
 	struct error e_lock;
-	int r = engine_read_settings(&g->engine, &settings, e);
+	int r;
 
-	if (r || !*settings.uplink[0])
-		return r;
+	if (!*g->engine.settings.uplink[0])
+		return 0;
 	r = guard_lock(g, e);
 	if (!r)
-		r = uplink_find(settings.uplink, &uplinks, e);
+		r = uplink_find(g->engine.settings.uplink, &uplinks, e);
 	if (!r && g->locked)
 		r = lock_begin_change(g->pins, e);
 	if (!r)

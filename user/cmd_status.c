@@ -158,14 +158,11 @@ static int read_status(struct guard *g, struct status *s, struct error *e)
 
 	engine_read_hooks(g->pins, s->hooks);
 	s->packet = packet_in_force(g->pins);
-	r = engine_read_settings(&g->engine, &s->settings, e);
-	if (!r) {
-		check_hooks(s);
-		read_uplinks(s, g->pins);
-		check_uplinks(s);
-	}
-	if (!r)
-		r = engine_read_control(&g->engine, &s->control, e);
+	s->settings = g->engine.settings;
+	check_hooks(s);
+	read_uplinks(s, g->pins);
+	check_uplinks(s);
+	r = engine_read_control(&g->engine, &s->control, e);
 	if (r)
 		return r;
 	s->locked = g->locked;

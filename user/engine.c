@@ -1,6 +1,7 @@
 #include "engine.h"
 
 #include <bpf/bpf.h>
+#include <bpf/btf.h>
 #include <bpf/libbpf.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -10,6 +11,7 @@
 
 #include "clock.h"
 #include "file.h"
+#include "object.h"
 
 #define KEY_MAX 512	/* no map of ours has a longer key */
 #define KEYS_AT_ONCE 512
@@ -90,12 +92,31 @@ static int open_link(const char *pins, const char *hook)
 	return fd < 0 ? -errno : fd;
 }
 
-bool engine_is_settings(const char *map)
+/* Reads the settings out of a map of constants: -ENOENT where it has none, -EPROTO where their size is another. */
+static int take_settings(struct engine *engine, int fd, const struct bpf_map_info *map)
 {
-	return !strcmp(map, OH_SETTINGS_SECTION);
+	struct btf *btf = btf__load_from_kernel_by_id(map->btf_id);
+	char *values = malloc(map->value_size);
+	__u32 zero = 0;
+	int at;
+
+	if (!values || libbpf_get_error(btf))
+		at = -ENOENT;
+	else
+		at = object_find_constant(btf, map->btf_value_type_id, OBJECT_SETTINGS, sizeof(engine->settings));
+	if (at >= 0 && bpf_map_lookup_elem(fd, &zero, values))
+		at = -errno;
+	if (at >= 0) {
+		memcpy(&engine->settings, values + at, sizeof(engine->settings));
+		engine->open = true;
+	}
+	if (!libbpf_get_error(btf))
+		btf__free(btf);
+	free(values);
+	return at < 0 ? at : 0;
 }
 
-/* Keeps a map's descriptor where its name is one of ours. */
+/* Keeps a map's descriptor where it is one of ours. */
 static int take_map(struct engine *engine, int fd, struct error *e)
 {
 	struct bpf_map_info info;
@@ -103,14 +124,11 @@ static int take_map(struct engine *engine, int fd, struct error *e)
 
 	if (r)
 		return error_set(e, -r, "map: %s", strerror(-r));
-	if (engine_is_settings(info.name)) {
-		if (info.value_size != sizeof(struct oh_settings)) {
-			close(fd);
-			return error_set(e, EPROTO, "the guard in the kernel has another layout of its settings: run `ohguard load` "
-					 "to replace it (it goes on enforcing)");
-		}
-		engine->settings = fd;
-		return 0;
+	if (object_is_constants(info.name)) {
+		r = take_settings(engine, fd, &info);
+		close(fd);
+		return r == -EPROTO ? error_set(e, EPROTO, "the guard in the kernel has another layout of its settings: run "
+						"`ohguard load` to replace it (it goes on enforcing)") : 0;
 	}
 	for (int i = 0; i < ENGINE_MAPS; i++) {
 		if (strcmp(info.name, engine_map_names[i]))
@@ -149,7 +167,7 @@ static int open_maps(uint32_t program, struct engine *ret, struct error *e)
 			r = error_set(e, EPROTO, "the guard in the kernel has no map %s: run `ohguard load` to replace it "
 				      "(it goes on enforcing)", engine_map_names[i]);
 	}
-	if (!r && ret->settings < 0)
+	if (!r && !ret->open)
 		r = error_set(e, EPROTO, "the guard in the kernel has no settings: run `ohguard load` to replace it");
 	return r;
 }
@@ -184,8 +202,6 @@ void engine_close(struct engine *engine)
 		if (engine->map[i] >= 0)
 			close(engine->map[i]);
 	}
-	if (engine->settings >= 0)
-		close(engine->settings);
 	*engine = (struct engine)ENGINE_EMPTY;
 }
 
@@ -248,15 +264,6 @@ void engine_read_hooks(const char *pins, struct engine_hook ret[OH_HOOK_MAX])
 		}
 		close(link);
 	}
-}
-
-int engine_read_settings(const struct engine *engine, struct oh_settings *ret, struct error *e)
-{
-	__u32 zero = 0;
-
-	if (bpf_map_lookup_elem(engine->settings, &zero, ret))
-		return error_set(e, errno, "settings in the kernel: %s", strerror(errno));
-	return 0;
 }
 
 int engine_read_control(const struct engine *engine, struct oh_control *ret, struct error *e)

@@ -32,7 +32,8 @@ enum engine_map {
 
 struct engine {
 	int map[ENGINE_MAPS];		/* descriptors, -1: none */
-	int settings;			/* the programs' read-only data, -1: none */
+	bool open;			/* false: nothing is loaded, and all else says nothing */
+	struct oh_settings settings;	/* those of the programs, which keep them for life */
 	bool fresh;			/* just loaded, with targets and addresses still empty */
 };
 
@@ -46,7 +47,7 @@ struct engine_hook {
 	uint32_t program;		/* its id */
 };
 
-#define ENGINE_EMPTY { .map = { [0 ... ENGINE_MAPS - 1] = -1 }, .settings = -1 }
+#define ENGINE_EMPTY { .map = { [0 ... ENGINE_MAPS - 1] = -1 } }
 
 extern const char *const engine_map_names[ENGINE_MAPS];
 extern const char *const engine_hook_names[OH_HOOK_MAX];	/* NULL: a number that no hook has */
@@ -93,9 +94,6 @@ int engine_detach_uplinks(const char *pins, const struct uplinks *but, struct er
 /* Asks the kernel about a hook at an interface. */
 void engine_read_uplink_hook(const char *pins, enum oh_hook hook, const struct uplink *uplink, struct engine_hook *ret);
 
-/* Whether a map of that name is the programs' settings: other constants are in maps of their own. */
-bool engine_is_settings(const char *map);
-int engine_read_settings(const struct engine *engine, struct oh_settings *ret, struct error *e);
 int engine_read_control(const struct engine *engine, struct oh_control *ret, struct error *e);
 int engine_write_control(const struct engine *engine, const struct oh_control *control, struct error *e);
 

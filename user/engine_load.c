@@ -111,23 +111,19 @@ static uint64_t own_netns(void)
 	return cookie;
 }
 
-static int fill_settings(struct bpf_object *object, const struct config *c, bool observe, struct error *e)
+static int fill_settings(struct bpf_object *object, const struct config *c, bool observe, struct oh_settings *ret,
+			 struct error *e)
 {
 	struct oh_settings settings = { .observe = observe, .metadata = c->metadata, .inspect = c->inspect, .nts = c->nts,
 					.inbound_count = (__u32)c->inbound_count, .min_ttl = c->min_ttl,
 					.max_ttl = c->max_ttl, .grace = c->grace, .netns = own_netns() };
-	struct bpf_map *map;
 
 	memcpy(settings.inbound, c->inbound, c->inbound_count * sizeof(*c->inbound));
 	memcpy(settings.uplink, c->uplinks, sizeof(settings.uplink));
 	if (c->inspect)
 		shared_pages_find(&settings);
-	bpf_object__for_each_map(map, object) {
-		if (engine_is_settings(bpf_map__name(map)))
-			return bpf_map__set_initial_value(map, &settings, sizeof(settings)) ?
-			       error_set(e, EIO, "the settings do not fit the programs") : 0;
-	}
-	return error_set(e, EIO, "the programs have no settings");
+	*ret = settings;
+	return object_set_constant(object, OBJECT_SETTINGS, &settings, sizeof(settings), e);
 }
 
 /* What is not wanted is not even shown to the verifier. */
@@ -220,7 +216,7 @@ static void raise_memlock(void)
 static int load_object(struct engine_program_set *set, const struct config *c, bool observe,
 		       const struct engine *previous, struct engine *ret, struct error *e)
 {
-	int r = fill_settings(set->object, c, observe, e);
+	int r = fill_settings(set->object, c, observe, &ret->settings, e);
 
 	if (!r)
 		r = choose_programs(set->object, c, e);
@@ -251,7 +247,7 @@ static int copy_descriptors(struct bpf_object *object, struct engine *ret, struc
 	struct bpf_map *map;
 
 	bpf_object__for_each_map(map, object) {
-		int *to = engine_is_settings(bpf_map__name(map)) ? &ret->settings : NULL;
+		int *to = NULL;
 
 		for (int i = 0; !to && i < ENGINE_MAPS; i++) {
 			if (!strcmp(bpf_map__name(map), engine_map_names[i]))
@@ -263,6 +259,7 @@ static int copy_descriptors(struct bpf_object *object, struct engine *ret, struc
 		if (*to < 0)
 			return error_set(e, errno, "%s: %s", bpf_map__name(map), strerror(errno));
 	}
+	ret->open = true;
 	return 0;
 }
 

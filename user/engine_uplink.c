@@ -2,7 +2,6 @@
  * or, where the kernel has none for tc (before 6.6), the program that a clsact filter runs. A pin HOOK is the program in
  * force, from which an interface that appears later gets its own. */
 #include <bpf/bpf.h>
-#include <bpf/libbpf.h>
 #include <dirent.h>
 #include <linux/if_link.h>
 #include <net/if.h>
@@ -13,6 +12,7 @@
 #include "clock.h"
 #include "engine.h"
 #include "file.h"
+#include "libbpf_compat.h"
 
 /* linux/bpf.h since 6.6 */
 #define TCX_INGRESS 46

@@ -2,7 +2,6 @@
 
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
-#include <bpf/libbpf.h>
 #include <dirent.h>
 #include <limits.h>
 #include <stdio.h>
@@ -12,6 +11,7 @@
 #include <unistd.h>
 
 #include "file.h"
+#include "libbpf_compat.h"
 #include "object.h"
 
 #define LSM_LIST "/sys/kernel/security/lsm"
@@ -54,7 +54,7 @@ int lsm_advise(const char *why, struct error *e)
 }
 
 static const char *const packet_programs[] = { "oh_socket_create", "oh_setsockopt" };
-static const char *const packet_maps[] = { ".rodata.packet", "oh_counts", "oh_events" };
+static const char *const packet_maps[] = { "ohlock.rodata", "oh_counts", "oh_events" };
 
 static bool is_one_of(const char *name, const char *const *names, size_t count)
 {

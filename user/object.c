@@ -1,8 +1,9 @@
 #include "object.h"
 
+#include <bpf/btf.h>
 #include <bpf/libbpf.h>
+#include <errno.h>
 #include <stdarg.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -84,4 +85,49 @@ int object_open(enum object which, struct bpf_object **ret, struct error *e)
 		return error_set(e, -r, "the programs inside this binary cannot be read: %s", strerror(-r));
 	*ret = object;
 	return 0;
+}
+
+bool object_is_constants(const char *map)
+{
+	return strstr(map, ".rodata");	/* behind the object's name */
+}
+
+int object_find_constant(const struct btf *btf, uint32_t section, const char *name, size_t size)
+{
+	const struct btf_type *t = btf__type_by_id(btf, section);
+
+	for (uint32_t i = 0; t && btf_is_datasec(t) && i < btf_vlen(t); i++) {
+		const struct btf_var_secinfo *info = &btf_var_secinfos(t)[i];
+		const struct btf_type *var = btf__type_by_id(btf, info->type);
+		const char *its = var ? btf__name_by_offset(btf, var->name_off) : NULL;
+
+		if (its && !strcmp(its, name))
+			return info->size == size ? (int)info->offset : -EPROTO;
+	}
+	return -ENOENT;
+}
+
+int object_set_constant(struct bpf_object *object, const char *name, const void *value, size_t size, struct error *e)
+{
+	const struct btf *btf = bpf_object__btf(object);
+	int section = btf__find_by_name_kind(btf, ".rodata", BTF_KIND_DATASEC), at, r;
+	struct bpf_map *map, *constants = NULL;
+	size_t all = 0;
+	char *values;
+
+	at = section < 0 ? section : object_find_constant(btf, (uint32_t)section, name, size);
+	bpf_object__for_each_map(map, object) {
+		if (object_is_constants(bpf_map__name(map)))
+			constants = map;
+	}
+	if (at < 0 || !constants || !bpf_map__initial_value(constants, &all) || (size_t)at + size > all)
+		return error_set(e, EIO, "the programs have no place for %s", name);
+	values = malloc(all);
+	if (!values)
+		return error_set(e, ENOMEM, "out of memory");
+	memcpy(values, bpf_map__initial_value(constants, &all), all);
+	memcpy(values + at, value, size);
+	r = bpf_map__set_initial_value(constants, values, all);
+	free(values);
+	return r ? error_set(e, -r, "%s cannot be set: %s", name, strerror(-r)) : 0;
 }

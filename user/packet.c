@@ -12,6 +12,7 @@
 
 #include "file.h"
 #include "lsm.h"
+#include "object.h"
 
 static const char *folder_of(const char *pins, char buffer[PATH_MAX + 128])
 {
@@ -43,7 +44,6 @@ int packet_find_cgroup(const char *path, uint64_t *ret_id, uint32_t *ret_level, 
 static int fill_settings(struct bpf_object *object, const char *cgroup, bool observe, struct error *e)
 {
 	struct oh_packet_settings settings = { .observe = observe };
-	struct bpf_map *map = bpf_object__find_map_by_name(object, OH_PACKET_SECTION);
 	struct stat st;
 	int r;
 
@@ -53,9 +53,7 @@ static int fill_settings(struct bpf_object *object, const char *cgroup, bool obs
 	if (stat("/proc/self/ns/net", &st))
 		return error_set(e, errno, "/proc/self/ns/net: %s", strerror(errno));
 	settings.netns = (__u32)st.st_ino;
-	if (!map || bpf_map__set_initial_value(map, &settings, sizeof(settings)))
-		return error_set(e, EIO, "the settings do not fit the programs");
-	return 0;
+	return object_set_constant(object, "oh_packet", &settings, sizeof(settings), e);
 }
 
 static int share_maps(struct bpf_object *object, const struct engine *engine, struct error *e)

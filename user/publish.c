@@ -513,14 +513,11 @@ int policy_publish(struct policy *p, const struct records *records, const struct
 {
 	struct claims addresses = { 0 }, ranges = { 0 };
 	struct publishing publishing = { .now = now };
-	struct oh_settings settings = { 0 };
 	int r = publish_targets(p, engine, &publishing, e), r_ranges;
 
 	if (!r)
 		r = publish_local(engine, e);
-	if (!r)
-		r = engine_read_settings(engine, &settings, e);
-	if (!r && settings.inspect)
+	if (!r && engine->settings.inspect)
 		r = policy_publish_names(p, engine, e);
 	if (!r)
 		r = policy_sweep_answers(engine, e);
@@ -540,7 +537,7 @@ int policy_publish(struct policy *p, const struct records *records, const struct
 		if (!r)
 			r = r_ranges;
 	}
-	if (!r && publishing.retired && !settings.observe)
+	if (!r && publishing.retired && !engine->settings.observe)
 		connections_end(engine);
 	free(addresses.list);
 	free(ranges.list);

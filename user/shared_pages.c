@@ -1,9 +1,12 @@
 #include "shared_pages.h"
 
-#include <bpf/bpf.h>
 #include <bpf/btf.h>
+#include <bpf/libbpf.h>
+#include <linux/bpf.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 /* Linux 5.12 gave the marks a field of their own. */
@@ -43,9 +46,10 @@ static bool may_read(void)
 		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = 1 },
 		{ .code = BPF_JMP | BPF_EXIT },
 	};
-	DECLARE_LIBBPF_OPTS(bpf_prog_load_opts, options, .expected_attach_type = BPF_CGROUP_INET_EGRESS);
-	int fd = bpf_prog_load(BPF_PROG_TYPE_CGROUP_SKB, "oh_may_read", "GPL", program, sizeof(program) / sizeof(*program),
-			       &options);
+	union bpf_attr load = { .prog_type = BPF_PROG_TYPE_CGROUP_SKB, .expected_attach_type = BPF_CGROUP_INET_EGRESS,
+				.insns = (__u64)(uintptr_t)program, .insn_cnt = sizeof(program) / sizeof(*program),
+				.license = (__u64)(uintptr_t)"GPL" };
+	int fd = (int)syscall(SYS_bpf, BPF_PROG_LOAD, &load, sizeof(load));	/* libbpf's call has other arguments before 0.6 */
 
 	if (fd < 0)
 		return false;
@@ -59,7 +63,7 @@ void shared_pages_find(struct oh_settings *settings)
 	int head, end, at = -1;
 	__u16 mask = 0;
 
-	if (!kernel)
+	if (!kernel || libbpf_get_error(kernel))
 		return;
 	head = offset_of(kernel, "sk_buff", "head");
 	end = offset_of(kernel, "sk_buff", "end");

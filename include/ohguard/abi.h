@@ -240,9 +240,7 @@ struct oh_event {
 	char name[OH_EVENT_NAME_MAX];	/* asked for, last letter first, as a key of oh_names; "": none is known */
 };
 
-#define OH_SETTINGS_SECTION ".rodata.oh"	/* also the map's name */
-
-/* Written by the loader into the programs' read-only data before they are verified. */
+/* Written by the loader into the programs' read-only data, as the constant oh_settings, before they are verified. */
 struct oh_settings {
 	__u8 observe;		/* 1: refuse nothing, report all the same */
 	__u8 metadata;		/* 1: TCP/80 of the metadata service is allowed */

@@ -46,9 +46,7 @@ struct oh_lock {
 	char instance[64], state[OH_LOCK_TEXT_MAX], pins[OH_LOCK_TEXT_MAX];	/* what is locked: paths, NUL-terminated */
 };
 
-#define OH_PACKET_SECTION ".rodata.packet"
-
-/* Written by the loader before the programs are verified. */
+/* Written by the loader into the programs' read-only data, as the constant oh_packet, before the programs are verified. */
 struct oh_packet_settings {
 	__u64 cgroup;		/* the guarded one */
 	__u32 level;		/* its depth: 0 is the root */

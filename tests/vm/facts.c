@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #define LINK_TCX 11	/* enum bpf_link_type; not in the headers of Debian 12 */
+#define VERIFIED_INSNS (216 / 4)	/* where struct bpf_prog_info has it; not in those of Ubuntu 22.04 */
 
 static int bpf(int command, union bpf_attr *attr)
 {
@@ -59,13 +60,16 @@ static const char *attachment(uint32_t program)
 
 int main(void)
 {
-	struct bpf_prog_info info;
+	union {
+		struct bpf_prog_info info;
+		uint32_t word[64];
+	} u;
 	uint32_t id = 0;
 	int fd;
 
 	while ((fd = next(BPF_PROG_GET_NEXT_ID, BPF_PROG_GET_FD_BY_ID, &id)) >= 0) {
-		if (!info_of(fd, &info, sizeof(info)) && !strncmp(info.name, "oh_", 3))
-			printf("%s %s %u\n", info.name, attachment(id), info.verified_insns);
+		if (!info_of(fd, &u, sizeof(u)) && !strncmp(u.info.name, "oh_", 3))
+			printf("%s %s %u\n", u.info.name, attachment(id), u.word[VERIFIED_INSNS]);
 		close(fd);
 	}
 	return 0;

@@ -7,7 +7,6 @@
  */
 #define _GNU_SOURCE
 #include <bpf/bpf.h>
-#include <bpf/libbpf.h>
 #include <dirent.h>
 #include <sched.h>
 #include <stdio.h>
@@ -15,6 +14,7 @@
 #include <sys/resource.h>
 #include <sys/utsname.h>
 
+#include "../../../user/libbpf_compat.h"
 #include "../../unit/wire_host.h"
 #include "wire.h"
 
@@ -129,7 +129,7 @@ static int wire_test(int fd, int kind, const __u8 *data, __u32 len, int repeat, 
 {
 	static __u8 packet[WIRE_ETH + 65536];
 	struct __sk_buff ctx = {.mark = kind == 4 ? cut(data, len) : 0};
-	LIBBPF_OPTS(bpf_test_run_opts, o, .data_in = packet, .data_size_in = WIRE_ETH + len, .repeat = repeat,
+	DECLARE_LIBBPF_OPTS(bpf_test_run_opts, o, .data_in = packet, .data_size_in = WIRE_ETH + len, .repeat = repeat,
 		    .ctx_in = &ctx, .ctx_size_in = sizeof(ctx));
 
 	packet[12] = 0x88; /* a type that no stack looks into */

@@ -101,10 +101,10 @@ OH_INLINE int wire_ntp_run(struct __sk_buff *skb)
 
 /* tc returns any number; cgroup_skb, where the engine lives, returns a verdict. */
 #define WIRE_PROGRAMS(name)                                                                                            \
-	SEC("tc") int tc_##name(struct __sk_buff *skb) { return wire_##name##_run(skb); }                              \
+	SEC("classifier") int tc_##name(struct __sk_buff *skb) { return wire_##name##_run(skb); }                              \
 	SEC("cgroup_skb/egress") int cg_##name(struct __sk_buff *skb) { return wire_##name##_run(skb) == 0; }
 
-SEC("tc") int tc_empty(struct __sk_buff *skb)
+SEC("classifier") int tc_empty(struct __sk_buff *skb)
 {
 	(void)skb;
 	return 0;
