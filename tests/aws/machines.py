@@ -32,7 +32,7 @@ class Instance(vm.Run):
         qemu = super().command(boot, port)
         uuid = "ec2" + self.token[:5] + "-0000-4000-8000-000000000000"  # by which cloud-init knows where it is
         at = qemu.index("-nic")
-        qemu[at + 1] = f"tap,model=virtio-net-pci,ifname={self.name},script=no,downscript=no,mac={MACHINES[self.name][2]}"
+        qemu[at + 1] = f"tap,id=eth0,model=virtio-net-pci,ifname={self.name},script=no,downscript=no,mac={MACHINES[self.name][2]}"
         qemu[qemu.index("-smp") + 1] = "1"  # more threads than this machine has processors wait for each other
         return [*self.namespace, *qemu, "-uuid", uuid, "-smbios", f"type=1,manufacturer=Amazon EC2,serial={uuid},uuid={uuid}"]
 
@@ -203,8 +203,8 @@ if [ "$2" = get-console-output ]; then
     def on(self, host, script, timeout=900):
         """A script as root on a machine, over the way that `ohguard aws` itself takes. lib.sh is before it."""
         config = self.stack.state / "aws" / self.stack.name / "ssh_config"
-        # From a file: what the script starts must not read the rest of it.
-        run = "sudo -n bash -c 'f=$(mktemp); cat >$f; bash $f </dev/null; s=$?; rm $f; exit $s'"
+        # From a file, where no test looks for secrets: what the script starts must not read the rest of it.
+        run = "sudo -n bash -c 'f=$(mktemp -p /dev/shm); cat >$f; bash $f </dev/null; s=$?; rm $f; exit $s'"
         return subprocess.run([*self.inside("internet"), "ssh", "-F", config, "-T", host, "--", run], text=True,
                               input=(vm.GUEST / "lib.sh").read_text() + script, capture_output=True, timeout=timeout)
 
@@ -221,7 +221,8 @@ if [ "$2" = get-console-output ]; then
         while time.monotonic() < end:
             if done := what():
                 return done
-            assert all(i.qemu.poll() is None for i in self.instances.values()), "a machine ended"
+            for i in self.instances.values():
+                assert i.qemu.poll() is None, f"{i.name} ended: " + (i.work / "qemu.log").read_text() + i.console()[-2000:]
             time.sleep(6)
         raise AssertionError("never: " + "".join(i.console()[-2000:] for i in self.instances.values()))
 

@@ -234,7 +234,7 @@ def make_vpc(work, other):
     names = [f"--address=/{name}/{address}" for name, address in ADDRESSES.items()]
     machines = [f"--dhcp-host={mac},{address}" for address, _, mac in MACHINES.values()]
     ranges = ["--dhcp-range=10.0.0.0,static,255.255.255.0", "--dhcp-range=10.0.1.0,static,255.255.255.0"]
-    dnsmasq = ["dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--no-hosts", "--no-resolv", "--address=/#/", "--pid-file=",
+    dnsmasq = ["dnsmasq", "--no-daemon", "--conf-file=/dev/null", "--no-hosts", "--no-resolv", "--address=/#/", "--pid-file=",
                "--user=root", "--log-facility=" + str(work / "dnsmasq.log"), "--log-queries", "--local-ttl=60",
                f"--dhcp-option=option:dns-server,{RESOLVER}", f"--dhcp-leasefile={work}/leases"]
     subprocess.Popen(dnsmasq + names + machines + ranges, preexec_fn=dies_with_parent)
