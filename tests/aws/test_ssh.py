@@ -159,8 +159,10 @@ def test_guard_that_does_not_load_stops_the_setup(applied, tmp_path):
     (tmp_path / "guard-fails").touch()
     (deliver,) = scene(applied, tmp_path, [[["deliver"], None]])
     assert deliver[0] == 1 and "server-setup failed" in deliver[2]
-    done = (tmp_path / "server.log").read_text()
-    assert "ohguard load" in done and "apt-get" not in done and "docker" not in done
+    done = (tmp_path / "server.log").read_text().splitlines()
+    # Nor does an agent run, or come back with the next boot, while the list is the wide one.
+    assert "systemctl disable --now openhands.service" in done[:-1] and done[-1] == "ohguard load"
+    assert not any(line.startswith(("apt-get", "docker", "systemctl enable", "systemctl start")) for line in done)
 
 
 def test_host_key_that_aws_does_not_know_is_refused(applied, tmp_path):

@@ -40,6 +40,12 @@ install -d -m 0755 /var/lib/ohguard-setup
 systemctl daemon-reload
 
 if [ ! -e "$done_mark" ]; then
+	# No agent while the list is wider than its own, nor after a reboot in the middle of this: it is enabled at the end.
+	# Its sandboxes end with the Docker that runs them.
+	systemctl disable --now openhands.service
+	for unit in openhands-docker.service docker.service docker.socket; do
+		systemctl stop "$unit" 2>/dev/null || true
+	done
 	say "guard with the list for installing (/etc/ohguard/policy-install.conf)"
 	install -m 0644 /etc/ohguard/policy-install.conf /etc/ohguard/ohguard.conf.new
 	mv -f /etc/ohguard/ohguard.conf.new /etc/ohguard/ohguard.conf
