@@ -12,7 +12,6 @@ import hashlib
 import io
 import json
 import os
-import signal
 import socket
 import socketserver
 import ssl
@@ -36,7 +35,7 @@ NAMES = ("api.openai.com", "archive.ubuntu.com", "security.ubuntu.com", "docker.
 ADDRESSES = {name: f"203.0.113.{10 + i}" for i, name in enumerate(NAMES)}
 VISITORS = ("203.0.113.6", "203.0.113.7")  # the operator's range, the last one is ours
 RESOLVER, METADATA, CLOCK = "10.0.0.2", "169.254.169.254", "169.254.169.123"
-CLONE_NEWNET, PR_SET_PDEATHSIG, NTP_EPOCH = 0x40000000, 1, 2208988800
+CLONE_NEWNET, NTP_EPOCH = 0x40000000, 2208988800
 
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -234,12 +233,11 @@ def make_vpc(work, other):
     names = [f"--address=/{name}/{address}" for name, address in ADDRESSES.items()]
     machines = [f"--dhcp-host={mac},{address}" for address, _, mac in MACHINES.values()]
     ranges = ["--dhcp-range=10.0.0.0,static,255.255.255.0", "--dhcp-range=10.0.1.0,static,255.255.255.0"]
-    dnsmasq = ["dnsmasq", "--no-daemon", "--conf-file=/dev/null", "--no-hosts", "--no-resolv", "--address=/#/", "--pid-file=",
+    dnsmasq = ["dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--no-hosts", "--no-resolv", "--address=/#/", "--pid-file=",
                "--user=root", "--log-facility=" + str(work / "dnsmasq.log"), "--log-queries", "--local-ttl=60",
                f"--dhcp-option=option:dns-server,{RESOLVER}", f"--dhcp-leasefile={work}/leases"]
-    subprocess.Popen(dnsmasq + names + machines + ranges, preexec_fn=dies_with_parent)
     threading.Thread(target=serve_time, daemon=True).start()
-    return Server((METADATA, 80), Metadata, work)
+    return Server((METADATA, 80), Metadata, work), subprocess.Popen(dnsmasq + names + machines + ranges)
 
 
 def make_internet():
@@ -251,23 +249,22 @@ def make_internet():
     ip(f"route add default via 192.0.2.2 src {VISITORS[-1]}")
 
 
-def dies_with_parent():
-    libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
 def main():
     work, packages = Path(sys.argv[1]), Path(sys.argv[2])
     new_namespace()
     read_end, write_end = os.pipe()
+    alive, held = os.pipe()  # ends with this process, however it ends: dnsmasq changes its user, and so loses a death signal
     parent = os.getpid()
     child = os.fork()
     if not child:
-        dies_with_parent()
+        os.close(held)
         new_namespace()
-        keep = make_vpc(work, parent)
+        keep, dnsmasq = make_vpc(work, parent)
         os.write(write_end, b"1")
-        threading.Event().wait()
+        os.read(alive, 1)
+        dnsmasq.kill()
         del keep
+        os._exit(0)
     os.close(write_end)
     if not os.read(read_end, 1):
         sys.exit("world: no VPC")
