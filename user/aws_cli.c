@@ -108,6 +108,27 @@ enum aws_trouble aws_trouble_of(const char *code)
 	return AWS_OTHER;
 }
 
+/* What `aws` itself says, where AWS was not asked. */
+static const struct {
+	const char *part;
+	enum aws_trouble trouble;
+} phrases[] = {
+	{ "Unable to locate credentials", AWS_CREDENTIALS },
+	{ "Partial credentials found", AWS_CREDENTIALS },
+	{ "Error when retrieving", AWS_CREDENTIALS },
+	{ "Error loading SSO Token", AWS_CREDENTIALS },
+	{ "SSO session associated", AWS_CREDENTIALS },
+	{ "Token has expired", AWS_CREDENTIALS },
+	{ "could not be found", AWS_CREDENTIALS },	/* "The config profile (X) ..." */
+	{ "Could not connect to the endpoint", AWS_UNREACHABLE },
+	{ "onnect timeout", AWS_UNREACHABLE },
+	{ "Read timeout", AWS_UNREACHABLE },
+	{ "Connection was closed", AWS_UNREACHABLE },
+	{ "Unknown options", AWS_OUTDATED },
+	{ "nvalid choice", AWS_OUTDATED },
+	{ "Unknown parameter in input", AWS_OUTDATED },
+};
+
 /* "An error occurred (CODE) when calling the OPERATION operation: MESSAGE" */
 static enum aws_trouble classify(struct aws *aws, const char *err)
 {
@@ -122,12 +143,10 @@ static enum aws_trouble classify(struct aws *aws, const char *err)
 			snprintf(aws->code, sizeof(aws->code), "%.*s", (int)len, start);
 		return aws_trouble_of(aws->code);
 	}
-	if (strstr(err, "Unable to locate credentials") || strstr(err, "Error loading SSO Token") ||
-	    strstr(err, "Token has expired") || strstr(err, "could not be found"))
-		return AWS_CREDENTIALS;
-	if (strstr(err, "Could not connect to the endpoint") || strstr(err, "onnect timeout") ||
-	    strstr(err, "Read timeout") || strstr(err, "Connection was closed"))
-		return AWS_UNREACHABLE;
+	for (size_t i = 0; i < sizeof(phrases) / sizeof(*phrases); i++) {
+		if (strstr(err, phrases[i].part))
+			return phrases[i].trouble;
+	}
 	return AWS_OTHER;
 }
 
@@ -148,6 +167,8 @@ static const char *advice(enum aws_trouble trouble)
 		return "that zone has none of this instance type now: set another `zone` or type";
 	case AWS_UNREACHABLE:
 		return "AWS cannot be reached: is the network up, and `region` a region that exists?";
+	case AWS_OUTDATED:
+		return "this `aws` is too old for that: install a newer AWS command line";
 	default:
 		return NULL;
 	}
@@ -283,7 +304,7 @@ int aws_read(struct aws *aws, doc **ret, struct error *e, const char *words, con
 	return r;
 }
 
-/* --metadata-options and tags at creation need 1.18 or any 2. */
+/* The kind of a key pair is in 1.20.23 and 2.2.31; asked for are the next that a distribution has. */
 int aws_check(struct aws *aws, struct error *e)
 {
 	static const char *const argv[] = { "aws", "--version", NULL };
@@ -302,9 +323,9 @@ int aws_check(struct aws *aws, struct error *e)
 		if (!version || sscanf(version, "aws-cli/%d.%d", &major, &minor) != 2)
 			r = error_set(e, EBADMSG, "aws --version: printed no version: is the `aws` in PATH the AWS "
 				      "command line?");
-		else if (major < 1 || (major == 1 && minor < 18))
-			r = error_set(e, EPROTONOSUPPORT, "aws: version %d.%d is too old: 1.18 or later is needed", major,
-				      minor);
+		else if (major < 1 || (major == 1 && minor < 22) || (major == 2 && minor < 3))
+			r = error_set(e, EPROTONOSUPPORT, "aws: version %d.%d is too old: 1.22, 2.3 or later is needed",
+				      major, minor);
 	}
 	proc_free(&out);
 	return r;

@@ -34,6 +34,7 @@ enum aws_trouble {
 	AWS_THERE_ALREADY,	/* a repeated request whose first answer was lost */
 	AWS_TOKEN_USED,		/* the client token belongs to something that is gone */
 	AWS_UNREACHABLE,
+	AWS_OUTDATED,		/* the `aws` here does not know the call or an option */
 	AWS_OTHER,
 };
 
