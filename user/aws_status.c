@@ -5,16 +5,30 @@
 #include "json.h"
 #include "text.h"
 
-/* The picture is 78 columns wide; what AWS says is cut to fit and escaped by the printer. */
-static void line(FILE *out, const char *left, const char *format_text, const char *right)
-{
-	int width = 74 - (int)strlen(left) - (int)strlen(right);
+/* The picture is 80 columns wide, and what is in its boxes 76 and 70: cut to fit, and escaped by the printer. */
+#define WIDTH 80
+enum { OUTSIDE, VPC, SUBNET };
+static const char *const left[] = { "", "| ", "|  | " }, *const right[] = { "", " |", " |  |" };
 
-	fputs("  ", out);
-	fputs(left, out);
-	fprintf(out, "%-*.*s", width, width, format_text);
-	fputs(right, out);
-	fputc('\n', out);
+static void row(FILE *out, int place, const char *text)
+{
+	int width = WIDTH - 2 * (int)strlen(left[place]);
+	char line[WIDTH + 1];
+
+	snprintf(line, sizeof(line), "%-*.*s", place == OUTSIDE ? 0 : width, width, text);
+	fputs(left[place], out);
+	text_print(out, line);
+	fprintf(out, "%s\n", right[place]);
+}
+
+/* The upper or lower side of a box, with its title. */
+static void edge(FILE *out, int place, const char *title)
+{
+	static const char dashes[] = "------------------------------------------------------------------------------";
+	const char *outer = place == SUBNET ? "|  " : "";
+	int width = WIDTH - 2 * (int)strlen(outer) - 2 - (int)strlen(title);
+
+	fprintf(out, "%s+%s%.*s+%s\n", outer, title, width > 0 ? width : 0, dashes, place == SUBNET ? "  |" : "");
 }
 
 static const char *or_none(const char *text)
@@ -75,29 +89,57 @@ static const char *health_of(const doc *health, const struct node *n)
 	return "";
 }
 
-static void print_host(const struct node *n, const char *title, const doc *health, FILE *out)
+/* Two things beside each other. */
+static void pair(FILE *out, int place, const char *one, const char *other)
+{
+	char text[128];
+
+	snprintf(text, sizeof(text), "%-36.36s%.60s", one, other);
+	row(out, place, text);
+}
+
+/* "running, ok" */
+static const char *condition(const struct node *n, const doc *health, char text[64])
 {
 	const char *checks = health_of(health, n);
-	char text[160];
 
-	snprintf(text, sizeof(text), "%-9s %-15s %-20s %s%s%s", title, or_none(doc_text(n->found, "PrivateIpAddress")),
-		 or_none(node_id(n)), state(n), *checks ? ", " : "", checks);
-	line(out, "|  |  ", text, "|  |");
+	snprintf(text, 64, "%.30s%s%.30s", state(n), *checks ? ", " : "", checks);
+	return text;
 }
 
 static void print_public(struct stack_view *v, const doc *health, FILE *out)
 {
-	char text[128];
+	const struct node *proxy = view_node(v, "proxy"), *nat = view_node(v, "nat");
+	char text[128], other[128], told[64];
 
-	snprintf(text, sizeof(text), "public subnet %s  %s", v->stack->public.text, id(v, "subnet-public"));
-	line(out, "|  +-- ", text, "+  |");
-	print_host(view_node(v, "proxy"), "proxy", health, out);
-	snprintf(text, sizeof(text), "          %s", or_none(field(v, "proxy-ip", "PublicIp")));
-	line(out, "|  |  ", text, "|  |");
-	snprintf(text, sizeof(text), "NAT       %-15s %s %s", or_none(field(v, "nat-ip", "PublicIp")), id(v, "nat"),
-		 state(view_node(v, "nat")));
-	line(out, "|  |  ", text, "|  |");
-	line(out, "|  +", "--------------------------------------------------------------------", "+  |");
+	snprintf(text, sizeof(text), "-- public subnet %s  %s ", v->stack->public.text, id(v, "subnet-public"));
+	edge(out, SUBNET, text);
+	snprintf(text, sizeof(text), "proxy  %s", condition(proxy, health, told));
+	snprintf(other, sizeof(other), "NAT gateway  %s", state(nat));
+	pair(out, SUBNET, text, other);
+	pair(out, SUBNET, or_none(node_id(proxy)), or_none(node_id(nat)));
+	snprintf(text, sizeof(text), "%s  %s", or_none(doc_text(proxy->found, "PrivateIpAddress")),
+		 or_none(field(v, "proxy-ip", "PublicIp")));
+	pair(out, SUBNET, text, or_none(field(v, "nat-ip", "PublicIp")));
+	edge(out, SUBNET, "");
+}
+
+static void print_private(struct stack_view *v, const doc *health, FILE *out)
+{
+	char text[160], told[64];
+
+	snprintf(text, sizeof(text), "-- private subnet %s  %s ", v->stack->private.text, id(v, "subnet-private"));
+	edge(out, SUBNET, text);
+	for (unsigned int i = 0; i < v->count; i++) {
+		const struct node *n = &v->nodes[i];
+
+		if (!n->server)
+			continue;
+		snprintf(text, sizeof(text), "%-9s %-15s %-19s %s", n->key, or_none(doc_text(n->found, "PrivateIpAddress")),
+			 or_none(node_id(n)), condition(n, health, told));
+		row(out, SUBNET, text);
+	}
+	edge(out, SUBNET, "");
 }
 
 void status_print(struct stack_view *v, FILE *out)
@@ -106,24 +148,20 @@ void status_print(struct stack_view *v, FILE *out)
 	char text[128];
 
 	fprintf(out, "Stack %s in %s (%s)\n\n", v->stack->name, v->stack->region, v->stack->zone);
-	snprintf(text, sizeof(text), "operator %s        Internet", or_none(v->stack->operator.text));
-	line(out, "  ", text, "");
-	line(out, "   22, 80, 443 |                 ^ 443, NTP", "", "");
-	snprintf(text, sizeof(text), "internet gateway %s", id(v, "gateway"));
-	line(out, "               v                 |   ", text, "");
-	snprintf(text, sizeof(text), "VPC %s  %s", v->stack->vpc.text, id(v, "vpc"));
-	line(out, "+-- ", text, "+");
+	snprintf(text, sizeof(text), "     operator %s", or_none(v->stack->operator.text));
+	pair(out, OUTSIDE, text, "       Internet");
+	pair(out, OUTSIDE, "       | 22, 80, 443", "       ^ 443, NTP");
+	pair(out, OUTSIDE, "       v", "       |");
+	snprintf(text, sizeof(text), "     internet gateway %s", id(v, "gateway"));
+	row(out, OUTSIDE, text);
+	snprintf(text, sizeof(text), "-- VPC %s  %s ", v->stack->vpc.text, id(v, "vpc"));
+	edge(out, VPC, text);
+	pair(out, VPC, "     |", "     |");
 	print_public(v, health, out);
-	line(out, "|    22, 3000 |                 ^ 443, NTP", "", "|");
-	line(out, "|             v                 |", "", "|");
-	snprintf(text, sizeof(text), "private subnet %s  %s", v->stack->private.text, id(v, "subnet-private"));
-	line(out, "|  +-- ", text, "+  |");
-	for (unsigned int i = 0; i < v->count; i++) {
-		if (v->nodes[i].server)
-			print_host(&v->nodes[i], v->nodes[i].key, health, out);
-	}
-	line(out, "|  +", "--------------------------------------------------------------------", "+  |");
-	line(out, "+", "------------------------------------------------------------------------", "+");
+	pair(out, VPC, "     | 22, 3000", "     ^ 443, NTP");
+	pair(out, VPC, "     v", "     |");
+	print_private(v, health, out);
+	edge(out, VPC, "");
 	if (*field(v, "proxy-ip", "PublicIp"))
 		fprintf(out, "\n  https://%s/\n", *v->stack->domain ? v->stack->domain : field(v, "proxy-ip", "PublicIp"));
 	doc_free(health);
