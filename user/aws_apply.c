@@ -41,7 +41,7 @@ static int wait_settled(struct stack_view *v, const char *key, enum kind_id kind
 		if (r)
 			return r;
 		n = view_node(v, key);
-		if (wanted ? n && n->found && !item_changes(&kinds[kind], n->found) : !n || !n->found)
+		if (wanted ? n && n->found && !item_changes(&kinds[kind], n->found) : !n || (!n->found && !n->leaving))
 			return 0;
 		if (proc_interrupted())
 			return interrupted(e);
@@ -55,11 +55,11 @@ static int wait_settled(struct stack_view *v, const char *key, enum kind_id kind
 	}
 }
 
-static void show(FILE *progress, long long start, const char *key, const char *text)
+static void show(FILE *progress, long long start, enum change_kind kind, const char *key, const char *text)
 {
 	long long t = now() - start;
 
-	fprintf(progress, "[%2lld:%02lld] %-14s %s\n", t / 60, t % 60, key, text);
+	fprintf(progress, "[%2lld:%02lld] %s %-14s %s\n", t / 60, t % 60, change_mark(kind), key, text);
 	fflush(progress);
 }
 
@@ -83,6 +83,20 @@ static int run_change(struct stack_view *v, const struct change *c, enum kind_id
 	return r;
 }
 
+/* What ties two together is told by the other one's list. */
+static int refresh_after(struct stack_view *v, enum kind_id kind, struct error *e)
+{
+	int r = view_refresh(v, kind, e);
+
+	if (!r && kind == K_VPC)
+		r = view_refresh(v, K_SUBNET, e);
+	if (!r && kind == K_SUBNET)
+		r = view_refresh(v, K_ACL, e);
+	if (!r && kind == K_INSTANCE)
+		r = view_refresh(v, K_ADDRESS, e);
+	return r;
+}
+
 /* One look at one resource: 0 when there is nothing (more) to do, 1 after some change, or an error. */
 static int apply_pass(struct stack_view *v, unsigned int index, FILE *progress, long long start, struct error *e)
 {
@@ -102,7 +116,7 @@ static int apply_pass(struct stack_view *v, unsigned int index, FILE *progress, 
 			continue;
 		if (proc_interrupted())
 			return interrupted(e);
-		show(progress, start, key, c->text);
+		show(progress, start, c->kind, key, c->text);
 		r = run_change(v, c, kind, e);
 		done = 1;
 		/* What follows a creation was computed without its id: look again first. */
@@ -110,12 +124,7 @@ static int apply_pass(struct stack_view *v, unsigned int index, FILE *progress, 
 			return (r = wait_settled(v, key, kind, true, e)) ? r : 1;
 	}
 	if (!r && done)
-		r = view_refresh(v, kind, e);
-	/* What ties two together is told by the other one's list. */
-	if (!r && done && kind == K_SUBNET)
-		r = view_refresh(v, K_ACL, e);
-	if (!r && done && kind == K_INSTANCE)
-		r = view_refresh(v, K_ADDRESS, e);
+		r = refresh_after(v, kind, e);
 	return r ? r : done;
 }
 
@@ -133,28 +142,39 @@ static int apply_replace(struct stack_view *v, FILE *progress, long long start, 
 	kinds[n->resource->kind].remove(v, n->found, n->key);
 	v->replace = NULL;
 	for (unsigned int i = 0; !r && i < v->change_count; i++) {
-		show(progress, start, key, "terminate, to be made anew");
+		show(progress, start, CHANGE_REMOVE, key, "terminate, to be made anew");
 		r = run_change(v, &v->changes[i], K_INSTANCE, e);
 	}
-	return r ? r : wait_settled(v, key, K_INSTANCE, false, e);
+	return r ? r : view_refresh(v, K_INSTANCE, e);
+}
+
+/* An interrupted run may have left it half way; and its predecessor may still hold the address. */
+static int wait_before(struct stack_view *v, const struct node *n, FILE *progress, long long start, struct error *e)
+{
+	char key[sizeof(n->key)];
+
+	memcpy(key, n->key, sizeof(key));
+	if (n->found && item_changes(&kinds[n->resource->kind], n->found))
+		return wait_settled(v, key, n->resource->kind, true, e);
+	if (n->found || !n->leaving)
+		return 0;
+	show(progress, start, CHANGE_REMOVE, key, "the one before is on its way out");
+	return wait_settled(v, key, n->resource->kind, false, e);
 }
 
 static int apply_node(struct stack_view *v, unsigned int index, FILE *progress, long long start, struct error *e)
 {
 	const struct node *n = &v->nodes[index];
 	unsigned int failures = 0;
+	int r;
 
-	/* An interrupted run may have left it half way. */
-	if (n->found && item_changes(&kinds[n->resource->kind], n->found)) {
-		int r = wait_settled(v, n->key, n->resource->kind, true, e);
-
-		if (r)
-			return r;
-	}
+	r = wait_before(v, n, progress, start, e);
+	if (r)
+		return r;
 	for (unsigned int pass = 0; pass < PASSES; pass++) {
 		enum kind_id kind = v->nodes[index].resource->kind;
-		int r = apply_pass(v, index, progress, start, e);
 
+		r = apply_pass(v, index, progress, start, e);
 		if (!r)
 			return 0;
 		if (r > 0) {
@@ -166,7 +186,7 @@ static int apply_node(struct stack_view *v, unsigned int index, FILE *progress, 
 			return r;
 		if (pause_before(failures))
 			return interrupted(e);
-		r = view_refresh(v, kind, e);
+		r = refresh_after(v, kind, e);
 		if (r)
 			return r;
 	}

@@ -11,6 +11,8 @@
 void plan_print(struct stack_view *v, FILE *out);
 void plan_print_json(struct stack_view *v, FILE *out);
 
+const char *change_mark(enum change_kind kind);	/* + make, ~ set, - remove, ! for you */
+
 /* Carries out what is missing, and checks each resource again after it. -EINTR when interrupted. */
 int stack_apply(struct stack_view *v, FILE *progress, struct error *e);
 

@@ -135,7 +135,8 @@ static int wait_gone(struct destroy *d, enum kind_id kind, struct error *e)
 	bool said = false;
 
 	for (unsigned int try = 0;; try++) {
-		int r = view_refresh(d->v, kind, e);
+		/* Only the list: of two that carry one tag both go. */
+		int r = view_list(d->v, kind, e);
 
 		if (r)
 			return r;

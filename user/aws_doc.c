@@ -55,6 +55,16 @@ bool doc_true(const doc *d, const char *path)
 	return json_is_true(doc_get(d, path));
 }
 
+bool doc_false(const doc *d, const char *path)
+{
+	return json_is_false(doc_get(d, path));
+}
+
+bool doc_is_list(const doc *d)
+{
+	return json_is_array(d);
+}
+
 size_t doc_length(const doc *d, const char *path)
 {
 	return json_array_size(doc_get(d, path));

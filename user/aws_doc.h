@@ -18,6 +18,8 @@ const doc *doc_get(const doc *d, const char *path);	/* NULL where there is nothi
 const char *doc_text(const doc *d, const char *path);	/* "" where there is no string */
 long long doc_number(const doc *d, const char *path, long long otherwise);
 bool doc_true(const doc *d, const char *path);
+bool doc_false(const doc *d, const char *path);		/* both are false where there is nothing */
+bool doc_is_list(const doc *d);
 size_t doc_length(const doc *d, const char *path);	/* of an array, else 0 */
 const char *doc_item(const doc *d, size_t i);	/* of an array of texts; "" where it is none */
 const doc *doc_at(const doc *d, const char *path, size_t i);

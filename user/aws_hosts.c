@@ -20,6 +20,7 @@ struct group_rule {
 };
 
 #define RULES_MAX 128
+#define NO_PORT (-2)	/* -1 is "all" of ICMP's types and codes */
 
 static struct group_rule rule(bool egress, const char *protocol, int port, const char *peer)
 {
@@ -75,8 +76,8 @@ static size_t found_rules(const doc *group, bool egress, struct group_rule *r, s
 			for (size_t m = 0; m < doc_length(permission, peers[k].list) && i < RULES_MAX; m++) {
 				r[i] = rule(egress, doc_text(permission, "IpProtocol"), 0,
 					    doc_text(doc_at(permission, peers[k].list, m), peers[k].member));
-				r[i].from = doc_number(permission, "FromPort", -1);
-				r[i++].to = doc_number(permission, "ToPort", -1);
+				r[i].from = doc_number(permission, "FromPort", NO_PORT);
+				r[i++].to = doc_number(permission, "ToPort", NO_PORT);
 			}
 		}
 	}
@@ -113,10 +114,12 @@ static void group_change(struct stack_view *v, const struct node *n, const struc
 	char ports[64] = "", text[32], peer[128];
 	struct args *a;
 
-	if (r->from >= 0)
+	if (r->from != NO_PORT)
 		snprintf(ports, sizeof(ports), ",FromPort=%lld,ToPort=%lld", r->from, r->to);
 	if (all)
 		snprintf(text, sizeof(text), "everything");
+	else if (r->from < 0)
+		snprintf(text, sizeof(text), "all of protocol %s", r->protocol);
 	else if (r->from == r->to)
 		snprintf(text, sizeof(text), "%s %lld", r->protocol, r->from);
 	else
@@ -135,7 +138,7 @@ static void group_change(struct stack_view *v, const struct node *n, const struc
 void want_group(struct stack_view *v, struct node *n)
 {
 	/* What AWS puts into every new group. */
-	const struct group_rule everything = { true, "-1", -1, -1, "0.0.0.0/0" };
+	const struct group_rule everything = { true, "-1", NO_PORT, NO_PORT, "0.0.0.0/0" };
 	struct group_rule wanted[8], found[RULES_MAX];
 	size_t wanted_count = wanted_rules(v, n, wanted), count = 0;
 	struct args *a;
@@ -309,16 +312,25 @@ static void run_instance(struct stack_view *v, struct node *n, char *user_data, 
 	v->changes[v->change_count - 1].input = user_data;
 }
 
+/* What only another instance can have. */
+static void must_be(struct stack_view *v, const struct node *n, const char *what, const char *is, const char *wanted)
+{
+	if (strcmp(is, wanted))
+		change_add(v, n->key, CHANGE_NOTE, "%s is %s, not %s: `ohguard aws apply --replace %s` makes it anew, and "
+			   "what is on it is lost", what, is, wanted, n->key);
+}
+
 static void check_metadata(struct stack_view *v, struct node *n)
 {
 	struct args *a;
 
 	if (!strcmp(doc_text(n->found, "MetadataOptions.HttpTokens"), "required") &&
+	    !strcmp(doc_text(n->found, "MetadataOptions.HttpEndpoint"), "enabled") &&
 	    doc_number(n->found, "MetadataOptions.HttpPutResponseHopLimit", 0) == 1)
 		return;
 	a = change_add(v, n->key, CHANGE_SET, "metadata service version 2 only, one hop");
-	args_words(a, "ec2 modify-instance-metadata-options --http-tokens required --http-put-response-hop-limit 1 "
-		   "--instance-id");
+	args_words(a, "ec2 modify-instance-metadata-options --http-endpoint enabled --http-tokens required "
+		   "--http-put-response-hop-limit 1 --instance-id");
 	args_add(a, "%s", node_id(n));
 }
 
@@ -337,20 +349,62 @@ static void check_groups(struct stack_view *v, struct node *n)
 	args_add(a, "%s", group);
 }
 
-static void check_instance(struct stack_view *v, struct node *n, const char *hash)
+/* An elastic IP is taken off again; one that AWS gave at the start stays until the instance goes. */
+static void check_no_public_address(struct stack_view *v, struct node *n)
 {
-	const char *type = n->server ? v->stack->server_type : v->stack->proxy_type;
+	const char *public = doc_text(n->found, "PublicIpAddress");
+	char filter[96];
+	size_t count;
+	doc *d;
+
+	if (!*public)
+		return;
+	snprintf(filter, sizeof(filter), "Name=instance-id,Values=%.60s", node_id(n));
+	d = view_read(v, "ec2 describe-addresses --query Addresses[] --filters", filter);
+	count = doc_length(d, "");
+	for (size_t i = 0; i < count; i++) {
+		struct args *a = change_add(v, n->key, CHANGE_REMOVE, "public address %s, given by someone", public);
+
+		args_words(a, "ec2 disassociate-address --association-id");
+		args_add(a, "%s", doc_text(doc_at(d, "", i), "AssociationId"));
+	}
+	if (!count)
+		must_be(v, n, "its public address", public, "none");
+	doc_free(d);
+}
+
+/* The one interface, with AWS dropping what is not addressed to it or from it. */
+static void check_interface(struct stack_view *v, struct node *n)
+{
 	struct args *a;
 
-	if (strcmp(doc_text(n->found, "InstanceType"), type))
-		change_add(v, n->key, CHANGE_NOTE, "is a %s, not a %s: `ohguard aws apply --replace %s` makes it anew, "
-			   "and what is on it is lost", doc_text(n->found, "InstanceType"), type, n->key);
-	if (strcmp(doc_tag(n->found, TAG_USER_DATA), hash))
-		change_add(v, n->key, CHANGE_NOTE, "was set up by an older first-boot configuration: `ohguard aws apply "
-			   "--replace %s` makes it anew, and what is on it is lost", n->key);
-	if (n->server && *doc_text(n->found, "PublicIpAddress"))
-		change_add(v, n->key, CHANGE_NOTE, "has the public address %s: take it away, or `--replace %s`",
-			   doc_text(n->found, "PublicIpAddress"), n->key);
+	if (doc_length(n->found, "NetworkInterfaces") > 1)
+		change_add(v, n->key, CHANGE_NOTE, "has %zu network interfaces, of which one is this stack's: detach what "
+			   "someone added", doc_length(n->found, "NetworkInterfaces"));
+	if (!doc_false(n->found, "SourceDestCheck"))
+		return;
+	a = change_add(v, n->key, CHANGE_SET, "drop packets of others");
+	args_words(a, "ec2 modify-instance-attribute --source-dest-check --instance-id");
+	args_add(a, "%s", node_id(n));
+}
+
+static void check_instance(struct stack_view *v, struct node *n, const char *hash)
+{
+	const struct stack *s = v->stack;
+	const char *profile = strrchr(doc_text(n->found, "IamInstanceProfile.Arn"), '/');
+	char address[20], key[sizeof(s->name) + sizeof("-key")];
+	struct args *a;
+
+	cidr_host(n->server ? &s->private : &s->public, n->server ? SERVER_HOST(n->server) : PROXY_HOST, address);
+	snprintf(key, sizeof(key), "%s-key", s->name);
+	must_be(v, n, "its type", doc_text(n->found, "InstanceType"), n->server ? s->server_type : s->proxy_type);
+	must_be(v, n, "its private address", doc_text(n->found, "PrivateIpAddress"), address);
+	must_be(v, n, "its key pair", doc_text(n->found, "KeyName"), key);
+	must_be(v, n, "its instance profile", profile ? profile + 1 : "none", n->server && *s->profile ? s->profile : "none");
+	must_be(v, n, "its first-boot configuration", doc_tag(n->found, TAG_USER_DATA), hash);
+	if (n->server)
+		check_no_public_address(v, n);
+	check_interface(v, n);
 	check_metadata(v, n);
 	check_groups(v, n);
 	if (!strcmp(node_state(n), "stopped")) {

@@ -15,6 +15,32 @@ static void note(struct stack_view *v, const struct node *n, const char *what, c
 		   "`apply`", what, is, wanted);
 }
 
+/* Where a VPC or subnet tells its further ranges. */
+struct ranges {
+	const char *set, *state, *range, *call;
+};
+static const struct ranges ranges_four = { "CidrBlockAssociationSet", "CidrBlockState.State", "CidrBlock",
+	"ec2 disassociate-vpc-cidr-block --association-id" };
+static const struct ranges ranges_six = { "Ipv6CidrBlockAssociationSet", "Ipv6CidrBlockState.State", "Ipv6CidrBlock",
+	"ec2 disassociate-vpc-cidr-block --association-id" };
+static const struct ranges ranges_of_subnet = { "Ipv6CidrBlockAssociationSet", "Ipv6CidrBlockState.State", "Ipv6CidrBlock",
+	"ec2 disassociate-subnet-cidr-block --association-id" };
+
+/* No rule of the stack is about other ranges than its own, and none about IPv6. */
+static void remove_ranges(struct stack_view *v, const struct node *n, const doc *item, const struct ranges *r, const char *own)
+{
+	for (size_t i = 0; i < doc_length(item, r->set); i++) {
+		const doc *one = doc_at(item, r->set, i);
+		struct args *a;
+
+		if (strcmp(doc_text(one, r->state), "associated") || !strcmp(doc_text(one, r->range), own))
+			continue;
+		a = change_add(v, n->key, CHANGE_REMOVE, "range %s, added by someone", doc_text(one, r->range));
+		args_words(a, r->call);
+		args_add(a, "%s", doc_text(one, "AssociationId"));
+	}
+}
+
 void want_vpc(struct stack_view *v, struct node *n)
 {
 	const char *range = v->stack->vpc.text;
@@ -32,15 +58,11 @@ void want_vpc(struct stack_view *v, struct node *n)
 		note(v, n, "its range", doc_text(n->found, "CidrBlock"), range);
 	if (strcmp(doc_text(n->found, "InstanceTenancy"), "default"))
 		note(v, n, "its tenancy", doc_text(n->found, "InstanceTenancy"), "default");
-	for (size_t i = 0; i < doc_length(n->found, "Ipv6CidrBlockAssociationSet"); i++) {
-		const doc *six = doc_at(n->found, "Ipv6CidrBlockAssociationSet", i);
-
-		if (strcmp(doc_text(six, "Ipv6CidrBlockState.State"), "associated"))
-			continue;
-		a = change_add(v, n->key, CHANGE_REMOVE, "IPv6 range %s", doc_text(six, "Ipv6CidrBlock"));
-		args_words(a, "ec2 disassociate-vpc-cidr-block --association-id");
-		args_add(a, "%s", doc_text(six, "AssociationId"));
-	}
+	/* The subnets' first: the VPC's cannot go before. */
+	remove_ranges(v, n, view_node(v, "subnet-public")->found, &ranges_of_subnet, "");
+	remove_ranges(v, n, view_node(v, "subnet-private")->found, &ranges_of_subnet, "");
+	remove_ranges(v, n, n->found, &ranges_six, "");
+	remove_ranges(v, n, n->found, &ranges_four, range);
 	d = view_read(v, "ec2 describe-vpc-attribute --attribute enableDnsSupport --vpc-id", node_id(n));
 	if (d && !doc_true(d, "EnableDnsSupport.Value")) {
 		a = change_add(v, n->key, CHANGE_SET, "answer DNS in the VPC");

@@ -7,6 +7,11 @@ static const char *const marks[] = { [CHANGE_MAKE] = "+", [CHANGE_SET] = "~", [C
 static const char *const actions[] = { [CHANGE_MAKE] = "make", [CHANGE_SET] = "set", [CHANGE_REMOVE] = "remove",
 	[CHANGE_NOTE] = "note" };
 
+const char *change_mark(enum change_kind kind)
+{
+	return marks[kind];
+}
+
 static void print_cost(struct stack_view *v, FILE *out)
 {
 	long total = 0;

@@ -68,7 +68,22 @@ const char *view_id(struct stack_view *v, const char *key)
 	return unknown[next];
 }
 
-static int list_kind(struct stack_view *v, enum kind_id kind, struct error *e)
+/* Nothing, or something else, is no empty list: on that a second stack would be made, or a key thrown away. An id
+ * becomes an argument, and a line of ssh's configuration. */
+static int check_list(const struct kind *k, const doc *list, struct error *e)
+{
+	if (!doc_is_list(list))
+		return error_set(e, EBADMSG, "aws %s: printed no list: is the `aws` in PATH the AWS command line?", k->list);
+	for (size_t i = 0; i < doc_length(list, ""); i++) {
+		const char *id = doc_text(doc_at(list, "", i), k->id);
+
+		if (!*id || *id == '-' || id[strspn(id, "abcdefghijklmnopqrstuvwxyz0123456789-")])
+			return error_set(e, EBADMSG, "aws %s: printed a %s without a proper id", k->list, k->title);
+	}
+	return 0;
+}
+
+int view_list(struct stack_view *v, enum kind_id kind, struct error *e)
 {
 	const struct kind *k = &kinds[kind];
 	struct args args = { 0 };
@@ -83,8 +98,12 @@ static int list_kind(struct stack_view *v, enum kind_id kind, struct error *e)
 	args_add(&args, "%s", k->query);
 	r = aws_call(&v->aws, &args, NULL, &d, e);
 	args_free(&args);
-	if (r)
+	if (!r)
+		r = check_list(k, d, e);
+	if (r) {
+		doc_free(d);
 		return r;
+	}
 	/* What is listed here may be removed: the tag is not left to the filter alone. */
 	doc_keep_tagged(d, TAG_STACK, v->stack->name);
 	doc_free(v->lists[kind]);
@@ -114,13 +133,15 @@ static int find_node(struct stack_view *v, struct node *n, struct error *e)
 
 	n->found = NULL;
 	n->dead = 0;
+	n->leaving = false;
 	for (size_t i = 0; i < doc_length(list, ""); i++) {
 		const doc *item = doc_at(list, "", i);
 
-		if (strcmp(doc_tag(item, TAG_RESOURCE), n->key) || !*doc_text(item, k->id))
+		if (strcmp(doc_tag(item, TAG_RESOURCE), n->key))
 			continue;
 		if (!item_lives(k, item)) {
 			n->dead++;
+			n->leaving |= item_leaves(k, item);
 			continue;
 		}
 		if (n->found)
@@ -174,7 +195,7 @@ static int find_nodes(struct stack_view *v, struct error *e)
 
 int view_refresh(struct stack_view *v, enum kind_id kind, struct error *e)
 {
-	int r = list_kind(v, kind, e);
+	int r = view_list(v, kind, e);
 
 	return r ? r : find_nodes(v, e);
 }
@@ -182,7 +203,7 @@ int view_refresh(struct stack_view *v, enum kind_id kind, struct error *e)
 int view_refresh_all(struct stack_view *v, struct error *e)
 {
 	for (int kind = 0; kind < KINDS; kind++) {
-		int r = list_kind(v, kind, e);
+		int r = view_list(v, kind, e);
 
 		if (r)
 			return r;
@@ -277,6 +298,37 @@ static void remove_node(struct stack_view *v, struct node *n)
 	kinds[n->resource->kind].remove(v, n->found, n->key);
 }
 
+/* What the console shows, and people look for. */
+static void want_name(struct stack_view *v, const struct node *n)
+{
+	char name[sizeof(v->stack->name) + sizeof(n->key)];
+	struct args *a;
+
+	snprintf(name, sizeof(name), "%s-%s", v->stack->name, n->key);
+	if (!n->found || !strcmp(doc_tag(n->found, "Name"), name))
+		return;
+	a = change_add(v, n->key, CHANGE_SET, "its name back to %s", name);
+	args_words(a, "ec2 create-tags --resources");
+	args_add(a, "%s", node_id(n));
+	args_add(a, "--tags");
+	args_add(a, "Key=Name,Value=%s", name);
+}
+
+/* What has the stack's tag and is nothing that this program made: destroy will take it. */
+static void note_strangers(struct stack_view *v, enum kind_id kind)
+{
+	for (size_t i = 0; i < doc_length(v->lists[kind], ""); i++) {
+		const doc *item = doc_at(v->lists[kind], "", i);
+		bool known = !item_lives(&kinds[kind], item);
+
+		for (unsigned int k = 0; k < v->count; k++)
+			known |= v->nodes[k].found == item;
+		if (!known)
+			change_add(v, "?", CHANGE_NOTE, "%s %s carries the stack's tag, and is none of its parts: take the "
+				   "tag off, or destroy removes it", kinds[kind].title, doc_text(item, kinds[kind].id));
+	}
+}
+
 int view_want(struct stack_view *v, struct node *n, struct error *e)
 {
 	v->failed = 0;
@@ -290,6 +342,7 @@ int view_want(struct stack_view *v, struct node *n, struct error *e)
 		find_node(v, n, &v->error);
 	} else {
 		n->resource->want(v, n);
+		want_name(v, n);
 	}
 	if (v->failed)
 		*e = v->error;
@@ -305,5 +358,7 @@ int view_plan(struct stack_view *v, struct error *e)
 		if (r)
 			return r;
 	}
+	for (int kind = 0; kind < KINDS; kind++)
+		note_strangers(v, (enum kind_id)kind);
 	return 0;
 }

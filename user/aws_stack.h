@@ -51,6 +51,7 @@ struct node {
 	unsigned int server;	/* 1.., or 0 */
 	const doc *found;	/* NULL where AWS has none that lives */
 	unsigned int dead;	/* how many with this tag are gone but still listed */
+	bool leaving;		/* one of these is still on its way out, and may hold its address */
 	bool surplus;		/* AWS has it, the configuration does not ask for it */
 };
 
@@ -87,6 +88,7 @@ int view_open(struct stack_view *v, const struct stack *stack, unsigned int time
 void view_close(struct stack_view *v);
 
 /* Lists one kind again, or all, and finds the nodes anew. */
+int view_list(struct stack_view *v, enum kind_id kind, struct error *e);	/* only the first half */
 int view_refresh(struct stack_view *v, enum kind_id kind, struct error *e);
 int view_refresh_all(struct stack_view *v, struct error *e);
 

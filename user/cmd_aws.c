@@ -172,12 +172,15 @@ static int run_destroy(struct options *o)
 	/* Two of a kind are an error for the others; here both go. */
 	if (r == -EEXIST)
 		r = 0;
-	if (!r && !destroy_list(&v, stderr))
-		fprintf(stderr, "Nothing in %s carries the tag of stack %s.\n", o->stack.region, o->stack.name);
-	else if (!r)
+	if (!r && !destroy_list(&v, stderr)) {
+		/* The key stays: it may be that of a stack in another region or account. */
+		fprintf(stderr, "Nothing in %s carries the tag of stack %s. %s stays as it is.\n", o->stack.region,
+			o->stack.name, o->stack.state);
+	} else if (!r) {
 		r = confirm_destroy(o, &e);
-	if (!r)
-		r = stack_destroy(&v, (unsigned int)o->wait, stderr, &e);
+		if (!r)
+			r = stack_destroy(&v, (unsigned int)o->wait, stderr, &e);
+	}
 	view_close(&v);
 	if (lock >= 0)
 		close(lock);

@@ -23,7 +23,9 @@ def acl(entries, egress):
 def check_network(stack):
     vpc = stack.one("describe-vpcs", "Vpcs", "vpc")
     assert (vpc["CidrBlock"], vpc["InstanceTenancy"]) == ("10.0.0.0/16", "default")
-    assert not vpc.get("Ipv6CidrBlockAssociationSet")
+    ranges = vpc["CidrBlockAssociationSet"] + vpc.get("Ipv6CidrBlockAssociationSet", [])
+    assert [r["CidrBlock"] for r in ranges
+            if (r.get("CidrBlockState") or r["Ipv6CidrBlockState"])["State"] == "associated"] == ["10.0.0.0/16"]
     gateway = stack.one("describe-internet-gateways", "InternetGateways", "gateway")
     assert [a["VpcId"] for a in gateway["Attachments"]] == [vpc["VpcId"]]
     subnets = {k: stack.one("describe-subnets", "Subnets", f"subnet-{k}") for k in ("public", "private")}

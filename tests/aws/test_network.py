@@ -21,7 +21,8 @@ def standing(tmp_path_factory, moto, aws_client):
 
 def test_apply_makes_all_and_tells_its_progress(standing):
     check_all(standing)
-    assert re.search(r"^\[ *\d+:\d\d\] nat +NAT gateway$", standing.said, re.M)
+    assert re.search(r"^\[ *\d+:\d\d\] \+ nat +NAT gateway$", standing.said, re.M)
+    assert re.search(r"^\[ *\d+:\d\d\] - group-server +everything to 0.0.0.0/0$", standing.said, re.M)
     key = standing.state / "aws" / standing.name / "key.pem"
     assert key.stat().st_mode & 0o777 == 0o600 and key.parent.stat().st_mode & 0o777 == 0o700
 
@@ -50,6 +51,81 @@ def test_drift_is_shown_and_mended(standing):
                      ("table-private", "remove"), ("acl-private", "remove")}
     standing.apply(check=0)
     check_all(standing)
+
+
+def drift_network(stack):
+    """Changes attributes of the network behind the program's back; what plan must say of each."""
+    def ec2(*words):
+        return stack.aws("ec2", *words)
+    vpc = stack.one("describe-vpcs", "Vpcs", "vpc")["VpcId"]
+    subnets = {k: stack.one("describe-subnets", "Subnets", f"subnet-{k}")["SubnetId"] for k in ("public", "private")}
+    gateway = stack.one("describe-internet-gateways", "InternetGateways", "gateway")["InternetGatewayId"]
+    table = stack.one("describe-route-tables", "RouteTables", "table-private")
+    ec2("create-tags", "--resources", vpc, "--tags", "Key=Name,Value=other")
+    ec2("modify-vpc-attribute", "--vpc-id", vpc, "--no-enable-dns-support")
+    ec2("associate-vpc-cidr-block", "--vpc-id", vpc, "--cidr-block", "10.7.0.0/16")
+    ec2("associate-vpc-cidr-block", "--vpc-id", vpc, "--amazon-provided-ipv6-cidr-block")
+    ec2("detach-internet-gateway", "--vpc-id", vpc, "--internet-gateway-id", gateway)
+    ec2("modify-subnet-attribute", "--subnet-id", subnets["private"], "--map-public-ip-on-launch")
+    acl = stack.one("describe-network-acls", "NetworkAcls", "acl-private")["NetworkAclId"]
+    ec2("replace-network-acl-entry", "--network-acl-id", acl, "--ingress", "--rule-number", "100", "--protocol", "6",
+        "--port-range", "From=22,To=22", "--rule-action", "allow", "--cidr-block", ANY)
+    ec2("delete-network-acl-entry", "--network-acl-id", acl, "--egress", "--rule-number", "120")
+    ec2("replace-network-acl-association", "--network-acl-id", acl, "--association-id",
+        stack.one("describe-network-acls", "NetworkAcls", "acl-public")["Associations"][0]["NetworkAclAssociationId"])
+    ec2("replace-route", "--route-table-id", table["RouteTableId"], "--destination-cidr-block", ANY, "--gateway-id", gateway)
+    ec2("disassociate-route-table", "--association-id", table["Associations"][0]["RouteTableAssociationId"])
+    return {("vpc", "set", "its name back to " + stack.name + "-vpc"), ("vpc", "set", "answer DNS in the VPC"),
+            ("vpc", "remove", "range 10.7.0.0/16, added by someone"), ("vpc", "remove", "range IPv6, added by someone"),
+            ("gateway", "set", "attach it to the VPC"), ("subnet-private", "set", "no public addresses by default"),
+            ("acl-private", "set", "rule 100 back to tcp 22 from 10.0.0.0/24"),
+            ("acl-private", "set", "rule 120 allow udp 53 to 10.0.0.0/16"), ("subnet-public", "set", "put it under acl-public"),
+            ("table-private", "set", "route everything else to " +
+             next(r["NatGatewayId"] for r in table["Routes"] if "NatGatewayId" in r)),
+            ("table-private", "set", "route subnet-private by it")}
+
+
+def drift_hosts(stack):
+    """The same for the machines and their groups."""
+    def ec2(*words):
+        return stack.aws("ec2", *words)
+    server, proxy = instance(stack, "server-1"), instance(stack, "proxy")
+    groups = {k: stack.one("describe-security-groups", "SecurityGroups", f"group-{k}")["GroupId"] for k in ("proxy", "server")}
+    ec2("authorize-security-group-ingress", "--group-id", groups["server"], "--protocol", "icmp", "--port", "-1", "--cidr", ANY)
+    ec2("modify-instance-metadata-options", "--instance-id", server, "--http-tokens", "optional", "--http-put-response-hop-limit", "3")
+    ec2("modify-instance-attribute", "--instance-id", server, "--no-source-dest-check")
+    ec2("modify-instance-attribute", "--instance-id", server, "--groups", groups["proxy"])
+    address = ec2("allocate-address", "--domain", "vpc")
+    ec2("associate-address", "--allocation-id", address["AllocationId"], "--instance-id", server)
+    ec2("disassociate-address", "--association-id", stack.one("describe-addresses", "Addresses", "proxy-ip")["AssociationId"])
+    ec2("stop-instances", "--instance-ids", proxy)
+    return address, {
+        ("group-server", "remove", "all of protocol icmp from 0.0.0.0/0"),
+        ("server-1", "set", "metadata service version 2 only, one hop"), ("server-1", "set", "drop packets of others"),
+        ("server-1", "set", "in the one security group " + groups["server"]),
+        ("server-1", "remove", f"public address {address['PublicIp']}, given by someone"),
+        ("proxy", "set", "give it its public address"), ("proxy", "set", "start it")}
+
+
+def test_changed_attributes_are_shown_and_mended(standing):
+    expected = drift_network(standing)
+    address, more = drift_hosts(standing)
+    found = {(c["resource"], c["action"], re.sub(r"range [0-9a-f]+:\S+,", "range IPv6,", c["text"])) for c in changes(standing)}
+    assert found == expected | more
+    standing.apply(check=0)
+    standing.aws("ec2", "release-address", "--allocation-id", address["AllocationId"])
+    check_all(standing)
+    assert changes(standing) == []
+
+
+def test_what_carries_the_tag_and_is_no_part_is_told(standing):
+    vpc = standing.one("describe-vpcs", "Vpcs", "vpc")["VpcId"]
+    made = standing.aws("ec2", "create-subnet", "--vpc-id", vpc, "--cidr-block", "10.0.9.0/24", "--tag-specifications",
+                        f"ResourceType=subnet,Tags=[{{Key=ohguard:stack,Value={standing.name}}}]")["Subnet"]["SubnetId"]
+    assert [(c["action"], c["command"]) for c in changes(standing)] == [("note", [])]
+    assert f"! ?              subnet {made} carries the stack's tag" in standing.apply(check=4).stderr
+    standing.aws("ec2", "delete-subnet", "--subnet-id", made)
+    assert changes(standing) == []
 
 
 def test_plan_shows_commands_and_what_it_costs(stack):
@@ -87,7 +163,15 @@ def test_replaced_instance_is_another_at_the_same_place(standing):
     proxy, server = instance(standing, "proxy"), instance(standing, "server-1")
     planned = json.loads(standing.run("plan", "--replace", "server-1", "--json", check=0).stdout)["changes"]
     assert {c["resource"] for c in planned} == {"server-1"}
+    # Its predecessor holds the address until it is gone.
+    standing.wrap(f"""if [ "$2" = describe-instances ] && grep -q terminate-instances {standing.calls} && [ ! -e {standing.folder}/left ]; then
+	[ ! -e {standing.folder}/twice ] || touch {standing.folder}/left; touch {standing.folder}/twice
+	{standing.real_aws} "$@" | sed 's/"terminated"/"shutting-down"/'; exit; fi""")
+    standing.calls.unlink()
     standing.apply("--replace", "server-1", check=0)
+    calls = [[*c.split(), ""][1] for c in standing.calls.read_text().splitlines()]
+    assert calls[calls.index("terminate-instances"):calls.index("run-instances")].count("describe-instances") >= 3
+    standing.wrap("")
     assert instance(standing, "proxy") == proxy and instance(standing, "server-1") not in (server, None)
     standing.apply("--replace", "proxy", check=0)
     assert instance(standing, "proxy") not in (proxy, None)
@@ -107,9 +191,30 @@ def test_instance_terminated_by_hand_comes_back(standing):
 def test_status_draws_ids_and_tells_them_as_json(standing):
     vpc = standing.one("describe-vpcs", "Vpcs", "vpc")["VpcId"]
     picture = standing.run("status", check=0).stdout
-    assert vpc in picture and "10.0.1.11" in picture and picture.count("running, ok") == 2 and max(map(len, picture.splitlines())) <= 80
     told = {r["resource"]: r for r in json.loads(standing.run("status", "--json", check=0).stdout)["resources"]}
+    for key in ("vpc", "gateway", "subnet-public", "subnet-private", "nat", "proxy", "server-1"):
+        assert re.search(told[key]["id"] + r"\b", picture), key
+    for key in ("nat-ip", "proxy-ip"):
+        assert told[key]["public_address"] in picture
+    assert "10.0.1.11" in picture and picture.count("running, ok") == 2
+    assert {len(line) for line in picture.splitlines() if line[:1] in "|+" and line} == {80}
+    assert max(map(len, picture.splitlines())) == 80 and not re.search(" $", picture, re.M)
     assert told["vpc"]["id"] == vpc and (told["server-1"]["state"], told["server-1"]["health"]) == ("running", "ok")
+
+
+def test_destroy_elsewhere_touches_nothing(standing):
+    """A wrong region, or an `aws` that answers nonsense, must not cost the private key."""
+    key = standing.state / "aws" / standing.name / "key.pem"
+    standing.write(region="eu-west-1")
+    assert "Nothing in eu-west-1 carries" in standing.run("destroy", "--confirm", standing.name, check=0).stderr
+    standing.write()
+    for answer in ("{}", "null", "", '[{"Vpcs": []}]', '[{"VpcId": "--endpoint-url=x"}]', '[{"VpcId": "vpc-1\\n2"}]'):
+        standing.wrap(f"""case "$2" in describe-*) printf '%s' '{answer}'; exit ;; esac""")
+        for command in (["destroy", "--confirm", standing.name], ["plan"], ["status"]):
+            done = standing.run(*command, check=1)
+            assert "aws ec2 describe-vpcs: " in done.stderr and done.stderr.count("\n") == 1 and not done.stdout
+    standing.wrap("")
+    assert key.exists() and changes(standing) == []
 
 
 def test_destroy_waits_names_what_it_cannot_remove_and_leaves_what_is_not_ours(standing):
@@ -118,6 +223,10 @@ def test_destroy_waits_names_what_it_cannot_remove_and_leaves_what_is_not_ours(s
                          "--vpc-id", vpc)["GroupId"]
     standing.run("destroy", "--confirm", "wrong", check=1)
     asked = standing.run("destroy", stdin="no\n", check=1).stderr
+    # Two with one tag stop all but this: both go.
+    standing.aws("ec2", "create-vpc", "--cidr-block", "10.9.0.0/16", "--tag-specifications", "ResourceType=vpc,Tags=["
+                 f"{{Key=ohguard:stack,Value={standing.name}}},{{Key=ohguard:resource,Value=vpc}}]")
+    assert "vpc: two carry its tag" in standing.run("plan", check=1).stderr
     assert vpc in asked and "nothing was done" in asked and len(everything(standing)) > 10
 
     def fails(call, error, times=99):
@@ -131,7 +240,8 @@ def test_destroy_waits_names_what_it_cannot_remove_and_leaves_what_is_not_ours(s
     said = standing.run("destroy", "--confirm", standing.name, check=1).stderr
     assert "NAT gateway on its way out" in said and sum(" delete-subnet" in c for c in standing.mutations()) == 4
     left = [line for line in said.splitlines() if "NOT removed" in line]
-    assert len(left) == 1 and "lacks that permission" in left[0] and "1 could not be removed" in said.splitlines()[-1]
+    assert len(left) == 2 and all("lacks that permission" in line for line in left)
+    assert "2 could not be removed" in said.splitlines()[-1]
     held = '[{"NetworkInterfaceId": "eni-1", "Description": "of someone", "Status": "in-use"}]'
     standing.wrap(fails("delete-vpc", "DependencyViolation") +
                   f"""[ "$2" != describe-network-interfaces ] || {{ echo '{held}'; exit; }}""")
@@ -162,7 +272,15 @@ def test_aws_that_hangs_is_ended(stack):
 @pytest.mark.parametrize("said, expected", [
     ("An error occurred (ExpiredToken) when calling the X operation: expired", "log in again"),
     ("An error occurred (UnauthorizedOperation) when calling the X operation: no", "lacks that permission"),
+    ("An error occurred (AccessDeniedException) when calling the X operation: no", "lacks that permission"),
+    ("An error occurred (OptInRequired) when calling the X operation: no", "lacks that permission"),
     ("An error occurred (VpcLimitExceeded) when calling the X operation: max", "quota"),
+    ("An error occurred (AddressLimitExceeded) when calling the X operation: max", "quota"),
+    ("An error occurred (InsufficientInstanceCapacity) when calling the X operation: none left", "set another `zone` or type"),
+    ("An error occurred (AuthFailure) when calling the X operation: bad", "log in again"),
+    ("The SSO session associated with this profile has expired or is otherwise invalid.", "log in again"),
+    ("The config profile (work) could not be found", "log in again"),
+    ("Unknown options: --tag-specifications", "is too old for that"),
     ("Unable to locate credentials. You can configure credentials by running aws configure.", "log in again"),
     ('Could not connect to the endpoint URL: "https://ec2.xx-nowhere-1.amazonaws.com/"', "cannot be reached"),
 ])
@@ -181,7 +299,8 @@ def test_throttling_is_waited_out(stack):
 
 @pytest.mark.parametrize("script, expected", [
     ("echo garbage; exit 0", "aws --version"),
-    ("[ $1 = --version ] && { echo aws-cli/1.2.3 Python; exit; }; exit 1", "too old"),
+    ("[ $1 = --version ] && { echo aws-cli/1.21.9 Python; exit; }; exit 1", "too old"),
+    ("[ $1 = --version ] && { echo aws-cli/2.2.31 Python; exit; }; exit 1", "too old"),
     ("[ $1 = --version ] && { echo aws-cli/2.9.1 Python; exit; }; echo '{not json'; exit 0", "not JSON"),
     ("[ $1 = --version ] && { echo aws-cli/2.9.1 Python; exit; }; head -c 20000000 /dev/zero; exit 0", "more than"),
     ("[ $1 = --version ] && { echo aws-cli/2.9.1 Python; exit; }; kill -9 $$", "status 137"),
