@@ -55,7 +55,7 @@ def tools():
     write(bin_folder / "sudo", '#!/bin/sh\n[ "$1" = -n ] && shift\nexec "$@"\n')
     write(bin_folder / "runuser", '#!/bin/sh\nwhile [ "$1" != -- ]; do shift; done; shift\nexec "$@"\n')
     # In place of the program that is delivered: this machine must not be guarded.
-    write(folder / "stub", f'#!/bin/sh\necho "ohguard $*" >>{log}\n[ ! -e {folder}/guard-fails ]\n')
+    write(folder / "stub", f'#!/bin/sh\necho "ohguard $*" >>{log}\n[ ! -e {folder}/guard-fails ] || {{ echo why; echo and why; exit 1; }} >&2\n')
     write(pathlib.Path(os.environ["PATH"].split(":")[0]) / "scp", f"""#!/bin/bash
 if [[ ${{@: -1}} == *.ohguard-delivery/ohguard ]]; then set -- "${{@:1:$#-2}}" {folder}/stub "${{@: -1}}"; fi
 exec /usr/bin/scp "$@"

@@ -86,6 +86,9 @@ def test_delivery_guards_before_it_installs(full_run):
     pulled = [i for i, line in enumerate(done) if line.startswith("docker pull")]
     strict = [i for i, line in enumerate(done) if line.startswith("ohguard load --dry-run")]
     assert len(pulled) == 2 and pulled[-1] < strict[0]
+    # The guard refuses a file of another user, and the delivery is that of who logs in.
+    assert [done[i].split()[-1] for i in strict] == ["/etc/ohguard/ohguard.conf.new"]
+    assert done.index("systemctl disable --now openhands.service") < done.index("ohguard load")
     assert not any("groups docker" in line or "groups sudo" in line for line in done if line.startswith("usermod"))
     server = json.loads(said["versions"][1])["servers"][0]
     assert server["server"] == "server-1" and len(server["program"]) == len(server["policy"]) == 12
@@ -158,7 +161,7 @@ def test_no_secret_shows_anywhere(full_run, applied):
 def test_guard_that_does_not_load_stops_the_setup(applied, tmp_path):
     (tmp_path / "guard-fails").touch()
     (deliver,) = scene(applied, tmp_path, [[["deliver"], None]])
-    assert deliver[0] == 1 and "server-setup failed" in deliver[2]
+    assert deliver[0] == 1 and "\n  why\n  and why\n" in deliver[2] and "server-setup failed" in deliver[2].splitlines()[-1]
     done = (tmp_path / "server.log").read_text().splitlines()
     # Nor does an agent run, or come back with the next boot, while the list is the wide one.
     assert "systemctl disable --now openhands.service" in done[:-1] and done[-1] == "ohguard load"
