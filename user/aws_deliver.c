@@ -169,15 +169,18 @@ static int copy_files(struct stack_view *v, const char *host, struct error *e)
 	return ssh_copy(v, host, only_program, PLACE "/ohguard", e);
 }
 
-static void last_lines(const char *text, FILE *out)
+static void last_lines(char *text, FILE *out)
 {
-	size_t start = strlen(text);
+	char *start = text + strlen(text), *rest = NULL;
 	int lines = 0;
 
-	while (start && lines < 6)
-		lines += text[--start] == '\n';
-	text_print(out, text + start);
-	fputc('\n', out);
+	while (start > text && lines < 6)
+		lines += *--start == '\n';
+	for (char *line = strtok_r(start, "\r\n", &rest); line; line = strtok_r(NULL, "\r\n", &rest)) {
+		fputs("  ", out);
+		text_print(out, line);
+		fputc('\n', out);
+	}
 }
 
 /* Runs a constant command there and wants it to succeed. */
