@@ -282,22 +282,26 @@ static int run_password(struct options *o)
 	return with_view(o, true, act_password);
 }
 
+/* Which options a command takes, beside --timeout and those of all. */
+enum { YES = 1, OPEN = 2, REPLACE = 4, NO_DELIVER = 8, CONFIRM = 16, WAIT = 32, VIA = 64, NEW = 128 };
+
 static const struct {
 	const char *name;
 	int (*run)(struct options *o);
 	bool arguments;
+	unsigned int options;
 	const char *help;
 } subcommands[] = {
-	{ "plan", run_plan, false, "what would be made, changed or removed, by which command, at what cost" },
-	{ "apply", run_apply, false, "make it so (again: mend what differs)" },
-	{ "status", run_status, false, "the network, drawn, with live ids and states" },
-	{ "verify", run_verify, false, "try what must work and what must fail, on the servers and from outside" },
-	{ "deliver", run_deliver, true, "bring program and policy to the servers, and apply them" },
-	{ "versions", run_versions, false, "which server has which program and policy" },
-	{ "set-key", run_set_key, true, "give the servers the API key, from standard input" },
-	{ "password", run_password, false, "the web password, once (--new: another)" },
-	{ "render", run_render, true, "print a generated file" },
-	{ "destroy", run_destroy, false, "remove all that carries the stack's tag" },
+	{ "plan", run_plan, false, OPEN | REPLACE, "what would be made, changed or removed, by which command, at what cost" },
+	{ "apply", run_apply, false, YES | OPEN | REPLACE | NO_DELIVER, "make it so (again: mend what differs)" },
+	{ "status", run_status, false, 0, "the network, drawn, with live ids and states" },
+	{ "verify", run_verify, false, 0, "try what must work and what must fail, on the servers and from outside" },
+	{ "deliver", run_deliver, true, VIA, "bring program and policy to the servers, and apply them" },
+	{ "versions", run_versions, false, 0, "which server has which program and policy" },
+	{ "set-key", run_set_key, true, 0, "give the servers the API key, from standard input" },
+	{ "password", run_password, false, NEW, "the web password, once (--new: another)" },
+	{ "render", run_render, true, 0, "print a generated file" },
+	{ "destroy", run_destroy, false, CONFIRM | WAIT, "remove all that carries the stack's tag" },
 };
 
 #define SUBCOMMANDS (sizeof(subcommands) / sizeof(*subcommands))
@@ -313,22 +317,30 @@ static void print_help(FILE *out)
 static int run_subcommand(size_t i, int argc, char **argv)
 {
 	struct options o = { .wait = 900, .timeout = 150 };
-	struct poptOption table[] = {
-		{ "yes", 'y', POPT_ARG_NONE, &o.yes, 0, "apply: do not ask", NULL },
-		{ "confirm", 0, POPT_ARG_STRING, &o.confirm, 0, "destroy: the stack's name, instead of asking", "NAME" },
-		{ "open", 0, POPT_ARG_NONE, &o.open, 0, "plan, apply: the operator's range may be the whole world", NULL },
-		{ "replace", 0, POPT_ARG_STRING, &o.replace, 0, "plan, apply: make this instance anew", "proxy|server-N" },
-		{ "no-deliver", 0, POPT_ARG_NONE, &o.no_deliver, 0, "apply: only the AWS part", NULL },
-		{ "via", 0, POPT_ARG_STRING, &o.via, 0, "deliver: ssm sends the policy by AWS Systems Manager",
-		  "ssh|ssm" },
-		{ "new", 0, POPT_ARG_NONE, &o.new_password, 0, "password: make another", NULL },
-		{ "wait", 0, POPT_ARG_INT, &o.wait, 0, "destroy: how long to wait for what is in use (900)", "SECONDS" },
-		{ "timeout", 0, POPT_ARG_INT, &o.timeout, 0, "how long one call of aws may take (150)", "SECONDS" },
-		POPT_TABLEEND
+	const struct {
+		unsigned int option;
+		struct poptOption popt;
+	} all[] = {
+		{ YES, { "yes", 'y', POPT_ARG_NONE, &o.yes, 0, "Do not ask", NULL } },
+		{ OPEN, { "open", 0, POPT_ARG_NONE, &o.open, 0, "The operator's range may be the whole world", NULL } },
+		{ REPLACE, { "replace", 0, POPT_ARG_STRING, &o.replace, 0, "Make this instance anew", "proxy|server-N" } },
+		{ NO_DELIVER, { "no-deliver", 0, POPT_ARG_NONE, &o.no_deliver, 0, "Only the AWS part", NULL } },
+		{ CONFIRM, { "confirm", 0, POPT_ARG_STRING, &o.confirm, 0, "The stack's name, instead of asking", "NAME" } },
+		{ WAIT, { "wait", 0, POPT_ARG_INT, &o.wait, 0, "How long to wait for what is in use (900)", "SECONDS" } },
+		{ VIA, { "via", 0, POPT_ARG_STRING, &o.via, 0, "ssm sends the policy by AWS Systems Manager", "ssh|ssm" } },
+		{ NEW, { "new", 0, POPT_ARG_NONE, &o.new_password, 0, "Make another", NULL } },
+		{ ~0u, { "timeout", 0, POPT_ARG_INT, &o.timeout, 0, "How long one call of aws may take (150)", "SECONDS" } },
 	};
+	struct poptOption table[sizeof(all) / sizeof(*all) + 1] = { 0 };
+	size_t count = 0;
 	struct error e;
-	int r = cmd_parse(argc, argv, table, subcommands[i].arguments ? "[NAME...]" : NULL, &o.common);
+	int r;
 
+	for (size_t k = 0; k < sizeof(all) / sizeof(*all); k++) {
+		if (all[k].option == ~0u || (all[k].option & subcommands[i].options))
+			table[count++] = all[k].popt;
+	}
+	r = cmd_parse(argc, argv, table, subcommands[i].arguments ? "[NAME...]" : NULL, &o.common);
 	if (r != CMD_GO_ON)
 		return r;
 	if (o.wait < 0 || o.wait > 86400)

@@ -315,6 +315,12 @@ def test_aws_that_misbehaves(stack, script, expected):
         assert done.returncode in (0, 1)
 
 
+@pytest.mark.parametrize("words", [["destroy", "--yes"], ["status", "--new"], ["plan", "--yes"], ["apply", "--confirm", "x"],
+                                   ["set-key", "--via", "ssm"], ["plan", "extra"], ["plan", "--timeout", "0"]])
+def test_options_of_other_commands_are_wrong_usage(stack, words):
+    assert stack.run(*words, check=2).stderr.count("\n") == 1 and not stack.calls.exists()
+
+
 def test_no_aws_at_all(stack):
     (stack.folder / "bin" / "aws").unlink()
     done = stack.run("plan", check=1, env={"PATH": "/nonexistent"})
