@@ -161,11 +161,12 @@ if [ "$2" = get-console-output ]; then
         return self
 
     def __exit__(self, *how):
-        keep = os.environ.get("OHGUARD_KEEP")  # a folder for what helps after a failure
-        for name, instance in self.instances.items():
-            if keep and instance.qemu:
+        # All before the first goes: the way to a server leads through the proxy.
+        if keep := os.environ.get("OHGUARD_KEEP"):  # a folder for what helps after a failure
+            for name, instance in self.instances.items():
                 told = self.on(name, "journalctl --no-pager -b | tail -n 2000; ohguard events --json | tail -n 200; ohguard status")
                 (Path(keep) / name).write_text(instance.console() + told.stdout + told.stderr)
+        for instance in self.instances.values():
             instance.__exit__(*how)
         self.world.stdin.close()
         self.world.wait()

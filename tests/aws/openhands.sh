@@ -22,9 +22,15 @@ body=$(
 	echo "key $(printf %s "$LLM_API_KEY" | sha256sum | cut -c 1-16)"
 	echo "runtime $SANDBOX_RUNTIME_CONTAINER_IMAGE"
 	echo "password ${password:-not told}"
-	wget -q -O /dev/null -T 15 https://api.openai.com/ 2>/dev/null && echo "model reached" || echo "model not reached"
+	# Not wget -T: Debian's busybox crashes on it.
+	timeout 30 wget -q -O /dev/null https://api.openai.com/ 2>/dev/null && echo "model reached" || echo "model not reached: $?"
 	test -S /var/run/docker.sock && echo "docker there"
 	# example.com: its port 80 answers whoever gets there
-	wget -q -O /dev/null -T 5 http://203.0.113.17/ 2>/dev/null && echo "container escaped" || echo "container contained"
+	timeout 5 wget -q -O /dev/null http://203.0.113.17/ 2>/dev/null
+	case $? in
+	0) echo "container escaped" ;;
+	1 | 143) echo "container contained" ;;	# refused, or no answer
+	*) echo "wget ended with $?" ;;
+	esac
 )
 printf 'HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: %s\r\nConnection: close\r\n\r\n%s' "${#body}" "$body"

@@ -83,7 +83,7 @@ class Image:
                 entry = tarfile.TarInfo(name)
                 entry.size, entry.mode = len(data), 0o755
                 tar.addfile(entry, io.BytesIO(data))
-            for name in ("sh", "test", "cut", "tr", "head", "tail", "sha1sum", "sha256sum", "base64", "xxd", "wget"):
+            for name in ("sh", "test", "cut", "tr", "head", "tail", "sha1sum", "sha256sum", "base64", "xxd", "wget", "timeout", "ssl_client"):
                 link = tarfile.TarInfo("bin/" + name)
                 link.type, link.linkname = tarfile.SYMTYPE, "busybox"
                 tar.addfile(link)
@@ -213,6 +213,7 @@ def serve_internet(work, packages):
     Site.packages, Site.image = packages, Image()
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(work / "site.pem", work / "site.key")
+    tls.set_ciphers("ALL:@SECLEVEL=0")  # busybox, in OpenHands' place, knows few
     return [Server((address, 80), Site, work) for address in ADDRESSES.values()] + [
         Server((address, 443), Site, work, tls) for address in (*ADDRESSES.values(), "1.1.1.1")]
 
