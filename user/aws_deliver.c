@@ -463,8 +463,12 @@ int fetch_password(struct stack_view *v, bool make_new, FILE *out, struct error 
 	r = ssh_run(v, "proxy", "sudo -n /usr/local/sbin/ohguard-proxy-password", NULL, 60, &result, e);
 	if (!r && result.status)
 		r = error_set(e, EIO, "proxy: %.*s", (int)strcspn(result.err, "\n"), result.err);
-	if (!r)
-		fprintf(out, "user agent, password %s", result.out);
+	if (!r) {
+		result.out[strcspn(result.out, "\r\n")] = '\0';
+		fputs("user agent, password ", out);
+		text_print(out, result.out);
+		fputc('\n', out);
+	}
 	proc_free(&result);
 	return r;
 }

@@ -1,5 +1,6 @@
 #include "aws_ssh.h"
 
+#include <arpa/inet.h>
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -108,7 +109,7 @@ static int write_config(struct stack_view *v, struct error *e)
 	char *text = NULL;
 	size_t size;
 	FILE *out = open_memstream(&text, &size);
-	int r;
+	int r = 0;
 
 	if (!out)
 		return error_set(e, ENOMEM, "out of memory");
@@ -116,21 +117,25 @@ static int write_config(struct stack_view *v, struct error *e)
 	fprintf(out, "# Written by ohguard aws at each use. By hand: ssh -F %s/ssh_config server-1\n", v->stack->state);
 	for (unsigned int i = 0; i < v->count; i++) {
 		const struct node *n = &v->nodes[i];
+		const char *address = n->server ? doc_text(n->found, "PrivateIpAddress") :
+			doc_text(view_node(v, "proxy-ip")->found, "PublicIp");
+		struct in_addr in;
 
 		if (n->resource->kind != K_INSTANCE || !n->found)
 			continue;
-		fprintf(out, "Host %s\n\tHostName %s\n\tHostKeyAlias %s\n%s", n->key, n->server ?
-			doc_text(n->found, "PrivateIpAddress") : doc_text(view_node(v, "proxy-ip")->found, "PublicIp"),
-			node_id(n), n->server ? "\tProxyJump proxy\n" : "");
+		/* An address and nothing else: a line more would be an instruction to ssh. */
+		if (inet_pton(AF_INET, address, &in) != 1)
+			r = error_set(e, EAGAIN, "%s: AWS does not tell its address yet: try again in a minute", n->key);
+		fprintf(out, "Host %s\n\tHostName %s\n\tHostKeyAlias %s\n%s", n->key, address, node_id(n),
+			n->server ? "\tProxyJump proxy\n" : "");
 	}
 	fprintf(out, "Host *\n\tUser ubuntu\n\tIdentityFile %s\n\tIdentitiesOnly yes\n\tUserKnownHostsFile %s/known_hosts\n"
 		"\tGlobalKnownHostsFile /dev/null\n\tStrictHostKeyChecking yes\n\tUpdateHostKeys no\n\tBatchMode yes\n"
 		"\tConnectTimeout 30\n\tServerAliveInterval 15\n\tServerAliveCountMax 8\n\tForwardAgent no\n", key, v->stack->state);
-	if (fclose(out)) {
-		free(text);
-		return error_set(e, ENOMEM, "out of memory");
-	}
-	r = state_replace(v->stack, "ssh_config", text, e);
+	if (fclose(out) && !r)
+		r = error_set(e, ENOMEM, "out of memory");
+	if (!r)
+		r = state_replace(v->stack, "ssh_config", text, e);
 	free(text);
 	return r;
 }

@@ -173,6 +173,17 @@ def test_host_key_that_aws_does_not_know_is_refused(applied, tmp_path):
     assert key[0] == 1 and "verification failed" in key[2]
 
 
+def test_address_that_is_none_does_not_get_into_ssh(applied, tmp_path):
+    """A line more would be an instruction to it."""
+    config = applied.state / "aws" / applied.name / "ssh_config"
+    config.unlink(missing_ok=True)
+    applied.wrap(f"""if [ "$2" = get-console-output ]; then echo '{{"Output": "-----BEGIN SSH HOST KEY KEYS-----\\nssh-rsa AAAA\\n-----END SSH HOST KEY KEYS-----"}}'; exit 0; fi
+if [ "$2" = describe-addresses ]; then
+	{applied.real_aws} "$@" | sed 's/"PublicIp": "/&1.2.3.4\\\\nProxyCommand touch x\\\\n/'; exit 0; fi""")
+    done = applied.run("versions", check=1)
+    assert "proxy: AWS does not tell its address yet" in done.stderr and not config.exists()
+
+
 @pytest.mark.parametrize("text, expected", [("", "nothing"), ("two words\n", "visible"), ("x" * 3000, "visible")])
 def test_set_key_refuses_what_is_no_key(stack, text, expected):
     done = stack.run("set-key", stdin=text, check=1)
