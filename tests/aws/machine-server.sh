@@ -8,7 +8,7 @@ want "IPv6 is off" test "$(cat /proc/sys/net/ipv6/conf/all/disable_ipv6)" = 1
 deny "the package sources have http" grep -rhE '^deb[^#]* http:' /etc/apt/sources.list /etc/apt/sources.list.d
 want "its list for installing is kept" grep -q 'target = ghcr.io' /etc/ohguard/policy-install.conf
 want "the guard is in force" sh -c 'ohguard status --json | grep -q "\"enforcing\": true"'
-want "with the strict list" sh -c 'ohguard list | grep -q api.openai.com && ! ohguard list | grep -q ubuntu.com'
+want "with the strict list" sh -c 'ohguard list | grep -q api.openai.com && ! ohguard list | grep -q ubuntu.com:443'
 want "OpenHands runs" active openhands
 want "the guard came before it, by systemd's clock" test "$(started ExecMainStartTimestampMonotonic openhands)" -gt \
 	"$(started ActiveEnterTimestampMonotonic ohguard)"

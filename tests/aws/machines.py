@@ -233,9 +233,9 @@ if [ "$2" = get-console-output ]; then
                           all(self.on(h, "true").returncode == 0 for h in MACHINES))
 
     def reboot(self):
-        for name, instance in self.instances.items():
+        for name, instance in reversed(self.instances.items()):  # the way to a server leads through the proxy
             self.on(name, "sync; systemctl reboot &")
-            instance.qemu.wait(120)
+            instance.qemu.wait(300)
         for instance in self.instances.values():
             instance.start()
         self.answers()
