@@ -175,6 +175,20 @@ def test_wire_since_excludes_what_came_before(lab):
     assert lab.wire.traffic(lab.wire.mark()) == []
 
 
+def test_wire_knows_the_reset_of_an_older_connection_by_its_flow(lab):
+    reset = """if 1:
+        import socket, struct, sys
+        s = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_TCP)
+        for port in sys.argv[1:]:
+            s.sendto(struct.pack("!HHIIBBHHH", int(port), 80, 1, 0, 5 << 4, 4, 0, 0, 0), ("198.51.100.40", 0))"""
+    before = lab.wire.mark()
+    assert lab.server.run(["curl", "-sS4", "http://example.com"], guarded=True).returncode == 0
+    older = lab.wire.since(before, proto="tcp", flags="S")[0].sport
+    mark = lab.wire.mark()
+    assert lab.server.run([sys.executable, "-c", reset, older, 1]).returncode == 0
+    assert {f.sport: lab.wire.ends_older(f, mark) for f in lab.wire.since(mark, proto="tcp", flags="R")} == {older: True, 1: False}
+
+
 @pytest.mark.parametrize("end", ["server", "router"])
 def test_wire_that_is_cut_is_an_error_not_silence(fresh_lab, end):
     fresh_lab.hosts[end].ip("link set eth0 down" if end == "server" else "link set server down")

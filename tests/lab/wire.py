@@ -130,7 +130,15 @@ class Wire:
 
     def since(self, mark, **want):
         """Every frame that has left the server since `mark`; with want, those whose fields are equal to it."""
-        end = self.mark()
+        return self._read(mark, self.mark(), want)
+
+    def ends_older(self, f, mark):
+        """Whether a frame is the bare RST of a connection that is older than `mark`: the kernel's own answer, from no socket
+        of the guarded cgroup, to what still came for one that is gone."""
+        return f.proto == "tcp" and f.flags == "R" and not f.payload and bool(
+            self._read(len(PCAP_HEADER), mark, dict(src=f.src, sport=f.sport, dst=f.dst, dport=f.dport)))
+
+    def _read(self, mark, end, want):
         with open(self.dir / "wire.pcap", "rb") as f:
             f.seek(mark)
             data = f.read(end - mark)
