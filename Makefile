@@ -39,7 +39,7 @@ UNIT_BIN  := $(UNIT_SRC:%.c=$(BUILD)/%)
 BPFT_SRC  := $(wildcard tests/bpf/test_*.c)
 BPFT_BIN  := $(BPFT_SRC:%.c=$(BUILD)/%)
 
-.PHONY: all tests check check-unit check-bpf check-e2e check-escapes check-faults soak check-docker check-aws check-vm bench demo lint docs install uninstall clean
+.PHONY: all tests check check-unit check-bpf check-e2e check-escapes check-faults soak check-docker check-aws check-vm bench demo fuzz lint docs install uninstall clean
 .DELETE_ON_ERROR:
 
 UNITS := ohguard.service ohguard-refresh.service ohguard-uplink.service ohguard-lock.service
@@ -138,6 +138,10 @@ bench:
 	$(Q)scripts/deps build bench
 	$(Q)$(MAKE) all $(BENCH_BIN)
 	$(Q)$(PYTHON) tests/bench/bench.py --build $(BUILD)
+
+fuzz:
+	$(Q)scripts/deps build fuzz
+	$(Q)$(MAKE) -s -C tests/fuzz RUNS=$${RUNS:-10000000}
 
 lint:
 	$(Q)scripts/deps build lint
