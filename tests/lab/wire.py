@@ -132,7 +132,7 @@ class Wire:
         """Every frame that has left the server since `mark`; with want, those whose fields are equal to it."""
         return self._read(mark, self.mark(), want)
 
-    def ends_older(self, f, mark):
+    def _ends_older(self, f, mark):
         """Whether a frame is the bare RST of a connection that is older than `mark`: the kernel's own answer, from no socket
         of the guarded cgroup, to what still came for one that is gone."""
         return f.proto == "tcp" and f.flags == "R" and not f.payload and bool(
@@ -150,8 +150,8 @@ class Wire:
         return [f for f in frames if all(getattr(f, k) == v for k, v in want.items())]
 
     def traffic(self, mark, **want):
-        """The same without ARP, neighbour discovery and MLD."""
-        return [f for f in self.since(mark, **want) if not f.housekeeping]
+        """The same without ARP, neighbour discovery, MLD, and what ends the connections of an earlier test."""
+        return [f for f in self.since(mark, **want) if not f.housekeeping and not self._ends_older(f, mark)]
 
 
 def command(server_ns, router_ns, directory):
