@@ -138,7 +138,7 @@ static __always_inline bool oh_length_agrees(__u32 declared, __u32 actual)
 __attribute__((noinline)) int oh_parse_ip4_options(struct __sk_buff *skb, __u32 at, __u32 length)
 {
 	__u8 option[44] = {};	/* and a zero behind the longest, where a kind in the last byte looks for its length */
-	__u32 skip = 0;
+	volatile __u8 skip = 0;	/* a byte of the stack has no bounds that the verifier would tell its paths apart by */
 
 	for (__u32 i = 0; i < 40; i += 4) {
 		if (i < length && bpf_skb_load_bytes(skb, at + sizeof(struct oh_ip4_header) + i, option + i, 4))

@@ -95,6 +95,8 @@ struct oh_scratch {
 	__u32 key_at;
 	/* the hello */
 	__u32 need; /* its size, as it announces it */
+	__u32 name; /* where its server_name extension stands, 0: none yet */
+	__u32 name_len;
 	struct oh_tls_rest rest __attribute__((aligned(8)));
 	/* the answer */
 	__u32 len;

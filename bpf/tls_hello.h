@@ -25,6 +25,7 @@
 #define OH_TLS_RECORDS 4
 #define OH_TLS_EXTENSIONS 64
 #define OH_TLS_STEPS 128 /* of the rest in one segment: two for each extension, one or two for each record */
+#define OH_TLS_PART 8 /* extensions, or steps, in one function that the verifier walks once */
 
 #define OH_TLS_EXT_NAME 0
 #define OH_TLS_EXT_ECH 0xfe0d
@@ -226,43 +227,54 @@ OH_INLINE enum oh_tls_result oh_tls_extension(__u32 type, __u32 n, __u32 left)
 	return type == OH_TLS_EXT_ECH || type == OH_TLS_EXT_ESNI ? OH_HELLO_ENCRYPTED : OH_HELLO_COMPLETE;
 }
 
+/* OH_TLS_PART extensions from pos on, whose headers are there: where the next one stands, or a reason, negative. */
+OH_SUBPROG int oh_tls_extensions_part(__u32 pos, __u32 have, __u32 end, __u32 slot)
+{
+	struct oh_scratch *s = oh_scratch(slot);
+	__u32 i;
+
+	if (!s)
+		return -OH_HELLO_READ;
+	for (i = 0; i < OH_TLS_PART && pos + 4 <= have; i++) {
+		const __u8 *p = oh_at(s, pos);
+		__u32 type = oh_be16(p), n = oh_be16(p + 2);
+		int r;
+
+		pos += 4;
+		r = oh_tls_extension(type, n, end - pos);
+		if (r)
+			return -r;
+		if (type == OH_TLS_EXT_NAME) {
+			if (OH_MEM(s->name))
+				return -OH_HELLO_MALFORMED;
+			if (pos + n > have)
+				return -OH_HELLO_INCOMPLETE;
+			OH_MEM(s->name) = pos;
+			OH_MEM(s->name_len) = n;
+		}
+		pos += n;
+	}
+	return pos;
+}
+
 /* The extensions from pos to end, which they must fill, as far as they are there: then the name in them. */
 OH_SUBPROG int oh_tls_extensions(__u32 pos, __u32 have, __u32 end, __u32 slot)
 {
 	struct oh_scratch *s = oh_scratch(slot);
-	__u32 i, name = 0, name_len = 0;
+	__u32 i;
 	int r;
 
 	if (!s)
 		return OH_HELLO_READ;
-	for (i = 0; i < OH_TLS_EXTENSIONS; i++) {
-		__u32 type, n;
-		const __u8 *p;
-
-		if (pos >= have)
-			break;
-		if (pos + 4 > end)
-			return OH_HELLO_MALFORMED;
-		if (pos + 4 > have)
-			break;
-		p = oh_at(s, pos);
-		type = oh_be16(p);
-		n = oh_be16(p + 2);
-		pos += 4;
-		r = oh_tls_extension(type, n, end - pos);
-		if (r)
-			return r;
-		if (type == OH_TLS_EXT_NAME) {
-			if (name)
-				return OH_HELLO_MALFORMED;
-			if (pos + n > have)
-				return OH_HELLO_INCOMPLETE;
-			name = pos;
-			name_len = n;
-		}
-		pos += n;
+	OH_MEM(s->name) = 0;
+	for (i = 0; i < OH_TLS_EXTENSIONS && pos + 4 <= have; i += OH_TLS_PART) {
+		r = oh_tls_extensions_part(pos, have, end, slot);
+		if (r < 0)
+			return -r;
+		pos = r;
 	}
-	if (pos + 4 <= have)
+	/* more than there may be, or a header that the end cuts short */
+	if (pos + 4 <= have || (pos < have && pos + 4 > end))
 		return OH_HELLO_MALFORMED;
 	s->rest.hello = end - have;
 	s->rest.skip = pos > have ? pos - have : 0;
@@ -271,9 +283,9 @@ OH_SUBPROG int oh_tls_extensions(__u32 pos, __u32 have, __u32 end, __u32 slot)
 		s->rest.header[i] = oh_at(s, pos)[i];
 	if (s->rest.record > s->rest.hello)
 		return OH_HELLO_MALFORMED;
-	if (!name)
+	if (!OH_MEM(s->name))
 		return have < end ? OH_HELLO_INCOMPLETE : OH_HELLO_NO_NAME;
-	r = oh_tls_server_name(s, name, name_len, slot);
+	r = oh_tls_server_name(s, OH_MEM(s->name), OH_MEM(s->name_len), slot);
 	return r || have == end ? r : OH_HELLO_NAMED;
 }
 
@@ -402,6 +414,30 @@ OH_SUBPROG int oh_tls_next_extension(oh_bytes b, __u32 off, __u32 len, __u32 slo
 	return r ? -(int)r : (int)taken;
 }
 
+/* OH_TLS_PART steps of oh_tls_rest(): the bytes taken, or a reason, negative. */
+OH_SUBPROG int oh_tls_rest_part(oh_bytes b, __u32 off, __u32 len, __u32 slot)
+{
+	struct oh_scratch *s = oh_scratch(slot);
+	__u32 i, from = off;
+
+	if (!s)
+		return -OH_HELLO_READ;
+	for (i = 0; i < OH_TLS_PART && len && OH_MEM(s->rest.hello); i++) {
+		__u32 record = OH_MEM(s->rest.record);
+		int taken;
+
+		if (record)
+			taken = oh_tls_next_extension(b, off, record < len ? record : len, slot);
+		else
+			taken = oh_tls_next_record(b, off, len, slot);
+		if (taken <= 0)
+			return taken;
+		off += taken;
+		len -= taken;
+	}
+	return off - from;
+}
+
 /* What follows in len bytes at off on what s->rest tells of: NAMED while the hello goes on. */
 OH_SUBPROG int oh_tls_rest(oh_bytes b, __u32 off, __u32 len, __u32 slot)
 {
@@ -410,18 +446,14 @@ OH_SUBPROG int oh_tls_rest(oh_bytes b, __u32 off, __u32 len, __u32 slot)
 
 	if (!s)
 		return OH_HELLO_READ;
-	for (i = 0; i < OH_TLS_STEPS; i++) {
-		__u32 record = OH_MEM(s->rest.record);
+	for (i = 0; i < OH_TLS_STEPS; i += OH_TLS_PART) {
 		int taken;
 
 		if (!OH_MEM(s->rest.hello))
 			return OH_MEM(s->rest.headed) ? OH_HELLO_MALFORMED : OH_HELLO_COMPLETE;
 		if (!len)
 			return OH_HELLO_NAMED;
-		if (record)
-			taken = oh_tls_next_extension(b, off, record < len ? record : len, slot);
-		else
-			taken = oh_tls_next_record(b, off, len, slot);
+		taken = oh_tls_rest_part(b, off, len, slot);
 		if (taken <= 0)
 			return taken < 0 ? -taken : OH_HELLO_READ;
 		off += taken;

@@ -147,17 +147,19 @@ static int load_locked(const struct load *o, struct guard *g, const char *cgroup
 	char former[PATH_MAX + 64];
 	struct engine engine;
 	int64_t now = time(NULL);
-	int r = guard_read(g, now, e);
+	int r;
 
-	if (r)
-		return r;
-	extend_records(g, now);
+	/* before the records are read: what the two take in memory does not add up */
 	r = engine_prepare(&g->config, o->observe, g->engine.open ? &g->engine : NULL, &set, &engine, e);
 	if (r)
 		return r;
 	engine_close(&g->engine);
 	g->engine = engine;
-	r = o->dry_run ? 0 : put_in_force(g, set, cgroup, uplinks, now, ret_full, e);
+	r = guard_read(g, now, e);
+	if (!r)
+		extend_records(g, now);
+	if (!r && !o->dry_run)
+		r = put_in_force(g, set, cgroup, uplinks, now, ret_full, e);
 	engine_free_set(set);
 	if (r || o->dry_run)
 		return r;
