@@ -108,6 +108,7 @@ __attribute__((noinline)) int oh_is_same_again(struct __sk_buff *skb, __u32 at, 
 		length = sent->length - from;
 	if (!length || length > OH_SENT_BYTES || oh_load(skb, at, s->msg, oh_bound(length, OH_SENT_BYTES)))
 		return 0;
+	OH_OPAQUE(length);	/* clang 19 knows it is bounded and leaves the loop's own bound out: the verifier does not */
 	for (__u32 i = 0; i < OH_SENT_BYTES && i < length; i += OH_BLOCK) {
 		if (oh_block_differs(slot, i, from, length))
 			return 0;
