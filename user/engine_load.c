@@ -37,8 +37,7 @@ static const struct {
 };
 
 struct engine_program_set {
-	struct bpf_object *object;
-	int program[OH_HOOK_MAX];	/* descriptors, owned by the object */
+	int program[OH_HOOK_MAX];	/* descriptors, -1: not needed */
 };
 
 static int check_capabilities(struct error *e)
@@ -213,36 +212,40 @@ static void raise_memlock(void)
 	setrlimit(RLIMIT_MEMLOCK, &unlimited);
 }
 
-static int load_object(struct engine_program_set *set, const struct config *c, bool observe,
-		       const struct engine *previous, struct engine *ret, struct error *e)
+static int load_object(struct bpf_object *object, const struct config *c, bool observe, const struct engine *previous,
+		       struct engine *ret, struct error *e)
 {
-	int r = fill_settings(set->object, c, observe, &ret->settings, e);
+	int r = fill_settings(object, c, observe, &ret->settings, e);
 
 	if (!r)
-		r = choose_programs(set->object, c, e);
+		r = choose_programs(object, c, e);
 	if (!r)
-		r = take_over_maps(set->object, c, previous, &ret->fresh, e);
+		r = take_over_maps(object, c, previous, &ret->fresh, e);
 	if (r)
 		return r;
 	raise_memlock();
-	r = bpf_object__load(set->object);
-	if (r)
-		return error_set(e, -r, "the kernel refuses the programs: %s%s%s (needs Linux 5.10 or newer; OHGUARD_DEBUG=1 "
-				 "shows the verifier's words)", strerror(-r), *object_warning() ? ": " : "", object_warning());
-	for (int i = 0; i < OH_HOOK_MAX; i++) {
-		struct bpf_program *program = engine_hook_names[i] ?
-					      bpf_object__find_program_by_name(set->object, hooks[i].program) : NULL;
-
-		set->program[i] = program && bpf_program__autoload(program) ? bpf_program__fd(program) : -1;
-	}
-	/* So that it is found through the egress link as the other maps are. */
-	r = bpf_prog_bind_map(set->program[OH_HOOK_EGRESS],
-			      bpf_object__find_map_fd_by_name(set->object, engine_map_names[ENGINE_FLOWS]), NULL);
-	return r ? error_set(e, -r, "%s cannot be bound: %s", engine_map_names[ENGINE_FLOWS], strerror(-r)) : 0;
+	r = bpf_object__load(object);
+	return r ? error_set(e, -r, "the kernel refuses the programs: %s%s%s (needs Linux 5.10 or newer; OHGUARD_DEBUG=1 "
+			     "shows the verifier's words)", strerror(-r), *object_warning() ? ": " : "", object_warning()) : 0;
 }
 
-/* The engine's descriptors are copies: they outlive the set. */
-static int copy_descriptors(struct bpf_object *object, struct engine *ret, struct error *e)
+/* Descriptors are copied, and the object goes before the policy comes: what the two take in memory does not add up. */
+static int copy_programs(struct bpf_object *object, struct engine_program_set *ret, struct error *e)
+{
+	for (int i = 0; i < OH_HOOK_MAX; i++) {
+		struct bpf_program *program = engine_hook_names[i] ?
+					      bpf_object__find_program_by_name(object, hooks[i].program) : NULL;
+
+		if (!program || !bpf_program__autoload(program))
+			continue;
+		ret->program[i] = fcntl(bpf_program__fd(program), F_DUPFD_CLOEXEC, 0);
+		if (ret->program[i] < 0)
+			return error_set(e, errno, "%s: %s", hooks[i].program, strerror(errno));
+	}
+	return 0;
+}
+
+static int copy_maps(struct bpf_object *object, struct engine *ret, struct error *e)
 {
 	struct bpf_map *map;
 
@@ -266,28 +269,33 @@ static int copy_descriptors(struct bpf_object *object, struct engine *ret, struc
 int engine_prepare(const struct config *c, bool observe, const struct engine *previous, struct engine_program_set **ret,
 		   struct engine *ret_engine, struct error *e)
 {
-	struct engine_program_set *set = calloc(1, sizeof(*set));
+	struct engine_program_set *set = malloc(sizeof(*set));
 	struct engine engine = ENGINE_EMPTY;
+	struct bpf_object *object = NULL;
 	int r;
 
 	if (!set)
 		return error_set(e, ENOMEM, "out of memory");
-	r = object_open(OBJECT_ENGINE, &set->object, e);
-	if (r)
-		goto fail;
-	r = load_object(set, c, observe, previous, &engine, e);
-	if (r)
-		goto fail;
-	r = copy_descriptors(set->object, &engine, e);
-	if (r)
-		goto fail;
+	memset(set->program, 0xff, sizeof(set->program));	/* -1 */
+	r = object_open(OBJECT_ENGINE, &object, e);
+	if (!r)
+		r = load_object(object, c, observe, previous, &engine, e);
+	if (!r)
+		r = copy_programs(object, set, e);
+	if (!r)
+		r = copy_maps(object, &engine, e);
+	/* So that it is found through the egress link as the other maps are. */
+	if (!r && bpf_prog_bind_map(set->program[OH_HOOK_EGRESS], engine.map[ENGINE_FLOWS], NULL))
+		r = error_set(e, errno, "%s cannot be bound: %s", engine_map_names[ENGINE_FLOWS], strerror(errno));
+	bpf_object__close(object);
+	if (r) {
+		engine_close(&engine);
+		engine_free_set(set);
+		return r;
+	}
 	*ret = set;
 	*ret_engine = engine;
 	return 0;
-fail:
-	engine_close(&engine);
-	engine_free_set(set);
-	return r;
 }
 
 int engine_program(const struct engine_program_set *set, enum oh_hook hook)
@@ -297,8 +305,10 @@ int engine_program(const struct engine_program_set *set, enum oh_hook hook)
 
 void engine_free_set(struct engine_program_set *set)
 {
-	if (set && set->object)
-		bpf_object__close(set->object);
+	for (int i = 0; set && i < OH_HOOK_MAX; i++) {
+		if (set->program[i] >= 0)
+			close(set->program[i]);
+	}
 	free(set);
 }
 
