@@ -97,10 +97,10 @@ static int merge_one(struct resolve_query *q, const char *why, struct records *r
 	struct record *r = records_find_from(records, q->name, q->family, at);
 
 	report->asked++;
+	if (!r)		/* revoked or lapsed meanwhile, when its queries may be refused: nobody's failure */
+		return 0;
 	if (why)
 		report_failure(report, q->name, why);
-	if (!r)
-		return 0;
 	if (!why)
 		return record_answered(r, &q->answer, now, c, e);
 	record_failed(r, why, now, c);
@@ -190,15 +190,19 @@ int refresh_round(struct guard *g, struct refresh_report *report, struct error *
 {
 	struct refresh f = { 0 };
 	bool lapsed, in_force = false;
+	int64_t now;
 	int r;
 
 	*report = (struct refresh_report){ 0 };
 	r = guard_lock(g, e);
+	now = time(NULL);
 	if (!r)
-		r = guard_read(g, 0, e);	/* a time of 0 drops nothing: what has lapsed since is seen */
+		r = guard_read(g, 0, e);	/* a time of 0 drops nothing: what has lapsed is seen */
+	lapsed = any_lapsed(g, now);
+	if (!r && lapsed)
+		r = guard_read(g, now, e);	/* and not asked for */
 	if (!r)
-		r = refresh_add_due(&f, &g->records, time(NULL), e);
-	lapsed = any_lapsed(g, time(NULL));
+		r = refresh_add_due(&f, &g->records, now, e);
 	if (!r && !f.count && !lapsed)
 		r = policy_in_force(&g->policy, &g->engine, &in_force, e);
 	guard_unlock(g);

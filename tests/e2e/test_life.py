@@ -98,6 +98,26 @@ def test_load_is_not_taken_back_by_a_refresh_that_began_before(guard):
     assert guard.probe("tcp", address, 443) == "EPERM"
 
 
+def test_name_that_is_revoked_while_it_is_asked_for_is_no_failure(loaded):
+    """Its queries are refused from then on where the host's own are judged, and end by their time-out."""
+    loaded.lab.dns.script("gone.lab.example", a=["192.0.2.10"], ttl=1)
+    loaded.ok("allow", "gone.lab.example")
+    loaded.lab.dns.script("gone.lab.example", "timeout")
+    loaded.shell(f"rm {STATE}/host/records")       # so that it is due
+    mark = loaded.lab.wire.mark()
+    refresh = loaded.lab.server.popen([BINARY, "refresh"], stderr=subprocess.PIPE, text=True)
+    try:
+        poll(lambda: any(b"gone" in f.raw for f in loaded.lab.wire.traffic(mark, dst=topology.RESOLVER)), "its query")
+        loaded.ok("revoke", "gone.lab.example")
+        assert refresh.poll() is None, "it ended before the name was revoked: nothing was tried"
+        _, err = refresh.communicate(timeout=60)
+    finally:
+        refresh.kill()
+        refresh.wait()
+    assert (refresh.returncode, err) == (DONE, "")
+    loaded.assert_stands()
+
+
 def test_configuration_edited_while_it_is_loaded_waits_for_the_next_load(loaded):
     """What is in force is what was read, and not what stands in the file a moment later."""
     lock = "/run/ohguard/host/lock"
