@@ -6,6 +6,7 @@
 
 #include <bpf/bpf_helpers.h>
 
+#include "counters.h"
 #include "name_key.h"
 
 /* Allowed addresses, from the user side. Not preallocated: memory follows the list and not its bound. */
@@ -102,22 +103,10 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, OH_COUNTS);
-	__type(key, __u32);
-	__type(value, struct oh_count);
-} oh_counts SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, OH_TARGETS_MAX);
 	__type(key, __u32);
 	__type(value, struct oh_use);
 } oh_target_use SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, OH_EVENTS_BYTES);
-} oh_events SEC(".maps");
 
 const volatile struct oh_settings oh_settings = {};
 

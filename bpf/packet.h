@@ -6,6 +6,7 @@
 #include <ohguard/abi.h>
 #include <ohguard/lock.h>
 
+#include "counters.h"
 #include "kernel.h"
 
 #define PID_INIT_INO 0xeffffffcU	/* include/linux/proc_ns.h */
@@ -17,18 +18,6 @@
 #define OPTION_QDISC_BYPASS 20
 
 const volatile struct oh_packet_settings oh_packet = {};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, OH_COUNTS);
-	__type(key, __u32);
-	__type(value, struct oh_count);
-} oh_counts SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, OH_EVENTS_BYTES);
-} oh_events SEC(".maps");
 
 /* A guard of one cgroup means all in it. One of the whole machine must let the host's own network manager renew its
  * lease through a packet socket: it runs in the host's namespaces, as a container does not. */

@@ -1,0 +1,21 @@
+/* What every hook, LSM's too, counts and reports into. */
+#ifndef OHGUARD_BPF_COUNTERS_H
+#define OHGUARD_BPF_COUNTERS_H
+
+#include <ohguard/abi.h>
+
+#include "kernel.h"
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, OH_COUNTS);
+	__type(key, __u32);
+	__type(value, struct oh_count);
+} oh_counts SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, OH_EVENTS_BYTES);
+} oh_events SEC(".maps");
+
+#endif
