@@ -39,7 +39,7 @@ UNIT_BIN  := $(UNIT_SRC:%.c=$(BUILD)/%)
 BPFT_SRC  := $(wildcard tests/bpf/test_*.c)
 BPFT_BIN  := $(BPFT_SRC:%.c=$(BUILD)/%)
 
-.PHONY: all tests check check-unit check-bpf check-e2e check-escapes check-faults soak check-docker check-aws check-vm bench demo fuzz lint docs install uninstall clean
+.PHONY: all tests newest check check-unit check-bpf check-e2e check-escapes check-faults soak check-docker check-aws check-vm bench demo fuzz lint docs install uninstall clean
 .DELETE_ON_ERROR:
 
 UNITS := ohguard.service ohguard-refresh.service ohguard-uplink.service ohguard-lock.service
@@ -126,7 +126,12 @@ check-vm:
 
 VM_TOOLS := $(BUILD)/tests/vm/poke $(BUILD)/tests/vm/facts
 
-tests: $(UNIT_BIN) $(BPFT_BIN) $(VM_TOOLS)
+tests: $(UNIT_BIN) $(BPFT_BIN) $(VM_TOOLS) newest
+
+# The same by the newest clang that is tested, for the kernels that a virtual machine runs.
+NEWEST := $(firstword $(shell command -v clang-19 clang-18 clang-17 clang-16 clang-15) $(CLANG))
+newest:
+	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/newest CLANG=$(NEWEST) LLVM_STRIP=$(LLVM_STRIP) $(BUILD)/newest/ohguard
 
 # For guests without a libc.
 $(VM_TOOLS): $(BUILD)/%: %.c
