@@ -99,10 +99,9 @@ static int merge_one(struct resolve_query *q, const char *why, struct records *r
 	report->asked++;
 	if (!r)		/* revoked or lapsed meanwhile, when its queries may be refused: nobody's failure */
 		return 0;
-	if (why)
-		report_failure(report, q->name, why);
 	if (!why)
 		return record_answered(r, &q->answer, now, c, e);
+	report_failure(report, q->name, why);
 	record_failed(r, why, now, c);
 	return 0;
 }
@@ -200,7 +199,7 @@ int refresh_round(struct guard *g, struct refresh_report *report, struct error *
 		r = guard_read(g, 0, e);	/* a time of 0 drops nothing: what has lapsed is seen */
 	lapsed = any_lapsed(g, now);
 	if (!r && lapsed)
-		r = guard_read(g, now, e);	/* and not asked for */
+		r = guard_build(g, now, e);	/* and not asked for */
 	if (!r)
 		r = refresh_add_due(&f, &g->records, now, e);
 	if (!r && !f.count && !lapsed)
