@@ -4,7 +4,7 @@
 
 #include <ohguard/abi.h>
 
-#include "kernel.h"
+#include <bpf/bpf_helpers.h>
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
