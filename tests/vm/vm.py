@@ -255,8 +255,12 @@ class Run:
 
     def fell_in_its_own_start(self):
         """Seen of emulated CPUs, once in hundreds of boots: an interrupt meets code that the kernel is patching."""
-        console = (self.work / "console").read_bytes()
-        return b"Kernel panic" in console and b" kernel_init_freeable+" in console
+        console = self.text_of("console")
+        return "Kernel panic" in console and " kernel_init_freeable+" in console
+
+    def text_of(self, name):
+        path = self.work / name
+        return path.read_text(errors="replace") if path.exists() else ""
 
     def look_outside(self, said):
         """Judges what the cases said in this boot of the wire and the console, which they cannot see."""
@@ -313,8 +317,7 @@ class Run:
             where = "between cases" if self.reader.booted else "before it ran any case"
         text = [f"kernel {self.machine.kernel}, mode {self.machine.mode}, boot {boot}: the machine ended or hung {where}"]
         for name in ("qemu.log", "console"):
-            path = self.work / name
-            lines = path.read_text(errors="replace").splitlines() if path.exists() else []
+            lines = self.text_of(name).splitlines()
             if lines:
                 text += [f"--- last lines of {name}", *lines[-CONSOLE_LINES:]]
         return "\n".join(text)
