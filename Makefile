@@ -128,10 +128,12 @@ VM_TOOLS := $(BUILD)/tests/vm/poke $(BUILD)/tests/vm/facts
 
 tests: $(UNIT_BIN) $(BPFT_BIN) $(VM_TOOLS) newest
 
-# The same by the newest clang that is tested, for the kernels that a virtual machine runs.
-NEWEST := $(firstword $(shell command -v clang-19 clang-18 clang-17 clang-16 clang-15) $(CLANG))
-newest:
-	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/newest CLANG=$(NEWEST) LLVM_STRIP=$(LLVM_STRIP) $(BUILD)/newest/ohguard
+# The same by another clang that is tested: build/clang-N. The newest is for the kernels that a virtual machine runs.
+CLANGS := $(notdir $(shell command -v clang-19 clang-18 clang-17 clang-16 clang-15 clang-14))
+clang-%:
+	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/$@ CLANG=$@ $(BUILD)/$@/ohguard
+newest: $(firstword $(CLANGS) all)
+	$(Q)ln -sfn $(patsubst all,.,$<) $(BUILD)/newest
 
 # For guests without a libc.
 $(VM_TOOLS): $(BUILD)/%: %.c

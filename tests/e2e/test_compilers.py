@@ -14,11 +14,9 @@ VERSIONS = range(14, 20)
 
 @functools.cache
 def built_by(version):
-    build = REPO / f"build/clang-{version}"
-    subprocess.run(["make", "-s", f"-j{os.cpu_count()}", "-C", REPO, f"BUILD={build}", f"CLANG=clang-{version}",
-                    f"LLVM_STRIP=llvm-strip-{version}", f"{build}/ohguard"],
+    subprocess.run(["make", "-s", f"-j{os.cpu_count()}", "-C", REPO, f"clang-{version}"],
                    check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    return str(build / "ohguard")
+    return str(REPO / f"build/clang-{version}/ohguard")
 
 
 @pytest.mark.parametrize("uplink", ["none", "eth0"])

@@ -2,8 +2,9 @@
 # mode: initramfs
 # alone: yes
 # timeout: 180
-# files: build/ohguard:/bin/ohguard build/tests/vm/facts:/bin/facts
-# What docs/kernels.md tells of this kernel: every combination of programs loads, how they are attached, what they cost the verifier.
+# files: build/ohguard:/bin/ohguard build/newest/ohguard:/bin/newest build/tests/vm/facts:/bin/facts
+# What docs/kernels.md tells of this kernel: every combination of programs loads, what the newest clang makes of them verifies too
+# (each clang: tests/e2e/test_compilers.py), how they are attached, what they cost the verifier.
 . /vm/lib.sh
 
 root=/sys/fs/cgroup
@@ -24,5 +25,6 @@ for inspect in off on; do for uplink in none eth0; do
     [ $inspect = off ] || while read -r program how steps; do fact "$program" "$how $steps"; done </tmp/facts
     want "the egress hook is attached" grep -q '^oh_egress cgroup ' /tmp/facts
     want "unload" ohguard unload --yes
+    want "the newest clang's" newest load -c /tmp/facts.conf --cgroup "$root/facts" --uplink $uplink --dry-run
 done; done
 finish
