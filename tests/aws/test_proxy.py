@@ -88,6 +88,8 @@ def child_cgroup():
     path.mkdir()
     yield path
     path.rmdir()
+    for folder in ("/run/ohguard", "/var/lib/ohguard"):     # the instance goes by its name
+        shutil.rmtree(f"{folder}/{path.name}", ignore_errors=True)
 
 
 @pytest.mark.parametrize("name", ["policy", "policy-install"])
