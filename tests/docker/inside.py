@@ -26,7 +26,7 @@ class Inside(Field):
         self.attacker = self.engine.start("attacker", "bridge", *ADMIN, *PUBLISHED, *(w for s in SYSCTLS for w in ("--sysctl", s)))
         ip4, ip6, mac = self.attacker.look()
         bridge = self.guard.shell("cat /sys/class/net/docker0/address").stdout.strip()
-        places = {"source": ip4, "source6": ip6, "router": "172.30.0.1", "router6": "fd00:30::1"}
+        places = {"source": ip4, "source6": ip6, "unused": "172.30.0.76", "router": "172.30.0.1", "router6": "fd00:30::1"}
         self.argv = ["python3", "-IS", "/escapes/attack.py", "--inside", "--mac", mac, bridge,
                      *(word for key, value in places.items() for word in ("--set", f"{key}={value}"))]
 

@@ -4,6 +4,7 @@ import errno
 import ipaddress
 import mmap
 import os
+import random
 import socket
 import struct
 import subprocess
@@ -353,10 +354,10 @@ def box_echo(t):
 
 class Crafted:
     """A TCP connection by hand, from an address that leads to the bridge and that nobody has."""
-    SOURCE, PORT = "10.0.1.76", 40077
 
     def __init__(self, t, to, port):
         self.t, self.to, self.port, self.seq = t, to, port, 0x6F680001
+        self.own = random.randrange(40000, 60000)       # the one before is still open, for NAT and for the far side
         self.link = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
         self.link.bind(("eth0", 3))
         self.link.settimeout(2)
@@ -367,12 +368,12 @@ class Crafted:
         self.send(craft.ACK)
 
     def send(self, flags, data=b"", hops=64):
-        segment = craft.tcp(self.SOURCE, self.to, self.PORT, self.port, flags, data, self.seq, self.ack)
-        self.link.send(ether(self.t, craft.ip4(self.SOURCE, self.to, craft.TCP, segment, ttl=hops)))
+        segment = craft.tcp(self.t.unused, self.to, self.own, self.port, flags, data, self.seq, self.ack)
+        self.link.send(ether(self.t, craft.ip4(self.t.unused, self.to, craft.TCP, segment, ttl=hops)))
 
     def receive(self, payload=False):
         """The next IP packet to us, after the ARP requests for our address."""
-        mine = packed(self.SOURCE)
+        mine = packed(self.t.unused)
         while True:
             frame = self.link.recv(2000)
             if frame[12:14] == b"\x08\x06" and frame[38:42] == mine and frame[21] == 1:

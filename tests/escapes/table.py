@@ -46,6 +46,7 @@ class Try:
     clock: str = ""
     allowed: str = ""       # an address of api.openai.com
     shared: str = ""        # a CDN's address: files.cdn.example is allowed there, tenant.cdn.example is not
+    unused: str = ""        # an address that leads here and that nobody has
     router: str = ""        # the next hop
     hops: int = 1           # to the first router outside
     own_mac: bytes = b"\2oh\0\0\1"
