@@ -29,6 +29,23 @@ static bool pause_before(unsigned int try)
 	return proc_sleep(try < 3 ? 1000u << try : 8000);
 }
 
+/* What AWS says of the newest one with this tag that is dead, "" where nothing. */
+static const char *last_words(const struct stack_view *v, const char *key, enum kind_id kind)
+{
+	const char *newest = "", *words = "";
+
+	for (size_t i = 0; i < doc_length(v->lists[kind], ""); i++) {
+		const doc *item = doc_at(v->lists[kind], "", i);
+		const char *born = doc_text(item, kind == K_NAT ? "CreateTime" : "LaunchTime");
+
+		if (strcmp(doc_tag(item, TAG_RESOURCE), key) || item_lives(&kinds[kind], item) || strcmp(born, newest) < 0)
+			continue;
+		newest = born;
+		words = doc_text(item, kind == K_NAT ? "FailureMessage" : "StateReason.Message");
+	}
+	return words;
+}
+
 /* AWS lists what was just made after a moment, and works on some of it for minutes. */
 static int wait_settled(struct stack_view *v, const char *key, enum kind_id kind, bool wanted, struct error *e)
 {
@@ -50,7 +67,8 @@ static int wait_settled(struct stack_view *v, const char *key, enum kind_id kind
 					 wanted ? "not ready" : "not gone", SETTLE_SECONDS);
 		/* A NAT gateway that failed is listed as dead, and no other comes by waiting. */
 		if (wanted && n && !n->found && try > 6)
-			return error_set(e, EIO, "%s: was made and is gone again: look at it in the AWS console", key);
+			return error_set(e, EIO, "%s: was made and is gone again: %.200s", key,
+					 *last_words(v, key, kind) ? last_words(v, key, kind) : "look at it in the AWS console");
 		pause_before(try);
 	}
 }
@@ -68,6 +86,16 @@ static bool worth_another(const struct aws *aws)
 {
 	return aws->trouble == AWS_NOT_YET || aws->trouble == AWS_IN_USE || aws->trouble == AWS_ABSENT ||
 	       aws->trouble == AWS_FAULT || aws->trouble == AWS_THERE_ALREADY || aws->trouble == AWS_TOKEN_USED;
+}
+
+/* Lists do not show at once what was made: an id that a plan may leave open is missing, or it was made before. */
+static bool ahead_of_lists(const struct change *c, bool made)
+{
+	for (unsigned int i = 0; i < c->args.count; i++) {
+		if (strchr(c->args.words[i], '<'))
+			return true;
+	}
+	return made && c->kind == CHANGE_MAKE;
 }
 
 static int run_change(struct stack_view *v, const struct change *c, enum kind_id kind, struct error *e)
@@ -116,12 +144,19 @@ static int apply_pass(struct stack_view *v, unsigned int index, FILE *progress, 
 			continue;
 		if (proc_interrupted())
 			return interrupted(e);
+		if (ahead_of_lists(c, v->made >> index & 1)) {
+			v->aws.trouble = AWS_NOT_YET;
+			return error_set(e, EAGAIN, "%s: AWS does not tell all of it yet: try again in a minute", key);
+		}
 		show(progress, start, c->kind, key, c->text);
 		r = run_change(v, c, kind, e);
 		done = 1;
 		/* What follows a creation was computed without its id: look again first. */
-		if (!r && last)
-			return (r = wait_settled(v, key, kind, true, e)) ? r : 1;
+		if (!r && last) {
+			r = wait_settled(v, key, kind, true, e);
+			v->made |= r ? 0 : 1ull << index;
+			return r ? r : 1;
+		}
 	}
 	if (!r && done)
 		r = refresh_after(v, kind, e);
@@ -145,7 +180,8 @@ static int apply_replace(struct stack_view *v, FILE *progress, long long start, 
 		show(progress, start, CHANGE_REMOVE, key, "terminate, to be made anew");
 		r = run_change(v, &v->changes[i], K_INSTANCE, e);
 	}
-	return r ? r : view_refresh(v, K_INSTANCE, e);
+	/* Also where the list still says that it runs. */
+	return r ? r : wait_settled(v, key, K_INSTANCE, false, e);
 }
 
 /* An interrupted run may have left it half way; and its predecessor may still hold the address. */

@@ -74,12 +74,15 @@ static const struct {
 	{ "*LimitExceeded", AWS_QUOTA },
 	{ "InsufficientInstanceCapacity", AWS_CAPACITY },
 	{ "Unsupported", AWS_CAPACITY },
+	{ "NotAvailableInZone", AWS_CAPACITY },
 	{ "*Duplicate", AWS_THERE_ALREADY },
 	{ "*AlreadyExists", AWS_THERE_ALREADY },
 	{ "Resource.AlreadyAssociated", AWS_NOT_YET },
 	{ "IdempotentInstanceTerminated", AWS_TOKEN_USED },
 	{ "IdempotentParameterMismatch", AWS_TOKEN_USED },
-	{ "*NotFound", AWS_ABSENT },
+	{ "*.NotFound", AWS_ABSENT },	/* not all: ProfileNotFound is a code of `aws` itself */
+	{ "NatGatewayNotFound", AWS_ABSENT },
+	{ "ParameterNotFound", AWS_ABSENT },
 	{ "Gateway.NotAttached", AWS_ABSENT },
 	{ "DependencyViolation", AWS_IN_USE },
 	{ "*InUse", AWS_IN_USE },
@@ -117,6 +120,9 @@ static const struct {
 	{ "Partial credentials found", AWS_CREDENTIALS },
 	{ "Error when retrieving", AWS_CREDENTIALS },
 	{ "Error loading SSO Token", AWS_CREDENTIALS },
+	{ "login session token", AWS_CREDENTIALS },
+	{ "reauthenticate", AWS_CREDENTIALS },
+	{ "EOF when reading a line", AWS_CREDENTIALS },	/* it asked for an MFA code, and nobody is there */
 	{ "SSO session associated", AWS_CREDENTIALS },
 	{ "Token has expired", AWS_CREDENTIALS },
 	{ "could not be found", AWS_CREDENTIALS },	/* "The config profile (X) ..." */
@@ -133,6 +139,7 @@ static const struct {
 static enum aws_trouble classify(struct aws *aws, const char *err)
 {
 	const char *start = strstr(err, "An error occurred (");
+	enum aws_trouble trouble = AWS_OTHER;
 	size_t len;
 
 	*aws->code = '\0';
@@ -141,8 +148,14 @@ static enum aws_trouble classify(struct aws *aws, const char *err)
 		len = strcspn(start, ")");
 		if (len < sizeof(aws->code))
 			snprintf(aws->code, sizeof(aws->code), "%.*s", (int)len, start);
-		return aws_trouble_of(aws->code);
+		trouble = aws_trouble_of(aws->code);
 	}
+	/* EC2's word for an address that a NAT gateway has not let go of yet. */
+	if (trouble == AWS_CREDENTIALS && strstr(err, "permission to access the specified resource"))
+		return AWS_IN_USE;
+	if (trouble != AWS_OTHER)
+		return trouble;
+	/* Newer ones put a code of their own into the same words. */
 	for (size_t i = 0; i < sizeof(phrases) / sizeof(*phrases); i++) {
 		if (strstr(err, phrases[i].part))
 			return phrases[i].trouble;
@@ -164,7 +177,7 @@ static const char *advice(enum aws_trouble trouble)
 	case AWS_QUOTA:
 		return "a quota of the account is used up: ask for more (Service Quotas), or remove what is not needed";
 	case AWS_CAPACITY:
-		return "that zone has none of this instance type now: set another `zone` or type";
+		return "that zone has none of it now: set another `zone` or instance type";
 	case AWS_UNREACHABLE:
 		return "AWS cannot be reached: is the network up, and `region` a region that exists?";
 	case AWS_OUTDATED:
@@ -228,8 +241,8 @@ static bool makes_something(const struct args *args)
 static int run_once(struct aws *aws, const struct args *args, const char *input, struct proc_result *out,
 		    struct error *e)
 {
-	/* No pager and no prompt; the tool's own quick retries, ours come on top. */
-	const char *env[] = { "AWS_PAGER=", "AWS_CLI_AUTO_PROMPT=off", "AWS_RETRY_MODE=standard",
+	/* No pager, no prompt, errors in the words that classify() reads; the tool's own quick retries, ours come on top. */
+	const char *env[] = { "AWS_PAGER=", "AWS_CLI_AUTO_PROMPT=off", "AWS_CLI_ERROR_FORMAT=legacy", "AWS_RETRY_MODE=standard",
 		makes_something(args) ? "AWS_MAX_ATTEMPTS=1" : "AWS_MAX_ATTEMPTS=3", NULL };
 	const char *argv[ARGS_MAX + 8];
 	struct proc p = { .argv = argv, .env = env, .input = input, .input_size = input ? strlen(input) : 0,

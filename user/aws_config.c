@@ -87,7 +87,7 @@ struct key {
 	{ key, kind, offsetof(struct stack, member), sizeof(((struct stack *)0)->member), expects }
 
 static const struct key keys[] = {
-	KEY("name", NAME, name, "1 to 20 of a-z, 0-9 and '-', a letter first"),
+	KEY("name", NAME, name, "1 to 20 of a-z, 0-9 and '-', a letter first, not sg"),
 	KEY("region", REGION, region, "a region like us-east-1"),
 	KEY("zone", ZONE, zone, "an availability zone of that region like us-east-1a"),
 	KEY("operator", RANGE, operator, "your IPv4 address or range like 203.0.113.7"),
@@ -154,7 +154,9 @@ static bool fits(enum kind kind, const char *v)
 
 	switch (kind) {
 	case NAME:
-		return only(v, LOWER DIGIT "-") && islower((unsigned char)*v) && strlen(v) <= 20;
+		/* A group's name must not begin like a group's id. */
+		return only(v, LOWER DIGIT "-") && islower((unsigned char)*v) && strlen(v) <= 20 && strcmp(v, "sg") &&
+		       strncmp(v, "sg-", 3);
 	case REGION:
 		return is_region(v);
 	case ZONE:

@@ -319,7 +319,7 @@ static int ssm_send(struct stack_view *v, const char *const *names, int count, c
 	args_add(&args, "--parameters");
 	/* Checked before it is put in place. 4: in force, though a name does not resolve yet. */
 	args_add(&args, "{\"commands\":[\"set -eu; umask 022; cd /etc/ohguard; echo %s | base64 -d >policy.new; "
-		 "ohguard load --dry-run -c policy.new; mv -f policy.new ohguard.conf; "
+		 "ohguard load --dry-run -c policy.new >/dev/null; mv -f policy.new ohguard.conf; "
 		 "rm -f /var/lib/ohguard-setup/delivery-id; "
 		 "ohguard load >/dev/null || [ $? = 4 ]; ohguard refresh >/dev/null || [ $? = 4 ]; " VERSIONS "\"]}",
 		 encoded);

@@ -283,7 +283,7 @@ static void run_instance(struct stack_view *v, struct node *n, char *user_data, 
 	a = change_add(v, n->key, CHANGE_MAKE, "%s instance at %s, Ubuntu %s", proxy ? s->proxy_type : s->server_type,
 		       address, s->ubuntu);
 	args_words(a, "ec2 run-instances --count 1 --image-id");
-	args_add(a, "%s", *v->image ? v->image : "{image}");
+	args_add(a, "%s", *v->image ? v->image : "<image>");
 	args_add(a, "--instance-type");
 	args_add(a, "%s", proxy ? s->proxy_type : s->server_type);
 	args_add(a, "--key-name");

@@ -62,7 +62,7 @@ void want_vpc(struct stack_view *v, struct node *n)
 	remove_ranges(v, n, view_node(v, "subnet-public")->found, &ranges_of_subnet, "");
 	remove_ranges(v, n, view_node(v, "subnet-private")->found, &ranges_of_subnet, "");
 	remove_ranges(v, n, n->found, &ranges_six, "");
-	remove_ranges(v, n, n->found, &ranges_four, range);
+	remove_ranges(v, n, n->found, &ranges_four, doc_text(n->found, "CidrBlock"));
 	d = view_read(v, "ec2 describe-vpc-attribute --attribute enableDnsSupport --vpc-id", node_id(n));
 	if (d && !doc_true(d, "EnableDnsSupport.Value")) {
 		a = change_add(v, n->key, CHANGE_SET, "answer DNS in the VPC");
@@ -235,7 +235,7 @@ static void want_subnet_acl(struct stack_view *v, struct node *n)
 {
 	const char *acl = is_public(n) ? "acl-public" : "acl-private";
 	const struct node *acl_node = view_node(v, acl);
-	char filter[96], association[64] = "{association}";
+	char filter[96], association[64] = "<association>";
 	struct args *a;
 	doc *d;
 
@@ -260,6 +260,28 @@ static void want_subnet_acl(struct stack_view *v, struct node *n)
 	args_add(a, "%s", view_id(v, acl));
 }
 
+/* AWS itself would refuse them only when all the network is there, and paid for. */
+static void check_types(struct stack_view *v)
+{
+	const char *types[] = { v->stack->proxy_type, v->stack->server_type };
+	char filter[64];
+	doc *d;
+
+	snprintf(filter, sizeof(filter), "Name=location,Values=%.40s", v->stack->zone);
+	d = view_read(v, "ec2 describe-instance-type-offerings --location-type availability-zone --query "
+		      "InstanceTypeOfferings[].InstanceType --filters", filter);
+	for (size_t k = 0; d && k < 2; k++) {
+		bool there = false;
+
+		for (size_t i = 0; i < doc_length(d, ""); i++)
+			there |= !strcmp(doc_item(d, i), types[k]);
+		if (!there)
+			v->failed = error_set(&v->error, ENOENT, "%s-type = %s: %s has no such instance type",
+					      k ? "server" : "proxy", types[k], v->stack->zone);
+	}
+	doc_free(d);
+}
+
 /* Asked while the plan is made: AWS itself would refuse it only after the VPC is there. */
 static void check_zone(struct stack_view *v)
 {
@@ -281,6 +303,8 @@ static void check_zone(struct stack_view *v)
 		v->failed = error_set(&v->error, ENOENT, "zone = %s: this account has no such zone in %s, but %s", zone,
 				      v->stack->region, *there ? there : "none at all");
 	doc_free(d);
+	if (!v->failed)
+		check_types(v);
 }
 
 void want_subnet(struct stack_view *v, struct node *n)
@@ -382,10 +406,10 @@ static void table_association(struct stack_view *v, struct node *n, const char *
 	args_add(a, "%s", view_id(v, n->key));
 }
 
-/* True for the route that every table has and nobody can remove, and for those that AWS manages. */
+/* True for the route that every table has and nobody can remove, and for those that AWS manages, as of endpoints. */
 static bool is_own_route(const doc *route)
 {
-	return !strcmp(doc_text(route, "GatewayId"), "local") ||
+	return !strcmp(doc_text(route, "GatewayId"), "local") || !strncmp(doc_text(route, "GatewayId"), "vpce-", 5) ||
 	       !strcmp(doc_text(route, "Origin"), "CreateRouteTable");
 }
 

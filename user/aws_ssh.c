@@ -95,6 +95,8 @@ static int host_keys(struct stack_view *v, const struct node *n, const char *kno
 	if (known && keep_keys(known, node_id(n), out))
 		return 0;
 	r = aws_read(&v->aws, &d, e, "ec2 get-console-output --latest --instance-id", node_id(n));
+	if (r && !strcmp(v->aws.code, "UnsupportedOperation"))	/* not of the types before Nitro */
+		r = aws_read(&v->aws, &d, e, "ec2 get-console-output --instance-id", node_id(n));
 	if (r)
 		return r;
 	count = take_keys(doc_text(d, "Output"), node_id(n), out);

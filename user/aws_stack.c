@@ -64,7 +64,7 @@ const char *view_id(struct stack_view *v, const char *key)
 	if (*id)
 		return id;
 	next = (next + 1) % 8;
-	snprintf(unknown[next], sizeof(unknown[next]), "{%.15s}", key);
+	snprintf(unknown[next], sizeof(unknown[next]), "<%.15s>", key);
 	return unknown[next];
 }
 

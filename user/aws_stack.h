@@ -78,7 +78,8 @@ struct stack_view {
 	unsigned int change_count;
 	char image[32];		/* of new instances; looked up when one is to be made */
 	bool zone_checked;	/* the region has it: asked before the first thing is made there */
-	unsigned int attempt;	/* goes into client tokens: see token() */
+	unsigned int attempt;	/* goes into client tokens: see change_token() */
+	unsigned long long made;	/* a bit for each node that this run has made */
 	const char *replace;	/* key of an instance that is to be made anew, or NULL */
 	int failed;		/* an error inside a want(): the plan is not to be trusted */
 	struct error error;
@@ -95,7 +96,7 @@ int view_refresh_all(struct stack_view *v, struct error *e);
 struct node *view_node(struct stack_view *v, const char *key);
 const char *node_id(const struct node *n);	/* "" where there is none */
 const char *node_state(const struct node *n);
-const char *view_id(struct stack_view *v, const char *key);	/* or "{key}" while there is none */
+const char *view_id(struct stack_view *v, const char *key);	/* or "<key>" while there is none */
 
 /* Fills v->changes for one node, or for the whole stack. */
 int view_want(struct stack_view *v, struct node *n, struct error *e);

@@ -153,15 +153,16 @@ const struct resource resources[] = {
 	{ "acl-private", K_ACL, want_acl, NULL },
 	{ "subnet-public", K_SUBNET, want_subnet, NULL },
 	{ "subnet-private", K_SUBNET, want_subnet, NULL },
-	{ "nat-ip", K_ADDRESS, want_address, cost_address },
-	{ "nat", K_NAT, want_nat, cost_nat },
 	{ "table-public", K_TABLE, want_table, NULL },
-	{ "table-private", K_TABLE, want_table, NULL },
 	{ "group-proxy", K_GROUP, want_group, NULL },
 	{ "group-server", K_GROUP, want_group, NULL },
 	{ "key", K_KEY, want_key, NULL },
 	{ "proxy-ip", K_ADDRESS, want_address, cost_address },
 	{ "proxy", K_INSTANCE, want_instance, cost_proxy },
+	/* Behind the proxy, whose fixed address AWS could pick for it. */
+	{ "nat-ip", K_ADDRESS, want_address, cost_address },
+	{ "nat", K_NAT, want_nat, cost_nat },
+	{ "table-private", K_TABLE, want_table, NULL },
 	{ "server", K_INSTANCE, want_instance, cost_server },
 };
 const unsigned int resources_count = sizeof(resources) / sizeof(*resources);

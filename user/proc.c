@@ -75,8 +75,8 @@ static void become(const struct proc *p, int in, int out, int err, int failure)
 {
 	static const int to_default[] = { SIGINT, SIGTERM, SIGPIPE };
 
-	/* Its own group, so that it can be killed whole and a Ctrl-C at the terminal is ours alone. */
-	setpgid(0, 0);
+	/* Its own session, so that it can be killed whole, a Ctrl-C at the terminal is ours alone, and it asks nobody there. */
+	setsid();
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
 	for (size_t i = 0; i < sizeof(to_default) / sizeof(*to_default); i++)
 		signal(to_default[i], SIG_DFL);
@@ -111,7 +111,6 @@ static int start(const struct proc *p, struct child *c, struct error *e)
 		r = error_set(e, errno, "%s: fork: %s", p->argv[0], strerror(errno));
 		goto cleanup;
 	}
-	setpgid(c->pid, c->pid);
 	close(failure[1]);
 	failure[1] = -1;
 	while (read(failure[0], &code, sizeof(code)) < 0 && errno == EINTR)

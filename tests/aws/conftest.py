@@ -134,7 +134,7 @@ class Stack:
 
     def aws(self, *args):
         out = subprocess.run([str(self.real_aws), "--region", "us-east-1", "--output", "json", *args],
-                             env=self.env, capture_output=True, text=True, check=True).stdout
+                             env=self.env, stdout=subprocess.PIPE, text=True, check=True).stdout
         return json.loads(out) if out.strip() else None
 
     def mine(self, call, query, option="--filters"):

@@ -12,6 +12,8 @@ for unit in nginx fail2ban ssh; do want "$unit is active" active $unit; done
 want "ufw lets in these three ports and no other" test \
 	"$(ufw status | awk '$2 ~ /ALLOW|LIMIT/ && $1 !~ /v6/ { print $1, $2 }' | tr '\n' ' ')" = "22/tcp ALLOW 80/tcp ALLOW 443/tcp ALLOW "
 want "fail2ban watches both doors" sh -c 'fail2ban-client status | grep -q "nginx-http-auth, sshd"'
+want "one of them by nginx's own log" sh -c 'fail2ban-client get nginx-http-auth logpath | grep -q /var/log/nginx/error.log'
+want "its clock is Amazon's" test "$(timedatectl show-timesync --property=ServerAddress --value)" = 169.254.169.123
 want "the password's bcrypt hash stays" grep -q '^agent:.2y.05' /etc/nginx/ohguard.htpasswd
 deny "the password is in a file" grep -rqsF "$password" /etc /var /usr/local /run /tmp
 deny "the password is in the journal" sh -c "journalctl --no-pager | grep -qF '$password'"

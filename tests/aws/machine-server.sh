@@ -4,7 +4,6 @@ active() { systemctl -q is-active "$1"; }
 started() { systemctl show -P "$1" "$2"; }
 
 want "cloud-init ended well" sh -c 'test ! -e /run/cloud-init/result.json || grep -q "\"errors\": \[\]" /run/cloud-init/result.json'
-want "IPv6 is off" test "$(cat /proc/sys/net/ipv6/conf/all/disable_ipv6)" = 1
 deny "the package sources have http" grep -rhE '^deb[^#]* http:' /etc/apt/sources.list /etc/apt/sources.list.d
 want "its list for installing is kept" grep -q 'target = ghcr.io' /etc/ohguard/policy-install.conf
 want "the guard is in force" sh -c 'ohguard status --json | grep -q "\"enforcing\": true"'
@@ -13,6 +12,7 @@ want "OpenHands runs" active openhands
 want "the guard came before it, by systemd's clock" test "$(started ExecMainStartTimestampMonotonic openhands)" -gt \
 	"$(started ActiveEnterTimestampMonotonic ohguard)"
 want "the timer refreshes" active ohguard-refresh.timer
+deny "first boot's mask stays" sh -c 'systemctl is-enabled snapd.service snapd.socket motd-news.timer | grep masked'
 want "the agent has no group but its own" test "$(id -Gn openhands)" = openhands
 want "root's Docker is off" test "$(systemctl is-enabled docker.service docker.socket | sort -u)" = disabled
 for unit in openhands openhands-docker; do

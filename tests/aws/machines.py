@@ -17,6 +17,8 @@ sys.path.insert(0, str(HERE.parent / "vm"))
 import vm  # noqa: E402
 from world import ADDRESSES, MACHINES, VISITORS  # noqa: E402
 
+SUITE = os.environ.get("OHGUARD_CLOUD", "")  # whose programs they have: bookworm's, or trixie's
+
 
 class Instance(vm.Run):
     """One machine. Its serial console is what AWS would tell of it."""
@@ -25,7 +27,7 @@ class Instance(vm.Run):
         self.name, self.namespace = name, namespace
         (folder / f"{name}.id").write_text(f"7f{os.urandom(15).hex()}\n")
         files = [*files, (folder / f"{name}.id", "/etc/machine-id")]
-        super().__init__(vm.Machine("6.1", files=files, root="cloud"), [])
+        super().__init__(vm.Machine("6.1", files=files, root="cloud " + SUITE), [])
         self.boots, self.qemu = 0, None
 
     def command(self, boot, port):
@@ -137,16 +139,18 @@ class Scene:
                         "-subj", "/CN=internet", "-addext", "subjectAltName=" + names, "-keyout", self.folder / "site.key",
                         "-out", self.folder / "site.pem"], check=True, capture_output=True)
         self.tell_metadata()
-        self.world = subprocess.Popen([sys.executable, HERE / "world.py", self.folder, vm.image("packages")], stdin=subprocess.PIPE,
+        self.world = subprocess.Popen([sys.executable, HERE / "world.py", self.folder, vm.image("packages", *SUITE.split())], stdin=subprocess.PIPE,
                                       stdout=subprocess.PIPE, text=True)
         self.pids = json.loads(self.world.stdout.readline())
         self.stack.prefix = self.inside("internet")
         self.rules(nft_rules(self.stack))
-        trusted = [(self.folder / "site.pem", "/etc/ssl/certs/ca-certificates.crt"),
-                   (self.folder / "site.pem", "/usr/local/share/ca-certificates/internet.crt")]
+        (self.folder / "jail").write_text("[DEFAULT]\nbackend = systemd\n")
+        files = [(self.folder / "site.pem", "/etc/ssl/certs/ca-certificates.crt"),
+                 (self.folder / "site.pem", "/usr/local/share/ca-certificates/internet.crt"),
+                 (self.folder / "jail", "/etc/fail2ban/jail.d/defaults-ubuntu.conf")]     # as Ubuntu 24.04 has it
         try:
             for name in MACHINES:
-                instance = Instance(name, self.inside("vpc"), self.folder, trusted)
+                instance = Instance(name, self.inside("vpc"), self.folder, files)
                 self.instances[name] = instance.__enter__()
                 os.symlink(instance.work / "console", self.folder / f"console-{self.ids[name]}")
                 instance.start()

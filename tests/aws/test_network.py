@@ -133,7 +133,7 @@ def test_plan_shows_commands_and_what_it_costs(stack):
     assert re.search(r"^    aws ec2 create-vpc .*--cidr-block 10.0.0.0/16", text, re.M)
     costs = {k: float(v) for k, v in re.findall(r"^  (\S+) +(\d+\.\d\d) USD$", text, re.M)}
     assert costs == {"nat-ip": 3.65, "nat": 32.85, "proxy-ip": 3.65, "proxy": 16.46, "server-1": 65.53, "all": 122.14}
-    stack.write(server_type="x9.odd", servers=2)
+    stack.write(server_type="c5.9xlarge", servers=2)
     told = json.loads(stack.run("plan", "--json", check=0).stdout)
     assert {c["resource"]: c["cents_a_month"] for c in told["cost"]} == {
         "nat-ip": 365, "nat": 3285, "proxy-ip": 365, "proxy": 1646, "server-1": None, "server-2": None}
@@ -276,11 +276,14 @@ def test_aws_that_hangs_is_ended(stack):
     ("An error occurred (OptInRequired) when calling the X operation: no", "lacks that permission"),
     ("An error occurred (VpcLimitExceeded) when calling the X operation: max", "quota"),
     ("An error occurred (AddressLimitExceeded) when calling the X operation: max", "quota"),
-    ("An error occurred (InsufficientInstanceCapacity) when calling the X operation: none left", "set another `zone` or type"),
+    ("An error occurred (InsufficientInstanceCapacity) when calling the X operation: none left", "set another `zone` or instance type"),
+    ("An error occurred (NotAvailableInZone) when calling the X operation: none here", "set another `zone` or instance type"),
     ("An error occurred (AuthFailure) when calling the X operation: bad", "log in again"),
     ("The SSO session associated with this profile has expired or is otherwise invalid.", "log in again"),
     ("The config profile (work) could not be found", "log in again"),
     ("Unknown options: --tag-specifications", "is too old for that"),
+    ("aws: [ERROR]: An error occurred (NoCredentials): Unable to locate credentials. You can configure", "log in again"),
+    ("aws: [ERROR]: An error occurred (ProfileNotFound): The config profile (work) could not be found", "log in again"),
     ("Unable to locate credentials. You can configure credentials by running aws configure.", "log in again"),
     ('Could not connect to the endpoint URL: "https://ec2.xx-nowhere-1.amazonaws.com/"', "cannot be reached"),
 ])
@@ -348,6 +351,8 @@ def test_children_get_an_argv_not_a_shell(stack):
     ({"region": "us-east-1; id"}, "region"),
     ({"name": "a b"}, "name"),
     ({"name": "-x"}, "name"),
+    ({"name": "sg"}, "name"),
+    ({"name": "sg-x"}, "name"),
     ({"domain": "a.example.com$(id)"}, "domain"),
     ({"servers": "17"}, "servers"),
     ({"servers": "2x"}, "servers"),

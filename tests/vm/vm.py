@@ -202,7 +202,7 @@ class Run:
 
     def __enter__(self):
         self.kernel_dir = image("kernel", self.machine.kernel)
-        root = image("root", self.machine.root) / "root.ext4" if self.machine.mode == "systemd" else None
+        root = image("root", *self.machine.root.split()) / "root.ext4" if self.machine.mode == "systemd" else None
         self.work = Path(tempfile.mkdtemp(prefix="ohguard-vm."))
         try:
             payload = payload_tar(self.machine.files, self.cases)

@@ -57,7 +57,12 @@ if [ ! -e "$done_mark" ]; then
 	say "packages"
 	# No SRV records: there are none for these names, and the guard refuses to ask.
 	options=(-o Acquire::Retries=5 -o Acquire::EnableSrvRecords=false -o DPkg::Lock::Timeout=300)
-	apt-get "${options[@]}" update
+	# The system's own look at the archive may hold the lists, which no option waits for.
+	for try in 1 2 3; do
+		if apt-get "${options[@]}" update; then break; fi
+		[ "$try" != 3 ]
+		sleep 20
+	done
 	apt-get "${options[@]}" -y --no-install-recommends install \
 		docker.io rootlesskit slirp4netns uidmap fuse-overlayfs iptables curl
 	if ! id openhands >/dev/null 2>&1; then
@@ -111,4 +116,9 @@ if [ -s /etc/credstore/openhands.llm-api-key ]; then
 else
 	say "no API key yet: ohguard aws set-key starts OpenHands"
 fi
+# What first boot held back: the agent of Systems Manager is a snap.
+for unit in apt-daily.timer apt-daily-upgrade.timer motd-news.timer snapd.socket snapd.service; do
+	systemctl unmask --runtime "$unit" 2>/dev/null || true
+	systemctl start --no-block "$unit" 2>/dev/null || true
+done
 install -m 0644 "$here/delivery-id" /var/lib/ohguard-setup/delivery-id
