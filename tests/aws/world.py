@@ -12,6 +12,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import socket
 import socketserver
 import ssl
@@ -127,7 +128,7 @@ class Site(Handler):
 
     def archive(self, path):
         path = path.removeprefix("/ubuntu/")
-        if path == "dists/bookworm/main/binary-amd64/Packages":
+        if re.fullmatch("dists/[a-z]+/main/binary-amd64/Packages", path):  # not those of -updates and so on
             path = "Packages"
         file = self.packages / path
         if file.is_file() and (path == "Packages" or file.parent == self.packages / "pool"):
