@@ -273,18 +273,18 @@ static __always_inline void oh_learn_segment(struct __sk_buff *skb, const struct
  * extension headers teaches nothing. */
 static __always_inline bool oh_may_be_answer(struct __sk_buff *skb, __u32 at)
 {
-	__u8 head[10], protocol;
-	__be16 port;
+	__u8 head[12], protocol;
+	__be16 ports[2];
 	bool ip4;
 
-	if (bpf_skb_load_bytes(skb, at, head, sizeof(head)))
+	if (oh_load_header(skb, at, head, sizeof(head)))
 		return false;
 	ip4 = head[0] >> 4 == 4;
 	protocol = ip4 ? head[9] : head[6];
 	if (protocol != OH_PROTOCOL_UDP && protocol != OH_PROTOCOL_TCP)
 		return false;
 	at += ip4 ? (head[0] & 15) * 4 : sizeof(struct oh_ip6_header);
-	return !bpf_skb_load_bytes(skb, at, &port, sizeof(port)) && port == bpf_htons(OH_PORT_DNS);
+	return !oh_load_header(skb, at, ports, sizeof(ports)) && ports[0] == bpf_htons(OH_PORT_DNS);
 }
 
 /* Learns from what comes in; `where` is OH_WIRE or 0. c: what is known of the socket's connection, or NULL. */

@@ -1,4 +1,4 @@
-/* How long the verdict takes: BPF_PROG_TEST_RUN of oh_egress over an empty program's time, in nanoseconds.
+/* How long the verdict takes: BPF_PROG_TEST_RUN of oh_egress, and of oh_ingress for what is received, over an empty program's time, in nanoseconds.
  * Prints packet, addresses in the map, the least and the median of all rounds.
  * usage: program INTERFACE [off]   It must not be the loopback interface; nothing is sent on it. off: [dns] inspect. */
 #include <bpf/bpf.h>
@@ -22,7 +22,7 @@ static const unsigned int sizes[SIZES] = { 1, 10000, 1000000 };
 static const char *const size_names[SIZES] = { "1", "10k", "1M" };
 
 /* Which way through the program a packet must have taken, or the figure is of something else. */
-enum way { WAY_CONNECTION, WAY_LOOKUP, WAY_NONE };
+enum way { WAY_CONNECTION, WAY_LOOKUP, WAY_NONE, WAY_IN };
 
 static struct packet {
 	const char *name;
@@ -41,10 +41,13 @@ static struct packet {
 	PACKET("tcp4-refused", 4, 6, 0x02, 443, 9, OH_ADDRESS_NOT_ALLOWED, WAY_NONE),
 	PACKET("dns-query", 4, 17, 0, 53, 2, OH_DNS, WAY_LOOKUP),
 	PACKET("loopback", 4, 6, 0x10, 443, 1, OH_LOOPBACK, WAY_NONE),
+	PACKET("tcp4-received", 4, 6, 0x10, 443, 1, OH_TARGET, WAY_IN),	/* no answer to a query: nothing to learn */
+	PACKET("tcp6-received", 6, 6, 0x10, 443, 1, OH_TARGET, WAY_IN),
 };
 #define PACKETS (sizeof(packets) / sizeof(*packets))
 
 static unsigned int least_empty = ~0U;
+static size_t packet_count = PACKETS;
 static bool inspect = true;
 
 struct subject {
@@ -231,12 +234,12 @@ static void measure(struct subject *s, size_t which, int empty, unsigned int int
 	ring_buffer__consume(s->events);
 	engine_read_count(&s->engine, p->reason, &count[0], &e);
 	engine_read_use(&s->engine, 1, &use[0], &e);
-	ns = run(engine_program(s->set, OH_HOOK_EGRESS), p, interface, &verdict);
+	ns = run(engine_program(s->set, p->way == WAY_IN ? OH_HOOK_INGRESS : OH_HOOK_EGRESS), p, interface, &verdict);
 	engine_read_count(&s->engine, p->reason, &count[1], &e);
 	engine_read_use(&s->engine, 1, &use[1], &e);
 	hits = use[1].hits - use[0].hits;
 	/* a connection is admitted once, by its first packet, and known from then on */
-	if (count[1].packets - count[0].packets != REPEAT || verdict != (p->reason < OH_REASON_FIRST_REFUSAL) ||
+	if (count[1].packets - count[0].packets != (p->way == WAY_IN ? 0 : REPEAT) || verdict != (p->reason < OH_REASON_FIRST_REFUSAL) ||
 	    hits != (p->way == WAY_CONNECTION ? 1 : p->way == WAY_LOOKUP ? REPEAT : 0)) {
 		fprintf(stderr, "program: %s: verdict %u, %llu of %d for its reason, %llu admissions\n", p->name, verdict,
 			(unsigned long long)(count[1].packets - count[0].packets), REPEAT, (unsigned long long)hits);
@@ -267,20 +270,22 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	inspect = argc < 3;
+	if (!inspect)
+		packet_count -= 2;	/* what is received meets no program then */
 	for (size_t i = 0; i < PACKETS; i++)
 		build(&packets[i]);
 	for (int i = 0; i < SIZES; i++)
 		prepare(&subjects[i], sizes[i]);
 	empty = load_empty();
 	for (int round = 0; round < ROUNDS; round++) {
-		for (size_t i = 0; i < SIZES * PACKETS; i++)
+		for (size_t i = 0; i < SIZES * packet_count; i++)
 			measure(&subjects[i % SIZES], i / SIZES, empty, interface, round);
 	}
-	for (size_t i = 0; i < PACKETS; i++) {
+	for (size_t i = 0; i < packet_count; i++) {
 		for (int j = 0; j < SIZES; j++) {
 			qsort(subjects[j].over[i], ROUNDS, sizeof(double), compare);
-			printf("%s %s %u %.0f\n", packets[i].name, size_names[j],
-			       subjects[j].least[i] - least_empty, subjects[j].over[i][ROUNDS / 2]);
+			printf("%s %s %d %.0f\n", packets[i].name, size_names[j],
+			       (int)(subjects[j].least[i] - least_empty), subjects[j].over[i][ROUNDS / 2]);
 		}
 	}
 	return 0;
