@@ -2,34 +2,20 @@
 
 #include <errno.h>
 #include <string.h>
-#include <time.h>
 
 #include "aws_hosts.h"
+#include "clock.h"
 #include "proc.h"
 
 #define PASSES 24		/* of one resource, until nothing is left to change */
 #define SETTLE_SECONDS 600	/* a NAT gateway takes two or three minutes */
-
-static long long now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec;
-}
 
 static int interrupted(struct error *e)
 {
 	return error_set(e, EINTR, "interrupted: what was made stays; the same command goes on from there");
 }
 
-/* 1, 2, 4, 8 seconds, and so on. */
-static bool pause_before(unsigned int try)
-{
-	return proc_sleep(try < 3 ? 1000u << try : 8000);
-}
-
-/* What AWS says of the newest one with this tag that is dead, "" where nothing. */
+/* What AWS says of the newest one with this tag that is dead, or where to look. */
 static const char *last_words(const struct stack_view *v, const char *key, enum kind_id kind)
 {
 	const char *newest = "", *words = "";
@@ -43,13 +29,13 @@ static const char *last_words(const struct stack_view *v, const char *key, enum 
 		newest = born;
 		words = doc_text(item, kind == K_NAT ? "FailureMessage" : "StateReason.Message");
 	}
-	return words;
+	return *words ? words : "look at it in the AWS console";
 }
 
 /* AWS lists what was just made after a moment, and works on some of it for minutes. */
 static int wait_settled(struct stack_view *v, const char *key, enum kind_id kind, bool wanted, struct error *e)
 {
-	long long end = now() + SETTLE_SECONDS;
+	long long end = clock_monotonic() + SETTLE_SECONDS;
 
 	for (unsigned int try = 0;; try++) {
 		const struct node *n;
@@ -62,20 +48,19 @@ static int wait_settled(struct stack_view *v, const char *key, enum kind_id kind
 			return 0;
 		if (proc_interrupted())
 			return interrupted(e);
-		if (now() >= end)
+		if (clock_monotonic() >= end)
 			return error_set(e, ETIMEDOUT, "%s: %s after %d seconds: look at it in the AWS console", key,
 					 wanted ? "not ready" : "not gone", SETTLE_SECONDS);
 		/* A NAT gateway that failed is listed as dead, and no other comes by waiting. */
 		if (wanted && n && !n->found && try > 6)
-			return error_set(e, EIO, "%s: was made and is gone again: %.200s", key,
-					 *last_words(v, key, kind) ? last_words(v, key, kind) : "look at it in the AWS console");
-		pause_before(try);
+			return error_set(e, EIO, "%s: was made and is gone again: %.200s", key, last_words(v, key, kind));
+		proc_back_off(try);
 	}
 }
 
 static void show(FILE *progress, long long start, enum change_kind kind, const char *key, const char *text)
 {
-	long long t = now() - start;
+	long long t = clock_monotonic() - start;
 
 	fprintf(progress, "[%2lld:%02lld] %s %-14s %s\n", t / 60, t % 60, change_mark(kind), key, text);
 	fflush(progress);
@@ -220,7 +205,7 @@ static int apply_node(struct stack_view *v, unsigned int index, FILE *progress, 
 		}
 		if (r == -EINTR || !worth_another(&v->aws) || ++failures > 6)
 			return r;
-		if (pause_before(failures))
+		if (proc_back_off(failures))
 			return interrupted(e);
 		r = refresh_after(v, kind, e);
 		if (r)
@@ -232,7 +217,7 @@ static int apply_node(struct stack_view *v, unsigned int index, FILE *progress, 
 
 int stack_apply(struct stack_view *v, FILE *progress, struct error *e)
 {
-	long long start = now();
+	long long start = clock_monotonic();
 	int r = apply_replace(v, progress, start, e);
 
 	/* Surplus servers stand at the end of the table, so that their going moves nobody's index. */

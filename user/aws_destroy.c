@@ -1,20 +1,12 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "aws_apply.h"
 #include "aws_state.h"
+#include "clock.h"
 #include "proc.h"
 #include "text.h"
-
-static long long now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec;
-}
 
 struct destroy {
 	struct stack_view *v;
@@ -34,7 +26,7 @@ static void line(FILE *out, const char *key, const char *what, const char *text)
 
 static void show(struct destroy *d, const char *key, const char *title, const char *text)
 {
-	long long t = now() - d->start;
+	long long t = clock_monotonic() - d->start;
 
 	fprintf(d->progress, "[%2lld:%02lld] ", t / 60, t % 60);
 	line(d->progress, key, title, text);
@@ -94,12 +86,6 @@ static void name_holders(struct stack_view *v, enum kind_id kind, const char *id
 		line(out, "", "held by interface", text);
 	}
 	doc_free(list);
-}
-
-/* 1, 2, 4, 8 seconds, and so on. */
-static bool pause_before(unsigned int try)
-{
-	return proc_sleep(try < 3 ? 1000u << try : 8000);
 }
 
 /* Runs the calls that remove one thing; one of them may find it gone. */
@@ -177,7 +163,7 @@ static int destroy_kind(struct destroy *d, enum kind_id kind, struct error *e)
 	bool said = false;
 
 	for (unsigned int try = 0;; try++) {
-		bool last = try && now() >= d->end, done;
+		bool last = try && clock_monotonic() >= d->end, done;
 		struct tally t = { 0 };
 		char *why = NULL;
 		size_t size;
@@ -198,14 +184,14 @@ static int destroy_kind(struct destroy *d, enum kind_id kind, struct error *e)
 		if (t.leaving && !said)
 			show(d, "", kinds[kind].title, "on its way out");
 		said |= t.leaving;
-		if ((try || t.left > t.removed) && pause_before(try))
+		if ((try || t.left > t.removed) && proc_back_off(try))
 			return -EINTR;
 	}
 }
 
 int stack_destroy(struct stack_view *v, unsigned int wait, FILE *progress, struct error *e)
 {
-	struct destroy d = { .v = v, .progress = progress, .start = now(), .end = now() + wait };
+	struct destroy d = { .v = v, .progress = progress, .start = clock_monotonic(), .end = clock_monotonic() + wait };
 	int r = 0;
 
 	for (int kind = KINDS - 1; !r && kind >= 0; kind--)

@@ -4,6 +4,7 @@
 #define FILES(X) \
 	X(proxy, "proxy", "user/aws/proxy.yaml", "first boot of the proxy (cloud-init)") \
 	X(server, "server", "user/aws/server.yaml", "first boot of a server (cloud-init); server-N for one of several") \
+	X(first_boot, "first-boot", "user/aws/first-boot.yaml", "what both first boots begin with") \
 	X(sshd, "sshd", "user/aws/sshd.conf", "sshd of both") \
 	X(nginx, "nginx-site", "user/aws/nginx-site.conf", "the proxy's web door") \
 	X(fail2ban, "fail2ban", "user/aws/fail2ban.conf", "the proxy's fail2ban") \

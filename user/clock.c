@@ -15,6 +15,11 @@ int64_t clock_boot(void)
 	return nanoseconds(CLOCK_BOOTTIME) / 1000000000;
 }
 
+int64_t clock_monotonic(void)
+{
+	return nanoseconds(CLOCK_MONOTONIC) / 1000000000;
+}
+
 int64_t clock_boot_at(void)
 {
 	/* rounded to a tenth before it is cut, or two calls could differ by what passes between the two readings */

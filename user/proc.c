@@ -46,6 +46,11 @@ bool proc_sleep(unsigned int milliseconds)
 	return interrupts > 0;
 }
 
+bool proc_back_off(unsigned int try)
+{
+	return proc_sleep(try < 3 ? 1000u << try : 8000);
+}
+
 static long long now_ms(void)
 {
 	struct timespec t;

@@ -44,4 +44,7 @@ bool proc_interrupted(void);
 /* Sleeps, but not through an interrupt. True when one came. */
 bool proc_sleep(unsigned int milliseconds);
 
+/* The same between two looks at what takes its time: 1, 2, 4, then 8 seconds. try: from 0. */
+bool proc_back_off(unsigned int try);
+
 #endif

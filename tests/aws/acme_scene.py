@@ -12,6 +12,8 @@ import sys
 import time
 import urllib.request
 
+from scene import overlay, write
+
 folder = pathlib.Path(sys.argv[1])
 DOMAIN = "agent.example.com"
 # As systemd would: nginx reads its files again, the certificate's unit ends in its own time.
@@ -26,35 +28,20 @@ esac
 """
 
 
-def write(path, text, mode=0o644):
-    path = pathlib.Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
-    path.chmod(mode)
-
-
-def overlay(path):
-    upper = folder / ("over" + path.replace("/", "-"))
-    for part in ("up", "work"):
-        (upper / part).mkdir(parents=True)
-    subprocess.run(["mount", "-t", "overlay", "overlay", "-o", f"lowerdir={path},upperdir={upper}/up,workdir={upper}/work", path],
-                   check=True)
-
-
 def place():
     """What first boot writes on the proxy, and where certbot finds its server."""
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
     for path in ("/etc", "/usr/local", "/var"):
-        overlay(path)
+        overlay(folder, path)
     for name in ("setup", "password"):
-        write(f"/usr/local/sbin/ohguard-proxy-{name}", (folder / f"proxy-{name}").read_text(), 0o755)
-    write("/usr/local/sbin/ohguard-certificate", (folder / "certificate").read_text(), 0o755)
+        write(f"/usr/local/sbin/ohguard-proxy-{name}", (folder / f"proxy-{name}").read_text())
+    write("/usr/local/sbin/ohguard-certificate", (folder / "certificate").read_text())
     shutil.rmtree("/etc/nginx/sites-enabled")
     os.mkdir("/etc/nginx/sites-enabled")
     write("/etc/nginx/sites-available/ohguard", (folder / "nginx-site").read_text())
     for name in ("apt-get", "ufw"):
-        write(folder / "tools" / name, "#!/bin/sh\n", 0o755)
-    write(folder / "tools/systemctl", SYSTEMCTL.format(folder=folder), 0o755)
+        write(folder / "tools" / name, "#!/bin/sh\n")
+    write(folder / "tools/systemctl", SYSTEMCTL.format(folder=folder))
     write("/etc/letsencrypt/cli.ini", "server = https://localhost:14000/dir\n")
     os.environ.update(PATH=f"{folder}/tools:{os.environ['PATH']}", REQUESTS_CA_BUNDLE=str(folder / "pebble.pem"),
                       PEBBLE_VA_NOSLEEP="1", PEBBLE_WFE_NONCEREJECT="0")

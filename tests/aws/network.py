@@ -1,4 +1,4 @@
-"""What the network of a stack must be, read back by the real `aws`."""
+"""What the network of a stack must be, read back by the real `aws`; and an `aws` that answers otherwise for a while."""
 import json
 
 ANY = "0.0.0.0/0"
@@ -112,3 +112,24 @@ def destroy(stack):
 
 def changes(stack):
     return json.loads(stack.run("plan", "--json", check=0).stdout)["changes"]
+
+
+def once(stack, call, action, times=1, when="true"):
+    """For the first `times` of a call, where `when` holds, `action` instead of the real one."""
+    mark = stack.folder / f"times-{call}"
+    return f"""if [ "$2" = {call} ] && {when} && [ $(cat {mark} 2>/dev/null | wc -l) -lt {times} ]; then echo >>{mark}
+	{action}; fi
+"""
+
+
+def answers(stack, edit):
+    """The real answer, edited."""
+    return f"""{stack.real_aws} "$@" | {edit}; exit"""
+
+
+def fails(code, text="why"):
+    return f"echo 'An error occurred ({code}) when calling the X operation: {text}' >&2; exit 254"
+
+
+def called(stack, call):
+    return f"grep -q ' {call} ' {stack.calls}"

@@ -10,6 +10,8 @@ import subprocess
 import sys
 import time
 
+from scene import overlay, write
+
 folder, public = pathlib.Path(sys.argv[1]), sys.argv[2]
 SERVER = "10.0.1.11"
 CONF = os.environ["OHGUARD_CONF"]
@@ -20,22 +22,9 @@ def sh(*argv, **keys):
     return subprocess.run(argv, check=True, capture_output=True, text=True, **keys)
 
 
-def overlay(path):
-    upper = folder / ("over" + path.replace("/", "-"))
-    for part in ("up", "work"):
-        (upper / part).mkdir(parents=True)
-    sh("mount", "-t", "overlay", "overlay", "-o", f"lowerdir={path},upperdir={upper}/up,workdir={upper}/work", path)
-
-
-def write(path, text, mode=0o755):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
-    path.chmod(mode)
-
-
 def mounts():
     for path in ("/etc", "/usr/local", "/var/lib"):
-        overlay(path)
+        overlay(folder, path)
     sh("mount", "-t", "tmpfs", "none", "/home")
     sh("mount", "-t", "tmpfs", "none", "/sys")  # no cgroup to attach anything to, whatever runs here
     home = pathlib.Path("/home/ubuntu")

@@ -4,28 +4,8 @@ import re
 
 import pytest
 
-from network import changes, check_all, destroy, everything
-
-
-def once(stack, call, action, times=1, when="true"):
-    """For the first `times` of a call, where `when` holds, `action` instead of the real one."""
-    mark = stack.folder / f"times-{call}"
-    return f"""if [ "$2" = {call} ] && {when} && [ $(cat {mark} 2>/dev/null | wc -l) -lt {times} ]; then echo >>{mark}
-	{action}; fi
-"""
-
-
-def answers(stack, edit):
-    """The real answer, edited."""
-    return f"""{stack.real_aws} "$@" | {edit}; exit"""
-
-
-def fails(code, text="why"):
-    return f"echo 'An error occurred ({code}) when calling the X operation: {text}' >&2; exit 254"
-
-
-def called(stack, call):
-    return f"grep -q ' {call} ' {stack.calls}"
+from conftest import Stack
+from network import answers, called, changes, check_all, destroy, everything, fails, once
 
 
 def calls(stack):
@@ -38,13 +18,12 @@ def count(stack, call):
 
 @pytest.fixture(scope="module")
 def standing(tmp_path_factory, moto, aws_client):
-    from conftest import Stack
     stack = Stack(tmp_path_factory.mktemp("lagging"), moto, aws_client)
     # Seen, and then not in the next list: no second one.
     hide = answers(stack, "sed -n 's/.*/[]/;1p'")
     third = f"[ $(grep -c ' describe-internet-gateways ' {stack.calls}) = 3 ]"
     stack.wrap(once(stack, "describe-internet-gateways", hide, when=third) + once(stack, "describe-network-acls", hide, 2, called(stack, "create-subnet")))
-    stack.said = stack.apply(check=0)
+    stack.apply(check=0)
     stack.wrap("")
     return stack
 

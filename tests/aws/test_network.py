@@ -6,7 +6,7 @@ import re
 import pytest
 
 from conftest import Stack
-from network import ANY, changes, check_all, destroy, everything
+from network import ANY, answers, called, changes, check_all, destroy, everything, fails, once
 
 
 @pytest.fixture(scope="module")
@@ -164,9 +164,8 @@ def test_replaced_instance_is_another_at_the_same_place(standing):
     planned = json.loads(standing.run("plan", "--replace", "server-1", "--json", check=0).stdout)["changes"]
     assert {c["resource"] for c in planned} == {"server-1"}
     # Its predecessor holds the address until it is gone.
-    standing.wrap(f"""if [ "$2" = describe-instances ] && grep -q terminate-instances {standing.calls} && [ ! -e {standing.folder}/left ]; then
-	[ ! -e {standing.folder}/twice ] || touch {standing.folder}/left; touch {standing.folder}/twice
-	{standing.real_aws} "$@" | sed 's/"terminated"/"shutting-down"/'; exit; fi""")
+    standing.wrap(once(standing, "describe-instances", answers(standing, """sed 's/"terminated"/"shutting-down"/'"""), 2,
+                       called(standing, "terminate-instances")))
     standing.calls.unlink()
     standing.apply("--replace", "server-1", check=0)
     calls = [[*c.split(), ""][1] for c in standing.calls.read_text().splitlines()]
@@ -229,21 +228,19 @@ def test_destroy_waits_names_what_it_cannot_remove_and_leaves_what_is_not_ours(s
     assert "vpc: two carry its tag" in standing.run("plan", check=1).stderr
     assert vpc in asked and "nothing was done" in asked and len(everything(standing)) > 10
 
-    def fails(call, error, times=99):
-        return (f"if [ \"$2\" = {call} ] && [ $(grep -c ' {call}' {standing.calls}) -le {times} ]; then\n"
-                f"echo 'An error occurred ({error}) when calling the X operation: why' >&2; exit 254; fi\n")
     standing.calls.unlink()
     # A subnet in use for a while, a NAT gateway that takes its time, and a VPC that may not be removed.
-    standing.wrap(fails("delete-subnet", "DependencyViolation", 2) + fails("delete-vpc", "UnauthorizedOperation") +
-                  f"""if [ "$2" = describe-nat-gateways ] && grep -q delete-nat-gateway {standing.calls} && [ ! -e {standing.folder}/later ]; then
-	touch {standing.folder}/later; {standing.real_aws} "$@" | sed 's/"deleted"/"deleting"/'; exit; fi""")
+    standing.wrap(once(standing, "delete-subnet", fails("DependencyViolation"), 2) +
+                  once(standing, "delete-vpc", fails("UnauthorizedOperation"), 99) +
+                  once(standing, "describe-nat-gateways", answers(standing, """sed 's/"deleted"/"deleting"/'"""),
+                       when=called(standing, "delete-nat-gateway")))
     said = standing.run("destroy", "--confirm", standing.name, check=1).stderr
     assert "NAT gateway on its way out" in said and sum(" delete-subnet" in c for c in standing.mutations()) == 4
     left = [line for line in said.splitlines() if "NOT removed" in line]
     assert len(left) == 2 and all("lacks that permission" in line for line in left)
     assert "2 could not be removed" in said.splitlines()[-1]
     held = '[{"NetworkInterfaceId": "eni-1", "Description": "of someone", "Status": "in-use"}]'
-    standing.wrap(fails("delete-vpc", "DependencyViolation") +
+    standing.wrap(once(standing, "delete-vpc", fails("DependencyViolation"), 99) +
                   f"""[ "$2" != describe-network-interfaces ] || {{ echo '{held}'; exit; }}""")
     said = standing.run("destroy", "--confirm", standing.name, "--wait", "0", check=1).stderr
     assert "DependencyViolation" in said and "held by interface eni-1 (of someone, in-use)" in said
@@ -294,8 +291,7 @@ def test_aws_errors_are_told_apart(stack, said, expected):
 
 
 def test_throttling_is_waited_out(stack):
-    stack.wrap(f"if [ $2 = describe-vpcs ] && [ ! -e {stack.folder}/once ]; then touch {stack.folder}/once\n"
-               "echo 'An error occurred (RequestLimitExceeded) when calling the X operation: slow' >&2; exit 254; fi")
+    stack.wrap(once(stack, "describe-vpcs", fails("RequestLimitExceeded", "slow")))
     stack.run("plan", check=0)
     assert sum(" describe-vpcs" in c for c in stack.calls.read_text().splitlines()) == 2
 
