@@ -19,7 +19,8 @@ endif
 
 CFLAGS    ?= -Os -g
 WARNINGS  := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wwrite-strings
-CPPFLAGS  += -D_GNU_SOURCE -Iinclude -iquote user $(DEFINES)
+# Rooms are named in each include: "engine/load.h". A parser of bpf/parse/ compiles for the host too.
+CPPFLAGS  += -D_GNU_SOURCE -Iinclude -iquote user -iquote bpf -iquote tests $(DEFINES)
 # c-ares deprecates from 1.28 on the calls that all its versions have in common.
 ALL_CFLAGS := -std=gnu11 -fno-asynchronous-unwind-tables $(WARNINGS) -Wno-deprecated-declarations $(CFLAGS)
 LIBS      := -lbpf -lelf -lz -lcares -linih -lpsl -lpopt -ljansson
@@ -29,12 +30,12 @@ LIBS      += $(shell $(PKGCONFIG) --static --libs libelf 2>/dev/null | tr ' ' '\
 # Version 3 costs the verifiers from 6.12 on half as much again: see docs/kernels.md.
 BPF_CFLAGS := -target bpf -mcpu=v2 -O2 -g -Wall -Wextra -Wno-unused-function -Wno-unused-parameter -Iinclude -Ivmlinux -Ibpf $(DEFINES)
 
-USER_SRC  := $(wildcard user/*.c)
-USER_OBJ  := $(USER_SRC:%.c=$(BUILD)/%.o) $(BUILD)/user/objects.o
+USER_SRC  := $(wildcard user/*/*.c)
+USER_OBJ  := $(USER_SRC:%.c=$(BUILD)/%.o) $(BUILD)/user/engine/objects.o
 # What tests link: everything but main().
-LIB_OBJ   := $(filter-out $(BUILD)/user/main.o,$(USER_OBJ))
+LIB_OBJ   := $(filter-out $(BUILD)/user/commands/main.o,$(USER_OBJ))
 
-UNIT_SRC  := $(wildcard tests/unit/test_*.c)
+UNIT_SRC  := $(wildcard tests/unit/*/test_*.c)
 UNIT_BIN  := $(UNIT_SRC:%.c=$(BUILD)/%)
 BPFT_SRC  := $(wildcard tests/bpf/test_*.c)
 BPFT_BIN  := $(BPFT_SRC:%.c=$(BUILD)/%)
@@ -67,13 +68,13 @@ $(BUILD)/user/%.o: user/%.c
 $(BUILD)/%.bpf.o.gz: $(BUILD)/%.bpf.o
 	$(Q)gzip -9 -n -c $< >$@
 
-$(BUILD)/user/objects.o: user/objects.S $(BUILD)/ohguard.bpf.o.gz $(BUILD)/lock.bpf.o.gz
+$(BUILD)/user/engine/objects.o: user/engine/objects.S $(BUILD)/ohguard.bpf.o.gz $(BUILD)/lock.bpf.o.gz
 	$(call say,AS,$<)
 	@mkdir -p $(@D)
 	$(Q)$(CC) -DOHGUARD_OBJECT='"$(BUILD)/ohguard.bpf.o.gz"' -DOHGUARD_LOCK_OBJECT='"$(BUILD)/lock.bpf.o.gz"' -c -o $@ $<
 
 # embeds them
-$(BUILD)/user/aws_template.o: $(wildcard user/aws/*) $(wildcard systemd/*)
+$(BUILD)/user/aws/template.o: $(wildcard user/aws/files/*) $(wildcard systemd/*)
 
 $(BUILD)/%.bpf.o: bpf/%.bpf.c
 	$(call say,BPF,$<)

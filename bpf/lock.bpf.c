@@ -1,13 +1,13 @@
 /* BPF LSM, attached by `ohguard lock`: the guard's links, maps, pins, files and processes are its own. User side:
- * user/lock.c. packet.h has the programs that `load` attaches.
+ * user/lock/lock.c. packet.h has the programs that `load` attaches.
  *
  * A task that executes the guard's binary in the place that the lock was taken in may enter, until it executes something
  * else. It is trusted when it opens the lock's folder: a command about another guard does not, and can do nothing to
  * this one. What a trusted task opens or makes is kept from all others. */
 #include <ohguard/lock.h>
 
-#include "kernel.h"
-#include "packet.h"
+#include "lsm/kernel.h"
+#include "lsm/packet.h"
 
 char LICENSE[] SEC("license") = "GPL";
 

@@ -7,7 +7,7 @@
 #include <bpf/bpf_helpers.h>
 
 #include "counters.h"
-#include "name_key.h"
+#include "parse/name_key.h"
 
 /* Allowed addresses, from the user side. Not preallocated: memory follows the list and not its bound. */
 struct {

@@ -1,12 +1,12 @@
 /* The hooks. Each fills a flow from its context, asks oh_decide() and oh_inspect() and reports; none has a rule of its own. */
-#include "decide.h"
-#include "flow.h"
-#include "inbound.h"
-#include "inspect.h"
+#include "decide/decide.h"
+#include "decide/flow.h"
+#include "uplink/inbound.h"
+#include "payload/inspect.h"
 #include "maps.h"
-#include "quick_error.h"
-#include "report.h"
-#include "uplink.h"
+#include "payload/quick_error.h"
+#include "decide/report.h"
+#include "uplink/uplink.h"
 
 char LICENSE[] SEC("license") = "GPL";
 

@@ -92,7 +92,7 @@ struct oh_name_rule {
 	__u8 ask;		/* 1: the name may be asked for and nothing else, with no target behind it */
 };
 
-/* Value of oh_names (LPM trie; key struct oh_name_key, see bpf/name_key.h). */
+/* Value of oh_names (LPM trie; key struct oh_name_key, see bpf/parse/name_key.h). */
 struct oh_name_entry {
 	struct oh_name_rule rule[OH_GRANTS_MAX];
 	struct oh_range private[OH_PRIVATE_MAX];	/* where answers may lie besides public hosts; prefix 0: none */
@@ -148,7 +148,7 @@ enum oh_look {
 	OH_LOOK_SENT,		/* of a flow: what was looked at, the same again, or anything behind it: until it is acknowledged */
 };
 
-/* Key of oh_pending (LRU hash; value struct oh_dns_pending of OH_PENDING_SIZE, see bpf/oh_bytes.h): a query that was let out. */
+/* Key of oh_pending (LRU hash; value struct oh_dns_pending of OH_PENDING_SIZE, see bpf/parse/bytes.h): a query that was let out. */
 struct oh_pending_key {
 	__u64 socket;		/* cookie; 0: over an uplink, by whomever */
 	__u16 id;		/* of the DNS message */
@@ -176,7 +176,7 @@ struct oh_connection {
 	__u64 cgroup;		/* cgroup v2 id, 0: not known */
 	__u32 answers;		/* TCP sequence number at which the resolver's next message begins */
 	__u32 framed;		/* 1: answers says so; apart from the bits, which other CPUs may be writing */
-	__u64 rest[OH_REST_WORDS];	/* OH_LOOK_REST: struct oh_tls_rest, see bpf/oh_bytes.h */
+	__u64 rest[OH_REST_WORDS];	/* OH_LOOK_REST: struct oh_tls_rest, see bpf/parse/bytes.h */
 };
 
 /* Key of oh_flows (LRU hash; value struct oh_connection): a flow that was let out over an uplink, as it stands on the

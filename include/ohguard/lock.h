@@ -1,4 +1,4 @@
-/* What bpf/lock.bpf.c and user/lock.c share: the guard's own protection, and the refusal of packet sockets. */
+/* What bpf/lock.bpf.c and user/lock/lock.c share: the guard's own protection, and the refusal of packet sockets. */
 #ifndef OHGUARD_LOCK_H
 #define OHGUARD_LOCK_H
 

@@ -10,8 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../bpf/name_key.h"
-#include "engine.h"
+#include "parse/name_key.h"
+#include "engine/engine.h"
 
 #define ROUNDS 101
 #define REPEAT 4000		/* fewer than the events that fit the ring buffer, or refusals would cost less */

@@ -7,7 +7,7 @@
 #include <bpf/libbpf.h>
 #include <time.h>
 
-#include "engine.h"
+#include "engine/engine.h"
 #include "packet.h"
 
 #include "device.h"

@@ -8,7 +8,7 @@
 #include <cmocka.h>
 
 #include "lab.h"
-#include "reason.h"
+#include "base/reason.h"
 
 #pragma GCC diagnostic ignored "-Wmissing-field-initializers"	/* a row leaves out what is zero */
 

@@ -1,5 +1,5 @@
 /* The rules, one by one: which packet is admitted by which, and why all others are refused. */
-#include "address.h"
+#include "policy/address.h"
 #include "table.h"
 #include "host_rows.h"
 #include "rule_rows.h"

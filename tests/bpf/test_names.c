@@ -15,9 +15,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "../../bpf/name_key.h"
-#include "address.h"
-#include "engine.h"
+#include "parse/name_key.h"
+#include "policy/address.h"
+#include "engine/engine.h"
 
 #define LIVE 7		/* ids of targets */
 #define REVOKED 8

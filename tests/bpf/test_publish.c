@@ -1,6 +1,6 @@
 /* From policy to verdict: what policy_publish() writes into real maps, seen by packets. */
-#include "address.h"
-#include "policy.h"
+#include "policy/address.h"
+#include "policy/policy.h"
 #include "table.h"
 
 #define NOW 1000000		/* the wall clock of these tests; the kernel's own is only counted from it */

@@ -1,6 +1,6 @@
 /* The programs of an uplink, by designated frames: what leaves without a socket, what comes in, and what each leaves
  * behind in counters, events and flows. */
-#include "address.h"
+#include "policy/address.h"
 #include "table.h"
 
 #define API_4 "203.0.113.10"

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "../unit/wire_host.h"
+#include "unit/parse/host.h"
 
 #define must(x)                                                                                                        \
 	do {                                                                                                           \

@@ -14,8 +14,8 @@
 #include <sys/resource.h>
 #include <sys/utsname.h>
 
-#include "../../../user/libbpf_compat.h"
-#include "../../unit/wire_host.h"
+#include "engine/libbpf_compat.h"
+#include "unit/parse/host.h"
 #include "wire.h"
 
 /* PROG_TEST_RUN takes no more than a page less its own overhead. */

@@ -2,10 +2,10 @@
 #include <linux/bpf.h>
 #include <linux/types.h>
 
-#include "../../../bpf/dns_answer.h"
-#include "../../../bpf/dns_query.h"
-#include "../../../bpf/ntp.h"
-#include "../../../bpf/tls_hello.h"
+#include "parse/dns_answer.h"
+#include "parse/dns_query.h"
+#include "parse/ntp.h"
+#include "parse/tls_hello.h"
 #include "wire.h"
 
 char wire_license[] SEC("license") = "GPL";

@@ -1,0 +1,378 @@
+/* The decision: one function over one parsed flow, for every hook. */
+#ifndef OHGUARD_BPF_DECIDE_H
+#define OHGUARD_BPF_DECIDE_H
+
+#include "decide/flow.h"
+#include "maps.h"
+
+#define OH_PORT_DNS 53
+#define OH_PORT_HTTP 80
+#define OH_PORT_NTP 123
+
+/* Which target a flow was admitted for: set where the verdict is OH_TARGET, OH_DNS or OH_NTP. */
+struct oh_admission {
+	__u32 target;		/* 0: a rule without a target */
+	__u32 generation;
+	bool fresh;		/* by its address, and not as part of an admitted connection */
+	__u32 slot;		/* scratch with the name it was judged by; OH_SLOTS: none */
+	bool named;		/* the connection must open with a TLS hello for an allowed name */
+	bool flow;		/* it is known by what stands on the wire alone, with no guarded socket behind it */
+};
+
+static __always_inline __u32 oh_now(void)
+{
+	return bpf_ktime_get_boot_ns() / 1000000000;
+}
+
+static __always_inline bool oh_is_loopback(const struct oh_flow *f)
+{
+	const struct oh_address *to = &f->destination;
+
+	if (f->loopback)
+		return true;
+	if (oh_is_packet(f))	/* the interface told, and what an address means depends on routes */
+		return false;
+	if (oh_address_is_ip4(to) && (to->byte[12] == 127 || !to->word[3]))
+		return true;
+	/* the unspecified address, which connects to this machine, and ::1 */
+	if (!to->word[0] && !to->word[1] && !to->word[2] && (!to->word[3] || to->word[3] == bpf_htonl(1)))
+		return true;
+	return !f->away && bpf_map_lookup_elem(&oh_local, to);
+}
+
+/* RFC 4861: solicitations and advertisements, of the sizes that the kernel sends. Routers pass on what goes to a global
+ * address, and "the same link" is by a source that a process with a raw socket chooses: that is for the kernel alone. */
+static __always_inline bool oh_is_neighbour_discovery(const struct oh_flow *f)
+{
+	bool link_scope = f->destination.word[0] == bpf_htonl(0xff020000) ||
+			  (f->destination.word[0] & bpf_htonl(0xffc00000)) == bpf_htonl(0xfe800000);
+	bool near;
+
+	/* an extension header could carry anything */
+	near = link_scope || (f->same_link && !f->known_raw);
+	if (f->family != 6 || f->protocol != OH_PROTOCOL_ICMPV6 || f->hop_limit != 255 || f->icmp_code || f->options)
+		return false;
+	switch (f->icmp_type) {
+	case 133:	/* router solicitation: a link-layer address, or nothing */
+		return link_scope && f->payload_length <= 8;
+	case 135:	/* neighbour solicitation: target, link-layer address, nonce (RFC 7527); a probe goes to the neighbour */
+		return near && f->payload_length >= 16 && f->payload_length <= 32;
+	case 136:	/* neighbour advertisement: to who asked, which may have a global address */
+		return near && f->payload_length >= 16 && f->payload_length <= 24;
+	}
+	return false;
+}
+
+/* A DHCP server is on the link or in the private network, never out on the internet. */
+static __always_inline bool oh_is_dhcp_server(const struct oh_address *a)
+{
+	__u32 ip4 = bpf_ntohl(a->word[3]);
+
+	if (!oh_address_is_ip4(a))
+		return false;
+	return ip4 == 0xffffffff || ip4 >> 24 == 10 || ip4 >> 20 == 0xac1 || ip4 >> 16 == 0xc0a8 ||
+	       (ip4 >> 16 == 0xa9fe && ip4 != 0xa9fea9fe);
+}
+
+static __always_inline bool oh_is_dhcp_renewal(const struct oh_flow *f)
+{
+	if (f->protocol != OH_PROTOCOL_UDP || f->options || f->forwarded)
+		return false;
+	if (f->source_port == 68 && f->destination_port == 67)	/* RFC 2131, 4.1 */
+		return oh_is_dhcp_server(&f->destination);
+	if (f->source_port == 546 && f->destination_port == 547)	/* RFC 8415, 7.2: all servers, or link-local */
+		return f->destination.word[0] == bpf_htonl(0xff020000) ||
+		       (f->destination.word[0] & bpf_htonl(0xffc00000)) == bpf_htonl(0xfe800000);
+	return false;
+}
+
+/* An attempt to send has no source port yet, so a DHCP client's shows only in its packet. */
+static __always_inline bool oh_may_be_dhcp_attempt(const struct oh_flow *f)
+{
+	if (oh_is_packet(f) || f->protocol != OH_PROTOCOL_UDP)
+		return false;
+	return f->destination_port == 67 ? oh_is_dhcp_server(&f->destination) : f->destination_port == 547;
+}
+
+/* A segment from an inbound rule's port to its source range. The first segment of a connection of our own
+ * is a SYN without ACK, so no connection can be opened by binding such a port. */
+static __always_inline bool oh_is_inbound_reply(const struct oh_flow *f)
+{
+	if (!oh_is_packet(f) || f->protocol != OH_PROTOCOL_TCP)
+		return false;
+	if ((f->tcp_flags & (OH_TCP_SYN | OH_TCP_ACK)) == OH_TCP_SYN)
+		return false;
+	for (__u32 i = 0; i < OH_INBOUND_MAX && i < oh_settings.inbound_count; i++) {
+		const volatile struct oh_inbound *rule = &oh_settings.inbound[i];
+		__u32 differ = 0;
+
+		for (int w = 0; w < 4; w++)
+			differ |= (f->destination.word[w] ^ rule->address.word[w]) & rule->mask.word[w];
+		if (f->source_port == rule->port && !differ)
+			return true;
+	}
+	return false;
+}
+
+/* The kernel answers a segment that no socket wants with a RST of its own, from a raw control socket. */
+static __always_inline bool oh_is_raw(const struct oh_flow *f)
+{
+	return f->socket_type == SOCK_RAW &&
+	       !(f->protocol == OH_PROTOCOL_TCP && f->tcp_flags & OH_TCP_RST && !f->payload_length);
+}
+
+static __always_inline bool oh_is_metadata(const struct oh_address *a)
+{
+	if (oh_address_is_ip4(a))
+		return a->word[3] == bpf_htonl(0xa9fea9fe);	/* 169.254.169.254 */
+	return a->word[0] == bpf_htonl(0xfd000ec2) && !a->word[1] && !a->word[2] &&
+	       a->word[3] == bpf_htonl(0x254);		/* fd00:ec2::254 */
+}
+
+static __always_inline enum oh_service oh_service_of(const struct oh_flow *f)
+{
+	if (f->protocol == OH_PROTOCOL_TCP)
+		return f->destination_port == OH_PORT_DNS ? OH_SERVICE_DNS : OH_SERVICE_TCP;
+	if (f->protocol == OH_PROTOCOL_UDP && f->destination_port == OH_PORT_DNS)
+		return OH_SERVICE_DNS;
+	if (f->protocol == OH_PROTOCOL_UDP && f->destination_port == OH_PORT_NTP)
+		return OH_SERVICE_NTP;
+	/* connect() on a datagram socket sends nothing; getaddrinfo() does it to sort the addresses it found */
+	if (f->protocol == OH_PROTOCOL_UDP && f->stage == OH_STAGE_CONNECT)
+		return OH_SERVICE_TCP;
+	return OH_SERVICE_NONE;
+}
+
+enum oh_life { OH_TARGET_DEAD, OH_TARGET_HOLDS, OH_TARGET_HOLDS_NAMED };
+
+/* Whether what was given to a target under that generation still holds. A global function: see oh_lookup_in(). */
+__attribute__((noinline)) int oh_target_life(__u32 id, __u32 generation)
+{
+	const struct oh_target *t = bpf_map_lookup_elem(&oh_targets, &id);
+
+	if (!t || t->generation != generation || (t->lapses != OH_FOREVER && oh_now() >= t->lapses))
+		return OH_TARGET_DEAD;
+	return t->named ? OH_TARGET_HOLDS_NAMED : OH_TARGET_HOLDS;
+}
+
+/* What oh_lookup() looks for, in one word. */
+#define OH_WANT(service, any_port, port) ((__u32)(service) << 24 | (__u32)(any_port) << 16 | (port))
+
+/* What it found, in one word: reason in bits 0 to 7, target from bit 8, whether a TLS name is asked for in bit 31,
+ * generation from bit 32. */
+#define OH_FOUND(reason, grant) \
+	((__u64)(grant)->generation << 32 | (__u64)((grant)->target & 0x7fffff) << 8 | (reason))
+#define OH_FOUND_REASON(found) ((found) & 0xff)
+#define OH_FOUND_TARGET(found) ((found) >> 8 & 0x7fffff)
+#define OH_FOUND_NAMED (1ULL << 31)
+
+/* How near a grant comes to what is wanted, the nearest last. */
+enum oh_nearness { OH_NEAR_NOT, OH_NEAR_OTHER_PORT, OH_NEAR_EXPIRED, OH_NEAR_NAMED, OH_NEAR_ADMITS };
+
+/* A grant as its two words. A global function: see oh_lookup_in(). */
+__attribute__((noinline)) int oh_nearness(__u64 low, __u64 high, __u32 want)
+{
+	union {
+		__u64 word[2];
+		struct oh_grant grant;
+	} u = { .word = { low, high } };
+	const struct oh_grant *g = &u.grant;
+	int life = oh_target_life(g->target, g->generation);
+
+	if (g->service == OH_SERVICE_NONE || life == OH_TARGET_DEAD)
+		return OH_NEAR_NOT;
+	if (g->service != want >> 24 || (g->port != (want & 0xffff) && !(want & 0x10000)))
+		return OH_NEAR_OTHER_PORT;
+	if (g->expires != OH_FOREVER && oh_now() >= g->expires)
+		return OH_NEAR_EXPIRED;
+	return life == OH_TARGET_HOLDS_NAMED ? OH_NEAR_NAMED : OH_NEAR_ADMITS;
+}
+
+/* OH_TARGET where a grant of the entry admits what is wanted, one that asks for no name before one that does; else how
+ * near it came. */
+static __always_inline __u64 oh_match(const struct oh_entry *entry, __u32 want)
+{
+	int nearest = OH_NEAR_NOT;
+	__u64 found = 0;
+
+	for (int i = 0; i < OH_GRANTS_MAX && nearest < OH_NEAR_ADMITS; i++) {
+		const struct oh_grant *g = &entry->grant[i];
+		const __u64 *word = (const __u64 *)g;
+		int near;
+
+		if (g->service == OH_SERVICE_NONE)
+			continue;
+		near = oh_nearness(word[0], word[1], want);
+		if (near > nearest) {
+			nearest = near;
+			found = OH_FOUND(OH_TARGET, g);
+		}
+	}
+	if (nearest >= OH_NEAR_ADMITS)
+		return found;
+	if (nearest == OH_NEAR_NAMED)
+		return found | OH_FOUND_NAMED;
+	return nearest == OH_NEAR_EXPIRED ? OH_ADDRESS_EXPIRED :
+	       nearest == OH_NEAR_OTHER_PORT ? OH_PORT_NOT_ALLOWED : OH_ADDRESS_NOT_ALLOWED;
+}
+
+/* Which of two tables' words counts: the one that admits, the one that asks for no name, the one that came nearer. */
+static __always_inline __u64 oh_better(__u64 a, __u64 b)
+{
+	if (OH_FOUND_REASON(a) == OH_TARGET)
+		return OH_FOUND_REASON(b) == OH_TARGET && !(b & OH_FOUND_NAMED) ? b : a;
+	return b == OH_ADDRESS_NOT_ALLOWED ? a : b;
+}
+
+enum oh_table { OH_TABLE_ADDRESSES, OH_TABLE_LEARNED, OH_TABLE_RANGES, OH_TABLES };
+
+/* Asks one table for an address. A global function of scalars: the verifier looks at it once and alone, and not once for
+ * each way the parser can end. high and low are the address's halves, its words from the low end of each. */
+__attribute__((noinline)) __u64 oh_lookup_in(__u64 high, __u64 low, __u32 want, __u32 table)
+{
+	struct oh_range range = { .prefix = 128, .address.word = { high, high >> 32, low, low >> 32 } };
+	const struct oh_entry *entry;
+
+	if (table == OH_TABLE_ADDRESSES)
+		entry = bpf_map_lookup_elem(&oh_addresses, &range.address);
+	else if (table == OH_TABLE_LEARNED)
+		entry = bpf_map_lookup_elem(&oh_learned, &range.address);
+	else
+		entry = bpf_map_lookup_elem(&oh_ranges, &range);
+	return entry ? oh_match(entry, want) : OH_ADDRESS_NOT_ALLOWED;
+}
+
+/* Asks the tables in turn, until one admits and asks for no name. */
+__attribute__((noinline)) __u64 oh_lookup(__u64 high, __u64 low, __u32 want)
+{
+	__u64 found = OH_ADDRESS_NOT_ALLOWED;
+
+	for (__u32 table = 0; table < OH_TABLES; table++) {
+		found = oh_better(found, oh_lookup_in(high, low, want, table));
+		if (OH_FOUND_REASON(found) == OH_TARGET && !(found & OH_FOUND_NAMED))
+			return found;
+	}
+	return found;
+}
+
+static __always_inline __u64 oh_find(enum oh_service service, const struct oh_flow *f)
+{
+	bool any_port = f->protocol == OH_PROTOCOL_UDP && service == OH_SERVICE_TCP;
+	const __u32 *to = f->destination.word;
+
+	return oh_lookup((__u64)to[1] << 32 | to[0], (__u64)to[3] << 32 | to[2],
+			 OH_WANT(service, any_port, f->destination_port));
+}
+
+static __always_inline bool oh_is_ready(void)
+{
+	__u32 zero = 0;
+	const struct oh_control *control = bpf_map_lookup_elem(&oh_control, &zero);
+
+	return control && control->ready;
+}
+
+/* Part of rule 6: a connection lives on when its address has expired, and dies with its target. */
+static __always_inline bool oh_is_admitted(const struct oh_flow *f, const struct oh_connection *c,
+					   struct oh_admission *admission)
+{
+	if (!c || !c->admitted || f->protocol != OH_PROTOCOL_TCP || f->destination_port != c->port ||
+	    !oh_address_equal(&f->destination, &c->to) || !oh_target_life(c->target, c->generation))
+		return false;
+	/* a socket that connects anew is a new connection */
+	if ((f->tcp_flags & (OH_TCP_SYN | OH_TCP_ACK)) == OH_TCP_SYN)
+		return false;
+	admission->target = c->target;
+	admission->generation = c->generation;
+	admission->fresh = false;
+	return true;
+}
+
+/* Makes c the connection of f, which was admitted. Its next payload must be what `look` says. */
+static __always_inline void oh_admit(struct oh_connection *c, const struct oh_flow *f, enum oh_look look,
+				     const struct oh_admission *admission)
+{
+	c->admitted = 0;	/* never a mixture of two admissions */
+	c->to = f->destination;
+	c->port = f->destination_port;
+	c->look = look;
+	c->refused = 0;
+	c->framed = 0;
+	c->sequence = f->sequence + 1;
+	c->target = admission->target;
+	c->generation = admission->generation;
+	c->admitted = 1;
+}
+
+/* Rules 1 to 6 of DESIGN section 2, first match wins. Returns what oh_lookup() does. */
+static __always_inline __u64 oh_apply_rules(const struct oh_flow *f)
+{
+	enum oh_service service = oh_service_of(f);
+	__u64 found;
+
+	/* 1 */
+	if (oh_is_loopback(f))
+		return OH_LOOPBACK;
+	/* 2 */
+	if (oh_is_neighbour_discovery(f) || oh_is_dhcp_renewal(f) || oh_may_be_dhcp_attempt(f))
+		return OH_HOST_NEED;
+	if (oh_is_raw(f))
+		return OH_RAW_SOCKET;
+	/* 3 */
+	if (oh_is_inbound_reply(f))
+		return OH_INBOUND_REPLY;
+	if (!oh_is_ready())
+		return OH_LOCKDOWN;
+	/* 4, 5, 6: one table holds resolvers, time servers and targets */
+	if (oh_is_metadata(&f->destination) && service != OH_SERVICE_DNS) {
+		if (oh_settings.metadata && service == OH_SERVICE_TCP && f->destination_port == OH_PORT_HTTP)
+			return OH_TARGET;
+		return OH_METADATA_SERVICE;
+	}
+	if (service == OH_SERVICE_NONE)
+		return OH_PROTOCOL_NOT_ALLOWED;
+	found = oh_find(service, f);
+	if (service == OH_SERVICE_TCP)
+		return found;
+	/* Go sorts the addresses it found by connecting datagram sockets to port 53 of each, which sends nothing */
+	if (OH_FOUND_REASON(found) != OH_TARGET && f->stage == OH_STAGE_CONNECT && f->protocol == OH_PROTOCOL_UDP &&
+	    OH_FOUND_REASON(oh_find(OH_SERVICE_TCP, f)) == OH_TARGET)
+		return OH_TARGET;
+	if (OH_FOUND_REASON(found) != OH_TARGET)
+		return service == OH_SERVICE_DNS ? OH_DNS_RESOLVER_NOT_ALLOWED : OH_NTP_SERVER_NOT_ALLOWED;
+	return found - OH_TARGET + (service == OH_SERVICE_DNS ? OH_DNS : OH_NTP);
+}
+
+/* The same over a flow's words. A global function of scalars: the verifier looks at the rules once and alone, and not
+ * once for each way in which a parser can end. */
+__attribute__((noinline)) __u64 oh_judge(__u64 word0, __u64 word1, __u64 word2, __u64 word3, __u64 word4)
+{
+	/* only as much of a flow as the rules read: verifiers allow 512 bytes of stack to a whole chain of calls */
+	const __u64 words[OH_FLOW_WORDS] = { word0, word1, word2, word3, word4 };
+
+	return oh_apply_rules((const struct oh_flow *)words);
+}
+
+/* The verdict over f: its rule (below OH_REASON_FIRST_REFUSAL), or why it is refused. c is what is known of the
+ * socket's connection, or NULL. */
+static __always_inline enum oh_reason oh_decide(const struct oh_flow *f, const struct oh_connection *c,
+						struct oh_admission *admission)
+{
+	const __u64 *words = (const __u64 *)f;
+	__u64 verdict;
+
+	/* 6, its second half, comes first for speed: such a packet is admitted by no other rule, and refused by none */
+	if (oh_is_admitted(f, c, admission))
+		return c->look == OH_LOOK_QUERIES ? OH_DNS : OH_TARGET;
+	if (oh_is_packet(f))
+		verdict = oh_judge(words[0], words[1], words[2], words[3], words[4]);
+	else	/* most of an attempt is known beforehand, and most rules fall away */
+		verdict = oh_apply_rules(f);
+	admission->target = OH_FOUND_TARGET(verdict);
+	admission->generation = verdict >> 32;
+	admission->fresh = admission->target;
+	admission->named = OH_FOUND_REASON(verdict) == OH_TARGET && verdict & OH_FOUND_NAMED;
+	return OH_FOUND_REASON(verdict);
+}
+
+#endif

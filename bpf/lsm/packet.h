@@ -1,0 +1,93 @@
+/* BPF LSM, attached by `ohguard load`: no packet sockets for the workload, whose packets only the uplink's hook would
+ * see, or none. User side: user/engine/packet.c. */
+#ifndef OHGUARD_BPF_PACKET_H
+#define OHGUARD_BPF_PACKET_H
+
+#include <ohguard/abi.h>
+#include <ohguard/lock.h>
+
+#include "counters.h"
+#include "lsm/kernel.h"
+
+#define PID_INIT_INO 0xeffffffcU	/* include/linux/proc_ns.h */
+#define IPC_INIT_INO 0xefffffffU
+#define CGROUP_INIT_INO 0xeffffffbU
+#define FAMILY_PACKET 17
+#define FAMILY_XDP 44
+#define LEVEL_PACKET 263
+#define OPTION_QDISC_BYPASS 20
+
+const volatile struct oh_packet_settings oh_packet = {};
+
+/* A guard of one cgroup means all in it. One of the whole machine must let the host's own network manager renew its
+ * lease through a packet socket: it runs in the host's namespaces, as a container does not. */
+static __always_inline bool is_workload(void)
+{
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+
+	if (oh_packet.level)
+		return is_in_cgroup(oh_packet.cgroup, oh_packet.level);
+	return BPF_CORE_READ(task, nsproxy, net_ns, ns.inum) != oh_packet.netns ||
+	       BPF_CORE_READ(task, nsproxy, pid_ns_for_children, ns.inum) != PID_INIT_INO ||
+	       BPF_CORE_READ(task, nsproxy, ipc_ns, ns.inum) != IPC_INIT_INO ||
+	       BPF_CORE_READ(task, nsproxy, cgroup_ns, ns.inum) != CGROUP_INIT_INO ||
+	       BPF_CORE_READ(task, cred, user_ns, level);
+}
+
+static __always_inline bool is_guarded(void)
+{
+	return is_in_cgroup(oh_packet.cgroup, oh_packet.level);
+}
+
+static __always_inline void count_one(__u32 index)
+{
+	struct oh_count *count = bpf_map_lookup_elem(&oh_counts, &index);
+
+	if (count)
+		count->packets++;
+}
+
+static __always_inline int refuse_packet_socket(void)
+{
+	struct oh_event *e = bpf_ringbuf_reserve(&oh_events, sizeof(*e), 0);
+
+	if (e) {
+		__builtin_memset(e, 0, sizeof(*e));
+		e->time = bpf_ktime_get_boot_ns();
+		e->hook = OH_HOOK_LSM;
+		e->reason = OH_PACKET_SOCKET;
+		e->observed = oh_packet.observe;
+		e->pid = bpf_get_current_pid_tgid() >> 32;
+		e->uid = bpf_get_current_uid_gid();
+		e->cgroup = bpf_get_current_cgroup_id();
+		bpf_get_current_comm(e->command, sizeof(e->command));
+		bpf_ringbuf_submit(e, 0);
+	} else {
+		count_one(OH_COUNT_EVENTS_LOST);
+	}
+	count_one(OH_PACKET_SOCKET);
+	return refuse_if(!oh_packet.observe);
+}
+
+SEC("lsm/socket_create")
+int BPF_PROG(oh_socket_create, int family, int type, int protocol, int kern)
+{
+	if (kern)
+		return 0;
+	if (protocol == OH_PACKET_PROBE_PROTOCOL && family == 2)
+		return -OH_PACKET_PROBE_ANSWER;
+	if ((family == FAMILY_PACKET && is_workload()) || (family == FAMILY_XDP && is_guarded()))
+		return refuse_packet_socket();
+	return 0;
+}
+
+/* What such a socket sends past the uplink's queue is seen by no hook: refused to the host's own programs too. */
+SEC("lsm/socket_setsockopt")
+int BPF_PROG(oh_setsockopt, struct socket *socket, int level, int option)
+{
+	if (level != LEVEL_PACKET || option != OPTION_QDISC_BYPASS || !is_guarded())
+		return 0;
+	return refuse_packet_socket();
+}
+
+#endif

@@ -1,0 +1,305 @@
+/* What is in a packet that may go where it goes: DNS queries, NTP requests, the name in a TLS hello. */
+#ifndef OHGUARD_BPF_INSPECT_H
+#define OHGUARD_BPF_INSPECT_H
+
+#include "decide/decide.h"
+#include "parse/dns_query.h"
+#include "payload/learn.h"
+#include "parse/ntp.h"
+#include "payload/resent.h"
+#include "payload/shared_pages.h"
+#include "parse/tls_hello.h"
+
+/* In place of a reason: the segment is dropped and not counted. The sender's TCP keeps its bytes, joins what is
+ * written later to them, and sends them all again. */
+#define OH_HOLD OH_REASON_MAX
+
+_Static_assert(sizeof(struct oh_tls_rest) == 8 * OH_REST_WORDS, "rest of struct oh_connection");
+
+#define OH_FRAMES_MAX 16	/* DNS queries in one segment: clients that pipeline send a few */
+#define OH_LOOK_BYTES 20480	/* a hello with the headers of its records, or so many queries */
+#define OH_NTP_BURST 8
+#define OH_NTP_KEEP 7200	/* seconds: pollers pause for 34 minutes at most (systemd-timesyncd) */
+
+/* Where what is looked at in a packet ends. No parser goes further into a segment: what follows the hello is let be. */
+static __always_inline __u32 oh_looked_at(const struct oh_flow *f)
+{
+	return f->payload + (f->payload_length < OH_LOOK_BYTES ? f->payload_length : OH_LOOK_BYTES);
+}
+
+static __always_inline const struct oh_name_entry *oh_find_name(__u32 slot)
+{
+	struct oh_scratch *s = oh_scratch(slot);
+
+	return s ? bpf_map_lookup_elem(&oh_names, oh_key(s)) : NULL;
+}
+
+/* The DNS query of length bytes at `at`: OH_DNS, or why not. */
+__attribute__((noinline)) int oh_inspect_query(struct __sk_buff *skb, __u32 at, __u32 length, __u32 slot)
+{
+	const struct oh_name_entry *entry;
+
+	if (oh_dns_query(skb, at, length, slot))
+		return OH_DNS_MALFORMED;
+	entry = oh_find_name(slot);
+	for (int i = 0; entry && i < OH_GRANTS_MAX; i++) {
+		const struct oh_name_rule *rule = &entry->rule[i];
+
+		if (rule->service == OH_SERVICE_NONE)
+			continue;
+		if (rule->ask || oh_target_life(rule->target, rule->generation))
+			return OH_DNS;
+	}
+	return OH_DNS_NAME_NOT_ALLOWED;
+}
+
+/* Each request costs a second, and a burst of them may be in debt: clients begin with four to eight (iburst), and poll
+ * every 16 seconds at the most often. What the sender chooses in a request is 64 bits, so this bounds them. */
+static __always_inline bool oh_ntp_pay(const struct oh_address *server)
+{
+	__u64 now = bpf_ktime_get_boot_ns(), cost = 1000000000, first = now + cost;
+	__u64 *paid = bpf_map_lookup_elem(&oh_ntp_paid, server);
+
+	if (!paid)	/* with the map full the oldest goes; where that fails too, nothing would be counted */
+		return !bpf_map_update_elem(&oh_ntp_paid, server, &first, BPF_ANY);
+	if (*paid <= now) {
+		*paid = first;
+		return true;
+	}
+	if (*paid - now > (OH_NTP_BURST - 1) * cost)
+		return false;
+	__sync_fetch_and_add(paid, cost);	/* two CPUs at once both pay */
+	return true;
+}
+
+/* The NTP request of length bytes at `at`: OH_NTP, or why not. high, low: see oh_lookup_in(). */
+__attribute__((noinline)) int oh_inspect_ntp(struct __sk_buff *skb, __u32 at, __u32 length, __u64 high, __u64 low)
+{
+	struct oh_address server = { .word = { high, high >> 32, low, low >> 32 } };
+
+	if (skb->gso_size || oh_ntp_request(skb, at, length, oh_settings.nts ? OH_NTP_NTS : 0))
+		return OH_NTP_MALFORMED;
+	return oh_ntp_pay(&server) ? OH_NTP : OH_NTP_RATE;
+}
+
+/* Queries over TCP: all of them must be whole and pass. */
+__attribute__((noinline)) int oh_inspect_queries(struct __sk_buff *skb, __u32 at, __u32 length, __u32 slot,
+						 __u32 answer_port)
+{
+	for (int i = 0; i < OH_FRAMES_MAX; i++) {
+		__u32 size = 0;
+		int r;
+
+		if (!length)
+			return OH_DNS;
+		r = oh_dns_frame(skb, at, length, &size);
+		if (r)
+			return r == OH_DNS_FRAME_HOLD ? OH_HOLD : OH_DNS_MALFORMED;
+		r = oh_inspect_query(skb, at + 2, size, slot);
+		if (r != OH_DNS)
+			return r;
+		oh_note_query(skb, answer_port, slot);
+		at += 2 + size;
+		length -= 2 + size;
+	}
+	return length ? OH_DNS_MALFORMED : OH_DNS;
+}
+
+static __always_inline enum oh_reason oh_hello_reason(int result)
+{
+	switch (result) {
+	case OH_HELLO_INCOMPLETE:
+		return OH_HOLD;
+	case OH_HELLO_TOO_LARGE:
+		return OH_TLS_INCOMPLETE;
+	case OH_HELLO_NO_NAME:
+	case OH_HELLO_BAD_NAME:
+		return OH_TLS_NO_NAME;
+	case OH_HELLO_ENCRYPTED:
+		return OH_TLS_ENCRYPTED_HELLO;
+	}
+	return OH_TLS_NOT_TLS;
+}
+
+/* The first flight of a connection to a port, length bytes at `at`: a word like that of oh_lookup(), with the target
+ * whose name it gives. */
+__attribute__((noinline)) __u64 oh_inspect_hello(struct __sk_buff *skb, __u32 at, __u32 length, __u32 slot, __u32 port)
+{
+	const struct oh_name_entry *entry;
+	int r = oh_tls_hello(skb, at, length, slot);
+
+	if (r && r != OH_HELLO_NAMED)
+		return oh_hello_reason(r);
+	entry = oh_find_name(slot);
+	for (int i = 0; entry && i < OH_GRANTS_MAX; i++) {
+		const struct oh_name_rule *rule = &entry->rule[i];
+
+		if (rule->service == OH_SERVICE_TCP && rule->port == port && !rule->ask &&
+		    oh_target_life(rule->target, rule->generation))
+			return OH_FOUND(OH_TARGET, rule);
+	}
+	return OH_TLS_NAME_NOT_ALLOWED;
+}
+
+static __always_inline enum oh_reason oh_inspect_ntp_packet(struct __sk_buff *skb, const struct oh_flow *f,
+							    const struct oh_admission *admission)
+{
+	const __u32 *to = f->destination.word;
+	__u64 high = (__u64)to[1] << 32 | to[0], low = (__u64)to[3] << 32 | to[2];
+	enum oh_reason reason;
+
+	if (oh_can_change(skb, f, oh_looked_at(f)))
+		return OH_SHARED_PAGES;
+	reason = oh_inspect_ntp(skb, f->payload, f->payload_length, high, low);
+	/* Clients resolve once and poll for days: like a connection, it lives for as long as it is used. */
+	if (reason == OH_NTP)
+		oh_prolong(high, low, (__u64)admission->generation << 32 | admission->target,
+			   OH_SERVICE_NTP << 16 | OH_PORT_NTP, oh_now() + OH_NTP_KEEP);
+	return reason;
+}
+
+static __always_inline enum oh_reason oh_inspect_dns_segment(struct __sk_buff *skb, const struct oh_flow *f,
+							     struct oh_connection *c, __u32 known,
+							     const struct oh_admission *admission, __u32 slot)
+{
+	enum oh_reason reason = oh_inspect_queries(skb, f->payload + known, f->payload_length - known, slot,
+						   oh_answer_port(f, c));
+
+	if (reason == OH_DNS && admission->flow && oh_keep_sent(skb, f->payload, f->payload_length, slot))
+		return OH_HOLD;
+	if (reason == OH_DNS)
+		c->sequence = f->sequence + f->payload_length;
+	return reason;
+}
+
+static __always_inline void oh_copy_rest(__u64 *to, const __u64 *from)
+{
+	for (int i = 0; i < OH_REST_WORDS; i++)
+		to[i] = from[i];
+}
+
+/* What goes out of a hello is good as far as it goes: its name is allowed, and its rest is looked at as it comes. */
+static __always_inline enum oh_reason oh_inspect_tls_segment(struct __sk_buff *skb, const struct oh_flow *f,
+							     struct oh_connection *c, __u32 known,
+							     struct oh_admission *admission, __u32 slot)
+{
+	struct oh_scratch *s = oh_scratch(slot);
+	__u64 found = OH_TARGET;
+	int r;
+
+	if (!s)
+		return OH_HOLD;
+	if (c->look == OH_LOOK_REST) {
+		oh_copy_rest((__u64 *)&s->rest, c->rest);
+		r = oh_tls_rest(skb, f->payload + known, f->payload_length - known, slot);
+		if (r && r != OH_HELLO_NAMED)
+			return oh_hello_reason(r);
+	} else {
+		found = oh_inspect_hello(skb, f->payload, f->payload_length, slot, f->destination_port);
+		if (OH_FOUND_REASON(found) != OH_TARGET)
+			return OH_FOUND_REASON(found);
+		if (admission->flow && (OH_MEM(s->rest.hello) || OH_MEM(s->len) > OH_SENT_BYTES - 5 * OH_TLS_RECORDS))
+			return OH_HOLD;
+		/* From here on the connection is that of the name it gave. */
+		c->target = admission->target = OH_FOUND_TARGET(found);
+		c->generation = admission->generation = found >> 32;
+	}
+	if (admission->flow) {
+		known = f->payload_length < OH_SENT_BYTES ? f->payload_length : OH_SENT_BYTES;
+		if (oh_keep_sent(skb, f->payload, known, slot))
+			return OH_HOLD;
+		c->sequence = f->sequence + known;
+		c->look = OH_LOOK_SENT;
+		return OH_TARGET;
+	}
+	oh_copy_rest(c->rest, (const __u64 *)&s->rest);
+	c->sequence = f->sequence + f->payload_length;
+	c->look = OH_MEM(s->rest.hello) ? OH_LOOK_REST : OH_LOOK_NONE;
+	return OH_TARGET;
+}
+
+static __always_inline bool oh_opens(const struct oh_flow *f)
+{
+	return (f->tcp_flags & (OH_TCP_SYN | OH_TCP_ACK)) == OH_TCP_SYN;
+}
+
+/* What a TCP connection must open with, by the rule that admitted it. */
+static __always_inline enum oh_look oh_look_for(enum oh_reason reason, const struct oh_admission *admission)
+{
+	return reason == OH_DNS ? OH_LOOK_QUERIES : admission->named ? OH_LOOK_HELLO : OH_LOOK_NONE;
+}
+
+static __always_inline enum oh_reason oh_inspect_tcp(struct __sk_buff *skb, const struct oh_flow *f,
+						     struct oh_connection *c, enum oh_reason reason,
+						     struct oh_admission *admission)
+{
+	__u32 known;
+
+	if (!f->payload_length)
+		return reason;
+	if (oh_opens(f))	/* fast open falls back to a plain SYN at once, and sends the data behind it */
+		return reason == OH_DNS ? OH_HOLD : OH_TLS_IN_SYN;
+	/* The receiver takes an urgent byte out of its stream, so it would read something else than what is read here. */
+	if (f->tcp_flags & OH_TCP_URG)
+		return reason == OH_DNS ? OH_DNS_MALFORMED : OH_TLS_NOT_TLS;
+	/* Nobody saw where it began: a connection older than the guard, or one whose state found no memory. */
+	if (admission->fresh || !c)
+		return reason == OH_DNS ? OH_DNS_MALFORMED : OH_TLS_INCOMPLETE;
+	/* What was let out already comes again when it was lost: what is new begins behind it. */
+	known = c->sequence - f->sequence;
+	if ((__s32)known <= 0 && c->look == OH_LOOK_SENT)
+		return reason;
+	if ((__s32)known < 0 || (known && c->look == OH_LOOK_HELLO))
+		return OH_HOLD;
+	if (known >= f->payload_length && !admission->flow)	/* the same bytes: it is this kernel's TCP that sends them */
+		return reason;
+	if (oh_can_change(skb, f, oh_looked_at(f)))
+		return OH_SHARED_PAGES;
+	admission->slot = oh_scratch_take();
+	if (admission->slot >= OH_SLOTS)
+		return OH_HOLD;
+	if (known && admission->flow && !oh_is_same_again(skb, f->payload, f->payload_length, admission->slot))
+		return reason == OH_DNS ? OH_DNS_MALFORMED : OH_TLS_NOT_TLS;
+	if (known >= f->payload_length || c->look == OH_LOOK_SENT)
+		return reason;
+	if (reason == OH_DNS)
+		return oh_inspect_dns_segment(skb, f, c, known, admission, admission->slot);
+	return oh_inspect_tls_segment(skb, f, c, known, admission, admission->slot);
+}
+
+/* Whether oh_inspect() looks into the packet. */
+static __always_inline bool oh_is_looked_at(const struct oh_connection *c, enum oh_reason reason,
+					    const struct oh_admission *admission)
+{
+	if (reason == OH_TARGET)
+		return admission->fresh ? admission->named : c && c->look != OH_LOOK_NONE;
+	return reason == OH_DNS || reason == OH_NTP;
+}
+
+/* The verdict over a packet that oh_decide() admits for `reason`, by what is in it: the same reason, the one to refuse
+ * it for, or OH_HOLD. Leaves the scratch that holds the name in admission->slot, to be released by the caller. */
+static __always_inline enum oh_reason oh_inspect(struct __sk_buff *skb, const struct oh_flow *f,
+						 struct oh_connection *c, enum oh_reason reason,
+						 struct oh_admission *admission)
+{
+	if (!oh_is_looked_at(c, reason, admission))
+		return reason;
+	if (reason == OH_NTP)
+		return oh_inspect_ntp_packet(skb, f, admission);
+	if (reason == OH_TARGET || f->protocol == OH_PROTOCOL_TCP)
+		return oh_inspect_tcp(skb, f, c, reason, admission);
+	/* UDP segmentation would make several datagrams of it, of which each could be another query. */
+	if ((!f->socket && f->stage != OH_STAGE_UPLINK) || skb->gso_size)
+		return OH_DNS_MALFORMED;
+	if (oh_can_change(skb, f, oh_looked_at(f)))
+		return OH_SHARED_PAGES;
+	admission->slot = oh_scratch_take();
+	if (admission->slot >= OH_SLOTS)
+		return OH_HOLD;
+	reason = oh_inspect_query(skb, f->payload, f->payload_length, admission->slot);
+	if (reason == OH_DNS)
+		oh_note_query(skb, oh_answer_port(f, c), admission->slot);
+	return reason;
+}
+
+#endif

@@ -1,0 +1,303 @@
+/* Learning addresses from answers, before the program that asked can read them. */
+#ifndef OHGUARD_BPF_LEARN_H
+#define OHGUARD_BPF_LEARN_H
+
+#include "decide/decide.h"
+#include "parse/dns_answer.h"
+#include "parse/special.h"
+
+_Static_assert(sizeof(struct oh_dns_pending) == OH_PENDING_SIZE, "value of oh_pending");
+
+#define OH_ANSWERS_AT_ONCE 4	/* in one segment: of more, those behind teach nothing. The verifier walks each anew */
+#define OH_STREAM 0x10000	/* beside a port: over TCP */
+#define OH_WIRE 0x20000		/* beside a port: as it stands on an uplink, whoever asked */
+#define OH_LEARN_TRIES 3	/* writes of one address that meet another CPU's */
+
+/* The port that a query's answer is read at: 0, where it is not. Where there is an uplink that is there, since nobody on
+ * this machine can forge an answer there. Else only in the guard's own network namespace: in one of its own making, a
+ * workload could answer itself. */
+static __always_inline __u32 oh_answer_port(const struct oh_flow *f, const struct oh_connection *c)
+{
+	if (f->stage == OH_STAGE_UPLINK)
+		return OH_WIRE | f->source_port;
+	if (!c || !c->home)
+		return 0;
+	if (!*oh_settings.uplink[0])
+		return f->source_port;
+	/* at the uplink such a segment counts as judged, and is not read again */
+	return f->protocol == OH_PROTOCOL_TCP ? OH_WIRE | f->source_port : 0;
+}
+
+static __always_inline void oh_pending_key_of(struct __sk_buff *skb, __u32 port, __u32 id, struct oh_pending_key *key)
+{
+	key->socket = port & OH_WIRE ? 0 : bpf_get_socket_cookie(skb);
+	key->id = id;
+	key->port = port & 0xffff;
+	key->interface = skb->ifindex;
+}
+
+/* A query that was let out, from the scratch that it was judged in. */
+__attribute__((noinline)) int oh_note_query(struct __sk_buff *skb, __u32 answer_port, __u32 slot)
+{
+	struct oh_pending_key key = {};
+	struct oh_scratch *s = oh_scratch(slot);
+
+	if (!s || !answer_port || (s->query.qtype != OH_DNS_A && s->query.qtype != OH_DNS_AAAA))
+		return 0;
+	oh_pending_key_of(skb, answer_port, s->query.id, &key);
+	bpf_map_update_elem(&oh_pending, &key, &s->query, BPF_ANY);
+	return 0;
+}
+
+/* Makes the question in the scratch's message the key of oh_names. */
+__attribute__((noinline)) int oh_read_question(__u32 slot)
+{
+	struct oh_scratch *s = oh_scratch(slot);
+
+	return s && oh_dns_name(s, slot);
+}
+
+static __always_inline __u32 oh_answer_expiry(__u32 ttl)
+{
+	if (ttl < oh_settings.min_ttl)
+		ttl = oh_settings.min_ttl;
+	if (ttl > oh_settings.max_ttl)
+		ttl = oh_settings.max_ttl;
+	return oh_now() + ttl + oh_settings.grace;
+}
+
+/* Puts a grant into the entry, where it is not there already for as long: true where the entry was changed. */
+static __always_inline bool oh_merge(struct oh_entry *entry, const struct oh_grant *grant)
+{
+	struct oh_grant *to = NULL;
+	__u32 now = oh_now();
+
+	for (int i = 0; i < OH_GRANTS_MAX; i++) {
+		struct oh_grant *g = &entry->grant[i];
+
+		if (g->service == grant->service && g->port == grant->port && g->target == grant->target &&
+		    g->generation == grant->generation) {
+			if (g->expires >= grant->expires)
+				return false;
+			g->expires = grant->expires;
+			return true;
+		}
+		if (!to && (g->service == OH_SERVICE_NONE || now >= g->expires ||
+			    !oh_target_life(g->target, g->generation)))
+			to = g;
+	}
+	if (!to)
+		return false;
+	*to = *grant;
+	return true;
+}
+
+/* Lets one rule admit one address: 1 where that had to be written. high, low: see oh_lookup_in(). */
+__attribute__((noinline)) int oh_learn_once(__u64 high, __u64 low, __u64 target, __u32 port_service, __u32 expires)
+{
+	struct oh_address address = { .word = { high, high >> 32, low, low >> 32 } };
+	struct oh_grant grant = { .expires = expires, .target = target, .generation = target >> 32,
+				  .port = port_service, .service = port_service >> 16, .learned = OH_LEARNED_ANSWER };
+	const struct oh_entry *old = bpf_map_lookup_elem(&oh_learned, &address);
+	struct oh_entry entry = {};
+
+	if (old)
+		entry = *old;
+	/* As a whole, so that no reader sees half of it. Where the table is full it is refused, as if it had not come. */
+	return oh_merge(&entry, &grant) && !bpf_map_update_elem(&oh_learned, &address, &entry, BPF_ANY);
+}
+
+/* Lets a rule that admits a learned address do so for longer. */
+__attribute__((noinline)) int oh_prolong(__u64 high, __u64 low, __u64 target, __u32 port_service, __u32 expires)
+{
+	struct oh_address address = { .word = { high, high >> 32, low, low >> 32 } };
+	struct oh_entry *entry = bpf_map_lookup_elem(&oh_learned, &address);
+
+	for (int i = 0; entry && i < OH_GRANTS_MAX; i++) {
+		struct oh_grant *g = &entry->grant[i];
+
+		if (g->service == port_service >> 16 && g->port == (port_service & 0xffff) && g->target == (__u32)target &&
+		    g->generation == target >> 32 && g->expires < expires)
+			g->expires = expires;	/* one aligned word: no reader sees half of it */
+	}
+	return 0;
+}
+
+/* Whether the configuration lets answers for that name hold that special address. A global function: see oh_lookup_in(). */
+__attribute__((noinline)) int oh_may_be_private(__u32 slot, __u64 high, __u64 low)
+{
+	struct oh_address a = { .word = { high, high >> 32, low, low >> 32 } };
+	struct oh_scratch *s = oh_scratch(slot);
+	const struct oh_name_entry *entry = s ? bpf_map_lookup_elem(&oh_names, oh_key(s)) : NULL;
+
+	if (!entry || oh_is_metadata(&a))
+		return 0;
+	for (int i = 0; i < OH_PRIVATE_MAX; i++) {
+		const struct oh_range *range = &entry->private[i];
+		__u32 differ = 0;
+
+		for (__u32 w = 0; w < 4; w++) {
+			__u32 bits = range->prefix > 32 * w ? range->prefix - 32 * w : 0;
+			__u32 mask = bits >= 32 ? 0xffffffff : ~(0xffffffff >> bits);
+
+			differ |= bpf_ntohl(a.word[w] ^ range->address.word[w]) & mask;
+		}
+		if (range->prefix && !differ)
+			return 1;
+	}
+	return 0;
+}
+
+/* The address at a place of the answer, for all rules of the name asked for. */
+__attribute__((noinline)) int oh_learn_address(__u32 slot, __u32 place)
+{
+	struct oh_scratch *s = oh_scratch(slot);
+	const struct oh_name_entry *entry;
+	const struct oh_dns_addr *from;
+	struct oh_address to = {};
+	__u64 high, low;
+	__u32 expires;
+
+	if (!s)
+		return 0;
+	entry = bpf_map_lookup_elem(&oh_names, oh_key(s));
+	from = &s->addr[place & (OH_ANSWER_RECORDS - 1)];
+	if (from->family == 4)
+		oh_address_from_ip4(&to, *(const __u32 *)from->addr);
+	else
+		__builtin_memcpy(&to, from->addr, sizeof(to));
+	high = (__u64)to.word[1] << 32 | to.word[0];
+	low = (__u64)to.word[3] << 32 | to.word[2];
+	if (!entry || (oh_special(to.byte) && !oh_may_be_private(slot, high, low)))
+		return 0;
+	expires = oh_answer_expiry(from->ttl);
+	for (int n = 0; n < OH_GRANTS_MAX; n++) {
+		const struct oh_name_rule *rule = &entry->rule[n];
+
+		if ((rule->service != OH_SERVICE_TCP && rule->service != OH_SERVICE_NTP) ||
+		    !oh_target_life(rule->target, rule->generation))
+			continue;
+		/* Again until it is there: another CPU may have replaced the entry meanwhile. */
+		for (int i = 0; i < OH_LEARN_TRIES; i++) {
+			if (!oh_learn_once(high, low, (__u64)rule->generation << 32 | rule->target,
+					   (__u32)rule->service << 16 | rule->port, expires))
+				break;
+		}
+	}
+	return 0;
+}
+
+static __always_inline bool oh_is_resolver(const struct oh_address *a)
+{
+	__u64 found = oh_lookup((__u64)a->word[1] << 32 | a->word[0], (__u64)a->word[3] << 32 | a->word[2],
+				OH_WANT(OH_SERVICE_DNS, false, OH_PORT_DNS));
+
+	return OH_FOUND_REASON(found) == OH_TARGET;
+}
+
+/* Takes the addresses from an answer to a query that was seen leaving by the same socket. A global function: the verifier
+ * walks it once, and not for each of several answers. */
+__attribute__((noinline)) int oh_learn_message(struct __sk_buff *skb, __u32 at, __u32 length, __u32 port)
+{
+	struct oh_pending_key key = {};
+	const struct oh_dns_pending *asked;
+	struct oh_scratch *s;
+	__be16 id;
+	__u32 slot;
+
+	if (bpf_skb_load_bytes(skb, at, &id, sizeof(id)))
+		return 0;
+	oh_pending_key_of(skb, port, bpf_ntohs(id), &key);
+	asked = bpf_map_lookup_elem(&oh_pending, &key);
+	if (!asked)
+		return 0;
+	slot = oh_scratch_take();
+	s = oh_scratch(slot);
+	if (!s)
+		return 0;
+	/* A copy, since the map may give the place to another query. */
+	for (int i = 0; i < (int)(sizeof(*asked) / 8); i++)
+		((__u64 *)&s->query)[i] = ((const volatile __u64 *)asked)[i];
+	if (!oh_dns_answer(skb, at, length, s, &s->query, slot) && oh_read_question(slot)) {
+		for (__u32 i = 0; i < OH_ANSWER_RECORDS && i < OH_MEM(s->addrs); i++)
+			oh_learn_address(slot, i);
+		bpf_map_delete_elem(&oh_pending, &key);
+	}
+	oh_scratch_release(slot);
+	return 0;
+}
+
+/* The answers that are whole in length bytes at `at`: over UDP all of it; over TCP, with OH_STREAM beside the port,
+ * framed, the first one from `next`. Returns where the one behind them begins, which may be in a later segment; 0, where
+ * that cannot be known. */
+static __always_inline __u32 oh_learn_messages(struct __sk_buff *skb, __u32 at, __u32 length, __u32 next, __u32 port)
+{
+	for (int i = 0; i < OH_ANSWERS_AT_ONCE; i++) {
+		__be16 size = bpf_htons(length);
+
+		if (next >= length)
+			return next;
+		if (port & OH_STREAM) {
+			if (length - next < sizeof(size) || bpf_skb_load_bytes(skb, at + next, &size, sizeof(size)))
+				return 0;
+			next += sizeof(size);
+		}
+		if (bpf_ntohs(size) <= length - next)
+			oh_learn_message(skb, at + next, bpf_ntohs(size), port);
+		next += bpf_ntohs(size);
+	}
+	return 0;
+}
+
+/* Answers over TCP. Where one begins is counted from the first byte on: what stands in the middle of an answer could be
+ * made to look like another one, by whoever may choose what a record says. */
+static __always_inline void oh_learn_segment(struct __sk_buff *skb, const struct oh_flow *f, struct oh_connection *c,
+					     __u32 where)
+{
+	__u32 next = c->answers - f->sequence;
+
+	if (f->tcp_flags & OH_TCP_SYN) {
+		c->answers = f->sequence + 1;
+		c->framed = 1;
+		return;
+	}
+	if (!c->framed || next >= f->payload_length)	/* come before, or part of a longer one */
+		return;
+	next = oh_learn_messages(skb, f->payload, f->payload_length, next,
+				 OH_STREAM | where | f->destination_port);
+	c->answers = f->sequence + next;
+	c->framed = next != 0;
+}
+
+/* Whether the IP packet at `at` can bear an answer: a first look, since every packet that comes in takes it. One behind
+ * extension headers teaches nothing. */
+static __always_inline bool oh_may_be_answer(struct __sk_buff *skb, __u32 at)
+{
+	__u8 head[12], protocol;
+	__be16 ports[2];
+	bool ip4;
+
+	if (oh_load_header(skb, at, head, sizeof(head)))
+		return false;
+	ip4 = head[0] >> 4 == 4;
+	protocol = ip4 ? head[9] : head[6];
+	if (protocol != OH_PROTOCOL_UDP && protocol != OH_PROTOCOL_TCP)
+		return false;
+	at += ip4 ? (head[0] & 15) * 4 : sizeof(struct oh_ip6_header);
+	return !oh_load_header(skb, at, ports, sizeof(ports)) && ports[0] == bpf_htons(OH_PORT_DNS);
+}
+
+/* Learns from what comes in; `where` is OH_WIRE or 0. c: what is known of the socket's connection, or NULL. */
+static __always_inline void oh_learn(struct __sk_buff *skb, struct oh_flow *f, struct oh_connection *c, __u32 where)
+{
+	if (f->source_port != OH_PORT_DNS || !oh_is_resolver(&f->source))
+		return;
+	if (f->protocol == OH_PROTOCOL_UDP) {
+		oh_learn_messages(skb, f->payload, f->payload_length, 0, where | f->destination_port);
+	} else if (f->protocol == OH_PROTOCOL_TCP && c && c->look == OH_LOOK_QUERIES) {
+		oh_read_sequence(skb, f);
+		oh_learn_segment(skb, f, c, where);
+	}
+}
+
+#endif

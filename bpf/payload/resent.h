@@ -1,0 +1,119 @@
+/* What is sent again by a TCP that is not this kernel's: a container's own, crafted through a packet socket, or a VM's. The
+ * copy that was judged can be one that nobody takes (a wrong checksum, a hop limit of 2), and the next one say something
+ * else. So what was looked at must come again as the same bytes, until the other end has acknowledged it. */
+#ifndef OHGUARD_BPF_RESENT_H
+#define OHGUARD_BPF_RESENT_H
+
+#include "decide/flow.h"
+#include "maps.h"
+
+/* The last bytes that were looked at and let out. */
+struct oh_sent {
+	__u32 sequence;
+	__u32 length;
+	__u8 bytes[OH_SENT_BYTES];
+	__u64 slack;		/* words are compared */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, OH_SENT_MAX);
+	__type(key, struct oh_flow_key);
+	__type(value, struct oh_sent);
+} oh_sent SEC(".maps");
+
+/* What one run knows of its frame. In a map and not on the stack, so that the verifier need not follow each value of it.
+ * One a CPU is enough: tc and what comes in run with bottom halves off, and a frame's next device comes after it. */
+struct oh_frame {
+	struct oh_flow flow;
+	struct oh_flow_key key;
+	struct oh_admission admission;
+	bool packet_socket;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct oh_frame);
+} oh_frames SEC(".maps");
+
+/* Keeps the length bytes at `at`, OH_SENT_BYTES at most, of the frame under way: 0, or why not. */
+__attribute__((noinline)) int oh_keep_sent(struct __sk_buff *skb, __u32 at, __u32 length, __u32 slot)
+{
+	__u32 zero = 0;
+	struct oh_frame *fr = bpf_map_lookup_elem(&oh_frames, &zero);
+	struct oh_scratch *s = oh_scratch(slot);
+	struct oh_sent *sent;
+
+	if (!fr || !s || !length || length > OH_SENT_BYTES)
+		return -1;
+	sent = (struct oh_sent *)s->msg;
+	sent->sequence = fr->flow.sequence;
+	sent->length = length;
+	if (oh_load(skb, at, sent->bytes, oh_bound(length, OH_SENT_BYTES)))
+		return -1;
+	return bpf_map_update_elem(&oh_sent, &fr->key, sent, BPF_ANY);
+}
+
+#define OH_BLOCK 64
+
+/* Whether any of the OH_BLOCK bytes at `at`, or of as many as there are below length, is another than what was kept behind
+ * `from`. A function of its own: the verifier walks it once, and not once for each block. */
+__attribute__((noinline)) int oh_block_differs(__u32 slot, __u32 at, __u32 from, __u32 length)
+{
+	__u32 zero = 0;
+	struct oh_frame *fr = bpf_map_lookup_elem(&oh_frames, &zero);
+	struct oh_scratch *s = oh_scratch(slot);
+	const struct oh_sent *sent;
+	__u64 differ = 0;
+
+	if (!fr || !s)
+		return 1;
+	sent = bpf_map_lookup_elem(&oh_sent, &fr->key);
+	if (!sent)
+		return 1;
+	for (__u32 i = 0; i < OH_BLOCK; i += 8) {
+		__u64 here = at + i, there = at + i + from;
+
+		if (at + i >= length)
+			break;
+		OH_OPAQUE(here);
+		OH_OPAQUE(there);
+		here &= OH_SENT_BYTES - 1;
+		there &= OH_SENT_BYTES - 1;
+		differ |= (oh_word(s->msg + here) ^ oh_word(sent->bytes + there)) &
+			  (length - at - i < 8 ? oh_first(length - at - i) : ~0ULL);
+	}
+	return !!differ;
+}
+
+/* Whether the length bytes at `at` of the frame under way, as far as they were kept, are the same. */
+__attribute__((noinline)) int oh_is_same_again(struct __sk_buff *skb, __u32 at, __u32 length, __u32 slot)
+{
+	__u32 zero = 0, from;
+	struct oh_frame *fr = bpf_map_lookup_elem(&oh_frames, &zero);
+	struct oh_scratch *s = oh_scratch(slot);
+	const struct oh_sent *sent;
+
+	if (!fr || !s)
+		return 0;
+	sent = bpf_map_lookup_elem(&oh_sent, &fr->key);
+	if (!sent)
+		return 0;
+	from = fr->flow.sequence - sent->sequence;
+	if (from >= sent->length || from >= OH_SENT_BYTES)
+		return 0;
+	if (length > sent->length - from)
+		length = sent->length - from;
+	if (!length || length > OH_SENT_BYTES || oh_load(skb, at, s->msg, oh_bound(length, OH_SENT_BYTES)))
+		return 0;
+	OH_OPAQUE(length);	/* clang 19 knows it is bounded and leaves the loop's own bound out: the verifier does not */
+	for (__u32 i = 0; i < OH_SENT_BYTES && i < length; i += OH_BLOCK) {
+		if (oh_block_differs(slot, i, from, length))
+			return 0;
+	}
+	return 1;
+}
+
+#endif

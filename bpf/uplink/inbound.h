@@ -1,0 +1,245 @@
+/* What comes in over an uplink, before the stack sees it: what the inbound rules accept, replies to flows that were let
+ * out, and what the host needs. A packet is turned into its answer, so that the rules of what goes out serve here. */
+#ifndef OHGUARD_BPF_INBOUND_H
+#define OHGUARD_BPF_INBOUND_H
+
+#include "decide/report.h"
+#include "uplink/uplink.h"
+
+#define OH_NS_PER_SECOND 1000000000ULL
+
+enum { OH_TCP_LISTEN = 10, OH_TCP_NEW_SYN_RECV = 12 };	/* net/tcp_states.h */
+
+/* What one run knows of its packet; one a CPU: see struct oh_frame. */
+struct oh_arrival {
+	struct oh_flow seen;	/* as it stands on the wire */
+	struct oh_flow answer;	/* what would answer it; of an ICMP error: what it is about */
+	struct oh_flow_key key;	/* of the answer */
+	__u32 acknowledged;	/* TCP: up to where, if flags say so */
+	__u32 flags;
+	__u64 told;		/* when the last event was: kept from run to run */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct oh_arrival);
+} oh_arrivals SEC(".maps");
+
+/* Where an address stands behind the Ethernet header, or the IP header within an ICMP error. */
+static __always_inline bool oh_read_ip4(void *at, void *end, struct oh_flow *f)
+{
+	struct oh_ip4_header *h = at;
+
+	if ((void *)(h + 1) > end)
+		return false;
+	oh_address_from_ip4(&f->source, h->source);
+	oh_address_from_ip4(&f->destination, h->destination);
+	f->family = 4;
+	f->protocol = h->protocol;
+	f->hop_limit = h->ttl;
+	return h->version_length >> 4 == 4;
+}
+
+static __always_inline bool oh_read_ip6(void *at, void *end, struct oh_flow *f)
+{
+	struct oh_ip6_header *h = at;
+
+	if ((void *)(h + 1) > end)
+		return false;
+	f->source = h->source;
+	f->destination = h->destination;
+	f->family = 6;
+	f->protocol = h->next;
+	f->hop_limit = h->hop_limit;
+	return *(__u8 *)at >> 4 == 6 && !oh_address_is_ip4(&h->source) && !oh_address_is_ip4(&h->destination);
+}
+
+/* The ports, which an ICMP error has of what it is about too. */
+static __always_inline bool oh_read_ports(void *at, void *end, struct oh_flow *f)
+{
+	__be16 *port = at;
+
+	if (f->protocol != OH_PROTOCOL_TCP && f->protocol != OH_PROTOCOL_UDP)
+		return true;
+	if ((void *)(port + 2) > end)
+		return false;
+	f->source_port = bpf_ntohs(port[0]);
+	f->destination_port = bpf_ntohs(port[1]);
+	return true;
+}
+
+static __always_inline void oh_mirror(const struct oh_flow *seen, struct oh_flow *answer)
+{
+	answer->source = seen->destination;
+	answer->destination = seen->source;
+	answer->source_port = seen->destination_port;
+	answer->destination_port = seen->source_port;
+	answer->protocol = seen->protocol;
+	answer->family = seen->family;
+}
+
+/* Unreachable (among them: too big), time exceeded, and ICMPv6's own too big. */
+static __always_inline bool oh_is_icmp_error(const struct oh_flow *f)
+{
+	if (f->protocol == OH_PROTOCOL_ICMP)
+		return f->icmp_type == 3 || f->icmp_type == 11;
+	return f->protocol == OH_PROTOCOL_ICMPV6 && f->icmp_type >= 1 && f->icmp_type <= 3;
+}
+
+/* What stands behind the IP header at `at`. OH_NONE, or the reason to refuse it for. */
+static __always_inline enum oh_reason oh_read_upper(void *at, void *end, struct oh_arrival *a)
+{
+	struct oh_flow *f = &a->seen;
+	__u8 *type = at;
+
+	if (!oh_read_ports(at, end, f) || (void *)(type + 8) > end)
+		return OH_PACKET_MALFORMED;
+	oh_mirror(f, &a->answer);
+	if (f->protocol == OH_PROTOCOL_TCP && (void *)(type + 20) <= end) {
+		const struct oh_tcp_header *tcp = at;
+
+		a->flags = tcp->flags;
+		a->acknowledged = bpf_ntohl(tcp->acknowledgment);
+	}
+	if (f->protocol != OH_PROTOCOL_ICMP && f->protocol != OH_PROTOCOL_ICMPV6)
+		return OH_NONE;
+	f->icmp_type = type[0];
+	f->icmp_code = type[1];
+	if (!oh_is_icmp_error(f))
+		return OH_NONE;
+	at += 8;
+	if (f->family == 4)	/* with options its ports are not where they are looked for: no flow of ours has any */
+		return oh_read_ip4(at, end, &a->answer) &&
+		       oh_read_ports(at + sizeof(struct oh_ip4_header), end, &a->answer) ? OH_NONE : OH_PACKET_MALFORMED;
+	return oh_read_ip6(at, end, &a->answer) &&
+	       oh_read_ports(at + sizeof(struct oh_ip6_header), end, &a->answer) ? OH_NONE : OH_PACKET_MALFORMED;
+}
+
+/* Headers at their usual places and nowhere else: OH_NONE with the flows filled in, or the verdict. */
+static __always_inline enum oh_reason oh_read_arrival(struct xdp_md *ctx, struct oh_arrival *a)
+{
+	void *at = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
+	__u64 room = end - at - OH_ETHERNET;	/* for an IP packet; compared as a number, for older verifiers' sake */
+	struct oh_ip4_header *ip4;
+	struct oh_ip6_header *ip6;
+	__be16 ethertype;
+
+	if (at + OH_ETHERNET > end)
+		return OH_PACKET_MALFORMED;
+	ethertype = *(__be16 *)(at + 12);
+	at += OH_ETHERNET;
+	ip4 = at;
+	ip6 = at;
+	if (ethertype == bpf_htons(OH_ETH_P_ARP))
+		return OH_HOST_NEED;
+	if (ethertype == bpf_htons(OH_ETH_P_IP)) {
+		if (!oh_read_ip4(at, end, &a->seen) || (void *)(ip4 + 1) > end)
+			return OH_PACKET_MALFORMED;
+		if (ip4->fragment & bpf_htons(0x3fff))
+			return OH_FRAGMENT;
+		if (bpf_ntohs(ip4->length) < sizeof(*ip4) || bpf_ntohs(ip4->length) > room)
+			return OH_PACKET_MALFORMED;
+		return ip4->version_length != 0x45 ? OH_INBOUND_NOT_ALLOWED : oh_read_upper(ip4 + 1, end, a);
+	}
+	if (ethertype == bpf_htons(OH_ETH_P_IPV6)) {
+		if (!oh_read_ip6(at, end, &a->seen) || (void *)(ip6 + 1) > end)
+			return OH_PACKET_MALFORMED;
+		if (ip6->next == OH_PROTOCOL_FRAGMENT)
+			return OH_FRAGMENT;
+		if (sizeof(*ip6) + bpf_ntohs(ip6->payload_length) > room)
+			return OH_PACKET_MALFORMED;
+		return oh_read_upper(ip6 + 1, end, a);
+	}
+	return OH_INBOUND_NOT_ALLOWED;
+}
+
+/* A router's or neighbour's word, which no router forwards (RFC 4861). */
+static __always_inline bool oh_is_neighbours_word(const struct oh_flow *f)
+{
+	return f->protocol == OH_PROTOCOL_ICMPV6 && f->family == 6 && f->hop_limit == 255 && !f->icmp_code &&
+	       f->icmp_type >= 134 && f->icmp_type <= 136;
+}
+
+static __always_inline bool oh_is_known_flow(const struct oh_arrival *a)
+{
+	struct oh_connection *flow = bpf_map_lookup_elem(&oh_flows, &a->key);
+
+	/* The other end has what was looked at, and takes nothing else in its place. */
+	if (flow && flow->look == OH_LOOK_SENT && a->flags & OH_TCP_ACK && (__s32)(a->acknowledged - flow->sequence) >= 0)
+		flow->look = OH_LOOK_NONE;
+	return flow && flow->admitted && (!flow->target || oh_target_life(flow->target, flow->generation));
+}
+
+/* A connection of this machine that is older than the guard. What it sends is judged as ever. */
+static __always_inline bool oh_is_open_here(struct xdp_md *ctx, const struct oh_flow *seen)
+{
+	struct bpf_sock_tuple tuple = {};
+	struct bpf_sock *sk;
+	bool open;
+
+	if (seen->protocol != OH_PROTOCOL_TCP)
+		return false;
+	if (seen->family == 4) {
+		tuple.ipv4.saddr = seen->source.word[3];
+		tuple.ipv4.daddr = seen->destination.word[3];
+		tuple.ipv4.sport = bpf_htons(seen->source_port);
+		tuple.ipv4.dport = bpf_htons(seen->destination_port);
+		sk = bpf_skc_lookup_tcp(ctx, &tuple, sizeof(tuple.ipv4), -1 /* BPF_F_CURRENT_NETNS */, 0);
+	} else {
+		__builtin_memcpy(tuple.ipv6.saddr, &seen->source, sizeof(seen->source));
+		__builtin_memcpy(tuple.ipv6.daddr, &seen->destination, sizeof(seen->destination));
+		tuple.ipv6.sport = bpf_htons(seen->source_port);
+		tuple.ipv6.dport = bpf_htons(seen->destination_port);
+		sk = bpf_skc_lookup_tcp(ctx, &tuple, sizeof(tuple.ipv6), -1, 0);
+	}
+	if (!sk)
+		return false;
+	open = sk->state != OH_TCP_LISTEN && sk->state != OH_TCP_NEW_SYN_RECV;
+	bpf_sk_release(sk);
+	return open;
+}
+
+static __always_inline enum oh_reason oh_decide_arrival(struct xdp_md *ctx, struct oh_arrival *a)
+{
+	if (oh_is_neighbours_word(&a->seen) || oh_is_dhcp_renewal(&a->answer))
+		return OH_HOST_NEED;
+	if (oh_is_inbound_reply(&a->answer))
+		return OH_INBOUND_REPLY;
+	/* echo and its like: the answer to no flow */
+	if (a->answer.protocol != OH_PROTOCOL_TCP && a->answer.protocol != OH_PROTOCOL_UDP)
+		return OH_INBOUND_NOT_ALLOWED;
+	oh_flow_key_of(&a->answer, &a->key);
+	if (oh_is_known_flow(a) || oh_is_open_here(ctx, &a->seen))
+		return OH_TARGET;
+	return OH_INBOUND_NOT_ALLOWED;
+}
+
+/* True where the frame may pass. What passes is not counted: verdicts are over what leaves. */
+static __always_inline bool oh_let_in(struct xdp_md *ctx)
+{
+	__u32 zero = 0;
+	struct oh_arrival *a = bpf_map_lookup_elem(&oh_arrivals, &zero);
+	enum oh_reason reason;
+	__u64 now;
+
+	if (!a)
+		return false;
+	__builtin_memset(a, 0, __builtin_offsetof(struct oh_arrival, told));
+	reason = oh_read_arrival(ctx, a);
+	if (!reason)
+		reason = oh_decide_arrival(ctx, a);
+	if (reason < OH_REASON_FIRST_REFUSAL)
+		return true;
+	oh_count(reason & (OH_REASON_MAX - 1), ctx->data_end - ctx->data - OH_ETHERNET);
+	/* One a second and CPU: a flood from outside must not push out what was refused to the workload. */
+	now = bpf_ktime_get_boot_ns();
+	if (now - a->told >= OH_NS_PER_SECOND) {
+		a->told = now;
+		oh_tell(&a->seen, OH_HOOK_INBOUND, reason, NULL, OH_SLOTS);
+	}
+	return oh_verdict(reason);
+}
+
+#endif

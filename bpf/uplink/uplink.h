@@ -1,0 +1,231 @@
+/* What leaves over an uplink, with or without a socket: the same rules over each frame. What a guarded socket sends was
+ * judged before; packet sockets, forwarded packets and the stack's own are judged only here. */
+#ifndef OHGUARD_BPF_UPLINK_H
+#define OHGUARD_BPF_UPLINK_H
+
+#include "payload/inspect.h"
+#include "decide/report.h"
+
+#define OH_TC_GO_ON (-1)	/* TC_ACT_UNSPEC, TCX_NEXT: whoever is attached behind may refuse it */
+#define OH_TC_DROP 2		/* TC_ACT_SHOT, TCX_DROP */
+
+#define OH_ETHERNET 14		/* bytes of header: other links are refused by the user side */
+#define OH_ETH_P_ARP 0x0806
+#define OH_FAMILY_PACKET 17
+
+struct oh_arp {			/* RFC 826, for IPv4 over Ethernet, behind its Ethernet header */
+	__u16 to[3], from[3];
+	__be16 ethertype;
+	__be16 hardware, protocol;
+	__u8 hardware_length, protocol_length;
+	__be16 operation;
+	__u16 sender[3], sender_ip[2], target[3], target_ip[2];
+};
+_Static_assert(sizeof(struct oh_arp) == 42, "a packet on the wire");
+
+#define OH_ARP_PADDING 18	/* up to the shortest frame */
+
+static __always_inline bool oh_is_padding(struct __sk_buff *skb)
+{
+	__u16 padding[OH_ARP_PADDING / 2] = {}, any = 0;
+
+	if (skb->len == sizeof(struct oh_arp))
+		return true;
+	if (skb->len != sizeof(struct oh_arp) + OH_ARP_PADDING ||
+	    bpf_skb_load_bytes(skb, sizeof(struct oh_arp), padding, sizeof(padding)))
+		return false;
+	for (int i = 0; i < OH_ARP_PADDING / 2; i++)
+		any |= padding[i];
+	return !any;
+}
+
+/* A request or reply as the kernel makes it, which names its sender truly and carries nothing else. */
+__attribute__((noinline)) int oh_parse_arp(struct __sk_buff *skb)
+{
+	struct oh_arp a = {};
+	__u16 differ = 0;
+
+	if (!oh_is_padding(skb) || bpf_skb_load_bytes(skb, 0, &a, sizeof(a)))
+		return OH_PACKET_MALFORMED;
+	for (int i = 0; i < 3; i++)
+		differ |= a.from[i] ^ a.sender[i];
+	differ |= a.hardware ^ bpf_htons(1);
+	differ |= a.protocol ^ bpf_htons(OH_ETH_P_IP);
+	differ |= a.hardware_length ^ 6;
+	differ |= a.protocol_length ^ 4;
+	if (differ || (a.operation != bpf_htons(1) && a.operation != bpf_htons(2)))
+		return OH_PACKET_MALFORMED;
+	return OH_HOST_NEED;
+}
+
+/* OH_NONE with f filled in, or the verdict. */
+static __always_inline enum oh_reason oh_parse_frame(struct __sk_buff *skb, struct oh_flow *f)
+{
+	__be16 ethertype = 0;
+
+	/* What the wire will bear counts: a packet socket may have told the kernel something else. */
+	if (bpf_skb_load_bytes(skb, 12, &ethertype, sizeof(ethertype)) || ethertype != (__be16)skb->protocol ||
+	    skb->vlan_present)
+		return OH_PACKET_MALFORMED;
+	if (ethertype == bpf_htons(OH_ETH_P_ARP))
+		return oh_parse_arp(skb);
+	return oh_parse(skb, OH_ETHERNET, f);
+}
+
+static __always_inline void oh_flow_key_of(const struct oh_flow *f, struct oh_flow_key *key)
+{
+	key->remote = f->destination;
+	key->local = f->source;
+	key->remote_port = f->destination_port;
+	key->local_port = f->source_port;
+	key->protocol = f->protocol;
+}
+
+/* The flow that what comes in answers, or NULL. */
+static __always_inline struct oh_connection *oh_flow_answered(const struct oh_flow *f)
+{
+	struct oh_flow_key key = { .remote = f->source, .local = f->destination, .remote_port = f->source_port,
+				   .local_port = f->destination_port, .protocol = f->protocol };
+
+	return bpf_map_lookup_elem(&oh_flows, &key);
+}
+
+/* A flow that is let out is remembered: its replies may come in, and what of it has no socket goes on with it. */
+static __always_inline void oh_note_flow(struct oh_connection *flow, const struct oh_flow_key *key,
+					 const struct oh_flow *f, enum oh_look look,
+					 const struct oh_admission *admission)
+{
+	static const struct oh_connection none;
+
+	if (flow && !admission->fresh)
+		return;
+	if (look != OH_LOOK_NONE && !oh_opens(f))	/* where its payload begins is not known */
+		return;
+	if (!flow) {
+		bpf_map_update_elem(&oh_flows, key, &none, BPF_NOEXIST);
+		flow = bpf_map_lookup_elem(&oh_flows, key);
+	}
+	if (flow)
+		oh_admit(flow, f, look, admission);
+}
+
+/* Where it is wrong to go is told as forwarded, what is wrong with it as what it is. */
+static __always_inline enum oh_reason oh_forwarded_reason(const struct oh_flow *f, enum oh_reason reason)
+{
+	if (f->forwarded && reason >= OH_ADDRESS_NOT_ALLOWED && reason <= OH_PROTOCOL_NOT_ALLOWED)
+		return OH_FORWARDED;
+	return reason;
+}
+
+static __always_inline struct oh_frame *oh_frame_start(struct __sk_buff *skb, enum oh_stage stage)
+{
+	__u32 zero = 0;
+	struct oh_frame *fr = bpf_map_lookup_elem(&oh_frames, &zero);
+
+	if (!fr)
+		return NULL;
+	__builtin_memset(fr, 0, sizeof(*fr));
+	fr->flow.stage = stage;
+	fr->flow.interface = skb->ingress_ifindex;
+	fr->flow.forwarded = fr->flow.interface != 0;
+	fr->admission.slot = OH_SLOTS;
+	return fr;
+}
+
+static __always_inline bool oh_refuse_uplink(struct __sk_buff *skb, const struct oh_flow *f, enum oh_reason reason,
+					     const struct oh_connection *own, __u32 slot)
+{
+	struct oh_connection who = {};
+
+	reason = oh_forwarded_reason(f, reason);
+	if (own && oh_settings.observe)		/* told at the socket's own hook */
+		return true;
+	oh_count(reason & (OH_REASON_MAX - 1), skb->len - OH_ETHERNET);
+	if (own)
+		who = *own;
+	else
+		who.cgroup = bpf_skb_cgroup_id(skb);
+	oh_tell(f, OH_HOOK_UPLINK_EGRESS, reason, &who, slot);
+	return oh_verdict(reason);
+}
+
+/* What has a socket is counted where sockets are guarded, and not twice. */
+static __always_inline void oh_let_out(struct __sk_buff *skb, const struct oh_frame *fr, enum oh_reason reason,
+				       struct oh_connection *flow, const struct oh_connection *c)
+{
+	const struct oh_admission *admission = &fr->admission;
+	enum oh_look look = c ? c->look : OH_LOOK_NONE;
+
+	if (!fr->flow.socket) {
+		oh_count(reason & (OH_REASON_MAX - 1), skb->len - OH_ETHERNET);
+		if (admission->target)
+			oh_count_use(admission, skb->len - OH_ETHERNET, admission->fresh);
+	}
+	if (reason != OH_TARGET && reason != OH_DNS && reason != OH_NTP)
+		return;
+	if (admission->fresh)
+		look = oh_settings.inspect && fr->flow.protocol == OH_PROTOCOL_TCP ? oh_look_for(reason, admission) :
+										     OH_LOOK_NONE;
+	oh_note_flow(flow, &fr->key, &fr->flow, look, admission);
+}
+
+/* Copies what is looked at, so that nobody can change it any more. Where there is no memory for that, oh_can_change()
+ * will say so. */
+static __always_inline void oh_make_linear(struct __sk_buff *skb, __u32 end)
+{
+	if (!oh_is_linear(skb, end))
+		bpf_skb_pull_data(skb, end);
+}
+
+/* True where the frame may pass. */
+static __always_inline bool oh_pass_uplink(struct __sk_buff *skb)
+{
+	struct oh_connection *own = NULL, *flow = NULL, *c;
+	struct oh_frame *fr = oh_frame_start(skb, OH_STAGE_UPLINK);
+	struct bpf_sock *sk = skb->sk;
+	enum oh_reason reason;
+	bool pass = true;
+
+	if (!fr)
+		return false;
+	if (sk)
+		sk = bpf_sk_fullsock(sk);
+	if (sk) {
+		fr->flow.socket = 1;
+		fr->flow.socket_type = sk->type;
+		fr->packet_socket = sk->family == OH_FAMILY_PACKET;
+		own = bpf_sk_storage_get(&oh_connections, sk, NULL, 0);
+		fr->flow.known_raw = fr->packet_socket || (own && sk->type == SOCK_RAW);
+	}
+	reason = oh_parse_frame(skb, &fr->flow);
+	if (!reason) {
+		oh_flow_key_of(&fr->flow, &fr->key);
+		flow = bpf_map_lookup_elem(&oh_flows, &fr->key);
+	}
+	/* The socket's hook has looked at what the socket sends; what has none is looked at here. */
+	c = own && own->admitted ? own : flow;
+	if (!reason)
+		reason = oh_decide(&fr->flow, c, &fr->admission);
+	if (fr->packet_socket && reason != OH_HOST_NEED)	/* it may forge what the rules go by */
+		reason = OH_PACKET_SOCKET;
+	fr->admission.flow = c == flow;
+	/* A request that the socket's hook let out is paid for. */
+	if (oh_settings.inspect && reason < OH_REASON_FIRST_REFUSAL && !(own && reason == OH_NTP)) {
+		if (fr->flow.protocol == OH_PROTOCOL_TCP && (fr->admission.fresh || (c && c->look != OH_LOOK_NONE)))
+			oh_read_sequence(skb, &fr->flow);
+		if (oh_is_looked_at(c, reason, &fr->admission))
+			oh_make_linear(skb, oh_looked_at(&fr->flow));
+		reason = oh_inspect(skb, &fr->flow, c, reason, &fr->admission);
+	}
+	if (reason == OH_HOLD)
+		pass = oh_settings.observe;
+	else if (reason >= OH_REASON_FIRST_REFUSAL)
+		pass = oh_refuse_uplink(skb, &fr->flow, reason, own, fr->admission.slot);
+	else
+		oh_let_out(skb, fr, reason, flow, c);
+	if (fr->admission.slot < OH_SLOTS)
+		oh_scratch_release(fr->admission.slot);
+	return pass;
+}
+
+#endif

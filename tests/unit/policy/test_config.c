@@ -1,0 +1,373 @@
+/* The configuration: each key, its default, and what is refused with file, line and value. */
+#include "unit/unit.h"
+
+#include <stdbool.h>
+
+#include "policy/address.h"
+#include "policy/config.h"
+
+static struct config c;
+static struct error e;
+
+static int read_text(const char *text)
+{
+	e.text[0] = '\0';
+	return config_read(unit_write_text(text), &c, &e);
+}
+
+static const char *target_at(size_t i)
+{
+	static char buffer[OH_TARGET_TEXT_MAX];
+
+	return i < c.target_count ? target_identity(&c.targets[i], buffer) : "none";
+}
+
+/* With "[dns] resolver" given, nothing of the machine comes in. */
+#define RESOLVER "[dns]\nresolver = 10.0.0.2\n"
+
+static void defaults(void **state)
+{
+	char text[ADDRESS_TEXT_MAX];
+
+	(void)state;
+	assert_int_equal(read_text(RESOLVER), 0);
+	assert_string_equal(c.cgroup, "");
+	assert_int_equal(c.max_addresses, OH_ADDRESSES_DEFAULT);
+	assert_int_equal(c.resolver_count, 1);
+	assert_string_equal(address_format(&c.resolvers[0], text), "10.0.0.2");
+	assert_int_equal(c.min_ttl, 30);
+	assert_int_equal(c.max_ttl, 3600);
+	assert_int_equal(c.grace, 120);
+	assert_int_equal(c.max_stale, 86400);
+	assert_int_equal(c.private_count, 0);
+	assert_false(c.metadata);
+	assert_string_equal(c.state, "/var/lib/ohguard");
+	assert_string_equal(c.pins, "/sys/fs/bpf/ohguard");
+	assert_true(c.inspect);
+	/* Amazon's time, then the names that Debian and Ubuntu ask, which nobody resolves unasked */
+	assert_int_equal(c.target_count, 1 + 9 + 1);
+	assert_string_equal(target_at(0), "169.254.169.123:123/ntp");
+	assert_string_equal(target_at(1), "0.debian.pool.ntp.org:123/ntp");
+	assert_string_equal(target_at(9), "ntp.ubuntu.com:123/ntp");
+	for (size_t i = 1; i <= 9; i++)
+		assert_true(c.targets[i].on_demand);
+	assert_string_equal(target_at(10), "10.0.0.2:53/dns");
+	/* ssh from the private networks */
+	assert_int_equal(c.inbound_count, 4);
+	for (size_t i = 0; i < c.inbound_count; i++)
+		assert_int_equal(c.inbound[i].port, 22);
+	assert_string_equal(address_format(&c.inbound[0].address, text), "10.0.0.0");
+	assert_string_equal(address_format(&c.inbound[0].mask, text), "ffff:ffff:ffff:ffff:ffff:ffff:ff00:0");
+	assert_string_equal(address_format(&c.inbound[3].address, text), "fc00::");
+	assert_string_equal(address_format(&c.inbound[3].mask, text), "fe00::");
+	config_free(&c);
+}
+
+/* Without answers, nothing would ever teach the default names' addresses. */
+static void inspect_off(void **state)
+{
+	(void)state;
+	assert_int_equal(read_text(RESOLVER "inspect = off\n"), 0);
+	assert_false(c.inspect);
+	assert_int_equal(c.target_count, 2);
+	config_free(&c);
+	assert_int_equal(read_text(RESOLVER "inspect = no\n"), -EINVAL);
+	assert_int_equal(read_text(RESOLVER "[ntp]\nserver = time.example\n"), 0);
+	assert_int_equal(c.target_count, 2);
+	assert_false(c.targets[0].on_demand);
+	config_free(&c);
+}
+
+static void missing_file(void **state)
+{
+	(void)state;
+	assert_int_equal(config_read(unit_path("file"), &c, &e), -ENOENT);
+	assert_non_null(strstr(e.text, unit_path("file")));
+	assert_int_equal(config_default(&c, &e), 0);
+	assert_true(c.resolver_count >= 1);
+	assert_int_equal(c.target_count, 1 + 9 + c.resolver_count);
+	config_free(&c);
+	assert_null(c.targets);
+}
+
+static void every_key(void **state)
+{
+	char text[ADDRESS_TEXT_MAX];
+
+	(void)state;
+	assert_int_equal(read_text("[guard]\ncgroup = /sys/fs/cgroup/agent/\nuplink = eth0\nuplink = auto\nmax-addresses = 1024\n"
+				   "[dns]\nresolver = 10.0.0.2\nresolver = 2001:db8::2\nmin-ttl = 1m\nmax-ttl = 2h\ngrace = 5\n"
+				   "max-stale = 2d\nprivate = db.example 10.1.0.0/16\nprivate = *.corp.example 10.2.0.0/16\n"
+				   "[ntp]\nserver = time.example\nserver = 10.0.0.3\n"
+				   "[inbound]\naccept = 22 10.0.0.0/24\naccept = 3000 10.0.0.10\n"
+				   "[allow]\ntarget = api.openai.com\ntarget = b.example:8443\ntarget = 192.0.2.0/24\n"
+				   "[imds]\naccess = allow\n"
+				   "[paths]\nstate = /tmp/state\npins = /sys/fs/bpf/other/\n"
+				   "[stack]\nanything = of ohguard aws\n"), 0);
+	assert_string_equal(c.cgroup, "/sys/fs/cgroup/agent");
+	assert_int_equal(c.uplink_count, 2);
+	assert_string_equal(c.uplinks[0], "eth0");
+	assert_string_equal(c.uplinks[1], "auto");
+	assert_int_equal(c.max_addresses, 1024);
+	assert_int_equal(c.resolver_count, 2);
+	assert_int_equal(c.min_ttl, 60);
+	assert_int_equal(c.max_ttl, 7200);
+	assert_int_equal(c.grace, 5);
+	assert_int_equal(c.max_stale, 172800);
+	assert_int_equal(c.private_count, 2);
+	assert_int_equal(c.private[0].names.kind, TARGET_NAME);
+	assert_string_equal(c.private[1].names.name, "corp.example");
+	assert_int_equal(c.private[1].names.kind, TARGET_SUFFIX);
+	assert_string_equal(range_format(&c.private[1].range, text), "10.2.0.0/16");
+	assert_int_equal(c.target_count, 7);
+	assert_string_equal(target_at(0), "time.example:123/ntp");
+	assert_string_equal(target_at(1), "10.0.0.3:123/ntp");
+	assert_string_equal(target_at(2), "api.openai.com:443");
+	assert_string_equal(target_at(3), "b.example:8443");
+	assert_string_equal(target_at(4), "192.0.2.0/24:443");
+	assert_string_equal(target_at(5), "10.0.0.2:53/dns");
+	assert_string_equal(target_at(6), "[2001:db8::2]:53/dns");
+	assert_int_equal(c.inbound_count, 2);
+	assert_int_equal(c.inbound[1].port, 3000);
+	assert_string_equal(address_format(&c.inbound[1].mask, text), "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff");
+	assert_true(c.metadata);
+	assert_string_equal(c.state, "/tmp/state");
+	assert_string_equal(c.pins, "/sys/fs/bpf/other");
+	config_free(&c);
+}
+
+static void none_means_none(void **state)
+{
+	(void)state;
+	assert_int_equal(read_text(RESOLVER "[ntp]\nserver = none\n[inbound]\naccept = none\n"), 0);
+	assert_int_equal(c.inbound_count, 0);
+	assert_int_equal(c.target_count, 1);
+	config_free(&c);
+}
+
+/* Who adds a "none" behind what is there must not believe that it closed. */
+static void none_stands_alone(void **state)
+{
+	static const char *const texts[] = {
+		"[ntp]\nserver = 192.0.2.1\nserver = none\n", "[ntp]\nserver = none\nserver = 192.0.2.1\n",
+		"[inbound]\naccept = 22 10.0.0.0/8\naccept = none\n", "[inbound]\naccept = none\naccept = 22 10.0.0.0/8\n",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++) {
+		assert_true(read_text(texts[i]) < 0);
+		assert_non_null(strstr(e.text, "'none' stands alone"));
+	}
+}
+
+/* Each stands in line 3, behind a line that would be good. */
+static void uplink_none_stands_alone(void **state)
+{
+	(void)state;
+	assert_true(read_text("[guard]\nuplink = eth0\nuplink = none\n") < 0);
+	assert_non_null(strstr(e.text, "'none' stands alone"));
+	assert_true(read_text("[guard]\nuplink = none\nuplink = eth0\n") < 0);
+	assert_non_null(strstr(e.text, "'none' stands alone"));
+	assert_int_equal(read_text("[guard]\nuplink = none\n"), 0);
+	assert_true(c.uplink_set && !c.uplink_count);
+}
+
+static void bad_values(void **state)
+{
+	static const struct {
+		const char *section, *line, *why;
+	} rows[] = {
+		{ "guard", "cgroup = relative", "[guard] cgroup: 'relative' is not an absolute path" },
+		{ "guard", "cgroup =", "[guard] cgroup: '' is not an absolute path" },
+		{ "guard", "uplink = eth0/1", "[guard] uplink: 'eth0/1' is not the name of an interface" },
+		{ "guard", "uplink = sixteen-letters1", "[guard] uplink: 'sixteen-letters1'" },
+		{ "guard", "uplink =", "[guard] uplink: ''" },
+		{ "guard", "max-addresses = 1023", "'1023' is not a number from 1024 to 16777216" },
+		{ "guard", "max-addresses = 16777217", "'16777217' is not a number" },
+		{ "guard", "max-addresses = many", "'many' is not a number" },
+		{ "guard", "max-adresses = 2048", "[guard] max-adresses: no such key: see ohguard.conf(5)" },
+		{ "guard", "Cgroup = /x", "[guard] Cgroup: no such key" },
+		{ "gaurd", "cgroup = /x", "[gaurd] cgroup: no such section: see ohguard.conf(5)" },
+		{ "", "cgroup = /x", "no such section" },
+		{ "dns", "resolver = dns.example", "'dns.example' is not an address, nor 'auto'" },
+		{ "dns", "resolver = 10.0.0.2:53", "'10.0.0.2:53' is not an address" },
+		{ "dns", "min-ttl = 1d1", "'1d1' is not a time like 30s, 5m, 2h or 1d" },
+		{ "dns", "min-ttl = 2d", "'2d' is not a time" },
+		{ "dns", "max-ttl = 8d", "'8d' is not a time" },
+		{ "dns", "grace = -1", "'-1' is not a time" },
+		{ "dns", "max-stale = 31d", "'31d' is not a time" },
+		{ "dns", "private = db.example", "'db.example' is not NAME RANGE" },
+		{ "dns", "private = db.example 10.0.0.0/8 x", "is not NAME RANGE" },
+		{ "dns", "private = 10.0.0.1 10.0.0.0/8", "'10.0.0.1' is not a name or suffix" },
+		{ "dns", "private = db.example 10.0.0.1/8", "'10.0.0.1/8' is not a range" },
+		{ "ntp", "server = 10.0.0.0/8", "one server is meant here" },
+		{ "ntp", "server = time.example:123", "time.example:123" },
+		{ "inbound", "accept = 22", "'22' is not PORT RANGE" },
+		{ "inbound", "accept = 10.0.0.0/8", "is not PORT RANGE" },
+		{ "inbound", "accept = 0 10.0.0.0/8", "'0' is not a port" },
+		{ "inbound", "accept = 65536 10.0.0.0/8", "'65536' is not a port" },
+		{ "inbound", "accept = 22abc 10.0.0.0/8", "'22abc' is not a port" },
+		{ "inbound", "accept = 22 10.0.0.1/8", "'10.0.0.1/8' is not a range" },
+		{ "inbound", "accept = 22 10.0.0.0/8 x", "is not PORT RANGE" },
+		{ "allow", "target = api.openai.com:443abc", "'443abc' is not a port" },
+		{ "allow", "target =", "neither a name nor a whole address" },
+		{ "allow", "target = a.example b.example", "only sni=off may stand behind a target" },
+		{ "allow", "target = *.example", "anyone can have a name below" },
+		{ "imds", "access = yes", "'yes' is neither allow nor deny" },
+		{ "paths", "state = var", "'var' is not an absolute path" },
+		{ "paths", "pins = ./x", "'./x' is not an absolute path" },
+	};
+	char text[256], where[512];
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		snprintf(text, sizeof(text), *rows[i].section ? "; line 1\n[%s]\n%s\n" : "; line 1\n;%s\n%s\n", rows[i].section,
+			 rows[i].line);
+		if (read_text(text) >= 0)
+			fail_msg("'%s' is accepted", rows[i].line);
+		snprintf(where, sizeof(where), "%s:3: ", unit_path("file"));
+		if (strncmp(e.text, where, strlen(where)) || !strstr(e.text, rows[i].why))
+			fail_msg("'%s': the error is '%s'", rows[i].line, e.text);
+		assert_null(c.targets);
+		assert_int_equal(c.max_addresses, 0);
+	}
+}
+
+static void values_that_contradict(void **state)
+{
+	(void)state;
+	assert_int_equal(read_text("[dns]\nmin-ttl = 2h\nmax-ttl = 1h\n"), -EINVAL);
+	assert_non_null(strstr(e.text, "min-ttl is longer than max-ttl"));
+	assert_int_equal(read_text("[allow]\ntarget = 169.254.169.254:80\n"), -EINVAL);
+	assert_non_null(strstr(e.text, "[imds] access"));
+#define FOUR "private = a.b.example 10.1.0.0/16\nprivate = a.b.example 10.2.0.0/16\nprivate = *.b.example 10.3.0.0/16\n" \
+	     "private = *.example 10.4.0.0/16\nprivate = b.example 10.6.0.0/16\nprivate = *.a.b.example 10.6.0.0/16\n"
+	assert_int_equal(read_text(RESOLVER FOUR), 0);
+	assert_int_equal(c.private_count, 6);
+	config_free(&c);
+	assert_int_equal(read_text(RESOLVER FOUR "private = *.b.example 10.5.0.0/16\n"), -E2BIG);
+	assert_non_null(strstr(e.text, "a.b.example: more than 4 ranges"));
+	assert_int_equal(read_text("[allow]\ntarget = [fd00:ec2::254]:80\n"), -EINVAL);
+	assert_int_equal(read_text(RESOLVER "[allow]\ntarget = 169.254.169.254:80\n[imds]\naccess = allow\n"), 0);
+	config_free(&c);
+}
+
+static void limits(void **state)
+{
+	char text[4096] = "[inbound]\n";
+	size_t used = strlen(text);
+
+	(void)state;
+	for (int i = 1; i <= OH_INBOUND_MAX; i++)
+		used += (size_t)snprintf(text + used, sizeof(text) - used, "accept = %d 10.0.0.0/8\n", i);
+	assert_int_equal(read_text(text), 0);
+	assert_int_equal(c.inbound_count, OH_INBOUND_MAX);
+	assert_int_equal(c.inbound[OH_INBOUND_MAX - 1].port, OH_INBOUND_MAX);
+	config_free(&c);
+	snprintf(text + used, sizeof(text) - used, "accept = 99 10.0.0.0/8\n");
+	assert_int_equal(read_text(text), -E2BIG);
+	assert_non_null(strstr(e.text, "more than 32 inbound rules"));
+
+	strcpy(text, "[dns]\n");
+	for (int i = 1; i <= CONFIG_RESOLVERS_MAX; i++)
+		sprintf(text + strlen(text), "resolver = 10.0.0.%d\n", i);
+	assert_int_equal(read_text(text), 0);
+	assert_int_equal(c.resolver_count, CONFIG_RESOLVERS_MAX);
+	config_free(&c);
+	strcat(text, "resolver = 10.0.0.99\n");
+	assert_int_equal(read_text(text), -E2BIG);
+}
+
+static void ten_thousand_targets(void **state)
+{
+	size_t size = 10000 * 32, used;
+	char *text = malloc(size);
+
+	(void)state;
+	used = (size_t)sprintf(text, RESOLVER "[ntp]\nserver = none\n[allow]\n");
+	for (int i = 0; i < 10000; i++)
+		used += (size_t)snprintf(text + used, size - used, "target = n%d.example\n", i);
+	assert_int_equal(read_text(text), 0);
+	assert_int_equal(c.target_count, 10001);
+	assert_string_equal(target_at(9999), "n9999.example:443");
+	config_free(&c);
+	free(text);
+}
+
+static void too_many_targets(void **state)
+{
+	size_t size = OH_TARGETS_MAX * 32, used;
+	char *text = malloc(size);
+
+	(void)state;
+	used = (size_t)sprintf(text, "[allow]\n");
+	for (int i = 0; i < OH_TARGETS_MAX; i++)
+		used += (size_t)snprintf(text + used, size - used, "target = n%d.example\n", i);
+	assert_int_equal(read_text(text), -E2BIG);
+	assert_non_null(strstr(e.text, "more than 16383 targets"));
+	free(text);
+}
+
+static void resolvers_are_found(void **state)
+{
+	static const struct {
+		const char *text, *found;
+	} rows[] = {
+		{ "", "" },
+		{ "nameserver 10.0.0.2\n", "10.0.0.2 " },
+		{ "# nameserver 10.0.0.9\nsearch x\nnameserver 10.0.0.2\nnameserver 2001:db8::2\noptions edns0\n",
+		  "10.0.0.2 2001:db8::2 " },
+		{ "nameserver 127.0.0.53\nnameserver ::1\nnameserver 10.0.0.2\n", "10.0.0.2 " },
+		{ "nameserver\t10.0.0.2 # comment", "10.0.0.2 " },
+		{ "nameserver dns.example\nnameserver fe80::1%eth0\nnameserver\nnameserver 10.0.0.2\n", "10.0.0.2 " },
+		{ "nameserver 1.0.0.1\nnameserver 1.0.0.2\nnameserver 1.0.0.3\nnameserver 1.0.0.4\nnameserver 1.0.0.5\n"
+		  "nameserver 1.0.0.6\nnameserver 1.0.0.7\nnameserver 1.0.0.8\nnameserver 1.0.0.9\n",
+		  "1.0.0.1 1.0.0.2 1.0.0.3 1.0.0.4 1.0.0.5 1.0.0.6 1.0.0.7 1.0.0.8 " },
+	};
+	struct oh_address found[CONFIG_RESOLVERS_MAX];
+
+	(void)state;
+	assert_int_equal(config_find_resolvers(unit_path("missing"), found), 0);
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		size_t n = config_find_resolvers(unit_write_text(rows[i].text), found);
+		char text[ADDRESS_TEXT_MAX], list[512] = "";
+
+		for (size_t k = 0; k < n; k++) {
+			strcat(list, address_format(&found[k], text));
+			strcat(list, " ");
+		}
+		assert_string_equal(list, rows[i].found);
+	}
+}
+
+/* Both mean this machine, where nothing but a stub can listen. */
+static void unspecified_resolver_is_this_machine(void **state)
+{
+	struct oh_address found[CONFIG_RESOLVERS_MAX];
+
+	(void)state;
+	assert_int_equal(config_find_resolvers(unit_write_text("nameserver ::\n"), found), 0);
+	assert_int_equal(config_find_resolvers(unit_write_text("nameserver 0.0.0.0\n"), found), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		UNIT_FILE_TEST(defaults),
+		UNIT_FILE_TEST(inspect_off),
+		UNIT_FILE_TEST(missing_file),
+		UNIT_FILE_TEST(every_key),
+		UNIT_FILE_TEST(none_means_none),
+		UNIT_FILE_TEST(none_stands_alone),
+		UNIT_FILE_TEST(uplink_none_stands_alone),
+		UNIT_FILE_TEST(bad_values),
+		UNIT_FILE_TEST(values_that_contradict),
+		UNIT_FILE_TEST(limits),
+		UNIT_FILE_TEST(ten_thousand_targets),
+		UNIT_FILE_TEST(too_many_targets),
+		UNIT_FILE_TEST(resolvers_are_found),
+		UNIT_FILE_TEST(unspecified_resolver_is_this_machine),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

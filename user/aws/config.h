@@ -1,0 +1,56 @@
+/* The [stack] section: what `ohguard aws` is to build. */
+#ifndef OHGUARD_AWS_CONFIG_H
+#define OHGUARD_AWS_CONFIG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/error.h"
+
+#define STACK_SERVERS_MAX 16
+
+struct cidr {
+	char text[20];	/* as AWS writes it: 10.0.0.0/16 */
+	uint32_t address;	/* host byte order */
+	unsigned int length;
+};
+
+struct stack {
+	char name[24];
+	char region[32];
+	char zone[36];
+	struct cidr operator;	/* text is "" where the file has none */
+	struct cidr vpc, public, private;
+	char domain[128];	/* "" for a self-signed certificate */
+	bool acme;		/* with a domain: Let's Encrypt, which needs port 80 open to everyone */
+	char email[128];
+	char proxy_type[24], server_type[24];
+	unsigned int proxy_disk, server_disk;	/* GB */
+	char ubuntu[8];
+	char openhands[64];
+	char mirror[128];
+	char policy[256];	/* file to deliver to the servers, "" for the generated one */
+	char model_host[128];
+	unsigned int servers;
+	char profile[64];	/* IAM instance profile of the servers, "" for none */
+	bool agent_docker, agent_sudo;
+	char state[256];	/* folder of this stack's private key and known hosts */
+};
+
+/* Defaults, then the file. path NULL is /etc/ohguard/ohguard.conf, which may be missing. */
+int stack_read(const char *path, struct stack *stack, struct error *e);
+
+/* The operator's address is asked for only by what opens ports to it. open: 0.0.0.0/0 and the like are meant. */
+int stack_check_operator(const struct stack *stack, bool open, struct error *e);
+
+int cidr_parse(const char *text, struct cidr *ret);	/* an address alone is a /32; host bits must be clear */
+bool cidr_contains(const struct cidr *outer, const struct cidr *inner);
+
+/* The address of host number n in the range, as text. */
+void cidr_host(const struct cidr *range, unsigned int n, char ret[20]);
+
+/* Fixed, so that either side's configuration is known before the other exists. */
+#define PROXY_HOST 10
+#define SERVER_HOST(n) (10 + (n))	/* n from 1 */
+
+#endif

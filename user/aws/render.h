@@ -1,0 +1,26 @@
+/* The generated files: first-boot documents, nginx site, units, scripts, policies. */
+#ifndef OHGUARD_AWS_RENDER_H
+#define OHGUARD_AWS_RENDER_H
+
+#include "aws/config.h"
+
+struct template {
+	const char *name;
+	const char *start, *end;
+	const char *help;
+};
+extern const struct template templates[];
+extern const unsigned int templates_count;
+
+/* The file of that name ("proxy", "server", "nginx-site", ...) with the stack's values filled in; server: which one,
+ * from 1. *ret is for free(). -ENOENT where there is no such file. */
+int render(const struct stack *stack, const char *name, unsigned int server, char **ret, struct error *e);
+
+/* 16 hexadecimal digits that change with the text; no protection against intent. */
+void render_hash(const char *text, char ret[20]);
+
+/* The same, step by step; starts with RENDER_HASH. */
+#define RENDER_HASH 14695981039346656037ull	/* FNV-1a */
+unsigned long long render_hash_add(unsigned long long hash, const void *data, unsigned long size);
+
+#endif

@@ -1,0 +1,364 @@
+#include "aws/stack.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static bool state_in(const char *state, const char *const *list, size_t n)
+{
+	for (size_t i = 0; i < n && list[i]; i++) {
+		if (!strcmp(state, list[i]))
+			return true;
+	}
+	return false;
+}
+
+bool item_leaves(const struct kind *kind, const doc *item)
+{
+	return kind->leaving && !strcmp(doc_text(item, kind->state), kind->leaving);
+}
+
+bool item_changes(const struct kind *kind, const doc *item)
+{
+	static const char *const between[] = { "pending", "stopping", "rebooting" };
+
+	return kind->state && state_in(doc_text(item, kind->state), between, 3);
+}
+
+bool item_lives(const struct kind *kind, const doc *item)
+{
+	if (!kind->state)
+		return true;
+	return !item_leaves(kind, item) && !state_in(doc_text(item, kind->state), kind->gone, 3);
+}
+
+struct node *view_node(struct stack_view *v, const char *key)
+{
+	for (unsigned int i = 0; i < v->count; i++) {
+		if (!strcmp(v->nodes[i].key, key))
+			return &v->nodes[i];
+	}
+	return NULL;
+}
+
+const char *node_id(const struct node *n)
+{
+	return n && n->found ? doc_text(n->found, kinds[n->resource->kind].id) : "";
+}
+
+const char *node_state(const struct node *n)
+{
+	const char *path = kinds[n->resource->kind].state;
+
+	return path && n->found ? doc_text(n->found, path) : "";
+}
+
+const char *view_id(struct stack_view *v, const char *key)
+{
+	/* A plan may name several that are not there yet in one command. */
+	static char unknown[8][24];
+	static unsigned int next;
+	const char *id = node_id(view_node(v, key));
+
+	if (*id)
+		return id;
+	next = (next + 1) % 8;
+	snprintf(unknown[next], sizeof(unknown[next]), "<%.15s>", key);
+	return unknown[next];
+}
+
+/* Nothing, or something else, is no empty list: on that a second stack would be made, or a key thrown away. An id
+ * becomes an argument, and a line of ssh's configuration. */
+static int check_list(const struct kind *k, const doc *list, struct error *e)
+{
+	if (!doc_is_list(list))
+		return error_set(e, EBADMSG, "aws %s: printed no list: is the `aws` in PATH the AWS command line?", k->list);
+	for (size_t i = 0; i < doc_length(list, ""); i++) {
+		const char *id = doc_text(doc_at(list, "", i), k->id);
+
+		if (!*id || *id == '-' || id[strspn(id, "abcdefghijklmnopqrstuvwxyz0123456789-")])
+			return error_set(e, EBADMSG, "aws %s: printed a %s without a proper id", k->list, k->title);
+	}
+	return 0;
+}
+
+int view_list(struct stack_view *v, enum kind_id kind, struct error *e)
+{
+	const struct kind *k = &kinds[kind];
+	struct args args = { 0 };
+	doc *d = NULL;
+	int r;
+
+	args_words(&args, k->list);
+	/* describe-nat-gateways alone calls it --filter. */
+	args_add(&args, kind == K_NAT ? "--filter" : "--filters");
+	args_add(&args, "Name=tag:" TAG_STACK ",Values=%s", v->stack->name);
+	args_add(&args, "--query");
+	args_add(&args, "%s", k->query);
+	r = aws_call(&v->aws, &args, NULL, &d, e);
+	args_free(&args);
+	if (!r)
+		r = check_list(k, d, e);
+	if (r) {
+		doc_free(d);
+		return r;
+	}
+	/* What is listed here may be removed: the tag is not left to the filter alone. */
+	doc_keep_tagged(d, TAG_STACK, v->stack->name);
+	doc_free(v->lists[kind]);
+	v->lists[kind] = d;
+	return 0;
+}
+
+static struct node *add_node(struct stack_view *v, const struct resource *r, unsigned int server)
+{
+	struct node *n;
+
+	if (v->count == NODES_MAX)
+		return NULL;
+	n = &v->nodes[v->count++];
+	*n = (struct node){ .resource = r, .server = server };
+	if (server)
+		snprintf(n->key, sizeof(n->key), "server-%u", server);
+	else
+		snprintf(n->key, sizeof(n->key), "%s", r->key);
+	return n;
+}
+
+static int find_node(struct stack_view *v, struct node *n, struct error *e)
+{
+	const struct kind *k = &kinds[n->resource->kind];
+	const doc *list = v->lists[n->resource->kind];
+
+	n->found = NULL;
+	n->dead = 0;
+	n->leaving = false;
+	for (size_t i = 0; i < doc_length(list, ""); i++) {
+		const doc *item = doc_at(list, "", i);
+
+		if (strcmp(doc_tag(item, TAG_RESOURCE), n->key))
+			continue;
+		if (!item_lives(k, item)) {
+			n->dead++;
+			n->leaving |= item_leaves(k, item);
+			continue;
+		}
+		if (n->found)
+			return error_set(e, EEXIST, "%s: two carry its tag, %s and %s: remove the one that is not in use",
+					 n->key, node_id(n), doc_text(item, k->id));
+		n->found = item;
+	}
+	return 0;
+}
+
+/* Servers that AWS has beyond the number asked for become nodes too, to be removed. */
+static void find_surplus(struct stack_view *v, const struct resource *server)
+{
+	const doc *list = v->lists[K_INSTANCE];
+	unsigned int number;
+
+	for (size_t i = 0; i < doc_length(list, ""); i++) {
+		const doc *item = doc_at(list, "", i);
+		struct node *n;
+
+		if (sscanf(doc_tag(item, TAG_RESOURCE), "server-%u", &number) != 1 ||
+		    number <= v->stack->servers || number > STACK_SERVERS_MAX || !item_lives(&kinds[K_INSTANCE], item))
+			continue;
+		n = view_node(v, doc_tag(item, TAG_RESOURCE));
+		if (!n)
+			n = add_node(v, server, number);
+		if (n)
+			n->surplus = true;
+	}
+}
+
+static int find_nodes(struct stack_view *v, struct error *e)
+{
+	v->count = 0;
+	for (unsigned int i = 0; i < resources_count; i++) {
+		bool server = !strcmp(resources[i].key, "server");
+
+		for (unsigned int s = 1; s <= (server ? v->stack->servers : 1); s++)
+			add_node(v, &resources[i], server ? s : 0);
+		if (server)
+			find_surplus(v, &resources[i]);
+	}
+	for (unsigned int i = 0; i < v->count; i++) {
+		int r = find_node(v, &v->nodes[i], e);
+
+		if (r)
+			return r;
+	}
+	return 0;
+}
+
+int view_refresh(struct stack_view *v, enum kind_id kind, struct error *e)
+{
+	int r = view_list(v, kind, e);
+
+	return r ? r : find_nodes(v, e);
+}
+
+int view_refresh_all(struct stack_view *v, struct error *e)
+{
+	for (int kind = 0; kind < KINDS; kind++) {
+		int r = view_list(v, kind, e);
+
+		if (r)
+			return r;
+	}
+	return find_nodes(v, e);
+}
+
+int view_open(struct stack_view *v, const struct stack *stack, unsigned int timeout, struct error *e)
+{
+	int r;
+
+	*v = (struct stack_view){ .stack = stack, .aws = { .region = stack->region, .timeout = timeout } };
+	v->changes = calloc(CHANGES_MAX, sizeof(*v->changes));
+	if (!v->changes)
+		return error_set(e, ENOMEM, "out of memory");
+	r = aws_check(&v->aws, e);
+	return r ? r : view_refresh_all(v, e);
+}
+
+void view_forget_changes(struct stack_view *v)
+{
+	for (unsigned int i = 0; i < v->change_count; i++) {
+		args_free(&v->changes[i].args);
+		free(v->changes[i].input);
+		v->changes[i].input = NULL;
+	}
+	v->change_count = 0;
+}
+
+void view_close(struct stack_view *v)
+{
+	if (v->changes)
+		view_forget_changes(v);
+	free(v->changes);
+	for (int kind = 0; kind < KINDS; kind++)
+		doc_free(v->lists[kind]);
+}
+
+struct args *change_add(struct stack_view *v, const char *key, enum change_kind kind, const char *format, ...)
+{
+	static struct args nowhere;
+	struct change *c;
+	va_list args;
+
+	if (v->change_count == CHANGES_MAX) {
+		args_free(&nowhere);
+		v->failed = error_set(&v->error, E2BIG, "%s: more than %d changes", key, CHANGES_MAX);
+		return &nowhere;
+	}
+	c = &v->changes[v->change_count++];
+	*c = (struct change){ .kind = kind };
+	snprintf(c->key, sizeof(c->key), "%s", key);
+	va_start(args, format);
+	vsnprintf(c->text, sizeof(c->text), format, args);
+	va_end(args);
+	return &c->args;
+}
+
+/* In the creating call itself, so that being killed right after it leaves nothing without a tag. */
+void change_tags(struct stack_view *v, const struct node *n, struct args *a, const char *more_tags)
+{
+	const char *types[] = { kinds[n->resource->kind].tag_type, "volume", "network-interface" };
+	size_t count = n->resource->kind == K_INSTANCE ? 3 : 1;
+
+	args_add(a, "--tag-specifications");
+	for (size_t i = 0; i < count; i++)
+		args_add(a, "ResourceType=%s,Tags=[{Key=" TAG_STACK ",Value=%s},{Key=" TAG_RESOURCE ",Value=%s},"
+			 "{Key=Name,Value=%s-%s}%s]", types[i], v->stack->name, n->key, v->stack->name, n->key,
+			 more_tags && !i ? more_tags : "");
+}
+
+/* The same call made again within a day returns what the first one made, even where no list shows it yet. It must
+ * differ for a successor of something that was removed: by the VPC, and by how many died in it. */
+void change_token(struct stack_view *v, const struct node *n, struct args *a)
+{
+	args_add(a, "--client-token");
+	args_add(a, "%s-%s-%s-%u", v->stack->name, n->key, view_id(v, "vpc"), n->dead + v->attempt);
+}
+
+doc *view_read(struct stack_view *v, const char *words, const char *last)
+{
+	doc *d = NULL;
+	int r = aws_read(&v->aws, &d, &v->error, words, last);
+
+	if (r)
+		v->failed = r;
+	return r ? NULL : d;
+}
+
+static void remove_node(struct stack_view *v, struct node *n)
+{
+	kinds[n->resource->kind].remove(v, n->found, n->key);
+}
+
+/* What the console shows, and people look for. */
+static void want_name(struct stack_view *v, const struct node *n)
+{
+	char name[sizeof(v->stack->name) + sizeof(n->key)];
+	struct args *a;
+
+	snprintf(name, sizeof(name), "%s-%s", v->stack->name, n->key);
+	if (!n->found || !strcmp(doc_tag(n->found, "Name"), name))
+		return;
+	a = change_add(v, n->key, CHANGE_SET, "its name back to %s", name);
+	args_words(a, "ec2 create-tags --resources");
+	args_add(a, "%s", node_id(n));
+	args_add(a, "--tags");
+	args_add(a, "Key=Name,Value=%s", name);
+}
+
+/* What has the stack's tag and is nothing that this program made: destroy will take it. */
+static void note_strangers(struct stack_view *v, enum kind_id kind)
+{
+	for (size_t i = 0; i < doc_length(v->lists[kind], ""); i++) {
+		const doc *item = doc_at(v->lists[kind], "", i);
+		bool known = !item_lives(&kinds[kind], item);
+
+		for (unsigned int k = 0; k < v->count; k++)
+			known |= v->nodes[k].found == item;
+		if (!known)
+			change_add(v, "?", CHANGE_NOTE, "%s %s carries the stack's tag, and is none of its parts: take the "
+				   "tag off, or destroy removes it", kinds[kind].title, doc_text(item, kinds[kind].id));
+	}
+}
+
+int view_want(struct stack_view *v, struct node *n, struct error *e)
+{
+	v->failed = 0;
+	if (n->surplus) {
+		if (n->found)
+			remove_node(v, n);
+	} else if (v->replace && n->found && !strcmp(v->replace, n->key)) {
+		remove_node(v, n);
+		n->found = NULL;
+		n->resource->want(v, n);
+		find_node(v, n, &v->error);
+	} else {
+		n->resource->want(v, n);
+		want_name(v, n);
+	}
+	if (v->failed)
+		*e = v->error;
+	return v->failed;
+}
+
+int view_plan(struct stack_view *v, struct error *e)
+{
+	view_forget_changes(v);
+	for (unsigned int i = 0; i < v->count; i++) {
+		int r = view_want(v, &v->nodes[i], e);
+
+		if (r)
+			return r;
+	}
+	for (int kind = 0; kind < KINDS; kind++)
+		note_strangers(v, (enum kind_id)kind);
+	return 0;
+}

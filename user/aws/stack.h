@@ -1,0 +1,119 @@
+/* The stack as a table of resources, what of it AWS has, and the changes that lead from one to the other.
+ * Nothing is remembered between runs: every resource is found by the tags that its creating call gave it. */
+#ifndef OHGUARD_AWS_STACK_H
+#define OHGUARD_AWS_STACK_H
+
+#include <stdbool.h>
+
+#include "aws/cli.h"
+#include "aws/config.h"
+
+#define TAG_STACK "ohguard:stack"
+#define TAG_RESOURCE "ohguard:resource"
+#define TAG_USER_DATA "ohguard:user-data"
+
+/* In the order in which they can be made; they are removed in the reverse order. */
+enum kind_id { K_VPC, K_GATEWAY, K_ACL, K_SUBNET, K_ADDRESS, K_NAT, K_TABLE, K_GROUP, K_KEY, K_INSTANCE, KINDS };
+
+struct stack_view;
+struct node;
+
+/* What all resources of one AWS type have in common. */
+struct kind {
+	const char *title;	/* for people */
+	const char *list;	/* the call that lists them ... */
+	const char *query;	/* ... and where in its answer they are */
+	const char *id;		/* member that identifies one */
+	const char *tag_type;	/* its name in --tag-specifications */
+	const char *state;	/* member with its state, or NULL */
+	const char *leaving;	/* the state on its way out ... */
+	const char *gone[3];	/* ... and those after its end, in which AWS lists it for a while */
+	/* The calls that remove one. */
+	void (*remove)(struct stack_view *v, const doc *item, const char *key);
+};
+extern const struct kind kinds[KINDS];
+
+/* One entry per resource (servers: one per server). The order of the table is the order of their dependencies. */
+struct resource {
+	const char *key;	/* the value of its TAG_RESOURCE; servers: "server-N" */
+	enum kind_id kind;
+	/* Adds the changes that make it what it should be. With n->found NULL: the one that creates it comes first. */
+	void (*want)(struct stack_view *v, struct node *n);
+	/* US cents a month in us-east-1, or -1 where the price is not known. */
+	long (*cost)(const struct stack *stack);
+};
+extern const struct resource resources[];
+extern const unsigned int resources_count;
+
+struct node {
+	const struct resource *resource;
+	char key[20];
+	unsigned int server;	/* 1.., or 0 */
+	const doc *found;	/* NULL where AWS has none that lives */
+	unsigned int dead;	/* how many with this tag are gone but still listed */
+	bool leaving;		/* one of these is still on its way out, and may hold its address */
+	bool surplus;		/* AWS has it, the configuration does not ask for it */
+};
+
+enum change_kind { CHANGE_MAKE, CHANGE_SET, CHANGE_REMOVE, CHANGE_NOTE /* cannot be mended in place */ };
+
+struct change {
+	enum change_kind kind;
+	char key[20];
+	char text[192];
+	struct args args;
+	char *input;	/* for the call's standard input, or NULL */
+};
+
+#define NODES_MAX 48
+#define CHANGES_MAX 512
+
+struct stack_view {
+	const struct stack *stack;
+	struct aws aws;
+	doc *lists[KINDS];
+	struct node nodes[NODES_MAX];
+	unsigned int count;
+	struct change *changes;
+	unsigned int change_count;
+	char image[32];		/* of new instances; looked up when one is to be made */
+	bool zone_checked;	/* the region has it: asked before the first thing is made there */
+	unsigned int attempt;	/* goes into client tokens: see change_token() */
+	unsigned long long made;	/* a bit for each node that this run has made */
+	const char *replace;	/* key of an instance that is to be made anew, or NULL */
+	int failed;		/* an error inside a want(): the plan is not to be trusted */
+	struct error error;
+};
+
+int view_open(struct stack_view *v, const struct stack *stack, unsigned int timeout, struct error *e);
+void view_close(struct stack_view *v);
+
+/* Lists one kind again, or all, and finds the nodes anew. */
+int view_list(struct stack_view *v, enum kind_id kind, struct error *e);	/* only the first half */
+int view_refresh(struct stack_view *v, enum kind_id kind, struct error *e);
+int view_refresh_all(struct stack_view *v, struct error *e);
+
+struct node *view_node(struct stack_view *v, const char *key);
+const char *node_id(const struct node *n);	/* "" where there is none */
+const char *node_state(const struct node *n);
+const char *view_id(struct stack_view *v, const char *key);	/* or "<key>" while there is none */
+
+/* Fills v->changes for one node, or for the whole stack. */
+int view_want(struct stack_view *v, struct node *n, struct error *e);
+int view_plan(struct stack_view *v, struct error *e);
+void view_forget_changes(struct stack_view *v);
+
+/* For want() functions: begins a change and returns where its words go. */
+struct args *change_add(struct stack_view *v, const char *key, enum change_kind kind, const char *format, ...)
+	__attribute__((format(printf, 4, 5)));
+void change_tags(struct stack_view *v, const struct node *n, struct args *a, const char *more_tags);
+void change_token(struct stack_view *v, const struct node *n, struct args *a);
+/* A read that a want() function needs; NULL (and v->failed) on failure. To be freed. */
+doc *view_read(struct stack_view *v, const char *words, const char *last);
+
+/* Whether an item of a list lives; not: leaving or gone. */
+bool item_lives(const struct kind *kind, const doc *item);
+bool item_leaves(const struct kind *kind, const doc *item);
+bool item_changes(const struct kind *kind, const doc *item);	/* between two states: wait */
+
+#endif

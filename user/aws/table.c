@@ -1,0 +1,168 @@
+/* The two tables that plan, apply, status and destroy walk: kinds of resource, and the resources of a stack. */
+#include <string.h>
+
+#include "aws/hosts.h"
+#include "aws/network.h"
+#include "aws/stack.h"
+
+static void remove_by(struct stack_view *v, const doc *item, const char *key, const char *words, const char *member)
+{
+	struct args *a = change_add(v, key, CHANGE_REMOVE, "%s", doc_text(item, member));
+
+	args_words(a, words);
+	args_add(a, "%s", doc_text(item, member));
+}
+
+static void remove_vpc(struct stack_view *v, const doc *item, const char *key)
+{
+	remove_by(v, item, key, "ec2 delete-vpc --vpc-id", "VpcId");
+}
+
+static void remove_gateway(struct stack_view *v, const doc *item, const char *key)
+{
+	for (size_t i = 0; i < doc_length(item, "Attachments"); i++) {
+		const char *vpc = doc_text(doc_at(item, "Attachments", i), "VpcId");
+		struct args *a = change_add(v, key, CHANGE_REMOVE, "from %s", vpc);
+
+		args_words(a, "ec2 detach-internet-gateway --vpc-id");
+		args_add(a, "%s", vpc);
+		args_add(a, "--internet-gateway-id");
+		args_add(a, "%s", doc_text(item, "InternetGatewayId"));
+	}
+	remove_by(v, item, key, "ec2 delete-internet-gateway --internet-gateway-id", "InternetGatewayId");
+}
+
+static void remove_acl(struct stack_view *v, const doc *item, const char *key)
+{
+	remove_by(v, item, key, "ec2 delete-network-acl --network-acl-id", "NetworkAclId");
+}
+
+static void remove_subnet(struct stack_view *v, const doc *item, const char *key)
+{
+	remove_by(v, item, key, "ec2 delete-subnet --subnet-id", "SubnetId");
+}
+
+static void remove_address(struct stack_view *v, const doc *item, const char *key)
+{
+	if (*doc_text(item, "AssociationId"))
+		remove_by(v, item, key, "ec2 disassociate-address --association-id", "AssociationId");
+	remove_by(v, item, key, "ec2 release-address --allocation-id", "AllocationId");
+}
+
+static void remove_nat(struct stack_view *v, const doc *item, const char *key)
+{
+	remove_by(v, item, key, "ec2 delete-nat-gateway --nat-gateway-id", "NatGatewayId");
+}
+
+static void remove_table(struct stack_view *v, const doc *item, const char *key)
+{
+	for (size_t i = 0; i < doc_length(item, "Associations"); i++) {
+		const doc *as = doc_at(item, "Associations", i);
+
+		if (!doc_true(as, "Main"))
+			remove_by(v, as, key, "ec2 disassociate-route-table --association-id", "RouteTableAssociationId");
+	}
+	remove_by(v, item, key, "ec2 delete-route-table --route-table-id", "RouteTableId");
+}
+
+static void remove_group(struct stack_view *v, const doc *item, const char *key)
+{
+	remove_by(v, item, key, "ec2 delete-security-group --group-id", "GroupId");
+}
+
+static void remove_key(struct stack_view *v, const doc *item, const char *key)
+{
+	remove_by(v, item, key, "ec2 delete-key-pair --key-name", "KeyName");
+}
+
+static void remove_instance(struct stack_view *v, const doc *item, const char *key)
+{
+	remove_by(v, item, key, "ec2 terminate-instances --instance-ids", "InstanceId");
+}
+
+const struct kind kinds[KINDS] = {
+	[K_VPC] = { "VPC", "ec2 describe-vpcs", "Vpcs", "VpcId", "vpc", "State", NULL, { NULL }, remove_vpc },
+	[K_GATEWAY] = { "internet gateway", "ec2 describe-internet-gateways", "InternetGateways", "InternetGatewayId",
+		"internet-gateway", NULL, NULL, { NULL }, remove_gateway },
+	[K_ACL] = { "network ACL", "ec2 describe-network-acls", "NetworkAcls", "NetworkAclId", "network-acl", NULL, NULL,
+		{ NULL }, remove_acl },
+	[K_SUBNET] = { "subnet", "ec2 describe-subnets", "Subnets", "SubnetId", "subnet", "State", NULL, { NULL },
+		remove_subnet },
+	[K_ADDRESS] = { "elastic IP", "ec2 describe-addresses", "Addresses", "AllocationId", "elastic-ip", NULL, NULL,
+		{ NULL }, remove_address },
+	[K_NAT] = { "NAT gateway", "ec2 describe-nat-gateways", "NatGateways", "NatGatewayId", "natgateway", "State",
+		"deleting", { "deleted", "failed" }, remove_nat },
+	[K_TABLE] = { "route table", "ec2 describe-route-tables", "RouteTables", "RouteTableId", "route-table", NULL, NULL,
+		{ NULL }, remove_table },
+	[K_GROUP] = { "security group", "ec2 describe-security-groups", "SecurityGroups", "GroupId", "security-group",
+		NULL, NULL, { NULL }, remove_group },
+	[K_KEY] = { "key pair", "ec2 describe-key-pairs", "KeyPairs", "KeyPairId", "key-pair", NULL, NULL, { NULL },
+		remove_key },
+	[K_INSTANCE] = { "instance", "ec2 describe-instances", "Reservations[].Instances[]", "InstanceId", "instance",
+		"State.Name", "shutting-down", { "terminated" }, remove_instance },
+};
+
+#define HOURS 730	/* of an average month */
+
+/* Thousandths of a cent an hour, on demand, Linux, us-east-1, as published in 2025. */
+static const struct {
+	const char *type;
+	long price;
+} prices[] = {
+	{ "t3.micro", 1040 }, { "t3.small", 2080 }, { "t3.medium", 4160 }, { "t3.large", 8320 },
+	{ "t3.xlarge", 16640 }, { "t3.2xlarge", 33280 }, { "t3a.small", 1880 }, { "t3a.medium", 3760 },
+	{ "t3a.large", 7520 }, { "t3a.xlarge", 15040 }, { "m5.large", 9600 }, { "m5.xlarge", 19200 },
+	{ "m6i.large", 9600 }, { "m6i.xlarge", 19200 }, { "m7i.large", 10080 }, { "m7i.xlarge", 20160 },
+};
+
+static long instance_cost(const char *type, unsigned int disk)
+{
+	for (size_t i = 0; i < sizeof(prices) / sizeof(*prices); i++) {
+		if (!strcmp(prices[i].type, type))
+			return prices[i].price * HOURS / 1000 + disk * 8;	/* gp3: 8 cents a GB */
+	}
+	return -1;
+}
+
+static long cost_proxy(const struct stack *s)
+{
+	return instance_cost(s->proxy_type, s->proxy_disk);
+}
+
+static long cost_server(const struct stack *s)
+{
+	return instance_cost(s->server_type, s->server_disk);
+}
+
+static long cost_address(const struct stack *s)
+{
+	(void)s;
+	return 500 * HOURS / 1000;
+}
+
+static long cost_nat(const struct stack *s)
+{
+	(void)s;
+	return 4500 * HOURS / 1000;	/* and 4.5 cents for each GB through it */
+}
+
+const struct resource resources[] = {
+	{ "vpc", K_VPC, want_vpc, NULL },
+	{ "gateway", K_GATEWAY, want_gateway, NULL },
+	{ "acl-public", K_ACL, want_acl, NULL },
+	{ "acl-private", K_ACL, want_acl, NULL },
+	{ "subnet-public", K_SUBNET, want_subnet, NULL },
+	{ "subnet-private", K_SUBNET, want_subnet, NULL },
+	{ "table-public", K_TABLE, want_table, NULL },
+	{ "group-proxy", K_GROUP, want_group, NULL },
+	{ "group-server", K_GROUP, want_group, NULL },
+	{ "key", K_KEY, want_key, NULL },
+	{ "proxy-ip", K_ADDRESS, want_address, cost_address },
+	{ "proxy", K_INSTANCE, want_instance, cost_proxy },
+	/* Behind the proxy, whose fixed address AWS could pick for it. */
+	{ "nat-ip", K_ADDRESS, want_address, cost_address },
+	{ "nat", K_NAT, want_nat, cost_nat },
+	{ "table-private", K_TABLE, want_table, NULL },
+	{ "server", K_INSTANCE, want_instance, cost_server },
+};
+const unsigned int resources_count = sizeof(resources) / sizeof(*resources);

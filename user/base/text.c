@@ -1,0 +1,160 @@
+#include "base/text.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+
+int text_parse_number(const char *text, uint64_t min, uint64_t max, uint64_t *ret)
+{
+	uint64_t value = 0;
+
+	if (!*text)
+		return -EINVAL;
+	for (const char *c = text; *c; c++) {
+		if (!isdigit((unsigned char)*c))
+			return -EINVAL;
+		if (__builtin_mul_overflow(value, 10, &value) ||
+		    __builtin_add_overflow(value, (uint64_t)(*c - '0'), &value))
+			return -EINVAL;
+	}
+	if (value < min || value > max)
+		return -EINVAL;
+	*ret = value;
+	return 0;
+}
+
+char *text_put_number(char *at, uint64_t number)
+{
+	char digits[20];
+	size_t first = sizeof(digits);
+
+	do {
+		digits[--first] = (char)('0' + number % 10);
+		number /= 10;
+	} while (number);
+	memcpy(at, digits + first, sizeof(digits) - first);
+	return at + sizeof(digits) - first;
+}
+
+static const struct {
+	char letter;
+	uint32_t seconds;
+} units[] = { { 'd', 86400 }, { 'h', 3600 }, { 'm', 60 }, { 's', 1 } };
+
+int text_parse_seconds(const char *text, uint64_t max, uint64_t *ret)
+{
+	char digits[24];
+	size_t len = strlen(text);
+	uint64_t unit = 1, value;
+
+	if (!len || len >= sizeof(digits))
+		return -EINVAL;
+	memcpy(digits, text, len + 1);
+	for (size_t i = 0; i < sizeof(units) / sizeof(*units); i++) {
+		if (digits[len - 1] == units[i].letter) {
+			unit = units[i].seconds;
+			digits[len - 1] = '\0';
+			break;
+		}
+	}
+	if (text_parse_number(digits, 0, max, &value) || __builtin_mul_overflow(value, unit, &value) ||
+	    value > max)
+		return -EINVAL;
+	*ret = value;
+	return 0;
+}
+
+const char *text_seconds(uint64_t seconds, char *buffer, size_t size)
+{
+	for (size_t i = 0; i < sizeof(units) / sizeof(*units); i++) {
+		if (seconds >= units[i].seconds || units[i].seconds == 1) {
+			snprintf(buffer, size, "%llu%c",
+				 (unsigned long long)(seconds / units[i].seconds), units[i].letter);
+			break;
+		}
+	}
+	return buffer;
+}
+
+const char *text_time(int64_t seconds, char buffer[TEXT_TIME_MAX])
+{
+	time_t t = (time_t)seconds;
+	struct tm tm;
+
+	if (!gmtime_r(&t, &tm) || !strftime(buffer, TEXT_TIME_MAX, "%Y-%m-%dT%H:%M:%SZ", &tm))
+		strcpy(buffer, "0000-00-00T00:00:00Z");
+	return buffer;
+}
+
+bool text_is_instance(const char *text)
+{
+	size_t len = strlen(text);
+
+	if (!len || len > 32)
+		return false;
+	for (const char *c = text; *c; c++) {
+		if (!isalnum((unsigned char)*c) && *c != '-' && *c != '_')
+			return false;
+	}
+	return true;
+}
+
+/* The length of the UTF-8 sequence at s, or 0 where it is none (RFC 3629: no overlong form, no surrogate). */
+static size_t utf8_length(const unsigned char *s)
+{
+	if (s[0] < 0x80)
+		return 1;
+	if (s[0] >= 0xc2 && s[0] <= 0xdf)
+		return (s[1] & 0xc0) == 0x80 ? 2 : 0;
+	if ((s[0] & 0xf0) == 0xe0) {
+		if ((s[1] & 0xc0) != 0x80 || (s[2] & 0xc0) != 0x80)
+			return 0;
+		if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f))
+			return 0;
+		return 3;
+	}
+	if (s[0] >= 0xf0 && s[0] <= 0xf4) {
+		if ((s[1] & 0xc0) != 0x80 || (s[2] & 0xc0) != 0x80 || (s[3] & 0xc0) != 0x80)
+			return 0;
+		if ((s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f))
+			return 0;
+		return 4;
+	}
+	return 0;
+}
+
+static bool is_c1_control(const unsigned char *s)
+{
+	return s[0] == 0xc2 && s[1] >= 0x80 && s[1] <= 0x9f;
+}
+
+static void print_escaped(FILE *out, const char *text, const char *byte_format, bool json)
+{
+	const unsigned char *s = (const unsigned char *)text;
+
+	while (*s) {
+		size_t n = utf8_length(s);
+
+		if (!n || *s < 0x20 || *s == 0x7f || is_c1_control(s)) {
+			/* a C1 control is two bytes of which each is shown */
+			fprintf(out, byte_format, *s);
+			s++;
+			continue;
+		}
+		if (json && (*s == '"' || *s == '\\'))
+			fputc('\\', out);
+		fwrite(s, 1, n, out);
+		s += n;
+	}
+}
+
+void text_print(FILE *out, const char *text)
+{
+	print_escaped(out, text, "\\x%02x", false);
+}
+
+void text_print_json(FILE *out, const char *text)
+{
+	print_escaped(out, text, "\\u%04x", true);
+}

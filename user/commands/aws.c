@@ -1,0 +1,376 @@
+/* ohguard aws: the network and the machines in AWS. */
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "aws/apply.h"
+#include "aws/deliver.h"
+#include "aws/render.h"
+#include "aws/state.h"
+#include "aws/status.h"
+#include "commands/cmd.h"
+#include "base/proc.h"
+#include "base/text.h"
+
+struct options {
+	struct cmd_options common;
+	int yes, open, no_deliver, new_password;
+	const char *confirm, *replace, *via;
+	int wait, timeout;
+	struct stack stack;
+};
+
+static int finish(int r, const struct error *e)
+{
+	return r ? cmd_fail(e) : CMD_OK;
+}
+
+/* The one line that answers a question; false where nobody is there to ask. */
+static bool ask(const char *question, char *answer, int size)
+{
+	fputs(question, stderr);
+	fflush(stderr);
+	if (!fgets(answer, size, stdin))
+		return false;
+	answer[strcspn(answer, "\r\n")] = '\0';
+	return true;
+}
+
+static int check_replace(const struct options *o, struct error *e)
+{
+	const char *key = o->replace;
+
+	if (!key || !strcmp(key, "proxy") || !strncmp(key, "server-", 7))
+		return 0;
+	return error_set(e, EINVAL, "--replace %s: expected proxy or server-N", key);
+}
+
+static int open_plan(struct options *o, struct stack_view *v, struct error *e)
+{
+	int r = stack_check_operator(&o->stack, o->open, e);
+
+	if (!r)
+		r = check_replace(o, e);
+	if (r)
+		return r;
+	r = view_open(v, &o->stack, (unsigned int)o->timeout, e);
+	if (!r && o->replace && !view_node(v, o->replace))
+		r = error_set(e, ENOENT, "--replace %s: no such machine in this stack", o->replace);
+	v->replace = o->replace;
+	return r ? r : view_plan(v, e);
+}
+
+static int run_plan(struct options *o)
+{
+	struct stack_view v = { 0 };
+	struct error e;
+	int r = open_plan(o, &v, &e);
+
+	if (!r && o->common.json)
+		plan_print_json(&v, stdout);
+	else if (!r)
+		plan_print(&v, stdout);
+	view_close(&v);
+	return finish(r, &e);
+}
+
+static bool only_notes(const struct stack_view *v)
+{
+	for (unsigned int i = 0; i < v->change_count; i++) {
+		if (v->changes[i].kind != CHANGE_NOTE)
+			return false;
+	}
+	return true;
+}
+
+static int apply_stack(struct options *o, struct stack_view *v, bool *notes, struct error *e)
+{
+	char answer[16];
+	int r = open_plan(o, v, e);
+
+	if (r)
+		return r;
+	plan_print(v, stderr);
+	*notes = v->change_count && only_notes(v);
+	if (!v->change_count || *notes)
+		return 0;
+	if (!o->yes && (!ask("Do this? [y/N] ", answer, sizeof(answer)) || strcasecmp(answer, "y")))
+		return error_set(e, ECANCELED, "nothing was done: answer y, or say --yes");
+	r = stack_apply(v, stderr, e);
+	if (r)
+		return r;
+	r = view_plan(v, e);
+	*notes = v->change_count;
+	if (!r && *notes)
+		plan_print(v, stderr);
+	return r;
+}
+
+static int run_apply(struct options *o)
+{
+	struct stack_view v = { 0 };
+	struct error e;
+	bool notes = false;
+	int lock = -1, r;
+
+	proc_catch_interrupts();
+	r = state_lock(&o->stack, &lock, &e);
+	if (!r)
+		r = apply_stack(o, &v, &notes, &e);
+	if (!r && !o->no_deliver)
+		r = deliver(&v, NULL, 0, false, stderr, &e);
+	if (!r && o->common.json)
+		status_print_json(&v, stdout);
+	view_close(&v);
+	if (lock >= 0)
+		close(lock);
+	if (r)
+		return cmd_fail(&e);
+	return notes ? CMD_DEGRADED : CMD_OK;
+}
+
+static int run_status(struct options *o)
+{
+	struct stack_view v = { 0 };
+	struct error e;
+	int r = view_open(&v, &o->stack, (unsigned int)o->timeout, &e);
+
+	if (!r && o->common.json)
+		status_print_json(&v, stdout);
+	else if (!r)
+		status_print(&v, stdout);
+	view_close(&v);
+	return finish(r, &e);
+}
+
+static int confirm_destroy(struct options *o, struct error *e)
+{
+	char answer[64] = "";
+	const char *name = o->confirm;
+
+	if (!name && ask("This cannot be undone. The stack's name, to go on: ", answer, sizeof(answer)))
+		name = answer;
+	if (!name || strcmp(name, o->stack.name))
+		return error_set(e, ECANCELED, "nothing was done: the name is %s (--confirm %s)", o->stack.name,
+				 o->stack.name);
+	return 0;
+}
+
+static int run_destroy(struct options *o)
+{
+	struct stack_view v = { 0 };
+	struct error e;
+	int lock = -1, r;
+
+	proc_catch_interrupts();
+	r = state_lock(&o->stack, &lock, &e);
+	if (!r)
+		r = view_open(&v, &o->stack, (unsigned int)o->timeout, &e);
+	/* Two of a kind are an error for the others; here both go. */
+	if (r == -EEXIST)
+		r = 0;
+	if (!r && !destroy_list(&v, stderr)) {
+		/* The key stays: it may be that of a stack in another region or account. */
+		fprintf(stderr, "Nothing in %s carries the tag of stack %s. %s stays as it is.\n", o->stack.region,
+			o->stack.name, o->stack.state);
+	} else if (!r) {
+		r = confirm_destroy(o, &e);
+		if (!r)
+			r = stack_destroy(&v, (unsigned int)o->wait, stderr, &e);
+	}
+	view_close(&v);
+	if (lock >= 0)
+		close(lock);
+	return finish(r, &e);
+}
+
+static int run_render(struct options *o)
+{
+	const char *name = o->common.argc ? o->common.argv[0] : NULL;
+	uint64_t server = 1;
+	struct error e;
+	char *text;
+	int r;
+
+	if (!name) {
+		for (unsigned int i = 0; i < templates_count; i++)
+			printf("%-26s %s\n", templates[i].name, templates[i].help);
+		return CMD_OK;
+	}
+	if (!strncmp(name, "server-", 7) && !text_parse_number(name + 7, 1, STACK_SERVERS_MAX, &server))
+		name = "server";
+	r = render(&o->stack, name, (unsigned int)server, &text, &e);
+	if (r)
+		return cmd_fail(&e);
+	fputs(text, stdout);
+	free(text);
+	return CMD_OK;
+}
+
+/* With the stack in view, and its lock where something is written. */
+static int with_view(struct options *o, bool lock_it, int (*act)(struct options *o, struct stack_view *v, struct error *e))
+{
+	struct stack_view v = { 0 };
+	struct error e;
+	int lock = -1, r = 0;
+
+	proc_catch_interrupts();
+	if (lock_it)
+		r = state_lock(&o->stack, &lock, &e);
+	if (!r)
+		r = view_open(&v, &o->stack, (unsigned int)o->timeout, &e);
+	if (!r)
+		r = act(o, &v, &e);
+	view_close(&v);
+	if (lock >= 0)
+		close(lock);
+	return finish(r, &e);
+}
+
+static int act_deliver(struct options *o, struct stack_view *v, struct error *e)
+{
+	if (o->via && !strcmp(o->via, "ssm"))
+		return deliver_policy_ssm(v, o->common.argv, o->common.argc, stderr, e);
+	return deliver(v, o->common.argv, o->common.argc, true, stderr, e);
+}
+
+static int act_versions(struct options *o, struct stack_view *v, struct error *e)
+{
+	return deliver_versions(v, o->common.json, stdout, e);
+}
+
+static int act_verify(struct options *o, struct stack_view *v, struct error *e)
+{
+	return aws_verify(v, o->common.json, stdout, e);
+}
+
+static int act_set_key(struct options *o, struct stack_view *v, struct error *e)
+{
+	return set_key_from(v, stdin, o->common.argv, o->common.argc, stderr, e);
+}
+
+static int act_password(struct options *o, struct stack_view *v, struct error *e)
+{
+	return fetch_password(v, o->new_password, stdout, e);
+}
+
+static int run_deliver(struct options *o)
+{
+	return with_view(o, true, act_deliver);
+}
+
+static int run_versions(struct options *o)
+{
+	return with_view(o, false, act_versions);
+}
+
+static int run_verify(struct options *o)
+{
+	return with_view(o, false, act_verify);
+}
+
+static int run_set_key(struct options *o)
+{
+	return with_view(o, true, act_set_key);
+}
+
+static int run_password(struct options *o)
+{
+	return with_view(o, true, act_password);
+}
+
+/* Which options a command takes, beside --timeout and those of all. */
+enum { YES = 1, OPEN = 2, REPLACE = 4, NO_DELIVER = 8, CONFIRM = 16, WAIT = 32, VIA = 64, NEW = 128 };
+
+static const struct {
+	const char *name;
+	int (*run)(struct options *o);
+	bool arguments;
+	unsigned int options;
+	const char *help;
+} subcommands[] = {
+	{ "plan", run_plan, false, OPEN | REPLACE, "what would be made, changed or removed, by which command, at what cost" },
+	{ "apply", run_apply, false, YES | OPEN | REPLACE | NO_DELIVER, "make it so (again: mend what differs)" },
+	{ "status", run_status, false, 0, "the network, drawn, with live ids and states" },
+	{ "verify", run_verify, false, 0, "try what must work and what must fail, on the servers and from outside" },
+	{ "deliver", run_deliver, true, VIA, "bring program and policy to the servers, and apply them" },
+	{ "versions", run_versions, false, 0, "which server has which program and policy" },
+	{ "set-key", run_set_key, true, 0, "give the servers the API key, from standard input" },
+	{ "password", run_password, false, NEW, "the web password, once (--new: another)" },
+	{ "render", run_render, true, 0, "print a generated file" },
+	{ "destroy", run_destroy, false, CONFIRM | WAIT, "remove all that carries the stack's tag" },
+};
+
+#define SUBCOMMANDS (sizeof(subcommands) / sizeof(*subcommands))
+
+static void print_help(FILE *out)
+{
+	fputs("Usage: ohguard aws COMMAND [OPTION...]\n\n", out);
+	for (size_t i = 0; i < SUBCOMMANDS; i++)
+		fprintf(out, "  %-10s %s\n", subcommands[i].name, subcommands[i].help);
+	fputs("\nThe [stack] section of the configuration says what is built.\n", out);
+}
+
+static int run_subcommand(size_t i, int argc, char **argv)
+{
+	struct options o = { .wait = 900, .timeout = 150 };
+	const struct {
+		unsigned int option;
+		struct poptOption popt;
+	} all[] = {
+		{ YES, { "yes", 'y', POPT_ARG_NONE, &o.yes, 0, "Do not ask", NULL } },
+		{ OPEN, { "open", 0, POPT_ARG_NONE, &o.open, 0, "The operator's range may be the whole world", NULL } },
+		{ REPLACE, { "replace", 0, POPT_ARG_STRING, &o.replace, 0, "Make this instance anew", "proxy|server-N" } },
+		{ NO_DELIVER, { "no-deliver", 0, POPT_ARG_NONE, &o.no_deliver, 0, "Only the AWS part", NULL } },
+		{ CONFIRM, { "confirm", 0, POPT_ARG_STRING, &o.confirm, 0, "The stack's name, instead of asking", "NAME" } },
+		{ WAIT, { "wait", 0, POPT_ARG_INT, &o.wait, 0, "How long to wait for what is in use (900)", "SECONDS" } },
+		{ VIA, { "via", 0, POPT_ARG_STRING, &o.via, 0, "ssm sends the policy by AWS Systems Manager", "ssh|ssm" } },
+		{ NEW, { "new", 0, POPT_ARG_NONE, &o.new_password, 0, "Make another", NULL } },
+		{ ~0u, { "timeout", 0, POPT_ARG_INT, &o.timeout, 0, "How long one call of aws may take (150)", "SECONDS" } },
+	};
+	struct poptOption table[sizeof(all) / sizeof(*all) + 1] = { 0 };
+	size_t count = 0;
+	struct error e;
+	int r;
+
+	for (size_t k = 0; k < sizeof(all) / sizeof(*all); k++) {
+		if (all[k].option == ~0u || (all[k].option & subcommands[i].options))
+			table[count++] = all[k].popt;
+	}
+	r = cmd_parse(argc, argv, table, subcommands[i].arguments ? "[NAME...]" : NULL, &o.common);
+	if (r != CMD_GO_ON)
+		return r;
+	if (o.wait < 0 || o.wait > 86400)
+		return cmd_usage("--wait %d: expected 0 to 86400 seconds", o.wait);
+	if (o.timeout < 1 || o.timeout > 3600)
+		return cmd_usage("--timeout %d: expected 1 to 3600 seconds", o.timeout);
+	if (o.via && strcmp(o.via, "ssh") && strcmp(o.via, "ssm"))
+		return cmd_usage("--via %s: expected ssh or ssm", o.via);
+	r = stack_read(o.common.config, &o.stack, &e);
+	return r ? cmd_fail(&e) : subcommands[i].run(&o);
+}
+
+int cmd_aws(int argc, char **argv)
+{
+	char name[64];
+
+	if (argc < 2) {
+		print_help(stderr);
+		return CMD_USAGE;
+	}
+	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h")) {
+		print_help(stdout);
+		return CMD_OK;
+	}
+	for (size_t i = 0; i < SUBCOMMANDS; i++) {
+		if (strcmp(argv[1], subcommands[i].name))
+			continue;
+		snprintf(name, sizeof(name), "ohguard aws %s", argv[1]);
+		argv[1] = name;
+		return run_subcommand(i, argc - 1, argv + 1);
+	}
+	return cmd_usage("aws %s: no such command: see ohguard aws --help", argv[1]);
+}

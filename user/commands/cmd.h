@@ -1,0 +1,62 @@
+/* The table of commands, what they share on the command line, and their exit statuses. */
+#ifndef OHGUARD_CMD_H
+#define OHGUARD_CMD_H
+
+#include <popt.h>
+#include <stdbool.h>
+
+#include "base/error.h"
+
+/* Exit statuses: part of the contract, see ohguard(8). */
+enum cmd_exit {
+	CMD_OK = 0,
+	CMD_FAILED = 1,		/* failed or refused */
+	CMD_USAGE = 2,
+	CMD_NOT_LOADED = 3,
+	CMD_DEGRADED = 4,	/* loaded, but not all of it as configured */
+};
+
+#define CMD_GO_ON (-1)
+
+struct cmd {
+	const char *name;
+	int (*run)(int argc, char **argv);	/* argv[0] is "ohguard NAME"; returns enum cmd_exit */
+	const char *help;
+};
+
+/* What every command takes. */
+struct cmd_options {
+	const char *config;	/* -c FILE, or NULL */
+	const char *instance;	/* --name INSTANCE, never NULL after cmd_parse() */
+	const char *key;	/* --key FILE, or NULL */
+	int json;		/* --json */
+	/* What was left over: argc words at argv, or none. They live as long as the process. */
+	int argc;
+	const char **argv;
+};
+
+/* Reads the command line: the command's own option table (NULL for none) and the common one.
+ * arguments is what --help shows after the options, and NULL refuses any argument.
+ * Returns CMD_GO_ON, or the exit status to end with at once; what is wrong has then been printed. */
+int cmd_parse(int argc, char **argv, struct poptOption *own, const char *arguments,
+	      struct cmd_options *options);
+
+/* Each prints one line, "ohguard: text", on standard error; control characters are escaped. */
+int cmd_fail(const struct error *e);	/* returns CMD_FAILED, for `return cmd_fail(&error)` */
+int cmd_usage(const char *format, ...) __attribute__((format(printf, 1, 2)));	/* returns CMD_USAGE */
+void cmd_warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+int cmd_load(int argc, char **argv);
+int cmd_unload(int argc, char **argv);
+int cmd_allow(int argc, char **argv);
+int cmd_revoke(int argc, char **argv);
+int cmd_list(int argc, char **argv);
+int cmd_refresh(int argc, char **argv);
+int cmd_stats(int argc, char **argv);
+int cmd_events(int argc, char **argv);
+int cmd_status(int argc, char **argv);
+int cmd_lock(int argc, char **argv);
+int cmd_unlock(int argc, char **argv);
+int cmd_aws(int argc, char **argv);
+
+#endif

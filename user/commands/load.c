@@ -1,0 +1,317 @@
+/* ohguard load: attach and enforce, or replace programs and policy without an open moment. */
+#include <stdlib.h>
+#include <string.h>
+#include <sys/vfs.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "commands/cmd.h"
+#include "base/file.h"
+#include "guard/guard.h"
+#include "base/json.h"
+#include "engine/packet.h"
+#include "guard/refresh.h"
+
+#define CGROUP2_MAGIC 0x63677270	/* linux/magic.h */
+
+struct load {
+	struct cmd_options common;
+	const char *cgroup, **uplinks;
+	int observe, dry_run, no_resolve, fail_closed;
+};
+
+/* --cgroup, else the configuration's, else where it is attached now, else the root. */
+static int find_cgroup(const struct load *o, const struct guard *g, char ret[PATH_MAX], struct error *e)
+{
+	struct engine_hook hooks[OH_HOOK_MAX];
+	char mount[PATH_MAX];
+	struct statfs fs;
+
+	if (file_find_mount("cgroup2", mount, e))
+		return error_set(e, ENOENT, "no cgroup2 is mounted: mount -t cgroup2 none /sys/fs/cgroup (or boot with "
+				 "systemd.unified_cgroup_hierarchy=1)");
+	engine_read_hooks(g->pins, hooks);
+	if (!o->cgroup && !*g->config.cgroup && g->engine.open && !*hooks[OH_HOOK_EGRESS].where)
+		return error_set(e, ENOENT, "the cgroup that is guarded is gone or out of sight: say which one with --cgroup");
+	snprintf(ret, PATH_MAX, "%s", o->cgroup ? o->cgroup : *g->config.cgroup ? g->config.cgroup :
+		 *hooks[OH_HOOK_EGRESS].where ? hooks[OH_HOOK_EGRESS].where : mount);
+	if (statfs(ret, &fs))
+		return error_set(e, errno, "cgroup %s: %s", ret, strerror(errno));
+	if ((unsigned long)fs.f_type != CGROUP2_MAGIC)
+		return error_set(e, EINVAL, "%s: not a cgroup2 folder: they are below %s", ret, mount);
+	return 0;
+}
+
+/* Where the whole machine is guarded, so is its way out. */
+static void choose_uplinks(struct config *c, const char *cgroup)
+{
+	struct error ignored;
+	uint32_t level;
+	uint64_t id;
+
+	if (!packet_find_cgroup(cgroup, &id, &level, &ignored) && !level)
+		snprintf(c->uplinks[c->uplink_count++], OH_INTERFACE_MAX, UPLINK_AUTO);
+}
+
+/* --uplink, else the configuration's, else those that are guarded now, else as above. */
+static int find_uplinks(const struct load *o, struct guard *g, const char *cgroup, struct uplinks *ret, struct error *e)
+{
+	const struct oh_settings *settings = &g->engine.settings;
+	int r = 0;
+
+	if (o->uplinks) {
+		r = config_set_uplinks(&g->config, o->uplinks, e);
+	} else if (!g->config.uplink_set && g->engine.open) {
+		memcpy(g->config.uplinks, settings->uplink, sizeof(settings->uplink));
+		while (g->config.uplink_count < OH_UPLINKS_MAX && *g->config.uplinks[g->config.uplink_count])
+			g->config.uplink_count++;
+	} else if (!g->config.uplink_set) {
+		choose_uplinks(&g->config, cgroup);
+	}
+	return r ? r : uplink_find(g->config.uplinks, ret, e);
+}
+
+static bool is_attached(const char *pins)
+{
+	struct engine_hook hooks[OH_HOOK_MAX];
+
+	engine_read_hooks(pins, hooks);
+	return hooks[OH_HOOK_EGRESS].attached;
+}
+
+static int set_ready(const struct guard *g, struct error *e)
+{
+	struct oh_control control;
+	int r = engine_read_control(&g->engine, &control, e);
+
+	if (r)
+		return r;
+	if (!control.since)
+		control.since = (__u32)clock_boot();
+	control.ready = 1;
+	return engine_write_control(&g->engine, &control, e);
+}
+
+/* What the last good answers said is taken up again until the names are tried: a boot without DNS goes on with it. */
+static void extend_records(struct guard *g, int64_t now)
+{
+	for (size_t i = 0; i < g->records.count; i++)
+		record_extend(&g->records.list[i], now, &g->config);
+}
+
+static int attach(const struct guard *g, struct engine_program_set *set, const char *cgroup,
+		  const struct uplinks *uplinks, struct error *e)
+{
+	int r = engine_attach(set, g->pins, cgroup, e);
+
+	return r ? r : engine_attach_uplinks(set, g->pins, uplinks, e);
+}
+
+/* The first load attaches with the maps empty, so that everything is refused until the policy is in them; a later
+ * one fills them first, so that nothing allowed is refused meanwhile. A map that is full is told in ret_full, and no
+ * failure: what fits is in force. The kernel has the same errno for a program that is too complex and for a cgroup with
+ * too many of them, where nothing is. */
+static int put_in_force(struct guard *g, struct engine_program_set *set, const char *cgroup,
+			const struct uplinks *uplinks, int64_t now, struct error *ret_full, struct error *e)
+{
+	bool attached = is_attached(g->pins);
+	int r;
+
+	r = attached ? 0 : attach(g, set, cgroup, uplinks, e);
+	if (r)
+		return r;
+	r = policy_publish(&g->policy, &g->records, &g->engine, now, e);
+	if (r == -E2BIG)
+		*ret_full = *e;
+	else if (r)
+		return r;
+	r = set_ready(g, e);
+	return !r && attached ? attach(g, set, cgroup, uplinks, e) : r;
+}
+
+/* Where there is no BPF LSM, `status` says what remains. */
+static void refuse_packet_sockets(const struct load *o, const struct guard *g, const char *cgroup)
+{
+	struct error e;
+	int r = packet_load(g->pins, &g->engine, cgroup, o->observe, &e);
+
+	if (r && r != -EOPNOTSUPP)
+		cmd_warn("packet sockets are not refused: %s", e.text);
+}
+
+static int load_locked(const struct load *o, struct guard *g, const char *cgroup, const struct uplinks *uplinks,
+		       struct error *ret_full, struct error *e)
+{
+	struct engine_program_set *set;
+	char former[PATH_MAX + 64];
+	struct engine engine;
+	int64_t now = time(NULL);
+	int r;
+
+	/* before the records are read: what the two take in memory does not add up */
+	r = engine_prepare(&g->config, o->observe, g->engine.open ? &g->engine : NULL, &set, &engine, e);
+	if (r)
+		return r;
+	engine_close(&g->engine);
+	g->engine = engine;
+	r = guard_read(g, now, e);
+	if (!r)
+		extend_records(g, now);
+	if (!r && !o->dry_run)
+		r = put_in_force(g, set, cgroup, uplinks, now, ret_full, e);
+	engine_free_set(set);
+	if (r || o->dry_run)
+		return r;
+	refuse_packet_sockets(o, g, cgroup);
+	guard_former_pins(g, o->common.instance, former);
+	r = guard_remember_config(g, o->common.config, e);
+	if (!r && *former)	/* the new guard stands: the one that a changed [paths] pins left behind goes */
+		r = engine_detach(former, e);
+	if (!r)
+		r = guard_write_records(g, e);
+	return r;
+}
+
+static void report(const struct load *o, const struct guard *g, const char *cgroup, const struct refresh_report *names)
+{
+	struct json j;
+
+	if (!o->common.json) {
+		printf("%s: %s %s, %zu targets%s\n", o->common.instance, o->dry_run ? "would guard" :
+		       o->observe ? "observing" : "guarding", cgroup, g->policy.count,
+		       o->dry_run ? " (programs verified, nothing attached)" : "");
+		return;
+	}
+	json_start(&j, stdout);
+	json_object(&j, NULL);
+	json_string(&j, "instance", o->common.instance);
+	json_string(&j, "cgroup", cgroup);
+	json_string(&j, "mode", o->observe ? "observe" : "enforce");
+	json_bool(&j, "dry_run", o->dry_run);
+	json_number(&j, "targets", (int64_t)g->policy.count);
+	json_number(&j, "asked", (int64_t)names->asked);
+	json_number(&j, "failed", (int64_t)names->failed);
+	json_object_end(&j);
+	json_end(&j);
+}
+
+/* True where one is missing that was named. That there is no default route yet is usual at boot. */
+static bool warn_missing(const struct uplinks *uplinks)
+{
+	bool missing = *uplinks->other;
+
+	if (missing)
+		cmd_warn("a default route leads over %s, which is not Ethernet and cannot be guarded: where it is the only way out, set "
+			 "[guard] uplink = none", uplinks->other);
+	for (int i = 0; i < OH_UPLINKS_MAX && *uplinks->missing[i]; i++) {
+		if (!strcmp(uplinks->missing[i], UPLINK_AUTO))
+			continue;
+		cmd_warn("uplink %s: no such interface now: `ohguard refresh` guards it when it appears", uplinks->missing[i]);
+		missing = true;
+	}
+	return missing;
+}
+
+/* The configuration cannot be used and nothing is enforced: refuse everything rather than nothing. */
+static int load_closed(const struct load *o)
+{
+	struct engine_program_set *set;
+	struct uplinks uplinks;
+	char cgroup[PATH_MAX];
+	struct engine engine;
+	struct guard g;
+	struct error e;
+	int r = guard_open_closed(&o->common, &g, &e);
+
+	if (r)
+		return cmd_fail(&e);
+	if (is_attached(g.pins)) {
+		guard_close(&g);
+		return CMD_FAILED;
+	}
+	r = find_cgroup(o, &g, cgroup, &e);
+	if (!r)
+		r = find_uplinks(o, &g, cgroup, &uplinks, &e);
+	if (!r)
+		r = engine_prepare(&g.config, false, NULL, &set, &engine, &e);
+	if (!r) {
+		r = attach(&g, set, cgroup, &uplinks, &e);
+		if (!r)
+			r = guard_remember_defaults(&g, &e);
+		engine_free_set(set);
+		engine_close(&engine);
+	}
+	guard_close(&g);
+	if (r)
+		return cmd_fail(&e);
+	cmd_warn("%s is locked down: only loopback and the default inbound rules pass until `ohguard load` succeeds", cgroup);
+	return CMD_DEGRADED;
+}
+
+static int load(const struct load *o)
+{
+	struct refresh_report names = { 0 };
+	struct uplinks uplinks = { 0 };
+	char cgroup[PATH_MAX];
+	struct guard g;
+	struct error e, e_lock, full = { "" };
+	bool missing;
+	int r = guard_open_for_load(&o->common, &g, &e);
+
+	if (r) {
+		cmd_fail(&e);
+		return o->fail_closed ? load_closed(o) : CMD_FAILED;
+	}
+	r = find_cgroup(o, &g, cgroup, &e);
+	if (!r && g.locked && !o->dry_run)
+		r = lock_begin_change(g.pins, &e);
+	if (!r)
+		r = find_uplinks(o, &g, cgroup, &uplinks, &e);
+	if (!r)
+		r = load_locked(o, &g, cgroup, &uplinks, &full, &e);
+	if (g.locked && !o->dry_run && guard_subject(&g, &o->common, lock_end_change, &e_lock))
+		cmd_warn("what is new is not locked: %s: run `ohguard load` again", e_lock.text);
+	guard_unlock(&g);
+	if (r) {
+		guard_close(&g);
+		cmd_fail(&e);
+		return o->fail_closed ? load_closed(o) : CMD_FAILED;
+	}
+	if (!*full.text && !o->dry_run && !o->no_resolve)
+		r = refresh_round(&g, &names, &e);
+	if (access("/sys/kernel/btf/vmlinux", F_OK))
+		cmd_warn("this kernel shows no BTF (/sys/kernel/btf/vmlinux): all is enforced without it, but there can be no `lock`");
+	missing = warn_missing(&uplinks);
+	refresh_warn(&names);
+	report(o, &g, cgroup, &names);
+	guard_close(&g);
+	if (r || *full.text)
+		cmd_fail(r ? &e : &full);
+	return r || *full.text || names.failed || missing ? CMD_DEGRADED : CMD_OK;
+}
+
+int cmd_load(int argc, char **argv)
+{
+	static struct config values;	/* for the look at them alone */
+	struct load o = { 0 };
+	struct error e;
+	struct poptOption options[] = {
+		{ "cgroup", 0, POPT_ARG_STRING, &o.cgroup, 0, "Guard this cgroup (default: the configuration's; else the one guarded now, or the root)", "DIR" },
+		{ "uplink", 0, POPT_ARG_ARGV, &o.uplinks, 0,
+		  "Judge all that leaves by this interface too; may be repeated (default: auto where the root is guarded)", "IF|auto|none" },
+		{ "observe", 0, POPT_ARG_NONE, &o.observe, 0, "Refuse nothing, report what would have been", NULL },
+		{ "dry-run", 0, POPT_ARG_NONE, &o.dry_run, 0, "Check configuration and programs, attach nothing", NULL },
+		{ "no-resolve", 0, POPT_ARG_NONE, &o.no_resolve, 0, "Leave resolving to the timer", NULL },
+		{ "fail-closed", 0, POPT_ARG_NONE, &o.fail_closed, 0,
+		  "Where this fails and nothing is loaded: refuse everything", NULL },
+		POPT_TABLEEND
+	};
+	int r = cmd_parse(argc, argv, options, NULL, &o.common);
+
+	if (r != CMD_GO_ON)
+		return r;
+	if (o.uplinks && config_set_uplinks(&values, o.uplinks, &e))
+		return cmd_usage("--uplink: %s", e.text);
+	return load(&o);
+}

@@ -1,0 +1,90 @@
+/* ohguard lock, unlock: BPF LSM keeps the guard's links, maps, pins, files and binary from all processes but its own. */
+#include <stdio.h>
+#include <string.h>
+
+#include "commands/cmd.h"
+#include "guard/guard.h"
+#include "base/json.h"
+#include "lock/key.h"
+#include "lock/place.h"
+
+static void report(const struct cmd_options *o, bool locked, const char *key)
+{
+	struct json j;
+
+	if (!o->json) {
+		if (locked)
+			printf("%s: locked; the key is %s\n", o->instance, key);
+		else
+			printf("%s: not locked\n", o->instance);
+		return;
+	}
+	json_start(&j, stdout);
+	json_object(&j, NULL);
+	json_string(&j, "instance", o->instance);
+	json_bool(&j, "locked", locked);
+	json_string(&j, "key", locked ? key : NULL);
+	json_object_end(&j);
+	json_end(&j);
+}
+
+static int lock(const struct cmd_options *o)
+{
+	const char *key = o->key ? o->key : LOCK_KEY_FILE;
+	struct guard g;
+	struct error e;
+	int r;
+
+	place_enter();	/* a lock that was taken in a unit would let in nobody else */
+	r = guard_open(o, &g, &e);
+	if (r)
+		return guard_open_failed(r, &e);
+	r = guard_lock(&g, &e);
+	if (!r && g.locked)
+		r = guard_authorize(&g, o, &e);
+	else if (!r)
+		r = guard_subject(&g, o, lock_take, &e);
+	if (!r && !g.config.resolver_set)
+		cmd_warn("[dns] resolver = auto: who can write resolv.conf names the resolver: name it in the configuration");
+	guard_close(&g);
+	if (r)
+		return cmd_fail(&e);
+	report(o, true, key);
+	return CMD_OK;
+}
+
+static int unlock(const struct cmd_options *o)
+{
+	struct guard g;
+	struct error e;
+	int r = guard_open(o, &g, &e);
+
+	if (r)
+		return guard_open_failed(r, &e);
+	r = guard_lock(&g, &e);
+	if (!r)
+		r = guard_authorize(&g, o, &e);
+	if (!r && g.locked)
+		r = lock_release(g.pins, &e);
+	guard_close(&g);
+	if (r)
+		return cmd_fail(&e);
+	report(o, false, NULL);
+	return CMD_OK;
+}
+
+int cmd_lock(int argc, char **argv)
+{
+	struct cmd_options common = { 0 };
+	int r = cmd_parse(argc, argv, NULL, NULL, &common);
+
+	return r == CMD_GO_ON ? lock(&common) : r;
+}
+
+int cmd_unlock(int argc, char **argv)
+{
+	struct cmd_options common = { 0 };
+	int r = cmd_parse(argc, argv, NULL, NULL, &common);
+
+	return r == CMD_GO_ON ? unlock(&common) : r;
+}

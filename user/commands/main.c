@@ -1,0 +1,84 @@
+/* ohguard: finds the command and runs it. */
+#include <bpf/libbpf.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "commands/cmd.h"
+#include "lock/place.h"
+#include "base/version.h"
+
+static const struct cmd commands[] = {
+	{ "load", cmd_load, "attach and enforce; again: replace programs and policy" },
+	{ "unload", cmd_unload, "detach and remove" },
+	{ "allow", cmd_allow, "allow names, addresses and ranges, at once and for good" },
+	{ "revoke", cmd_revoke, "take that back, and its open connections with it" },
+	{ "list", cmd_list, "what is allowed, its addresses and how long they live" },
+	{ "refresh", cmd_refresh, "resolve the names that are due" },
+	{ "stats", cmd_stats, "packets and bytes by verdict, reason and target" },
+	{ "events", cmd_events, "refused attempts, one a line" },
+	{ "status", cmd_status, "what is attached where, and is it healthy" },
+	{ "lock", cmd_lock, "keep links, maps, files and binary from other root processes" },
+	{ "unlock", cmd_unlock, "end that" },
+	{ "aws", cmd_aws, "the network and the machines in AWS" },
+};
+
+static void print_help(FILE *out)
+{
+	fputs("Usage: ohguard COMMAND [OPTION...] [ARGUMENT...]\n\n", out);
+	for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++)
+		fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].help);
+	fputs("\nohguard COMMAND --help tells more, ohguard(8) everything.\n", out);
+}
+
+/* Whoever starts this without its standard descriptors must not have messages written into a file that gets their number. */
+static void open_standard(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+}
+
+int main(int argc, char **argv)
+{
+	char name[64];
+
+	open_standard();
+	place_remember(argc, argv);
+	libbpf_set_print(NULL);	/* a failure is told in our words, once */
+
+	if (argc < 2) {
+		print_help(stderr);
+		return CMD_USAGE;
+	}
+	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
+		print_help(stdout);
+		return CMD_OK;
+	}
+	if (!strcmp(argv[1], "--version")) {
+		puts("ohguard " OHGUARD_VERSION);
+		return CMD_OK;
+	}
+	for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++) {
+		int r;
+
+		if (strcmp(argv[1], commands[i].name))
+			continue;
+		snprintf(name, sizeof(name), "ohguard %s", argv[1]);
+		argv[1] = name;
+		r = commands[i].run(argc - 1, argv + 1);
+		/* A full disk behind a redirected output must not pass for success. */
+		if (fflush(stdout) || ferror(stdout)) {
+			cmd_warn("standard output: write failed");
+			return CMD_FAILED;
+		}
+		return r;
+	}
+	return cmd_usage("%s: no such command: see ohguard --help", argv[1]);
+}

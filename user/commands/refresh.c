@@ -1,0 +1,155 @@
+/* ohguard refresh: resolves what is due. The timer's job, or its own with --watch. */
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "commands/cmd.h"
+#include "guard/guard.h"
+#include "base/json.h"
+#include "guard/refresh.h"
+
+#define WATCH_LONGEST 60	/* seconds: `allow` and `load` do not wake a watcher */
+
+static void report_names(const struct cmd_options *o, const struct refresh_report *report)
+{
+	struct json j;
+
+	refresh_warn(report);
+	if (!o->json) {
+		if (report->asked)
+			printf("%zu queries, %zu failed\n", report->asked, report->failed);
+		return;
+	}
+	json_start(&j, stdout);
+	json_object(&j, NULL);
+	json_string(&j, "instance", o->instance);
+	json_number(&j, "asked", (int64_t)report->asked);
+	json_number(&j, "failed", (int64_t)report->failed);
+	json_object_end(&j);
+	json_end(&j);
+}
+
+/* An uplink that came meanwhile is guarded from now on; one that went is nobody's loss. */
+static int add_uplinks(struct guard *g, const struct cmd_options *o, struct error *e)
+{
+	struct uplinks uplinks;
+	struct error e_lock;
+	int r;
+
+	if (!*g->engine.settings.uplink[0])
+		return 0;
+	r = guard_lock(g, e);
+	if (!r)
+		r = uplink_find(g->engine.settings.uplink, &uplinks, e);
+	if (!r && g->locked)
+		r = lock_begin_change(g->pins, e);
+	if (!r)
+		r = engine_add_uplinks(g->pins, &uplinks, e);
+	if (g->locked && guard_subject(g, o, lock_end_change, &e_lock) && !r) {
+		*e = e_lock;
+		r = -EIO;
+	}
+	guard_unlock(g);
+	return r;
+}
+
+struct refresh_options {
+	struct cmd_options common;
+	int stay, uplinks;
+};
+
+static int64_t next_due(const struct guard *g)
+{
+	int64_t next = time(NULL) + WATCH_LONGEST;
+
+	for (size_t i = 0; i < g->records.count; i++) {
+		if (g->records.list[i].due < next)
+			next = g->records.list[i].due;
+	}
+	return next;
+}
+
+/* One round. *ret_next is the time at which the next name is due. */
+static int round_once(const struct refresh_options *o, int64_t *ret_next)
+{
+	struct refresh_report report = { 0 };
+	struct guard g;
+	struct error e;
+	int r = guard_open(&o->common, &g, &e), r_uplinks;
+
+	*ret_next = time(NULL) + WATCH_LONGEST;
+	if (r)
+		return guard_open_failed(r, &e);
+	if (!o->uplinks)
+		r = refresh_round(&g, &report, &e);
+	if (r)
+		cmd_fail(&e);
+	r_uplinks = add_uplinks(&g, &o->common, &e);
+	if (r_uplinks)
+		cmd_fail(&e);
+	report_names(&o->common, &report);
+	*ret_next = next_due(&g);
+	guard_close(&g);
+	if (r && !report.in_force)
+		return CMD_FAILED;
+	return r || r_uplinks || report.failed ? CMD_DEGRADED : CMD_OK;
+}
+
+/* Until the time has come, or an interface or a route has changed. False: it is to end. */
+static bool wait_for(int signals, int changes, int64_t next)
+{
+	struct pollfd fds[] = { { .fd = signals, .events = POLLIN }, { .fd = changes, .events = POLLIN } };
+	int64_t seconds = next - time(NULL);
+
+	poll(fds, 2, (int)(seconds < 1 ? 1 : seconds) * 1000);
+	if (fds[1].revents)
+		uplink_changes_drain(changes);
+	return !fds[0].revents;
+}
+
+static int watch(const struct refresh_options *o)
+{
+	int signals, changes, r;
+	int64_t next = 0;
+	sigset_t stop;
+
+	sigemptyset(&stop);
+	sigaddset(&stop, SIGINT);
+	sigaddset(&stop, SIGTERM);
+	sigprocmask(SIG_BLOCK, &stop, NULL);
+	signals = signalfd(-1, &stop, SFD_CLOEXEC);
+	changes = uplink_changes_open();	/* before the first look: what comes after that is told */
+	if (signals < 0 || changes < 0) {
+		cmd_warn("signalfd or netlink: %s", strerror(errno));
+		return CMD_FAILED;
+	}
+	do {
+		r = round_once(o, &next);
+		fflush(stdout);
+		if (r == CMD_NOT_LOADED)
+			break;
+	} while (wait_for(signals, changes, next));
+	close(signals);
+	close(changes);
+	return r == CMD_NOT_LOADED ? r : CMD_OK;
+}
+
+int cmd_refresh(int argc, char **argv)
+{
+	struct refresh_options o = { 0 };
+	int64_t next;
+	struct poptOption options[] = {
+		{ "watch", 0, POPT_ARG_NONE, &o.stay, 0, "Stay: resolve on schedule, and guard an uplink when it appears", NULL },
+		{ "uplinks", 0, POPT_ARG_NONE, &o.uplinks, 0, "Look after the uplinks alone, and resolve nothing", NULL },
+		POPT_TABLEEND
+	};
+	int r = cmd_parse(argc, argv, options, NULL, &o.common);
+
+	if (r != CMD_GO_ON)
+		return r;
+	return o.stay ? watch(&o) : round_once(&o, &next);
+}

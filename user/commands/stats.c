@@ -1,0 +1,321 @@
+/* ohguard stats: counters, read once into one record and printed as text, JSON or Prometheus. */
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "commands/cmd.h"
+#include "guard/guard.h"
+#include "base/json.h"
+#include "base/reason.h"
+#include "base/text.h"
+
+struct stats {
+	const char *instance;
+	int64_t since;			/* 0: not known, since no policy was ever in force */
+	struct oh_count allowed, refused;
+	struct oh_count reasons[OH_REASON_MAX];
+	uint64_t events_lost;
+	struct stats_target {
+		const struct target *target;
+		struct oh_use use;
+	} *targets;
+	size_t target_count;
+	struct {
+		enum engine_map map;
+		uint64_t entries, max;
+	} maps[5];
+	int64_t last, next_due;		/* of refresh; 0: none */
+	size_t failures, names, addresses;
+};
+
+/* Those that can be full. */
+static const enum engine_map shown_maps[] = { ENGINE_ADDRESSES, ENGINE_LEARNED, ENGINE_RANGES, ENGINE_NAMES, ENGINE_LOCAL };
+
+static void add(struct oh_count *to, const struct oh_count *count)
+{
+	to->packets += count->packets;
+	to->bytes += count->bytes;
+}
+
+static int read_counts(const struct engine *engine, struct stats *s, struct error *e)
+{
+	struct oh_count lost;
+	int r = engine_read_count(engine, OH_COUNT_EVENTS_LOST, &lost, e);
+
+	for (uint32_t i = 1; !r && i < OH_REASON_MAX; i++) {
+		if (!reason_name(i))
+			continue;
+		r = engine_read_count(engine, i, &s->reasons[i], e);
+		if (!r)
+			add(i < OH_REASON_FIRST_REFUSAL ? &s->allowed : &s->refused, &s->reasons[i]);
+	}
+	if (!r)
+		s->events_lost = lost.packets;
+	return r;
+}
+
+static int read_targets(const struct guard *g, struct stats *s, struct error *e)
+{
+	int r = 0;
+
+	s->targets = calloc(g->policy.count ? g->policy.count : 1, sizeof(*s->targets));
+	if (!s->targets)
+		return error_set(e, ENOMEM, "out of memory");
+	for (size_t i = 0; !r && i < g->policy.count; i++) {
+		const struct policy_target *t = &g->policy.list[i];
+
+		if (!t->id)
+			continue;
+		s->targets[s->target_count].target = t->target;
+		r = engine_read_use(&g->engine, t->id, &s->targets[s->target_count++].use, e);
+	}
+	return r;
+}
+
+static void read_refresh(const struct guard *g, struct stats *s)
+{
+	for (size_t i = 0; i < g->records.count; i++) {
+		const struct record *r = &g->records.list[i];
+
+		if (r->tried > s->last)
+			s->last = r->tried;
+		if (!s->next_due || r->due < s->next_due)
+			s->next_due = r->due;
+		s->failures += r->failures > 0;
+		s->addresses += r->count;
+	}
+	s->names = g->records.count / 2;
+}
+
+static int read_stats(struct guard *g, struct stats *s, struct error *e)
+{
+	struct oh_control control;
+	int r = guard_lock(g, e);
+
+	if (!r)
+		r = guard_read(g, time(NULL), e);
+	guard_unlock(g);
+	if (!r)
+		r = policy_read_ids(&g->policy, &g->engine, e);
+	if (!r)
+		r = read_counts(&g->engine, s, e);
+	if (!r)
+		r = read_targets(g, s, e);
+	for (size_t i = 0; !r && i < sizeof(shown_maps) / sizeof(*shown_maps); i++) {
+		s->maps[i].map = shown_maps[i];
+		r = engine_map_fill(&g->engine, shown_maps[i], &s->maps[i].entries, &s->maps[i].max, e);
+	}
+	if (!r)
+		r = engine_read_control(&g->engine, &control, e);
+	if (r)
+		return r;
+	s->since = control.since ? clock_boot_at() + control.since : 0;
+	read_refresh(g, s);
+	return 0;
+}
+
+static void json_count(struct json *j, const char *key, const struct oh_count *count)
+{
+	json_object(j, key);
+	json_number(j, "packets", (int64_t)count->packets);
+	json_number(j, "bytes", (int64_t)count->bytes);
+	json_object_end(j);
+}
+
+static void json_time(struct json *j, const char *key, int64_t seconds)
+{
+	char text[TEXT_TIME_MAX];
+
+	json_string(j, key, seconds ? text_time(seconds, text) : NULL);
+}
+
+static void json_reasons(struct json *j, const char *key, const struct stats *s, unsigned int from, unsigned int to)
+{
+	json_object(j, key);
+	for (unsigned int i = from; i < to; i++) {
+		if (reason_name(i))
+			json_count(j, reason_name(i), &s->reasons[i]);
+	}
+	json_object_end(j);
+}
+
+static void print_json(const struct stats *s)
+{
+	char text[OH_TARGET_TEXT_MAX];
+	struct json j;
+
+	json_start(&j, stdout);
+	json_object(&j, NULL);
+	json_string(&j, "instance", s->instance);
+	json_time(&j, "since", s->since);
+	json_object(&j, "verdicts");
+	json_count(&j, "allowed", &s->allowed);
+	json_count(&j, "refused", &s->refused);
+	json_object_end(&j);
+	json_reasons(&j, "rules", s, 1, OH_REASON_FIRST_REFUSAL);
+	json_reasons(&j, "reasons", s, OH_REASON_FIRST_REFUSAL, OH_REASON_MAX);
+	json_number(&j, "events_lost", (int64_t)s->events_lost);
+	json_array(&j, "targets");
+	for (size_t i = 0; i < s->target_count; i++) {
+		json_object(&j, NULL);
+		json_string(&j, "target", target_format(s->targets[i].target, text));
+		json_number(&j, "port", s->targets[i].target->port);
+		json_string(&j, "service", target_service_name(s->targets[i].target->service));
+		json_number(&j, "packets", (int64_t)s->targets[i].use.packets);
+		json_number(&j, "bytes", (int64_t)s->targets[i].use.bytes);
+		json_number(&j, "hits", (int64_t)s->targets[i].use.hits);
+		json_object_end(&j);
+	}
+	json_array_end(&j);
+	json_array(&j, "maps");
+	for (size_t i = 0; i < sizeof(s->maps) / sizeof(*s->maps); i++) {
+		json_object(&j, NULL);
+		json_string(&j, "name", engine_map_names[s->maps[i].map]);
+		json_number(&j, "entries", (int64_t)s->maps[i].entries);
+		json_number(&j, "max", (int64_t)s->maps[i].max);
+		json_object_end(&j);
+	}
+	json_array_end(&j);
+	json_object(&j, "refresh");
+	json_time(&j, "last", s->last);
+	json_time(&j, "next_due", s->next_due);
+	json_number(&j, "failures", (int64_t)s->failures);
+	json_number(&j, "names", (int64_t)s->names);
+	json_number(&j, "addresses", (int64_t)s->addresses);
+	json_object_end(&j);
+	json_object_end(&j);
+	json_end(&j);
+}
+
+static void text_count(const char *name, const struct oh_count *count)
+{
+	if (count->packets)
+		printf("  %-26s %12llu packets %16llu bytes\n", name, (unsigned long long)count->packets,
+		       (unsigned long long)count->bytes);
+}
+
+static void print_text(const struct stats *s)
+{
+	char text[OH_TARGET_TEXT_MAX], when[TEXT_TIME_MAX];
+
+	printf("%s since %s\n", s->instance, s->since ? text_time(s->since, when) : "it was locked down");
+	printf("allowed %llu packets, %llu bytes\n", (unsigned long long)s->allowed.packets,
+	       (unsigned long long)s->allowed.bytes);
+	for (unsigned int i = 1; i < OH_REASON_FIRST_REFUSAL; i++)
+		text_count(reason_name(i), &s->reasons[i]);
+	printf("refused %llu packets, %llu bytes\n", (unsigned long long)s->refused.packets,
+	       (unsigned long long)s->refused.bytes);
+	for (unsigned int i = OH_REASON_FIRST_REFUSAL; i < OH_REASON_MAX; i++)
+		text_count(reason_name(i), &s->reasons[i]);
+	if (s->events_lost)
+		printf("%llu events lost: nobody read them in time\n", (unsigned long long)s->events_lost);
+	puts("targets");
+	for (size_t i = 0; i < s->target_count; i++) {
+		const struct oh_use *use = &s->targets[i].use;
+
+		if (use->packets)
+			printf("  %-26s %12llu packets %16llu bytes %8llu hits\n",
+			       target_identity(s->targets[i].target, text), (unsigned long long)use->packets,
+			       (unsigned long long)use->bytes, (unsigned long long)use->hits);
+	}
+	for (size_t i = 0; i < sizeof(s->maps) / sizeof(*s->maps); i++)
+		printf("%s: %llu of %llu\n", engine_map_names[s->maps[i].map], (unsigned long long)s->maps[i].entries,
+		       (unsigned long long)s->maps[i].max);
+	printf("refresh: %zu names, %zu addresses, %zu failing", s->names, s->addresses, s->failures);
+	if (s->last)
+		printf(", last %s", text_time(s->last, when));
+	if (s->next_due)
+		printf(", next %s", text_time(s->next_due, when));
+	putchar('\n');
+}
+
+static void prometheus_metric(const char *metric, const char *type, const char *help)
+{
+	printf("# HELP %s %s\n# TYPE %s %s\n", metric, help, metric, type);
+}
+
+/* Text from outside inside a label: the exposition format escapes as JSON does. */
+static void prometheus_target(const struct stats *s, const char *metric, const char *help, bool bytes)
+{
+	char text[OH_TARGET_TEXT_MAX];
+
+	prometheus_metric(metric, "counter", help);
+	for (size_t i = 0; i < s->target_count; i++) {
+		printf("%s{instance=\"%s\",target=\"", metric, s->instance);
+		text_print_json(stdout, target_identity(s->targets[i].target, text));
+		printf("\"} %llu\n", (unsigned long long)(bytes ? s->targets[i].use.bytes : s->targets[i].use.packets));
+	}
+}
+
+static void prometheus_reasons(const struct stats *s, const char *metric, const char *help, bool bytes)
+{
+	prometheus_metric(metric, "counter", help);
+	for (unsigned int i = 1; i < OH_REASON_MAX; i++) {
+		if (reason_name(i))
+			printf("%s{instance=\"%s\",verdict=\"%s\",reason=\"%s\"} %llu\n", metric, s->instance,
+			       i < OH_REASON_FIRST_REFUSAL ? "allowed" : "refused", reason_name(i),
+			       (unsigned long long)(bytes ? s->reasons[i].bytes : s->reasons[i].packets));
+	}
+}
+
+static void prometheus_maps(const struct stats *s, const char *metric, const char *help, bool max)
+{
+	prometheus_metric(metric, "gauge", help);
+	for (size_t i = 0; i < sizeof(s->maps) / sizeof(*s->maps); i++)
+		printf("%s{instance=\"%s\",map=\"%s\"} %llu\n", metric, s->instance, engine_map_names[s->maps[i].map],
+		       (unsigned long long)(max ? s->maps[i].max : s->maps[i].entries));
+}
+
+static void prometheus_one(const struct stats *s, const char *metric, const char *type, const char *help, uint64_t value)
+{
+	prometheus_metric(metric, type, help);
+	printf("%s{instance=\"%s\"} %llu\n", metric, s->instance, (unsigned long long)value);
+}
+
+static void print_prometheus(const struct stats *s)
+{
+	prometheus_reasons(s, "ohguard_packets_total", "Packets and attempts, by verdict and reason.", false);
+	prometheus_reasons(s, "ohguard_bytes_total", "Bytes of IP packets, by verdict and reason.", true);
+	prometheus_target(s, "ohguard_target_packets_total", "Packets to an allowed target.", false);
+	prometheus_target(s, "ohguard_target_bytes_total", "Bytes of IP packets to an allowed target.", true);
+	prometheus_one(s, "ohguard_events_lost_total", "counter", "Events that found the buffer full.", s->events_lost);
+	prometheus_maps(s, "ohguard_map_entries", "Entries in a map of the kernel.", false);
+	prometheus_maps(s, "ohguard_map_max", "Entries that a map of the kernel has room for.", true);
+	prometheus_one(s, "ohguard_refresh_failing", "gauge", "Lookups that fail now.", s->failures);
+	prometheus_one(s, "ohguard_refresh_last_seconds", "gauge", "Time of the last query, in seconds since 1970.",
+		       (uint64_t)s->last);
+}
+
+int cmd_stats(int argc, char **argv)
+{
+	struct cmd_options common = { 0 };
+	struct stats s = { 0 };
+	int prometheus = 0, r;
+	struct guard g;
+	struct error e;
+	struct poptOption options[] = {
+		{ "prometheus", 0, POPT_ARG_NONE, &prometheus, 0, "Print in Prometheus's text format", NULL },
+		POPT_TABLEEND
+	};
+
+	r = cmd_parse(argc, argv, options, NULL, &common);
+	if (r != CMD_GO_ON)
+		return r;
+	if (prometheus && common.json)
+		return cmd_usage("--json and --prometheus: one of them");
+	r = guard_open(&common, &g, &e);
+	if (r)
+		return guard_open_failed(r, &e);
+	s.instance = common.instance;
+	r = read_stats(&g, &s, &e);
+	if (!r && prometheus)
+		print_prometheus(&s);
+	else if (!r && common.json)
+		print_json(&s);
+	else if (!r)
+		print_text(&s);
+	free(s.targets);
+	guard_close(&g);
+	return r ? cmd_fail(&e) : CMD_OK;
+}

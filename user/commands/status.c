@@ -1,0 +1,282 @@
+/* ohguard status: what is attached where, and is it healthy. The kernel is asked, not the pins. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "commands/cmd.h"
+#include "guard/guard.h"
+#include "base/json.h"
+#include "engine/packet.h"
+#include "base/text.h"
+
+#define PROBLEMS_MAX 16
+/* Seconds without a run of the timer, which comes each 15: */
+#define OVERDUE_LEAST 60
+#define OVERDUE_MOST 300
+#define NOTES_MAX 2
+
+struct status {
+	const char *instance;
+	struct engine_hook hooks[OH_HOOK_MAX];
+	struct uplinks uplinks;
+	struct engine_hook uplink_hooks[UPLINKS_MAX * 3];
+	size_t uplink_hook_count;
+	struct oh_settings settings;
+	struct oh_control control;
+	bool enforcing;
+	bool locked;
+	bool packet;	/* packet sockets are refused */
+	char problems[PROBLEMS_MAX][256];
+	size_t problem_count;
+	const char *notes[NOTES_MAX];	/* what no setting of ours closes here */
+	size_t note_count;
+};
+
+static void problem(struct status *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static void problem(struct status *s, const char *format, ...)
+{
+	va_list args;
+
+	if (s->problem_count == PROBLEMS_MAX)
+		return;
+	va_start(args, format);
+	vsnprintf(s->problems[s->problem_count++], sizeof(s->problems[0]), format, args);
+	va_end(args);
+}
+
+/* Hooks of uplinks stand behind those of the cgroup, interface by interface. */
+static bool is_listed(const struct status *s, int hook)
+{
+	return engine_wants(&s->settings, (enum oh_hook)hook) && !engine_is_uplink_hook((enum oh_hook)hook);
+}
+
+static void read_uplinks(struct status *s, const char *pins)
+{
+	struct error e;
+
+	if (uplink_find(s->settings.uplink, &s->uplinks, &e))
+		problem(s, "%s", e.text);
+	for (size_t i = 0; i < s->uplinks.count; i++) {
+		for (int hook = 0; hook < OH_HOOK_MAX; hook++) {
+			if (engine_is_uplink_hook((enum oh_hook)hook) && engine_wants(&s->settings, (enum oh_hook)hook))
+				engine_read_uplink_hook(pins, (enum oh_hook)hook, &s->uplinks.list[i],
+							&s->uplink_hooks[s->uplink_hook_count++]);
+		}
+	}
+}
+
+static void check_uplinks(struct status *s)
+{
+	struct uplinks routes;
+	struct error e;
+
+	if (!*s->settings.uplink[0])
+		return;
+	if (!s->packet)
+		s->notes[s->note_count++] =
+			"packet sockets that skip the queueing layer (PACKET_QDISC_BYPASS) and AF_XDP pass the uplink's hook by: "
+			"give the workload no CAP_NET_RAW";
+	for (size_t i = 0; i < s->uplink_hook_count; i++) {
+		const struct engine_hook *h = &s->uplink_hooks[i];
+
+		if (!h->attached)
+			problem(s, "%s is not attached to %s: run `ohguard refresh`", h->name, h->where);
+	}
+	for (int i = 0; i < OH_UPLINKS_MAX && *s->uplinks.missing[i]; i++) {
+		if (strcmp(s->uplinks.missing[i], UPLINK_AUTO))
+			problem(s, "uplink %s: there is no such interface", s->uplinks.missing[i]);
+	}
+	if (uplink_default_routes(&routes, &e))
+		problem(s, "%s", e.text);
+	for (size_t i = 0; i < routes.count; i++) {
+		if (!uplink_is_in(&s->uplinks, routes.list[i].index))
+			problem(s, "a default route leads over %s, which is not guarded: run `ohguard load --uplink %s`",
+				routes.list[i].name, routes.list[i].name);
+	}
+}
+
+static void check_hooks(struct status *s)
+{
+	const struct engine_hook *egress = &s->hooks[OH_HOOK_EGRESS];
+
+	if (s->settings.inspect && !s->settings.shared_mask)
+		s->notes[s->note_count++] =
+			"this kernel does not show which pages a sender can still write (lockdown=confidentiality, or no BTF): a TLS "
+			"hello sent by MSG_ZEROCOPY or sendfile can be changed after it was looked at";
+	for (int i = 0; i < OH_HOOK_MAX; i++) {
+		const struct engine_hook *h = &s->hooks[i];
+
+		if (!is_listed(s, i))
+			continue;
+		if (!h->attached && i == OH_HOOK_SOCK_OPS)
+			problem(s, "%s is not attached: a connection that is refused for its TLS name waits for its own "
+				"time-out: run `ohguard load`", h->name);
+		else if (!h->attached)
+			problem(s, "%s is not attached: run `ohguard load`", h->name);
+		else if (h->cgroup != egress->cgroup)
+			problem(s, "%s is attached to another cgroup than %s: run `ohguard load`", h->name, egress->name);
+		else if (!*h->where)
+			problem(s, "the cgroup of %s is out of sight or removed", h->name);
+	}
+}
+
+/* After the grace addresses end: that must not be called healthy. */
+static int64_t overdue_max(const struct config *c)
+{
+	return c->grace < OVERDUE_LEAST ? OVERDUE_LEAST : c->grace > OVERDUE_MOST ? OVERDUE_MOST : c->grace;
+}
+
+static void check_records(struct status *s, const struct guard *g, int64_t now)
+{
+	size_t failing = 0;
+	const struct record *worst = NULL;
+	int64_t overdue = 0;
+
+	for (size_t i = 0; i < g->records.count; i++) {
+		const struct record *r = &g->records.list[i];
+
+		if (r->failures) {
+			failing++;
+			if (!worst || r->failures > worst->failures)
+				worst = r;
+		}
+		if (now - r->due > overdue)
+			overdue = now - r->due;
+	}
+	if (worst)
+		problem(s, "%zu lookups fail, %.100s (IPv%d) among them: %s", failing, worst->name, worst->family, worst->why);
+	if (overdue > overdue_max(&g->config))
+		problem(s, "names are overdue for %llds: is ohguard-refresh.timer running?", (long long)overdue);
+}
+
+static int read_status(struct guard *g, struct status *s, struct error *e)
+{
+	struct error e_state;
+	int r;
+
+	engine_read_hooks(g->pins, s->hooks);
+	s->packet = packet_in_force(g->pins);
+	s->settings = g->engine.settings;
+	check_hooks(s);
+	read_uplinks(s, g->pins);
+	check_uplinks(s);
+	r = engine_read_control(&g->engine, &s->control, e);
+	if (r)
+		return r;
+	s->locked = g->locked;
+	s->enforcing = s->hooks[OH_HOOK_EGRESS].attached && !s->settings.observe;
+	if (!s->control.ready)
+		problem(s, "locked down: no policy is loaded: run `ohguard load`");
+	r = guard_lock(g, e);
+	if (r)
+		return r;
+	if (guard_read(g, time(NULL), &e_state))
+		problem(s, "%s", e_state.text);
+	else
+		check_records(s, g, time(NULL));
+	guard_unlock(g);
+	if (guard_config_changed(g))
+		problem(s, "the configuration was edited: `ohguard load` puts it in force");
+	return 0;
+}
+
+static void print_json_hook(struct json *j, const struct engine_hook *h)
+{
+	char when[TEXT_TIME_MAX];
+
+	json_object(j, NULL);
+	json_string(j, "hook", h->name);
+	json_bool(j, "attached", h->attached);
+	json_string(j, "where", h->attached ? h->where : NULL);
+	json_string(j, "since", h->attached ? text_time(h->since, when) : NULL);
+	json_object_end(j);
+}
+
+static void print_json(const struct status *s)
+{
+	struct json j;
+
+	json_start(&j, stdout);
+	json_object(&j, NULL);
+	json_string(&j, "instance", s->instance);
+	json_bool(&j, "enforcing", s->enforcing);
+	json_string(&j, "mode", s->settings.observe ? "observe" : "enforce");
+	json_string(&j, "cgroup", s->hooks[OH_HOOK_EGRESS].where);
+	json_bool(&j, "locked", s->locked);
+	json_string(&j, "packet_sockets", s->packet ? "refused" : "not refused");
+	json_bool(&j, "healthy", !s->problem_count);
+	json_array(&j, "problems");
+	for (size_t i = 0; i < s->problem_count; i++)
+		json_string(&j, NULL, s->problems[i]);
+	json_array_end(&j);
+	json_array(&j, "notes");
+	for (size_t i = 0; i < s->note_count; i++)
+		json_string(&j, NULL, s->notes[i]);
+	json_array_end(&j);
+	json_array(&j, "hooks");
+	for (int i = 0; i < OH_HOOK_MAX; i++) {
+		if (is_listed(s, i))
+			print_json_hook(&j, &s->hooks[i]);
+	}
+	for (size_t i = 0; i < s->uplink_hook_count; i++)
+		print_json_hook(&j, &s->uplink_hooks[i]);
+	json_array_end(&j);
+	json_object_end(&j);
+	json_end(&j);
+}
+
+static void print_hook(const struct engine_hook *h, const char *where)
+{
+	char when[TEXT_TIME_MAX];
+
+	printf("  %-14s %s%s%s%s%s\n", h->name, h->attached ? "since " : "not attached",
+	       h->attached ? text_time(h->since, when) : "", *where ? " (" : "", where, *where ? ")" : "");
+}
+
+static void print_text(const struct status *s)
+{
+	printf("%s: %s %s, %s\n", s->instance, s->enforcing ? "guarding" : s->settings.observe ? "observing" :
+	       "NOT guarding", s->hooks[OH_HOOK_EGRESS].where, s->problem_count ? "not healthy:" : "healthy");
+	for (size_t i = 0; i < s->problem_count; i++) {
+		fputs("  ! ", stdout);
+		text_print(stdout, s->problems[i]);
+		putchar('\n');
+	}
+	for (size_t i = 0; i < s->note_count; i++)
+		printf("  - %s\n", s->notes[i]);
+	for (int i = 0; i < OH_HOOK_MAX; i++) {
+		if (is_listed(s, i))
+			print_hook(&s->hooks[i], "");
+	}
+	for (size_t i = 0; i < s->uplink_hook_count; i++)
+		print_hook(&s->uplink_hooks[i], s->uplink_hooks[i].where);
+	printf("  packet sockets: %s\n", s->packet ? "refused by LSM" : "not refused: no BPF LSM");
+	printf("  lock: %s\n", s->locked ? "on" : "off");
+}
+
+int cmd_status(int argc, char **argv)
+{
+	struct cmd_options common = { 0 };
+	struct status s = { 0 };
+	struct guard g;
+	struct error e;
+	int r = cmd_parse(argc, argv, NULL, NULL, &common);
+
+	if (r != CMD_GO_ON)
+		return r;
+	r = guard_open(&common, &g, &e);
+	if (r)
+		return guard_open_failed(r, &e);
+	s.instance = common.instance;
+	r = read_status(&g, &s, &e);
+	guard_close(&g);
+	if (r)
+		return cmd_fail(&e);
+	if (common.json)
+		print_json(&s);
+	else
+		print_text(&s);
+	return s.problem_count ? CMD_DEGRADED : CMD_OK;
+}

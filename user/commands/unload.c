@@ -1,0 +1,64 @@
+/* ohguard unload: detach and remove the pins. What was allowed at run time stays in the state folder. */
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "commands/cmd.h"
+#include "guard/guard.h"
+
+static bool confirmed(const char *instance)
+{
+	char answer[16] = "";
+
+	fprintf(stderr, "%s: nothing will be guarded any more. Unload? [y/N] ", instance);
+	return fgets(answer, sizeof(answer), stdin) && (!strcmp(answer, "y\n") || !strcmp(answer, "yes\n"));
+}
+
+static int unload(const struct cmd_options *o, bool yes)
+{
+	struct guard g;
+	struct error e;
+	int r = guard_open(o, &g, &e);
+
+	if (r == -EPROTO)	/* another version's: its links can be removed all the same */
+		r = guard_open_for_load(o, &g, &e);
+	if (r)
+		return guard_open_failed(r, &e);
+	r = guard_authorize(&g, o, &e);
+	if (r) {
+		guard_close(&g);
+		return cmd_fail(&e);
+	}
+	if (!yes && !isatty(STDIN_FILENO)) {
+		guard_close(&g);
+		return cmd_usage("unload stops all enforcement: say --yes");
+	}
+	if (!yes && !confirmed(o->instance)) {
+		guard_close(&g);
+		cmd_warn("not unloaded");
+		return CMD_FAILED;
+	}
+	if (g.lock < 0)
+		r = guard_lock(&g, &e);
+	if (!r && g.locked)
+		r = lock_release(g.pins, &e);
+	if (!r)
+		r = engine_detach(g.pins, &e);
+	if (!r)
+		guard_forget(&g);
+	guard_close(&g);
+	return r ? cmd_fail(&e) : CMD_OK;
+}
+
+int cmd_unload(int argc, char **argv)
+{
+	struct cmd_options common = { 0 };
+	int yes = 0, r;
+	struct poptOption options[] = {
+		{ "yes", 0, POPT_ARG_NONE, &yes, 0, "Do not ask", NULL },
+		POPT_TABLEEND
+	};
+
+	r = cmd_parse(argc, argv, options, NULL, &common);
+	return r == CMD_GO_ON ? unload(&common, yes) : r;
+}

@@ -1,0 +1,451 @@
+/* Loading: from the object inside this binary to programs in force. */
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <unistd.h>
+
+#include "engine/engine.h"
+#include "base/file.h"
+#include "engine/object.h"
+#include "engine/packet.h"
+#include "engine/shared_pages.h"
+
+#define BPF_FS_MAGIC 0xcafe4a11		/* linux/magic.h */
+
+static const struct {
+	const char *program;
+	enum bpf_attach_type type;
+} hooks[OH_HOOK_MAX] = {	/* the verdict is attached first and detached last; without a type: uplink_hooks.c */
+	[OH_HOOK_EGRESS] = { "oh_egress", BPF_CGROUP_INET_EGRESS },
+	[OH_HOOK_CONNECT4] = { "oh_connect4", BPF_CGROUP_INET4_CONNECT },
+	[OH_HOOK_CONNECT6] = { "oh_connect6", BPF_CGROUP_INET6_CONNECT },
+	[OH_HOOK_SENDMSG4] = { "oh_sendmsg4", BPF_CGROUP_UDP4_SENDMSG },
+	[OH_HOOK_SENDMSG6] = { "oh_sendmsg6", BPF_CGROUP_UDP6_SENDMSG },
+	[OH_HOOK_SOCK_CREATE] = { "oh_sock_create", BPF_CGROUP_INET_SOCK_CREATE },
+	[OH_HOOK_INGRESS] = { "oh_ingress", BPF_CGROUP_INET_INGRESS },
+	[OH_HOOK_UPLINK_EGRESS] = { .program = "oh_uplink_egress" },
+	[OH_HOOK_UPLINK_INGRESS] = { .program = "oh_uplink_ingress" },
+	[OH_HOOK_INBOUND] = { .program = "oh_inbound" },
+	[OH_HOOK_SOCK_OPS] = { "oh_sock_ops", BPF_CGROUP_SOCK_OPS },
+};
+
+struct engine_program_set {
+	int program[OH_HOOK_MAX];	/* descriptors, -1: not needed */
+};
+
+static int check_capabilities(struct error *e)
+{
+	static const struct {
+		unsigned int bit;
+		const char *name;
+	} needed[] = { { 12, "CAP_NET_ADMIN" }, { 21, "CAP_SYS_ADMIN" }, { 39, "CAP_BPF" } };
+	unsigned long long effective = 0;
+	char line[256];
+	FILE *f = fopen("/proc/self/status", "re");
+
+	if (!f)
+		return error_set(e, errno, "/proc/self/status: %s: is /proc mounted?", strerror(errno));
+	while (fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "CapEff: %llx", &effective) == 1)
+			break;
+	}
+	fclose(f);
+	for (size_t i = 0; i < sizeof(needed) / sizeof(*needed); i++) {
+		if (!(effective >> needed[i].bit & 1))
+			return error_set(e, EPERM, "no %s: run it as root on the host, outside of containers",
+					 needed[i].name);
+	}
+	return 0;
+}
+
+/* The pins' folder is made by us; its nearest existing parent must be a bpffs, or be one that can carry it. */
+static int ensure_bpffs(const char *pins, struct error *e)
+{
+	char path[PATH_MAX];
+	struct statfs fs;
+
+	snprintf(path, sizeof(path), "%s", pins);
+	while (statfs(path, &fs)) {
+		char *slash = strrchr(path, '/');
+
+		if (errno != ENOENT || !slash || slash == path)
+			return error_set(e, errno, "%s: %s", path, strerror(errno));
+		*slash = '\0';
+	}
+	if ((unsigned long)fs.f_type == BPF_FS_MAGIC)
+		return 0;
+	if (strcmp(path, "/sys/fs/bpf"))
+		return error_set(e, EINVAL, "%s: not on a bpffs: set [paths] pins below /sys/fs/bpf, or mount one there",
+				 pins);
+	if (mount("bpf", "/sys/fs/bpf", "bpf", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=700"))
+		return error_set(e, errno, "/sys/fs/bpf: no bpffs there, and mounting one failed: %s", strerror(errno));
+	return 0;
+}
+
+int engine_check_system(const char *pins, struct error *e)
+{
+	int r = check_capabilities(e);
+
+	return r ? r : ensure_bpffs(pins, e);
+}
+
+/* This process's network namespace, as BPF names it. 0 before Linux 5.14, which stands for the first one. */
+static uint64_t own_netns(void)
+{
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	uint64_t cookie = 0;
+	socklen_t size = sizeof(cookie);
+
+	if (fd < 0 || getsockopt(fd, SOL_SOCKET, 71 /* SO_NETNS_COOKIE */, &cookie, &size))
+		cookie = 0;
+	if (fd >= 0)
+		close(fd);
+	return cookie;
+}
+
+static int fill_settings(struct bpf_object *object, const struct config *c, bool observe, struct oh_settings *ret,
+			 struct error *e)
+{
+	struct oh_settings settings = { .observe = observe, .metadata = c->metadata, .inspect = c->inspect, .nts = c->nts,
+					.inbound_count = (__u32)c->inbound_count, .min_ttl = c->min_ttl,
+					.max_ttl = c->max_ttl, .grace = c->grace, .netns = own_netns() };
+
+	memcpy(settings.inbound, c->inbound, c->inbound_count * sizeof(*c->inbound));
+	memcpy(settings.uplink, c->uplinks, sizeof(settings.uplink));
+	if (c->inspect)
+		shared_pages_find(&settings);
+	*ret = settings;
+	return object_set_constant(object, OBJECT_SETTINGS, &settings, sizeof(settings), e);
+}
+
+/* What is not wanted is not even shown to the verifier. */
+static int choose_programs(struct bpf_object *object, const struct config *c, struct error *e)
+{
+	struct oh_settings settings = { .inspect = c->inspect };
+
+	memcpy(settings.uplink, c->uplinks, sizeof(settings.uplink));
+	for (int i = 0; i < OH_HOOK_MAX; i++) {
+		struct bpf_program *program;
+
+		if (!engine_hook_names[i])
+			continue;
+		program = bpf_object__find_program_by_name(object, hooks[i].program);
+		if (!program || bpf_program__set_autoload(program, engine_wants(&settings, i)))
+			return error_set(e, EIO, "there is no program %s", hooks[i].program);
+	}
+	return 0;
+}
+
+/* It is allocated in full. */
+static uint32_t flows_max(const struct config *c)
+{
+	return c->uplink_count ? OH_FLOWS_MAX : 1;
+}
+
+/* What a map must agree on to be taken over by new programs. */
+static bool same_layout(int fd, const struct bpf_map *map, const struct config *c, enum engine_map which)
+{
+	struct bpf_map_info info;
+	__u32 size = sizeof(info), max = bpf_map__max_entries(map);
+
+	if (which == ENGINE_ADDRESSES)
+		max = c->max_addresses;
+	if (which == ENGINE_FLOWS)
+		max = flows_max(c);
+	memset(&info, 0, sizeof(info));
+	return !bpf_obj_get_info_by_fd(fd, &info, &size) && info.type == bpf_map__type(map) &&
+	       info.key_size == bpf_map__key_size(map) && info.value_size == bpf_map__value_size(map) &&
+	       info.max_entries == max && info.map_flags == bpf_map__map_flags(map);
+}
+
+/* Targets, addresses and connections name each other by id: they are taken over together or not at all. */
+static int take_over_maps(struct bpf_object *object, const struct config *c, const struct engine *previous,
+			  bool *ret_fresh, struct error *e)
+{
+	static const enum engine_map policy[] = {
+		ENGINE_TARGETS, ENGINE_CONTROL, ENGINE_USE, ENGINE_RANGES, ENGINE_LEARNED, ENGINE_NAMES, ENGINE_CONNECTIONS,
+		ENGINE_ADDRESSES,
+	};
+	struct bpf_map *maps[ENGINE_MAPS];
+	bool keep[ENGINE_MAPS], together = true;
+
+	for (int i = 0; i < ENGINE_MAPS; i++) {
+		maps[i] = bpf_object__find_map_by_name(object, engine_map_names[i]);
+		if (!maps[i])
+			return error_set(e, EIO, "the programs have no map %s", engine_map_names[i]);
+		keep[i] = previous && previous->map[i] >= 0 && same_layout(previous->map[i], maps[i], c, (enum engine_map)i);
+	}
+	for (size_t i = 0; i < sizeof(policy) / sizeof(*policy); i++) {
+		/* addresses are filled again from the records: their bound may change while connections live on */
+		if (policy[i] != ENGINE_ADDRESSES)
+			together &= keep[policy[i]];
+	}
+	for (size_t i = 0; i < sizeof(policy) / sizeof(*policy); i++)
+		keep[policy[i]] &= together;
+	keep[ENGINE_FLOWS] &= together;	/* names targets, as connections do */
+	for (int i = 0; i < ENGINE_MAPS; i++) {
+		if (keep[i] && bpf_map__reuse_fd(maps[i], previous->map[i]))
+			return error_set(e, EIO, "%s cannot be taken over", engine_map_names[i]);
+	}
+	*ret_fresh = !together;
+	if (!c->uplink_count && bpf_map__set_max_entries(bpf_object__find_map_by_name(object, "oh_sent"), 1))
+		return error_set(e, EIO, "oh_sent cannot be sized");
+	if (!keep[ENGINE_FLOWS] && bpf_map__set_max_entries(maps[ENGINE_FLOWS], flows_max(c)))
+		return error_set(e, EIO, "%s cannot be sized", engine_map_names[ENGINE_FLOWS]);
+	if (!keep[ENGINE_ADDRESSES] && bpf_map__set_max_entries(maps[ENGINE_ADDRESSES], c->max_addresses))
+		return error_set(e, EIO, "%s cannot be sized", engine_map_names[ENGINE_ADDRESSES]);
+	return 0;
+}
+
+/* Kernels before 5.11 charge maps to this limit. */
+static void raise_memlock(void)
+{
+	const struct rlimit unlimited = { RLIM_INFINITY, RLIM_INFINITY };
+
+	setrlimit(RLIMIT_MEMLOCK, &unlimited);
+}
+
+static int load_object(struct bpf_object *object, const struct config *c, bool observe, const struct engine *previous,
+		       struct engine *ret, struct error *e)
+{
+	int r = fill_settings(object, c, observe, &ret->settings, e);
+
+	if (!r)
+		r = choose_programs(object, c, e);
+	if (!r)
+		r = take_over_maps(object, c, previous, &ret->fresh, e);
+	if (r)
+		return r;
+	raise_memlock();
+	r = bpf_object__load(object);
+	return r ? error_set(e, -r, "the kernel refuses the programs: %s%s%s (needs Linux 5.10 or newer; OHGUARD_DEBUG=1 "
+			     "shows the verifier's words)", strerror(-r), *object_warning() ? ": " : "", object_warning()) : 0;
+}
+
+/* Descriptors are copied, and the object goes before the policy comes: what the two take in memory does not add up. */
+static int copy_programs(struct bpf_object *object, struct engine_program_set *ret, struct error *e)
+{
+	for (int i = 0; i < OH_HOOK_MAX; i++) {
+		struct bpf_program *program = engine_hook_names[i] ?
+					      bpf_object__find_program_by_name(object, hooks[i].program) : NULL;
+
+		if (!program || !bpf_program__autoload(program))
+			continue;
+		ret->program[i] = fcntl(bpf_program__fd(program), F_DUPFD_CLOEXEC, 0);
+		if (ret->program[i] < 0)
+			return error_set(e, errno, "%s: %s", hooks[i].program, strerror(errno));
+	}
+	return 0;
+}
+
+static int copy_maps(struct bpf_object *object, struct engine *ret, struct error *e)
+{
+	struct bpf_map *map;
+
+	bpf_object__for_each_map(map, object) {
+		int *to = NULL;
+
+		for (int i = 0; !to && i < ENGINE_MAPS; i++) {
+			if (!strcmp(bpf_map__name(map), engine_map_names[i]))
+				to = &ret->map[i];
+		}
+		if (!to)
+			continue;
+		*to = fcntl(bpf_map__fd(map), F_DUPFD_CLOEXEC, 0);
+		if (*to < 0)
+			return error_set(e, errno, "%s: %s", bpf_map__name(map), strerror(errno));
+	}
+	ret->open = true;
+	return 0;
+}
+
+int engine_prepare(const struct config *c, bool observe, const struct engine *previous, struct engine_program_set **ret,
+		   struct engine *ret_engine, struct error *e)
+{
+	struct engine_program_set *set = malloc(sizeof(*set));
+	struct engine engine = ENGINE_EMPTY;
+	struct bpf_object *object = NULL;
+	int r;
+
+	if (!set)
+		return error_set(e, ENOMEM, "out of memory");
+	memset(set->program, 0xff, sizeof(set->program));	/* -1 */
+	r = object_open(OBJECT_ENGINE, &object, e);
+	if (!r)
+		r = load_object(object, c, observe, previous, &engine, e);
+	if (!r)
+		r = copy_programs(object, set, e);
+	if (!r)
+		r = copy_maps(object, &engine, e);
+	/* So that it is found through the egress link as the other maps are. */
+	if (!r && bpf_prog_bind_map(set->program[OH_HOOK_EGRESS], engine.map[ENGINE_FLOWS], NULL))
+		r = error_set(e, errno, "%s cannot be bound: %s", engine_map_names[ENGINE_FLOWS], strerror(errno));
+	bpf_object__close(object);
+	if (r) {
+		engine_close(&engine);
+		engine_free_set(set);
+		return r;
+	}
+	*ret = set;
+	*ret_engine = engine;
+	return 0;
+}
+
+int engine_program(const struct engine_program_set *set, enum oh_hook hook)
+{
+	return set->program[hook];
+}
+
+void engine_free_set(struct engine_program_set *set)
+{
+	for (int i = 0; set && i < OH_HOOK_MAX; i++) {
+		if (set->program[i] >= 0)
+			close(set->program[i]);
+	}
+	free(set);
+}
+
+/* A program attached with flags 0 at the cgroup or above it keeps all others out: names it. */
+static void explain_refusal(const char *cgroup, enum bpf_attach_type type, struct error *e)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s", cgroup);
+	while (*path) {
+		__u32 ids[64], count = 64, flags = 0;
+		int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		char *slash = strrchr(path, '/');
+
+		if (fd < 0)
+			return;
+		if (!bpf_prog_query(fd, type, 0, &flags, ids, &count) && count && !flags)
+			error_set(e, EPERM, "%s: another program (id %u) is attached there with flags 0, which keeps every "
+				  "other out: see `bpftool cgroup show %s`, and detach it", path, ids[0], path);
+		close(fd);
+		if (!slash)
+			return;
+		*slash = '\0';
+	}
+}
+
+static int attach_new(int program, int hook, int cgroup_fd, const char *pin, const char *cgroup, struct error *e)
+{
+	char temporary[PATH_MAX + 80];
+	int link = bpf_link_create(program, cgroup_fd, hooks[hook].type, NULL), r = 0;
+
+	if (link < 0) {
+		r = error_set(e, errno, "%s: %s cannot be attached: %s", cgroup, engine_hook_names[hook], strerror(errno));
+		if (r == -EPERM)
+			explain_refusal(cgroup, hooks[hook].type, e);
+		return r;
+	}
+	/* Pinned beside, then renamed over: the old link, if any, ends when the new one is in force. */
+	snprintf(temporary, sizeof(temporary), "%s-new", pin);
+	unlink(temporary);
+	if (bpf_obj_pin(link, temporary) || rename(temporary, pin)) {
+		r = error_set(e, errno, "%s: %s", pin, strerror(errno));
+		unlink(temporary);
+	}
+	close(link);
+	return r;
+}
+
+static int attach_hook(int program, int hook, int cgroup_fd, uint64_t cgroup_id, const char *pins, const char *cgroup,
+		       struct error *e)
+{
+	char pin[PATH_MAX + 64];
+	struct bpf_link_info info;
+	__u32 size = sizeof(info);
+	int link, r;
+
+	snprintf(pin, sizeof(pin), "%s/%s", pins, engine_hook_names[hook]);
+	link = bpf_obj_get(pin);
+	memset(&info, 0, sizeof(info));
+	if (link < 0 || bpf_obj_get_info_by_fd(link, &info, &size) || info.cgroup.cgroup_id != cgroup_id)
+		r = attach_new(program, hook, cgroup_fd, pin, cgroup, e);
+	else
+		r = bpf_link_update(link, program, NULL) ?
+		    error_set(e, errno, "%s: the program cannot be replaced: %s", pin, strerror(errno)) : 0;
+	if (link >= 0)
+		close(link);
+	return r;
+}
+
+static int unpin(const char *pins, int hook, struct error *e)
+{
+	char path[PATH_MAX + 64];
+
+	if (!engine_hook_names[hook])
+		return 0;
+	snprintf(path, sizeof(path), "%s/%s-new", pins, engine_hook_names[hook]);
+	unlink(path);
+	snprintf(path, sizeof(path), "%s/%s", pins, engine_hook_names[hook]);
+	return unlink(path) && errno != ENOENT ? error_set(e, errno, "%s: %s", path, strerror(errno)) : 0;
+}
+
+int engine_attach(struct engine_program_set *set, const char *pins, const char *cgroup, struct error *e)
+{
+	struct stat st;
+	int fd, r;
+
+	fd = open(cgroup, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return error_set(e, errno, "cgroup %s: %s", cgroup, strerror(errno));
+	if (fstat(fd, &st)) {
+		r = error_set(e, errno, "cgroup %s: %s", cgroup, strerror(errno));
+		goto out;
+	}
+	r = file_make_folder(pins, 0700, e);
+	for (int i = 0; !r && i < OH_HOOK_MAX; i++) {
+		if (engine_is_uplink_hook((enum oh_hook)i))
+			continue;
+		if (set->program[i] < 0)
+			r = unpin(pins, i, e);
+		else
+			r = attach_hook(set->program[i], i, fd, st.st_ino, pins, cgroup, e);	/* a cgroup's id is its inode */
+		if (r && i == OH_HOOK_SOCK_OPS)		/* refuses nothing: `status` says what is lost without it */
+			r = 0;
+	}
+out:
+	close(fd);
+	return r;
+}
+
+/* At once: a link that loses its pin goes when the kernel's workers come to it. */
+static void end_link(const char *pins, int hook)
+{
+	char path[PATH_MAX + 64];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/%s", pins, engine_hook_names[hook]);
+	fd = bpf_obj_get(path);
+	if (fd < 0)
+		return;
+	bpf_link_detach(fd);	/* where it fails, it ends with its pin */
+	close(fd);
+}
+
+int engine_detach(const char *pins, struct error *e)
+{
+	int r = engine_detach_uplinks(pins, NULL, e);
+
+	if (!r)
+		r = packet_unload(pins, e);
+	for (int i = OH_HOOK_MAX - 1; !r && i >= 0; i--) {
+		if (engine_hook_names[i] && !engine_is_uplink_hook((enum oh_hook)i))
+			end_link(pins, i);
+		r = unpin(pins, i, e);
+	}
+	if (r)
+		return r;
+	if (rmdir(pins) && errno != ENOENT)
+		return error_set(e, errno, "%s: %s", pins, strerror(errno));
+	return 0;
+}

@@ -1,0 +1,19 @@
+/* Packet sockets, refused to the workload by BPF LSM where there is one. */
+#ifndef OHGUARD_PACKET_H
+#define OHGUARD_PACKET_H
+
+#include <stdbool.h>
+
+#include "engine/engine.h"
+
+/* Puts it in force for the guarded cgroup, in place of what was; counts and events go to the engine's maps.
+ * -EOPNOTSUPP, with advice, where there is no BPF LSM. */
+int packet_load(const char *pins, const struct engine *engine, const char *cgroup, bool observe, struct error *e);
+int packet_unload(const char *pins, struct error *e);
+/* Whether the kernel refuses them: it is asked, by making a socket. */
+bool packet_in_force(const char *pins);
+
+/* A cgroup's id and its depth below the root of its mount. */
+int packet_find_cgroup(const char *path, uint64_t *ret_id, uint32_t *ret_level, struct error *e);
+
+#endif

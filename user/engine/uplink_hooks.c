@@ -1,0 +1,365 @@
+/* The hooks of uplinks. A pin HOOK-INDEX in the instance's folder stands for what is attached to one interface: a link,
+ * or, where the kernel has none for tc (before 6.6), the program that a clsact filter runs. A pin HOOK is the program in
+ * force, from which an interface that appears later gets its own. */
+#include <bpf/bpf.h>
+#include <dirent.h>
+#include <linux/if_link.h>
+#include <net/if.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "engine/engine.h"
+#include "base/file.h"
+#include "engine/libbpf_compat.h"
+
+/* linux/bpf.h since 6.6 */
+#define TCX_INGRESS 46
+#define TCX_EGRESS 47
+
+/* Before all other filters, of which one could let a packet pass and end the search. The handle tells ours apart. */
+#define FILTER_PRIORITY 1
+#define FILTER_HANDLE 0x6f68
+
+#define PIN_MAX (PATH_MAX + 96)
+
+static const struct kind {
+	int type;			/* of the link */
+	enum bpf_tc_attach_point point;	/* of the filter; 0: XDP, which has links on all kernels */
+} kinds[OH_HOOK_MAX] = {
+	[OH_HOOK_UPLINK_EGRESS] = { TCX_EGRESS, BPF_TC_EGRESS },
+	[OH_HOOK_UPLINK_INGRESS] = { TCX_INGRESS, BPF_TC_INGRESS },
+	[OH_HOOK_INBOUND] = { .type = BPF_XDP },
+};
+
+bool engine_is_uplink_hook(enum oh_hook hook)
+{
+	return kinds[hook].type;
+}
+
+static void pin_path(const char *pins, int hook, unsigned int index, char ret[PIN_MAX])
+{
+	if (index)
+		snprintf(ret, PIN_MAX, "%s/%s-%u", pins, engine_hook_names[hook], index);
+	else
+		snprintf(ret, PIN_MAX, "%s/%s", pins, engine_hook_names[hook]);
+}
+
+/* What a pin stands for. */
+struct pinned {
+	int fd;			/* -1: there is no pin */
+	bool link;
+	uint32_t index;		/* a link's interface, 0: it is gone */
+	struct bpf_prog_info program;
+};
+
+static bool is_link(int fd)
+{
+	char path[64], what[64] = "";
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	return readlink(path, what, sizeof(what) - 1) > 0 && strstr(what, "bpf-link");
+}
+
+static void read_program(int fd, struct bpf_prog_info *ret)
+{
+	__u32 size = sizeof(*ret);
+
+	memset(ret, 0, sizeof(*ret));
+	if (bpf_obj_get_info_by_fd(fd, ret, &size))
+		memset(ret, 0, sizeof(*ret));
+}
+
+static struct pinned open_pin(const char *pins, int hook, unsigned int index)
+{
+	struct pinned p = { .fd = -1 };
+	struct bpf_link_info info;
+	__u32 size = sizeof(info);
+	char path[PIN_MAX];
+	int fd;
+
+	pin_path(pins, hook, index, path);
+	p.fd = bpf_obj_get(path);
+	if (p.fd < 0)
+		return (struct pinned){ .fd = -1 };
+	p.link = is_link(p.fd);
+	if (!p.link) {
+		read_program(p.fd, &p.program);
+		return p;
+	}
+	memset(&info, 0, sizeof(info));
+	if (!bpf_obj_get_info_by_fd(p.fd, &info, &size)) {
+		p.index = info.xdp.ifindex;	/* a tcx link's stands in the same place */
+		fd = bpf_prog_get_fd_by_id(info.prog_id);
+		if (fd >= 0) {
+			read_program(fd, &p.program);
+			close(fd);
+		}
+	}
+	return p;
+}
+
+static void close_pin(struct pinned *p)
+{
+	if (p->fd >= 0)
+		close(p->fd);
+	p->fd = -1;
+}
+
+/* The program of our filter at an interface, 0: there is none. */
+static uint32_t filter_program(const struct kind *kind, unsigned int index)
+{
+	DECLARE_LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)index, .attach_point = kind->point);
+	DECLARE_LIBBPF_OPTS(bpf_tc_opts, options, .handle = FILTER_HANDLE, .priority = FILTER_PRIORITY);
+
+	return bpf_tc_query(&hook, &options) ? 0 : options.prog_id;
+}
+
+/* The interface is asked, since a link may have gone elsewhere with an interface that had this number before. */
+static bool is_in_force(const struct kind *kind, unsigned int index, const struct pinned *p)
+{
+	__u32 ids[64], count = 64, flags = 0;
+
+	if (p->fd < 0 || !p->program.id)
+		return false;
+	if (!p->link)
+		return filter_program(kind, index) == p->program.id;
+	if (p->index == index && kind->type == BPF_XDP)
+		return !bpf_xdp_query_id((int)index, 0, ids) && *ids == p->program.id;
+	if (p->index != index || bpf_prog_query((int)index, (enum bpf_attach_type)kind->type, 0, &flags, ids, &count))
+		return false;
+	for (__u32 i = 0; i < count; i++) {
+		if (ids[i] == p->program.id)
+			return true;
+	}
+	return false;
+}
+
+/* Pinned beside, then renamed over: what was pinned there before ends when the new one is in force. */
+static int pin(int fd, const char *path, struct error *e)
+{
+	char temporary[PIN_MAX + 8];
+	int r = 0;
+
+	snprintf(temporary, sizeof(temporary), "%s-new", path);
+	unlink(temporary);
+	if (bpf_obj_pin(fd, temporary) || rename(temporary, path)) {
+		r = error_set(e, errno, "%s: %s", path, strerror(errno));
+		unlink(temporary);
+	}
+	return r;
+}
+
+/* By the driver where it can, else by the stack. */
+static int create_link(int program, int hook, const struct uplink *u)
+{
+	DECLARE_LIBBPF_OPTS(bpf_link_create_opts, generic, .flags = XDP_FLAGS_SKB_MODE);
+	enum bpf_attach_type type = (enum bpf_attach_type)kinds[hook].type;
+	int link = bpf_link_create(program, (int)u->index, type, NULL);
+
+	if (link < 0 && type == BPF_XDP && errno != EBUSY)
+		link = bpf_link_create(program, (int)u->index, type, &generic);
+	return link;
+}
+
+/* A kernel without tcx. The pin comes first, so that a filter of ours never lacks one. */
+static int attach_filter(int program, int hook, const struct uplink *u, const char *path, struct error *e)
+{
+	DECLARE_LIBBPF_OPTS(bpf_tc_hook, at, .ifindex = (int)u->index, .attach_point = kinds[hook].point);
+	DECLARE_LIBBPF_OPTS(bpf_tc_opts, options, .handle = FILTER_HANDLE, .priority = FILTER_PRIORITY,
+			    .prog_fd = program, .flags = BPF_TC_F_REPLACE);
+	int r;
+
+	if (access(path, F_OK) && filter_program(&kinds[hook], u->index))
+		return error_set(e, EBUSY, "uplink %s: guarded by another instance already", u->name);
+	r = pin(program, path, e);
+	if (r)
+		return r;
+	r = bpf_tc_hook_create(&at);
+	if (r && r != -EEXIST)
+		return error_set(e, -r, "uplink %s: no clsact there: %s", u->name, strerror(-r));
+	r = bpf_tc_attach(&at, &options);
+	return r ? error_set(e, -r, "uplink %s: %s cannot be attached: %s", u->name, engine_hook_names[hook],
+			     strerror(-r)) : 0;
+}
+
+/* A load that was killed before its last rename: what it attached is in force, and XDP has room for one alone. */
+static void finish_pin(const char *path)
+{
+	char temporary[PIN_MAX + 8];
+
+	snprintf(temporary, sizeof(temporary), "%s-new", path);
+	rename(temporary, path);
+}
+
+static int attach_one(int program, int hook, const struct uplink *u, const char *pins, struct error *e)
+{
+	char path[PIN_MAX];
+	struct pinned old;
+	bool update;
+	int link, r;
+
+	pin_path(pins, hook, u->index, path);
+	finish_pin(path);
+	old = open_pin(pins, hook, u->index);
+	update = old.link && is_in_force(&kinds[hook], u->index, &old);
+	if (update) {
+		r = bpf_link_update(old.fd, program, NULL) ?
+		    error_set(e, errno, "uplink %s: %s cannot be replaced: %s", u->name, engine_hook_names[hook],
+			      strerror(errno)) : 0;
+		close_pin(&old);
+		return r;
+	}
+	close_pin(&old);
+	link = create_link(program, hook, u);
+	if (link < 0 && errno == EINVAL && kinds[hook].point)
+		return attach_filter(program, hook, u, path, e);
+	if (link < 0 && errno == EBUSY)
+		return error_set(e, EBUSY, "uplink %s: another XDP program is attached there (of another instance, or see "
+				 "`bpftool net`): detach it, or name another uplink", u->name);
+	if (link < 0)
+		return error_set(e, errno, "uplink %s: %s cannot be attached: %s", u->name, engine_hook_names[hook],
+				 strerror(errno));
+	r = pin(link, path, e);
+	close(link);
+	return r;
+}
+
+/* A pin's hook and interface, from its name: false where it is not one of an uplink. */
+static bool parse_pin(const char *name, int *ret_hook, unsigned int *ret_index)
+{
+	for (int hook = 0; hook < OH_HOOK_MAX; hook++) {
+		size_t n = strlen(engine_hook_names[hook]);
+		char *end;
+
+		if (!engine_is_uplink_hook((enum oh_hook)hook) || strncmp(name, engine_hook_names[hook], n) || name[n] != '-')
+			continue;
+		*ret_index = (unsigned int)strtoul(name + n + 1, &end, 10);
+		*ret_hook = hook;
+		return *ret_index && (!*end || !strcmp(end, "-new"));
+	}
+	return false;
+}
+
+/* Adds the interfaces that are guarded now. */
+static void add_guarded(const char *pins, struct uplinks *u)
+{
+	DIR *folder = opendir(pins);
+	struct dirent *entry;
+
+	while (folder && (entry = readdir(folder)) && u->count < UPLINKS_MAX) {
+		struct uplink *next = &u->list[u->count];
+		unsigned int index;
+		int hook;
+
+		if (!parse_pin(entry->d_name, &hook, &index) || uplink_is_in(u, index) || !if_indextoname(index, next->name))
+			continue;
+		next->index = index;
+		u->count++;
+	}
+	if (folder)
+		closedir(folder);
+}
+
+int engine_attach_uplinks(struct engine_program_set *set, const char *pins, const struct uplinks *wanted,
+			  struct error *e)
+{
+	struct uplinks kept = *wanted, *uplinks = &kept;
+	char path[PIN_MAX];
+
+	/* One that is asked for is out of sight (its default route may be back in a moment): none is given up for that. */
+	if (*wanted->missing[0])
+		add_guarded(pins, &kept);
+	for (int hook = 0; hook < OH_HOOK_MAX; hook++) {
+		int program = engine_program(set, (enum oh_hook)hook), r;
+
+		if (!engine_is_uplink_hook((enum oh_hook)hook))
+			continue;
+		pin_path(pins, hook, 0, path);
+		if (program < 0) {
+			unlink(path);
+			continue;
+		}
+		r = pin(program, path, e);
+		for (size_t i = 0; !r && i < uplinks->count; i++)
+			r = attach_one(program, hook, &uplinks->list[i], pins, e);
+		if (r)
+			return r;
+	}
+	return engine_detach_uplinks(pins, uplinks, e);
+}
+
+int engine_add_uplinks(const char *pins, const struct uplinks *uplinks, struct error *e)
+{
+	int r = 0;
+
+	for (int hook = 0; !r && hook < OH_HOOK_MAX; hook++) {
+		struct pinned program = engine_is_uplink_hook((enum oh_hook)hook) ? open_pin(pins, hook, 0) :
+										    (struct pinned){ .fd = -1 };
+
+		for (size_t i = 0; !r && program.fd >= 0 && i < uplinks->count; i++) {
+			struct pinned there = open_pin(pins, hook, uplinks->list[i].index);
+
+			if (!is_in_force(&kinds[hook], uplinks->list[i].index, &there))
+				r = attach_one(program.fd, hook, &uplinks->list[i], pins, e);
+			close_pin(&there);
+		}
+		close_pin(&program);
+	}
+	return r;
+}
+
+/* Ends what is attached to the interface. Whoever has taken the place meanwhile stays: its program is not the pinned one. */
+static int detach_one(const char *pins, int hook, unsigned int index, struct error *e)
+{
+	DECLARE_LIBBPF_OPTS(bpf_tc_hook, at, .ifindex = (int)index, .attach_point = kinds[hook].point);
+	DECLARE_LIBBPF_OPTS(bpf_tc_opts, options, .handle = FILTER_HANDLE, .priority = FILTER_PRIORITY);
+	struct pinned p = open_pin(pins, hook, index);
+	char path[PIN_MAX];
+	int r = 0;
+
+	pin_path(pins, hook, index, path);
+	if (p.fd >= 0 && !p.link && is_in_force(&kinds[hook], index, &p))
+		r = bpf_tc_detach(&at, &options);
+	close_pin(&p);
+	if (r)
+		return error_set(e, -r, "%s: %s", path, strerror(-r));
+	return unlink(path) && errno != ENOENT ? error_set(e, errno, "%s: %s", path, strerror(errno)) : 0;
+}
+
+int engine_detach_uplinks(const char *pins, const struct uplinks *but, struct error *e)
+{
+	DIR *folder = opendir(pins);
+	struct dirent *entry;
+	int r = 0;
+
+	while (!r && folder && (entry = readdir(folder))) {
+		char path[PIN_MAX + 256];
+		unsigned int index;
+		int hook;
+
+		if (!parse_pin(entry->d_name, &hook, &index))
+			continue;
+		snprintf(path, sizeof(path), "%s/%s", pins, entry->d_name);
+		if (strstr(entry->d_name, "-new"))
+			unlink(path);
+		else if (!but || !uplink_is_in(but, index))
+			r = detach_one(pins, hook, index, e);
+	}
+	if (folder)
+		closedir(folder);
+	return r;
+}
+
+void engine_read_uplink_hook(const char *pins, enum oh_hook hook, const struct uplink *uplink, struct engine_hook *ret)
+{
+	struct pinned p = open_pin(pins, (int)hook, uplink->index);
+
+	*ret = (struct engine_hook){ .name = engine_hook_names[hook] };
+	snprintf(ret->where, sizeof(ret->where), "%s", uplink->name);
+	ret->attached = is_in_force(&kinds[hook], uplink->index, &p);
+	ret->program = p.program.id;
+	ret->since = clock_boot_at() + (int64_t)(p.program.load_time / 1000000000);
+	close_pin(&p);
+}

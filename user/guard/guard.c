@@ -1,0 +1,321 @@
+#include "guard/guard.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "lock/key.h"
+
+#define RUN_FOLDER "/run/ohguard"
+
+static const char *path_of(const char *folder, const char *name, char buffer[PATH_MAX + 128])
+{
+	snprintf(buffer, PATH_MAX + 128, "%s/%s", folder, name);
+	return buffer;
+}
+
+static void set_paths(struct guard *g, const char *instance)
+{
+	snprintf(g->state, sizeof(g->state), "%s/%s", g->config.state, instance);
+	snprintf(g->pins, sizeof(g->pins), "%s/%s", g->config.pins, instance);
+}
+
+static void start(struct guard *g, const char *instance)
+{
+	*g = (struct guard){ .engine = ENGINE_EMPTY, .lock = -1 };
+	snprintf(g->run, sizeof(g->run), "%s/%s", RUN_FOLDER, instance);
+}
+
+/* -ENOENT is kept for "not loaded". */
+static int enter(struct guard *g, const char *instance, struct error *e)
+{
+	int r = lock_enter(g->pins, instance, g->state, e);
+
+	g->locked = r > 0;
+	return r == -ENOENT ? -EIO : r < 0 ? r : 0;
+}
+
+int guard_authorize(const struct guard *g, const struct cmd_options *options, struct error *e)
+{
+	return g->locked ? lock_check_key(g->pins, options->key, e) : 0;
+}
+
+/* Which configuration is in force: each load makes another file of it. One that cannot be seen is an error: the file it
+ * came from may have been edited since. */
+static int read_mark(const struct guard *g, struct guard_mark *ret, struct error *e)
+{
+	char path[PATH_MAX + 128];
+	struct stat st;
+
+	*ret = (struct guard_mark){ 0 };
+	if (stat(path_of(g->run, "loaded.conf", path), &st))
+		return errno == ENOENT ? 0 : error_set(e, errno, "%s: %s", path, strerror(errno));
+	*ret = (struct guard_mark){ .inode = st.st_ino, .changed = st.st_ctim };
+	return 0;
+}
+
+/* Takes up what a load put in force since: with what was read before, this command would take it back. */
+static int renew(struct guard *g, struct error *e)
+{
+	struct guard_mark now;
+	char path[PATH_MAX + 128];
+	int r = g->mark.inode ? read_mark(g, &now, e) : 0;
+
+	if (r || !g->mark.inode || !memcmp(&now, &g->mark, sizeof(now)))
+		return r;
+	engine_close(&g->engine);
+	r = engine_open(g->pins, &g->engine, e);
+	if (r || !now.inode)
+		return r;
+	policy_free(&g->policy);
+	config_free(&g->config);
+	g->mark = now;
+	return config_read(path_of(g->run, "loaded.conf", path), &g->config, e);
+}
+
+int guard_open(const struct cmd_options *options, struct guard *ret, struct error *e)
+{
+	char path[PATH_MAX + 128];
+	struct guard g;
+	int r;
+
+	start(&g, options->instance);
+	r = read_mark(&g, &g.mark, e);
+	if (!r)
+		r = config_read(g.mark.inode ? path_of(g.run, "loaded.conf", path) : options->config, &g.config, e);
+	if (r)
+		return r == -ENOENT ? -EINVAL : r;	/* -ENOENT is kept for "not loaded" */
+	set_paths(&g, options->instance);
+	r = enter(&g, options->instance, e);
+	if (!r && g.locked && !g.mark.inode)	/* what options name instead could be anybody's */
+		r = error_set(e, EPERM, "%s is locked, and %s/loaded.conf, which is in force, is not to be found", options->instance, g.run);
+	if (!r)
+		r = engine_open(g.pins, &g.engine, e);
+	if (r) {
+		guard_close(&g);
+		return r;
+	}
+	*ret = g;
+	return 0;
+}
+
+static int open_to_load(struct guard *g, const struct cmd_options *options, bool state, struct error *e)
+{
+	int r;
+
+	set_paths(g, options->instance);
+	r = enter(g, options->instance, e);
+	if (!r)
+		r = guard_authorize(g, options, e);
+	if (!r)
+		r = engine_check_system(g->pins, e);
+	if (!r && state)
+		r = file_make_folder(g->state, 0700, e);
+	if (!r)
+		r = file_make_folder(g->run, 0700, e);
+	if (!r)
+		r = guard_lock(g, e);
+	if (!r) {
+		r = engine_open(g->pins, &g->engine, e);
+		if (r == -ENOENT || r == -EPROTO)
+			r = 0;
+	}
+	if (r)
+		guard_close(g);
+	return r;
+}
+
+int guard_open_for_load(const struct cmd_options *options, struct guard *ret, struct error *e)
+{
+	int r;
+
+	start(ret, options->instance);
+	r = config_read(options->config, &ret->config, e);
+	return r ? r : open_to_load(ret, options, true, e);
+}
+
+int guard_open_closed(const struct cmd_options *options, struct guard *ret, struct error *e)
+{
+	int r;
+
+	start(ret, options->instance);
+	r = config_default(&ret->config, e);
+	return r ? r : open_to_load(ret, options, false, e);
+}
+
+void guard_close(struct guard *g)
+{
+	guard_unlock(g);
+	policy_free(&g->policy);
+	records_free(&g->records);
+	grants_free(&g->grants);
+	config_free(&g->config);
+	engine_close(&g->engine);
+}
+
+int guard_open_failed(int r, const struct error *e)
+{
+	cmd_fail(e);
+	return r == -ENOENT ? CMD_NOT_LOADED : CMD_FAILED;
+}
+
+int guard_lock(struct guard *g, struct error *e)
+{
+	char path[PATH_MAX + 128];
+	int fd = file_make_folder(g->run, 0700, e);	/* someone may have cleared /run */
+
+	if (!fd)
+		fd = file_lock(path_of(g->run, "lock", path), e);
+	if (fd < 0)
+		return fd;
+	g->lock = fd;
+	return renew(g, e);
+}
+
+void guard_unlock(struct guard *g)
+{
+	if (g->lock >= 0)
+		close(g->lock);
+	g->lock = -1;
+}
+
+int guard_build(struct guard *g, int64_t now, struct error *e)
+{
+	const char **names;
+	size_t count;
+	int r;
+
+	policy_free(&g->policy);
+	grants_lapse(&g->grants, now);
+	r = policy_build(&g->config, &g->grants, now, &g->policy, e);
+	if (r)
+		return r;
+	r = policy_names(&g->policy, &names, &count, e);
+	if (r)
+		return r;
+	r = records_keep(&g->records, names, count, e);
+	free(names);
+	return r;
+}
+
+int guard_read(struct guard *g, int64_t now, struct error *e)
+{
+	char path[PATH_MAX + 128];
+	int r;
+
+	policy_free(&g->policy);
+	records_free(&g->records);
+	grants_free(&g->grants);
+	r = grants_read(path_of(g->state, "grants", path), &g->grants, e);
+	if (r)
+		return r;
+	r = records_read(path_of(g->state, "records", path), &g->records, e);
+	if (r && r != -EINVAL && r != -EPERM && r != -EIO)	/* the file is whole, as far as can be seen */
+		return r;
+	if (r) {	/* only a memory of DNS: it is asked again, and what the kernel holds is known to the next publish */
+		char bad[PATH_MAX + 128];
+
+		cmd_warn("%s: set aside as records.bad, names are resolved anew", e->text);
+		rename(path, path_of(g->state, "records.bad", bad));
+	}
+	return guard_build(g, now, e);
+}
+
+int guard_write_grants(const struct guard *g, struct error *e)
+{
+	char path[PATH_MAX + 128];
+
+	return grants_write(path_of(g->state, "grants", path), &g->grants, e);
+}
+
+int guard_write_records(const struct guard *g, struct error *e)
+{
+	char path[PATH_MAX + 128];
+
+	return records_write(path_of(g->state, "records", path), &g->records, e);
+}
+
+void guard_former_pins(const struct guard *g, const char *instance, char ret[PATH_MAX + 64])
+{
+	char path[PATH_MAX + 128];
+	struct config former;
+	struct error e;
+
+	ret[0] = '\0';
+	if (config_read(path_of(g->run, "loaded.conf", path), &former, &e))
+		return;
+	if (strcmp(former.pins, g->config.pins))
+		snprintf(ret, PATH_MAX + 64, "%s/%s", former.pins, instance);
+	config_free(&former);
+}
+
+int guard_remember_defaults(const struct guard *g, struct error *e)
+{
+	char path[PATH_MAX + 128];
+
+	guard_forget(g);
+	return file_write(path_of(g->run, "loaded.conf", path), 0600, NULL, 0, e);
+}
+
+/* What was read is written down, since the file may be another by now. Beside it a link to where it came from. */
+int guard_remember_config(const struct guard *g, const char *path, struct error *e)
+{
+	char copy[PATH_MAX + 128], source[PATH_MAX + 128], absolute[PATH_MAX];
+	bool there = realpath(path ? path : CONFIG_FILE, absolute);
+	int r = file_write(path_of(g->run, "loaded.conf", copy), 0600, g->config.text, g->config.text_size, e);
+
+	if (r)
+		return r;
+	unlink(path_of(g->run, "source.conf", source));
+	if (symlink(there ? absolute : CONFIG_FILE, source))
+		return error_set(e, errno, "%s: %s", source, strerror(errno));
+	return 0;
+}
+
+bool guard_config_changed(const struct guard *g)
+{
+	char path[PATH_MAX + 128];
+	FILE *loaded = fopen(path_of(g->run, "loaded.conf", path), "re");
+	FILE *source = fopen(path_of(g->run, "source.conf", path), "re");
+	bool changed = false;
+	int a, b = EOF;
+
+	if (loaded) {
+		do {
+			a = getc(loaded);
+			b = source ? getc(source) : EOF;
+		} while (a == b && a != EOF);
+		changed = a != b;
+		fclose(loaded);
+	}
+	if (source)
+		fclose(source);
+	return changed;
+}
+
+void guard_forget(const struct guard *g)
+{
+	char path[PATH_MAX + 128];
+
+	unlink(path_of(g->run, "loaded.conf", path));
+	unlink(path_of(g->run, "source.conf", path));
+}
+
+int guard_subject(const struct guard *g, const struct cmd_options *options,
+		  int (*use)(const struct lock_subject *subject, struct error *e), struct error *e)
+{
+	struct engine_hook hooks[OH_HOOK_MAX];
+	char source[PATH_MAX + 128], config[PATH_MAX];
+	struct lock_subject subject = {
+		.instance = options->instance, .pins = g->pins, .state = g->state, .run = g->run, .config = config,
+		.key = options->key ? options->key : LOCK_KEY_FILE,
+	};
+
+	if (!realpath(path_of(g->run, "source.conf", source), config))
+		snprintf(config, sizeof(config), "%s", CONFIG_FILE);
+	engine_read_hooks(g->pins, hooks);
+	subject.cgroup = hooks[OH_HOOK_EGRESS].where;
+	return use(&subject, e);
+}

@@ -1,0 +1,79 @@
+/* One instance as its commands work on it: where its files are, its configuration, its state and its engine. */
+#ifndef OHGUARD_GUARD_H
+#define OHGUARD_GUARD_H
+
+#include <limits.h>
+#include <time.h>
+
+#include "commands/cmd.h"
+#include "policy/config.h"
+#include "engine/engine.h"
+#include "policy/grants.h"
+#include "lock/lock.h"
+#include "policy/policy.h"
+#include "names/records.h"
+
+/* Tells one file from another; all zero: none. */
+struct guard_mark {
+	uint64_t inode;
+	struct timespec changed;
+};
+
+struct guard {
+	char run[PATH_MAX];		/* /run/ohguard/INSTANCE: lock, and the configuration that is in force */
+	char state[PATH_MAX + 64];	/* grants and records */
+	char pins[PATH_MAX + 64];
+	struct config config;
+	struct grants grants;
+	struct records records;
+	struct policy policy;		/* points into config and grants */
+	struct engine engine;
+	int lock;			/* -1: not held */
+	struct guard_mark mark;		/* of the configuration in force, as it was read; none for `load` */
+	bool locked;			/* by `ohguard lock`: see lock.h */
+};
+
+/* Finds the instance, with the configuration that is in force (that of the last `load`, not what the file says by
+ * now). 0, -ENOENT (not loaded), or another negative errno. */
+int guard_open(const struct cmd_options *options, struct guard *ret, struct error *e);
+/* The same for `load`: reads the configuration from its file, and the engine may not be loaded (its maps are then
+ * -1) or be another version's. Makes the folders. */
+int guard_open_for_load(const struct cmd_options *options, struct guard *ret, struct error *e);
+/* For a machine that must not be left open although its configuration cannot be used: the defaults, and no state. */
+int guard_open_closed(const struct cmd_options *options, struct guard *ret, struct error *e);
+void guard_close(struct guard *g);
+/* What a command returns for a guard_open() that failed: prints the error. */
+int guard_open_failed(int r, const struct error *e);
+
+/* Before anything is changed: asks for the key where the guard is locked. guard_open_for_load() has asked already. */
+int guard_authorize(const struct guard *g, const struct cmd_options *options, struct error *e);
+/* Calls back with what `lock` is to keep. */
+int guard_subject(const struct guard *g, const struct cmd_options *options,
+		  int (*use)(const struct lock_subject *subject, struct error *e), struct error *e);
+
+/* One command at a time changes an instance. What another one put in force since guard_open() is taken up, and the policy
+ * is then empty: guard_read() comes next. */
+int guard_lock(struct guard *g, struct error *e);
+void guard_unlock(struct guard *g);
+
+/* Reads grants and records anew and builds the policy from them. */
+int guard_read(struct guard *g, int64_t now, struct error *e);
+/* Builds the policy from the grants as they are in memory, and lets the records follow it. */
+int guard_build(struct guard *g, int64_t now, struct error *e);
+int guard_write_grants(const struct guard *g, struct error *e);
+int guard_write_records(const struct guard *g, struct error *e);
+
+/* Where the pins of the load before this one are, if that is another folder than now: "" if not. */
+void guard_former_pins(const struct guard *g, const char *instance, char ret[PATH_MAX + 64]);
+
+/* Remembers the configuration that is now in force (NULL: the default file, or none at all). */
+int guard_remember_config(const struct guard *g, const char *path, struct error *e);
+/* Remembers that the defaults are in force. */
+int guard_remember_defaults(const struct guard *g, struct error *e);
+/* True where the file it came from has changed since. */
+bool guard_config_changed(const struct guard *g);
+
+/* Forgets what lives as long as the engine does. */
+void guard_forget(const struct guard *g);
+
+#endif

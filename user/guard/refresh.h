@@ -1,0 +1,39 @@
+/* Resolving what is due, and putting it in force. */
+#ifndef OHGUARD_REFRESH_H
+#define OHGUARD_REFRESH_H
+
+#include "guard/guard.h"
+#include "names/resolve.h"
+
+/* The queries of one round. Names are copies. Free with refresh_free(). */
+struct refresh {
+	struct resolve_query *queries;
+	size_t count, room;
+};
+
+struct refresh_report {
+	size_t asked, failed;	/* names and families */
+	bool in_force;		/* the answers are, whatever failed afterwards */
+	char first[160];	/* the first failure, "" for none */
+};
+
+/* Adds the queries for a name: both families. */
+int refresh_add(struct refresh *f, const char *name, struct error *e);
+/* Adds what is due by the records. */
+int refresh_add_due(struct refresh *f, const struct records *records, int64_t now, struct error *e);
+/* Asks. The lock need not be held, and should not be: it takes seconds where a resolver is slow. */
+int refresh_ask(struct refresh *f, const struct config *c, struct error *e);
+/* Merges what came back into the records (those that are still wanted). Addresses that answers may not hold are
+ * dropped, and count as a failure where nothing is left. */
+int refresh_merge(const struct refresh *f, struct records *records, const struct config *c, int64_t now,
+		  struct refresh_report *report, struct error *e);
+void refresh_free(struct refresh *f);
+
+/* Prints one line about what failed, if anything did. */
+void refresh_warn(const struct refresh_report *report);
+
+/* The whole round for an open guard without its lock: reads, asks, locks, reads again, merges, publishes, saves.
+ * What DNS failed to answer is in the report; a negative errno is a failure of our own. */
+int refresh_round(struct guard *g, struct refresh_report *report, struct error *e);
+
+#endif

@@ -1,0 +1,330 @@
+#include "names/records.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "policy/address.h"
+#include "base/file.h"
+#include "base/ini.h"
+#include "base/text.h"
+
+#define PAUSE_FIRST 10		/* seconds after a first failure */
+#define PAUSE_LONGEST 300
+
+static int compare(const void *a, const void *b)
+{
+	const struct record *left = a, *right = b;
+	int r = strcmp(left->name, right->name);
+
+	return r ? r : left->family - right->family;
+}
+
+struct record *records_find(const struct records *records, const char *name, int family)
+{
+	struct record key = { .name = (char *)name, .family = family };
+
+	return records->count ? bsearch(&key, records->list, records->count, sizeof(key), compare) : NULL;
+}
+
+struct record *records_find_from(const struct records *records, const char *name, int family, size_t *at)
+{
+	const struct record key = { .name = (char *)name, .family = family };
+	struct record *found = *at < records->count && !compare(&records->list[*at], &key) ? &records->list[*at] :
+			       records_find(records, name, family);
+
+	if (found)
+		*at = (size_t)(found - records->list) + 1;
+	return found;
+}
+
+static void record_free(struct record *r)
+{
+	free(r->name);
+	free(r->addresses);
+}
+
+void records_free(struct records *records)
+{
+	for (size_t i = 0; i < records->count; i++)
+		record_free(&records->list[i]);
+	free(records->list);
+	*records = (struct records){ 0 };
+}
+
+int records_keep(struct records *records, const char *const *names, size_t count, struct error *e)
+{
+	struct records kept = { .list = calloc(count ? count * 2 : 1, sizeof(*kept.list)) };
+	size_t at = 0;	/* both lists are sorted: one walk along both */
+	int r = 0;
+
+	if (!kept.list)
+		return error_set(e, ENOMEM, "out of memory");
+	for (size_t i = 0; i < count * 2; i++) {
+		const struct record wanted = { .name = (char *)names[i / 2], .family = i % 2 ? 6 : 4 };
+		struct record *new = &kept.list[kept.count];
+
+		while (at < records->count && compare(&records->list[at], &wanted) < 0)
+			record_free(&records->list[at++]);
+		if (at < records->count && !compare(&records->list[at], &wanted)) {
+			*new = records->list[at++];
+		} else {
+			*new = wanted;
+			new->name = strdup(wanted.name);
+		}
+		if (!new->name) {
+			r = error_set(e, ENOMEM, "out of memory");
+			break;
+		}
+		kept.count++;
+	}
+	while (at < records->count)
+		record_free(&records->list[at++]);
+	free(records->list);
+	*records = kept;
+	return r;
+}
+
+static uint32_t clamp_ttl(uint32_t ttl, const struct config *c)
+{
+	return ttl < c->min_ttl ? c->min_ttl : ttl > c->max_ttl ? c->max_ttl : ttl;
+}
+
+static struct record_address *find_address(struct record *r, const struct oh_address *a)
+{
+	for (size_t i = 0; i < r->count; i++) {
+		if (!memcmp(&r->addresses[i].address, a, sizeof(*a)))
+			return &r->addresses[i];
+	}
+	return NULL;
+}
+
+/* Drops what has expired and is not in the last good answer. */
+static void forget_expired(struct record *r, int64_t now)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < r->count; i++) {
+		if (r->addresses[i].current || r->addresses[i].expires > now)
+			r->addresses[kept++] = r->addresses[i];
+	}
+	r->count = kept;
+}
+
+int record_answered(struct record *r, const struct answer *answer, int64_t now, const struct config *c, struct error *e)
+{
+	uint32_t shortest = c->max_ttl;
+
+	for (size_t i = 0; i < r->count; i++)
+		r->addresses[i].current = false;
+	forget_expired(r, now);
+	if (answer->count) {	/* room for all of both: then nothing can fail half way */
+		struct record_address *grown = realloc(r->addresses, (r->count + answer->count) * sizeof(*grown));
+
+		if (!grown)
+			return error_set(e, ENOMEM, "out of memory");
+		r->addresses = grown;
+	}
+	for (size_t i = 0; i < answer->count; i++) {
+		uint32_t ttl = clamp_ttl(answer->list[i].ttl, c);
+		struct record_address *a = find_address(r, &answer->list[i].address);
+
+		if (!a) {
+			a = &r->addresses[r->count++];
+			*a = (struct record_address){ .address = answer->list[i].address };
+		}
+		a->current = true;
+		if (a->expires < now + ttl + c->grace)
+			a->expires = now + ttl + c->grace;
+		if (ttl < shortest)
+			shortest = ttl;
+	}
+	r->answered = r->tried = now;
+	r->due = now + shortest;
+	r->failures = 0;
+	r->why[0] = '\0';
+	return 0;
+}
+
+/* Where the addresses of the last good answer end if nothing better comes before the next try. */
+void record_extend(struct record *r, int64_t now, const struct config *c)
+{
+	int64_t stale = r->answered + c->max_stale;
+	int64_t until = (r->due > now ? r->due : now) + c->grace;
+
+	if (until > stale)
+		until = stale;
+	for (size_t i = 0; i < r->count; i++) {
+		if (r->addresses[i].current && r->addresses[i].expires < until)
+			r->addresses[i].expires = until;
+	}
+}
+
+void record_failed(struct record *r, const char *why, int64_t now, const struct config *c)
+{
+	int64_t pause = PAUSE_FIRST;
+
+	for (uint32_t i = 0; i < r->failures && pause < PAUSE_LONGEST; i++)
+		pause *= 2;
+	if (pause > PAUSE_LONGEST)
+		pause = PAUSE_LONGEST;
+	if (r->failures < UINT32_MAX)
+		r->failures++;
+	r->tried = now;
+	r->due = now + pause;
+	snprintf(r->why, sizeof(r->why), "%s", why);
+	record_extend(r, now, c);
+	forget_expired(r, now);
+}
+
+/* The file, in INI: a line `record = NAME FAMILY ANSWERED TRIED DUE FAILURES WHY`, and behind it one for each
+ * address, `address = ADDRESS EXPIRES CURRENT`. */
+
+struct reading {
+	struct records records;
+	size_t room;
+	size_t address_room;	/* of the last record */
+};
+
+static int read_record(struct reading *reading, const char *value, struct error *e)
+{
+	struct records *records = &reading->records;
+	char name[TARGET_NAME_MAX + 1];
+	struct record r = { 0 };
+	int why = 0;
+
+	if (sscanf(value, "%253s %d %" SCNd64 " %" SCNd64 " %" SCNd64 " %" SCNu32 " %n", name, &r.family,
+		   &r.answered, &r.tried, &r.due, &r.failures, &why) != 6 || !why ||
+	    (r.family != 4 && r.family != 6) || r.answered < 0 || r.tried < 0 || r.due < 0)
+		return error_set(e, EINVAL, "not a record");
+	snprintf(r.why, sizeof(r.why), "%s", strcmp(value + why, "-") ? value + why : "");
+	if (records->count == reading->room) {
+		size_t room = reading->room ? reading->room * 2 : 64;
+		struct record *grown = realloc(records->list, room * sizeof(*grown));
+
+		if (!grown)
+			return error_set(e, ENOMEM, "out of memory");
+		records->list = grown;
+		reading->room = room;
+	}
+	r.name = strdup(name);
+	if (!r.name)
+		return error_set(e, ENOMEM, "out of memory");
+	records->list[records->count++] = r;
+	reading->address_room = 0;
+	return 0;
+}
+
+static int read_address(struct reading *reading, const char *value, struct error *e)
+{
+	struct record *r = reading->records.count ? &reading->records.list[reading->records.count - 1] : NULL;
+	char text[ADDRESS_TEXT_MAX];
+	struct record_address a = { 0 };
+	int current;
+
+	if (!r || sscanf(value, "%51s %" SCNd64 " %d", text, &a.expires, &current) != 3 ||
+	    address_parse(text, &a.address) || a.expires < 0 || (current & ~1))
+		return error_set(e, EINVAL, "not an address of a record");
+	a.current = current;
+	if (r->count == reading->address_room) {
+		size_t room = reading->address_room ? reading->address_room * 2 : 2;
+		struct record_address *grown = realloc(r->addresses, room * sizeof(*grown));
+
+		if (!grown)
+			return error_set(e, ENOMEM, "out of memory");
+		r->addresses = grown;
+		reading->address_room = room;
+	}
+	r->addresses[r->count++] = a;
+	return 0;
+}
+
+static int visit(void *context, const char *section, const char *key, const char *value, struct error *e)
+{
+	if (!strcmp(section, "resolved") && !strcmp(key, "record"))
+		return read_record(context, value, e);
+	if (!strcmp(section, "resolved") && !strcmp(key, "address"))
+		return read_address(context, value, e);
+	return error_set(e, EINVAL, "[%s] %s: no such key", section, key);
+}
+
+int records_read(const char *path, struct records *ret, struct error *e)
+{
+	struct reading reading = { 0 };
+	int r = ini_read(path, visit, &reading, e);
+
+	if (r && r != -ENOENT) {
+		records_free(&reading.records);
+		*ret = reading.records;
+		return r;
+	}
+	*ret = reading.records;
+	if (ret->count)
+		qsort(ret->list, ret->count, sizeof(*ret->list), compare);
+	return 0;
+}
+
+/* The writers' line: a name or an address is its longest word, beside a few numbers. */
+#define RECORD_LINE_MAX (TARGET_NAME_MAX + 160)
+
+/* A word and a space. */
+static char *put_text(char *at, const char *text)
+{
+	at = stpcpy(at, text);
+	*at++ = ' ';
+	return at;
+}
+
+/* No number of a record is negative: read_record() and read_address() see to it. */
+static char *put_number(char *at, int64_t number)
+{
+	at = text_put_number(at, (uint64_t)number);
+	*at++ = ' ';
+	return at;
+}
+
+static void write_record(FILE *out, const struct record *r)
+{
+	char line[RECORD_LINE_MAX], *at = put_text(line, "record =");
+
+	at = put_text(at, r->name);
+	at = put_number(at, r->family);
+	at = put_number(at, r->answered);
+	at = put_number(at, r->tried);
+	at = put_number(at, r->due);
+	at = put_number(at, r->failures);
+	fwrite(line, 1, (size_t)(at - line), out);
+	fputs(*r->why ? r->why : "-", out);
+	putc('\n', out);
+}
+
+static void write_address(FILE *out, const struct record_address *a)
+{
+	char line[RECORD_LINE_MAX], text[ADDRESS_TEXT_MAX], *at = put_text(line, "address =");
+
+	at = put_text(at, address_format(&a->address, text));
+	at = put_number(at, a->expires);
+	*at++ = a->current ? '1' : '0';
+	*at++ = '\n';
+	fwrite(line, 1, (size_t)(at - line), out);
+}
+
+int records_write(const char *path, const struct records *records, struct error *e)
+{
+	struct file_out out;
+	int r = file_begin(&out, path, 0600, e);
+
+	if (r)
+		return r;
+	fputs("; Kept by ohguard: what DNS said. Removing it costs nothing but the bridge over a failing resolver.\n"
+	      "[resolved]\n", out.stream);
+	for (size_t i = 0; i < records->count; i++) {
+		const struct record *rec = &records->list[i];
+
+		write_record(out.stream, rec);
+		for (size_t j = 0; j < rec->count; j++)
+			write_address(out.stream, &rec->addresses[j]);
+	}
+	return file_commit(&out, e);
+}

@@ -1,0 +1,60 @@
+/* What DNS said of each name, and when to ask again: pure functions over an injected clock, and the file they are
+ * kept in. Times are seconds of CLOCK_REALTIME, so that they outlive a reboot. */
+#ifndef OHGUARD_RECORDS_H
+#define OHGUARD_RECORDS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "names/answer.h"
+#include "policy/config.h"
+
+struct record_address {
+	struct oh_address address;
+	int64_t expires;	/* first second in which it is no longer allowed */
+	bool current;		/* the last good answer held it */
+};
+
+/* One name and family. Ordered by name, then family. */
+struct record {
+	char *name;
+	int family;		/* 4 or 6 */
+	int64_t answered;	/* the last good answer, 0: none yet */
+	int64_t tried;		/* the last query, 0: none yet */
+	int64_t due;		/* when to ask again */
+	uint32_t failures;	/* in a row */
+	char why[80];		/* of the last failure, "" after a good answer */
+	struct record_address *addresses;
+	size_t count;
+};
+
+struct records {
+	struct record *list;
+	size_t count;
+};
+
+/* Reads the file. A missing one is none; -EINVAL where it cannot be understood, and *ret is empty then. */
+int records_read(const char *path, struct records *ret, struct error *e);
+int records_write(const char *path, const struct records *records, struct error *e);
+void records_free(struct records *records);
+
+/* Leaves exactly the records of the given names (sorted, each once), both families of each: new ones are due at once. */
+int records_keep(struct records *records, const char *const *names, size_t count, struct error *e);
+
+/* The record of a name, NULL where there is none. Behind a name's first, of family 4, stands its second. */
+struct record *records_find(const struct records *records, const char *name, int family);
+/* The same, for who goes along the records: tries *at first, and leaves there where the next one may be. */
+struct record *records_find_from(const struct records *records, const char *name, int family, size_t *at);
+
+/* A good answer (answer->count of 0 says that the name has no address of this family): merges it. */
+int record_answered(struct record *r, const struct answer *answer, int64_t now, const struct config *c, struct error *e);
+
+/* No good answer: what the last one said lives on until it is max-stale old, and the next try comes after a pause
+ * that doubles up to five minutes. */
+void record_failed(struct record *r, const char *why, int64_t now, const struct config *c);
+
+/* The same bridge for a start without network: the last good answer is allowed again until the name was tried. */
+void record_extend(struct record *r, int64_t now, const struct config *c);
+
+#endif

@@ -1,0 +1,22 @@
+/* Asks the configured resolvers for many names at once, with c-ares. */
+#ifndef OHGUARD_RESOLVE_H
+#define OHGUARD_RESOLVE_H
+
+#include "names/answer.h"
+#include "policy/config.h"
+#include "base/error.h"
+
+struct resolve_query {
+	const char *name;	/* lower case, no last dot */
+	int family;		/* 4 or 6 */
+	/* filled in: */
+	const char *failure;	/* NULL after a good answer, else why there is none */
+	struct answer answer;	/* free with answer_free() */
+};
+
+/* Asks all of them, some hundred under way at a time, over TCP where an answer is truncated. A query's failure is
+ * in the query; what is returned is 0, or a negative errno where nothing could be asked at all. */
+int resolve_all(const struct oh_address *resolvers, size_t resolver_count, struct resolve_query *queries, size_t count,
+		struct error *e);
+
+#endif

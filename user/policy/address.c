@@ -1,0 +1,186 @@
+#include "policy/address.h"
+
+#include <arpa/inet.h>
+#include <endian.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/text.h"
+
+static const unsigned char mapped[12] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff };
+
+bool address_is_ip4(const struct oh_address *a)
+{
+	return !memcmp(a->byte, mapped, sizeof(mapped));
+}
+
+struct oh_address address_from_ip4(const void *four_bytes)
+{
+	struct oh_address a;
+
+	memcpy(a.byte, mapped, sizeof(mapped));
+	memcpy(a.byte + 12, four_bytes, 4);
+	return a;
+}
+
+int address_parse(const char *text, struct oh_address *ret)
+{
+	struct in_addr ip4;
+	struct oh_address a;
+
+	if (inet_pton(AF_INET, text, &ip4) == 1) {
+		*ret = address_from_ip4(&ip4);
+		return 0;
+	}
+	if (inet_pton(AF_INET6, text, &a) != 1)
+		return -EINVAL;
+	*ret = a;
+	return 0;
+}
+
+void range_mask(struct oh_range *r)
+{
+	for (unsigned int i = 0; i < 16; i++) {
+		unsigned int bits = r->prefix > i * 8 ? r->prefix - i * 8 : 0;
+
+		if (bits < 8)
+			r->address.byte[i] &= (unsigned char)(0xff00 >> bits);
+	}
+}
+
+int range_parse(const char *text, struct oh_range *ret)
+{
+	char address[ADDRESS_TEXT_MAX];
+	const char *slash = strchr(text, '/');
+	size_t len = slash ? (size_t)(slash - text) : strlen(text);
+	struct oh_range r = { .prefix = 128 }, masked;
+	uint64_t bits;
+
+	if (len >= sizeof(address))
+		return -EINVAL;
+	memcpy(address, text, len);
+	address[len] = '\0';
+	if (address_parse(address, &r.address))
+		return -EINVAL;
+	if (slash) {
+		bool ip4 = address_is_ip4(&r.address) && !strchr(address, ':');
+
+		if ((slash[1] == '0' && slash[2]) || text_parse_number(slash + 1, 0, ip4 ? 32 : 128, &bits))
+			return -EINVAL;
+		r.prefix = (ip4 ? 96 : 0) + (__u32)bits;
+	}
+	masked = r;
+	range_mask(&masked);
+	if (memcmp(&masked, &r, sizeof(r)))
+		return -EDOM;
+	*ret = r;
+	return 0;
+}
+
+const char *address_format(const struct oh_address *a, char buffer[ADDRESS_TEXT_MAX])
+{
+	char *at = buffer;
+
+	if (!address_is_ip4(a))
+		return inet_ntop(AF_INET6, a, buffer, ADDRESS_TEXT_MAX);
+	for (int i = 12; i < 16; i++) {
+		at = text_put_number(at, a->byte[i]);
+		*at++ = i < 15 ? '.' : '\0';
+	}
+	return buffer;
+}
+
+const char *range_format(const struct oh_range *r, char buffer[ADDRESS_TEXT_MAX])
+{
+	bool ip4 = address_is_ip4(&r->address) && r->prefix >= 96;
+	size_t len;
+
+	if (r->prefix == 128)
+		return address_format(&r->address, buffer);
+	address_format(&r->address, buffer);
+	len = strlen(buffer);
+	snprintf(buffer + len, ADDRESS_TEXT_MAX - len, "/%u", r->prefix - (ip4 ? 96 : 0));
+	return buffer;
+}
+
+bool range_contains(const struct oh_range *r, const struct oh_address *a)
+{
+	uint64_t x[2], y[2], differ[2];
+
+	memcpy(x, &r->address, sizeof(x));
+	memcpy(y, a, sizeof(y));
+	differ[0] = be64toh(x[0] ^ y[0]);
+	differ[1] = be64toh(x[1] ^ y[1]);
+	if (r->prefix <= 64)
+		return !(r->prefix && differ[0] >> (64 - r->prefix));
+	return !differ[0] && !(differ[1] >> (128 - r->prefix));
+}
+
+bool range_covers(const struct oh_range *outer, const struct oh_range *inner)
+{
+	return outer->prefix <= inner->prefix && range_contains(outer, &inner->address);
+}
+
+bool range_holds_ip4(const struct oh_range *r)
+{
+	struct oh_range all_ip4 = { .prefix = 96 };
+
+	memcpy(all_ip4.address.byte, mapped, sizeof(mapped));
+	return range_covers(r, &all_ip4);
+}
+
+static struct {
+	const char *text;
+	const char *what;
+	struct oh_range range;	/* of the text, once it was parsed */
+} special[] = {
+	{ "0.0.0.0/8", "this network's", { 0 } },
+	{ "10.0.0.0/8", "private", { 0 } },
+	{ "100.64.0.0/10", "shared (carrier)", { 0 } },
+	{ "127.0.0.0/8", "loopback", { 0 } },
+	{ "169.254.0.0/16", "link-local", { 0 } },
+	{ "172.16.0.0/12", "private", { 0 } },
+	{ "192.0.0.0/24", "protocol", { 0 } },
+	{ "192.168.0.0/16", "private", { 0 } },
+	{ "198.18.0.0/15", "benchmark", { 0 } },
+	{ "224.0.0.0/4", "multicast", { 0 } },
+	{ "240.0.0.0/4", "reserved", { 0 } },
+	{ "::/96", "loopback or IPv4-compatible", { 0 } },
+	{ "64:ff9b:1::/48", "local translation", { 0 } },
+	{ "100::/64", "discard", { 0 } },
+	{ "2001::/32", "Teredo", { 0 } },
+	{ "2002::/16", "6to4", { 0 } },
+	{ "fc00::/7", "private", { 0 } },
+	{ "fe80::/10", "link-local", { 0 } },
+	{ "fec0::/10", "site-local", { 0 } },
+	{ "ff00::/8", "multicast", { 0 } },
+};
+
+/* RFC 6052, 2.1: an IPv4 address behind a translator is what its last four bytes say. */
+static const unsigned char nat64[12] = { 0x00, 0x64, 0xff, 0x9b };
+
+const char *address_special(const struct oh_address *a)
+{
+	if (!memcmp(a->byte, nat64, sizeof(nat64))) {
+		struct oh_address behind = address_from_ip4(a->byte + 12);
+
+		return address_special(&behind);
+	}
+	for (size_t i = 0; i < sizeof(special) / sizeof(*special); i++) {
+		if (!special[i].range.prefix)
+			range_parse(special[i].text, &special[i].range);
+		if (range_contains(&special[i].range, a))
+			return address_is_metadata(a) ? "metadata service" : special[i].what;
+	}
+	return NULL;
+}
+
+bool address_is_metadata(const struct oh_address *a)
+{
+	struct oh_address ip4, ip6;
+
+	address_parse("169.254.169.254", &ip4);
+	address_parse("fd00:ec2::254", &ip6);
+	return !memcmp(a, &ip4, sizeof(*a)) || !memcmp(a, &ip6, sizeof(*a));
+}

@@ -1,0 +1,278 @@
+#include "policy/target.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "policy/address.h"
+#include "base/text.h"
+
+static const char *const services[OH_SERVICE_MAX] = { "none", "tcp", "dns", "ntp" };
+
+const char *target_service_name(enum oh_service service)
+{
+	return service < OH_SERVICE_MAX ? services[service] : "none";
+}
+
+/* Checks a name in ASCII and copies it in lower case. Underscores are no host name's (RFC 952), but in use. */
+static int copy_name(const char *shown, const char *name, char ret[TARGET_NAME_MAX + 1], struct error *e)
+{
+	size_t len = strlen(name), label = 0;
+
+	if (len && name[len - 1] == '.')
+		len--;
+	if (!len)
+		return error_set(e, EINVAL, "%s: no name", shown);
+	if (len > TARGET_NAME_MAX)
+		return error_set(e, EINVAL, "%.40s...: a name has at most %d bytes, this one %zu",
+				 shown, TARGET_NAME_MAX, len);
+	for (size_t i = 0; i < len; i++) {
+		unsigned char c = (unsigned char)name[i];
+
+		if (c == '.') {
+			if (!label)
+				return error_set(e, EINVAL, "%s: an empty label (two dots, or a dot in front)", shown);
+			label = 0;
+			continue;
+		}
+		if (!isalnum(c) && c != '-' && c != '_')
+			return error_set(e, EINVAL, "%s: '%c' cannot stand in a name", shown, c);
+		if (++label > 63)
+			return error_set(e, EINVAL, "%.40s...: a label has at most 63 bytes", shown);
+	}
+	if (!label)
+		return error_set(e, EINVAL, "%s: an empty label (two dots at the end)", shown);
+	for (size_t i = 0; i < len; i++)
+		ret[i] = (char)tolower((unsigned char)name[i]);
+	ret[len] = '\0';
+	return 0;
+}
+
+/* What looks like an address and is none. */
+static bool is_numeric(const char *name)
+{
+	return !name[strspn(name, "0123456789./")];
+}
+
+static int parse_name(const char *shown, const char *name, struct target *t, struct error *e)
+{
+	for (const char *c = name; *c; c++) {
+		if ((unsigned char)*c >= 0x80)
+			return error_set(e, EINVAL, "%s: an international name: give its A-label (xn--...), which `idn2` prints",
+					 shown);
+	}
+	if (is_numeric(name))
+		return error_set(e, EINVAL, "%s: neither a name nor a whole address", shown);
+	return copy_name(shown, name, t->name, e);
+}
+
+/* Cuts "host:port" and "[host]:port" apart in place; *ret_port is NULL where there is none. */
+static int split_port(char *text, char **ret_host, char **ret_port, const char *shown, struct error *e)
+{
+	struct oh_range range;
+	char *colon;
+
+	if (*text == '[') {
+		char *close = strchr(text, ']');
+
+		if (!close || (close[1] && close[1] != ':'))
+			return error_set(e, EINVAL, "%s: what opens with [ is [ADDRESS] or [ADDRESS]:PORT", shown);
+		*close = '\0';
+		if (range_parse(text + 1, &range) == -EINVAL)
+			return error_set(e, EINVAL, "%s: what stands in brackets is an address or a range", shown);
+		*ret_host = text + 1;
+		*ret_port = close[1] ? close + 2 : NULL;
+		return 0;
+	}
+	colon = strchr(text, ':');
+	*ret_host = text;
+	*ret_port = NULL;
+	if (colon && !strchr(colon + 1, ':')) {	/* two colons and no brackets: an IPv6 address without a port */
+		*colon = '\0';
+		*ret_port = colon + 1;
+	}
+	return 0;
+}
+
+static int parse_host(const char *shown, const char *host, struct target *t, struct error *e)
+{
+	int r = range_parse(host, &t->range);
+
+	if (r == -EDOM)
+		return error_set(e, EINVAL, "%s: bits are set behind the prefix: write the first address of the range",
+				 shown);
+	if (!r) {
+		t->kind = t->range.prefix == 128 ? TARGET_ADDRESS : TARGET_RANGE;
+		return 0;
+	}
+	if (strchr(host, ':') || strchr(host, '/'))
+		return error_set(e, EINVAL, "%s: not an address or range", shown);
+	t->kind = TARGET_NAME;
+	if (!strncmp(host, "*.", 2)) {
+		t->kind = TARGET_SUFFIX;
+		host += 2;
+	}
+	return parse_name(shown, host, t, e);
+}
+
+static int parse(const char *text, enum oh_service service, struct target *ret, struct error *e)
+{
+	struct target t = { .service = service, .port = TARGET_PORT_DEFAULT };
+	char copy[1024], *host = NULL, *port = NULL;
+	uint64_t number;
+	int r;
+
+	if (strlen(text) >= sizeof(copy))
+		return error_set(e, EINVAL, "%.40s...: a name has at most %d bytes", text, TARGET_NAME_MAX);
+	if (strstr(text, "://"))
+		return error_set(e, EINVAL, "%s: a URL: give only the name or address in it, with its :PORT where that is not 443",
+				 text);
+	strcpy(copy, text);
+	r = split_port(copy, &host, &port, text, e);
+	if (r)
+		return r;
+	if (port) {
+		if (text_parse_number(port, 1, 65535, &number))
+			return error_set(e, EINVAL, "%s: '%s' is not a port (1 to 65535)", text, port);
+		t.port = (__u16)number;
+	}
+	r = parse_host(text, host, &t, e);
+	if (r)
+		return r;
+	*ret = t;
+	return 0;
+}
+
+int target_parse(const char *text, struct target *ret, struct error *e)
+{
+	struct target t;
+	int r = parse(text, OH_SERVICE_TCP, &t, e);
+
+	if (r)
+		return r;
+	if (t.port == 53)
+		return error_set(e, EINVAL, "%s: port 53 is for resolvers only: set [dns] resolver", text);
+	if (t.kind == TARGET_RANGE && range_holds_ip4(&t.range))
+		return error_set(e, EINVAL, "%s: that is every address: no guard is left", text);
+	*ret = t;
+	return 0;
+}
+
+int target_parse_options(const char *text, struct target *ret, struct error *e)
+{
+	const char *space = strchr(text, ' ');
+	struct target t;
+	char copy[1024];
+	int r;
+
+	if (!space)
+		return target_parse(text, ret, e);
+	if (strcmp(space + strspn(space, " "), "sni=off"))
+		return error_set(e, EINVAL, "'%s': only sni=off may stand behind a target", text);
+	snprintf(copy, sizeof(copy), "%.*s", (int)(space - text), text);
+	r = target_parse(copy, &t, e);
+	if (r)
+		return r;
+	if (!target_is_named(&t))
+		return error_set(e, EINVAL, "%s: sni=off is for names: an address has no name rule", copy);
+	t.plain = true;
+	*ret = t;
+	return 0;
+}
+
+int target_parse_identity(const char *text, struct target *ret)
+{
+	static const enum oh_service suffixed[] = { OH_SERVICE_DNS, OH_SERVICE_NTP };
+	enum oh_service service = OH_SERVICE_TCP;
+	char copy[OH_TARGET_TEXT_MAX];
+	struct error e;
+
+	snprintf(copy, sizeof(copy), "%s", text);
+	for (size_t i = 0; i < sizeof(suffixed) / sizeof(*suffixed); i++) {
+		char *slash = strrchr(copy, '/');
+
+		if (slash && !strcmp(slash + 1, services[suffixed[i]])) {
+			*slash = '\0';
+			service = suffixed[i];
+		}
+	}
+	return parse(copy, service, ret, &e);
+}
+
+bool target_covers(const struct target *outer, const struct target *inner)
+{
+	size_t len = strlen(inner->name), suffix = strlen(outer->name);
+
+	if (outer->kind == inner->kind && !strcmp(outer->name, inner->name))
+		return true;
+	return outer->kind == TARGET_SUFFIX && len > suffix + 1 && inner->name[len - suffix - 1] == '.' &&
+	       !strcmp(inner->name + len - suffix, outer->name);
+}
+
+bool target_is_named(const struct target *t)
+{
+	return t->service == OH_SERVICE_TCP && (t->kind == TARGET_NAME || t->kind == TARGET_SUFFIX) && !t->plain;
+}
+
+int target_compare(const struct target *a, const struct target *b)
+{
+	if (a->service != b->service)
+		return (int)a->service - (int)b->service;
+	if (a->kind != b->kind)
+		return (int)a->kind - (int)b->kind;
+	if (a->port != b->port)
+		return a->port - b->port;
+	if (a->kind == TARGET_NAME || a->kind == TARGET_SUFFIX)
+		return strcmp(a->name, b->name);
+	return memcmp(&a->range, &b->range, sizeof(a->range));
+}
+
+int target_parse_server(const char *text, enum oh_service service, struct target *ret, struct error *e)
+{
+	struct target t = { .service = service, .port = service == OH_SERVICE_NTP ? 123 : 53 };
+	int r = parse_host(text, text, &t, e);
+
+	if (r)
+		return r;
+	if (t.kind == TARGET_RANGE || t.kind == TARGET_SUFFIX)
+		return error_set(e, EINVAL, "%s: one server is meant here, not many", text);
+	*ret = t;
+	return 0;
+}
+
+const char *target_format(const struct target *t, char buffer[OH_TARGET_TEXT_MAX])
+{
+	switch (t->kind) {
+	case TARGET_NAME:
+		strcpy(buffer, t->name);
+		break;
+	case TARGET_SUFFIX:
+		strcpy(stpcpy(buffer, "*."), t->name);
+		break;
+	case TARGET_ADDRESS:
+	case TARGET_RANGE:
+		range_format(&t->range, buffer);
+		break;
+	}
+	return buffer;
+}
+
+const char *target_identity(const struct target *t, char buffer[OH_TARGET_TEXT_MAX])
+{
+	char host[OH_TARGET_TEXT_MAX], *at = buffer;
+	bool brackets = strchr(target_format(t, host), ':');
+
+	if (brackets)
+		*at++ = '[';
+	at = stpcpy(at, host);
+	if (brackets)
+		*at++ = ']';
+	*at++ = ':';
+	at = text_put_number(at, t->port);
+	if (t->service != OH_SERVICE_TCP) {
+		*at++ = '/';
+		at = stpcpy(at, target_service_name(t->service));
+	}
+	*at = '\0';
+	return buffer;
+}
