@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # ohguard: `make demo` and `make check` do all the set-up on a fresh Debian or Ubuntu machine, as root.
 # V=1 shows the commands.
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* What every hook, LSM's too, counts and reports into. */
 #ifndef OHGUARD_BPF_COUNTERS_H
 #define OHGUARD_BPF_COUNTERS_H

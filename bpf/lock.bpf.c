@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 /* BPF LSM, attached by `ohguard lock`: the guard's links, maps, pins, files and processes are its own. User side:
  * user/lock/lock.c. packet.h has the programs that `load` attaches.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* The maps, and read-only data. Policy comes from the user side alone; connections from the hooks alone. */
 #ifndef OHGUARD_BPF_MAPS_H
 #define OHGUARD_BPF_MAPS_H

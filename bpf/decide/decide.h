@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* The decision: one function over one parsed flow, for every hook. */
 #ifndef OHGUARD_BPF_DECIDE_H
 #define OHGUARD_BPF_DECIDE_H

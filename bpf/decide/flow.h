@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* A parsed flow, and the parser that fills it from a packet. Whatever is not understood is refused. */
 #ifndef OHGUARD_BPF_FLOW_H
 #define OHGUARD_BPF_FLOW_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* What is counted and told of a verdict. Nothing here changes it. */
 #ifndef OHGUARD_BPF_REPORT_H
 #define OHGUARD_BPF_REPORT_H

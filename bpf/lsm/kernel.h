@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* The few kernel-internal types that LSM programs look into: only the fields they read, found by CO-RE. */
 #ifndef OHGUARD_BPF_KERNEL_H
 #define OHGUARD_BPF_KERNEL_H

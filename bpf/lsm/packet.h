@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* BPF LSM, attached by `ohguard load`: no packet sockets for the workload, whose packets only the uplink's hook would
  * see, or none. User side: user/engine/packet.c. */
 #ifndef OHGUARD_BPF_PACKET_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
 /*
  * Bytes of a packet, read the same way by the kernel program and by the host
  * (tests, fuzzers, user space). This is the only header that knows which.

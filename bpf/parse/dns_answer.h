@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
 /*
  * A DNS answer coming in: the addresses that it gives for the name that was
  * asked, and no others.

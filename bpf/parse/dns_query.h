@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
 /*
  * A DNS query going out: one plain question and nothing else may leave.
  *

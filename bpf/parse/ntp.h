@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
 /*
  * An NTP client request: 48 bytes, mode 3, version 3 or 4.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
 /* Addresses that no public host has: not believed in an answer. The user side's list is in user/policy/address.c, and a test
  * holds the two against each other. */
 #ifndef OHGUARD_BPF_SPECIAL_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
 /*
  * The first flight of a TLS connection: the server name in its ClientHello.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* What is in a packet that may go where it goes: DNS queries, NTP requests, the name in a TLS hello. */
 #ifndef OHGUARD_BPF_INSPECT_H
 #define OHGUARD_BPF_INSPECT_H

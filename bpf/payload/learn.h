@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* Learning addresses from answers, before the program that asked can read them. */
 #ifndef OHGUARD_BPF_LEARN_H
 #define OHGUARD_BPF_LEARN_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* A connection that is refused for what it says must not hang. Its TCP is not told: it keeps the bytes and tries again
  * for a quarter of an hour. So a try after a refusal gives it a time-out that is over when the next is due, and the
  * program sees ETIMEDOUT: after 0.2 s on 6.18, where the round trip is short. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* What is sent again by a TCP that is not this kernel's: a container's own, crafted through a packet socket, or a VM's. The
  * copy that was judged can be one that nobody takes (a wrong checksum, a hop limit of 2), and the next one say something
  * else. So what was looked at must come again as the same bytes, until the other end has acknowledged it. */

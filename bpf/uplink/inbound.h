@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* What comes in over an uplink, before the stack sees it: what the inbound rules accept, replies to flows that were let
  * out, and what the host needs. A packet is turned into its answer, so that the rules of what goes out serve here. */
 #ifndef OHGUARD_BPF_INBOUND_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* What leaves over an uplink, with or without a socket: the same rules over each frame. What a guarded socket sends was
  * judged before; packet sockets, forwarded packets and the stack's own are judged only here. */
 #ifndef OHGUARD_BPF_UPLINK_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
 /* What kernel side and user side share: keys, values, events, limits. A change of any layout here is found by
  * `ohguard load`, which compares the sizes of the maps in the kernel with these and moves to new maps. */
 #ifndef OHGUARD_ABI_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
 /* What bpf/lock.bpf.c and user/lock/lock.c share: the guard's own protection, and the refusal of packet sockets. */
 #ifndef OHGUARD_LOCK_H
 #define OHGUARD_LOCK_H

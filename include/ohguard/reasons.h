@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
 /* Every verdict's reason, in one list: it makes the enum, the names in every output and the manual's table.
  * OH_REASON(number, SYMBOL, "name", "what it says")
  * Numbers and names are permanent: what is retired stays as a tombstone, what is new gets the next number.

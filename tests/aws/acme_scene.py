@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Run by test_proxy.py in namespaces of its own (network and mounts): the proxy's own set-up script with a domain, real nginx,
 certbot and an ACME server (Debian's pebble) that looks for the domain by a real DNS server. What would change a machine is
 played: apt-get and ufw do nothing, systemctl starts what it is told to. Prints what a visitor saw at each stage as JSON."""

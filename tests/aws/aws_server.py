@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Runs the real `aws` without its second of start-up: imported once, forked for each call.
 
 A client hands over its standard files, argv and environment through a Unix socket, and gets the exit status. What

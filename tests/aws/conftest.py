@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """moto_server, the real `aws` and the program under test, each test with a stack of its own."""
 import fcntl
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # shellcheck shell=sh
 # On the proxy after its first boot, behind tests/vm/guest/lib.sh: what must hold. $password: the web password.
 active() { systemctl -q is-active "$1"; }

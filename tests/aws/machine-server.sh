@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # shellcheck shell=sh
 # On a server that was delivered to and has its key, behind tests/vm/guest/lib.sh: what must hold. $key: the API key.
 active() { systemctl -q is-active "$1"; }

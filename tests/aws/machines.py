@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Two real machines in a VPC that world.py plays: a stack that moto holds, booted in QEMU from what moto tells of it.
 
 Real: cloud-init with the Ec2 data source, user data, systemd, nginx, fail2ban, ufw, Docker, ohguard, sshd, and between

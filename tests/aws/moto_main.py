@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """moto_server with what it forgets put right: it reads a network ACL entry's ICMP type under another name than the
 one that its own request parser gives it, keeps the network ACL association of a subnet and the private address of an
 instance that are gone, and gives loopback addresses as elastic IPs."""

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What the network of a stack must be, read back by the real `aws`; and an `aws` that answers otherwise for a while."""
 import json
 

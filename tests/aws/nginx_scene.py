@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Run by test_proxy.py in a network namespace of its own: real nginx with the generated site, two servers behind it
 at their real addresses, and a visitor. Prints what the visitor saw as JSON."""
 import base64

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # In the place of OpenHands' image: answers one request on standard input, as a WebSocket or with what it was given.
 read -r _ path _
 while read -r name value; do

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What the scenes that run in mount namespaces of their own share."""
 import pathlib
 import subprocess

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Run by test_ssh.py in namespaces of its own (network and mounts): two real sshd at the addresses of proxy and
 server, and commands of `ohguard aws` against them. What would change a machine (apt-get, docker, systemctl, the guard
 itself) only notes that it was called. Prints a JSON list of what each command said.

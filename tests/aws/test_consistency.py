@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What AWS does and moto does not: lists that lag and come in any order, parts that hold each other, faults told late."""
 import json
 import re

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Killed or interrupted anywhere, the next run goes on from there."""
 import signal
 import subprocess

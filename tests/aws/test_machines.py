@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The first boot of both machines, delivery, OpenHands' start, `verify` and a reboot, on real machines: see machines.py.
 In the order of the file: each stage stands on the one before."""
 import json

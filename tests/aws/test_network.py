@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The AWS part against an emulator of its API, read back by the real `aws`."""
 import fcntl
 import json

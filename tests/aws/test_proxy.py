@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What the generated files do: the nginx site with a real nginx, and each file's own checker."""
 import json
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Delivery, key and checks over real ssh through a real proxy: see ssh_scene.py."""
 import base64
 import json

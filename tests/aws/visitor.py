@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A visitor of the proxy: what one sees of it from outside. As a program: `visitor.py ADDRESS USER:PASSWORD` prints that as JSON."""
 import base64
 import http.client

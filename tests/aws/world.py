@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: MIT
 """Plays the VPC and the internet around virtual machines: `world.py WORK PACKAGES` makes two network namespaces, serves in
 them until its standard input closes, and prints where they are: {"vpc": PID, "internet": PID}.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* The resolver's own time: A and AAAA of each name on standard input, a number of queries under way at once, nothing
  * done with the answers. Prints the milliseconds from the first query to the last answer.
  * usage: ask ADDRESS UNDER_WAY < NAMES */

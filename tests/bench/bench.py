@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: MIT
 """make bench: the figures, each beside what it is compared with in the same run. About three minutes.
 
     tests/bench/bench.py [--build DIR] [--json] [program|names|network|commands]...

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What the commands take: time and peak memory, with real names at a real resolver.
 
 The load's time is the least of its rounds, since a busy machine only adds to it; the refresh's is a median, in which

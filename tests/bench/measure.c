@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* Runs a command and prints its wall time and CPU time in milliseconds, its peak memory in KiB and its exit status.
  * usage: measure COMMAND...   Small itself, since a child's peak starts from its parent's size. */
 #include <errno.h>

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Names: what each parser costs, and how long a program takes to resolve a name and connect, past each kind of filter."""
 import statistics
 import subprocess

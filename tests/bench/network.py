@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Traffic to one allowed address among 1,000, past each kind of filter.
 
 Each filter has a network namespace of its own with a cable to one sink, so that all are there at once and bursts go

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* How long the verdict takes: BPF_PROG_TEST_RUN of oh_egress, and of oh_ingress for what is received, over an empty program's time, in nanoseconds.
  * Prints packet, addresses in the map, the least and the median of all rounds.
  * usage: program INTERFACE [off]   It must not be the loopback interface; nothing is sent on it. off: [dns] inspect. */

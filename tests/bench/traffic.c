@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* Traffic over several paths in turn, burst by burst, so that a noisy machine slows all of them alike.
  * usage: traffic udp|sendto|tcp ROUNDS BURST NAME,NETNS,CGROUP,ADDRESS...
  *           prints for each path its name and the nanoseconds for one datagram or connection, burst by burst

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A network device that is not loopback, for the context of test runs: made in a network namespace of the process's
  * own, which takes it along when it ends. Nothing is sent over it. No program is run for it: an initramfs has none. */
 #ifndef OHGUARD_TEST_DEVICE_H

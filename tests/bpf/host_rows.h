@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Rule 2: what the host needs to live on its link. */
 #ifndef OHGUARD_TEST_HOST_ROWS_H
 #define OHGUARD_TEST_HOST_ROWS_H

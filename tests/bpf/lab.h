@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The real programs in the real kernel, attached to nothing: maps filled by hand, packets run through one program,
  * and a look at all that it left behind. Needs root; runs in network and mount state of its own. */
 #ifndef OHGUARD_TEST_LAB_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Builds packets from designated fields: honest ones, and ones whose headers lie. */
 #ifndef OHGUARD_TEST_PACKET_H
 #define OHGUARD_TEST_PACKET_H

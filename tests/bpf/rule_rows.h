@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Rules 1 and 3 to 6: hosts, and what may be sent to each of them. */
 #ifndef OHGUARD_TEST_RULE_ROWS_H
 #define OHGUARD_TEST_RULE_ROWS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Tables of packets: each row says what must come of it, and every trace that a verdict leaves is compared. */
 #ifndef OHGUARD_TEST_TABLE_H
 #define OHGUARD_TEST_TABLE_H

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* The rules, one by one: which packet is admitted by which, and why all others are refused. */
 #include "policy/address.h"
 #include "table.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* The parser: whatever it cannot read, or contradicts itself, is refused; whatever it must walk over, it walks over. */
 #include "table.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* The egress program over DNS and NTP payloads: verdict, counter, event, and that each run gives its scratch back.
  * Attached to nothing; needs root, and runs in a network namespace of its own. */
 #include <setjmp.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* From policy to verdict: what policy_publish() writes into real maps, seen by packets. */
 #include "policy/address.h"
 #include "policy/policy.h"

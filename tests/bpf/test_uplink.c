@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* The programs of an uplink, by designated frames: what leaves without a socket, what comes in, and what each leaves
  * behind in counters, events and flows. */
 #include "policy/address.h"

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What becomes of the attacks of tests/escapes in a container of Docker's, bridged, where it is not what stands in their table.
 
 A key is an attack's name, or its function's for both families.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Docker's own engine on a lab's server, in namespaces that vanish with the lab, and containers of it."""
 import json
 import shutil

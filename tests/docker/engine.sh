@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # Docker's engine in a lab's server: what it takes for a machine is the lab's, and nothing outlives the namespaces.
 # usage: engine.sh FOLDER CGROUP-PARENT [OPTION...]     run it in namespaces of its own (mount, cgroup) and in the lab's cgroup
 set -eu

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The scene of tests/escapes with a real container as the place that is attacked from: bridged, with CAP_NET_RAW and CAP_NET_ADMIN."""
 import contextlib
 import subprocess

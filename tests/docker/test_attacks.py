@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The table of tests/escapes, tried from a container: as root, bridged, with CAP_NET_RAW and CAP_NET_ADMIN, against the wire."""
 import os
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Docker's own engine beside the guard: what containers need works, nothing else leaves, and events say which one tried."""
 import contextlib
 import subprocess

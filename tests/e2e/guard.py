@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A guard in a lab: fixture `guard`, and what tests need to look at it from all sides."""
 import contextlib
 import fcntl

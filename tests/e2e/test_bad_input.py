@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Bad input: one line that says what, why and what to do; and what was enforced stays enforced."""
 import re
 import subprocess

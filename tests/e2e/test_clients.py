@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Real TLS clients through the guard: to an allowed name, and to a forbidden one at the same address. They run against
 nginx on ports 443 and 8443 (HTTP/2, early data, client certificates)."""
 import os

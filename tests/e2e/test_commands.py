@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Every command: exit statuses, text, JSON, and what it does to the wire."""
 import json
 import re

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """DNS that fails or lies: what was there stays until its stale limit, nothing private gets in, the others go on."""
 import re
 import time

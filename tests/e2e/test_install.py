@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """make install and uninstall, in a root of their own."""
 import subprocess
 from pathlib import Path

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The lab without a guard: all that the guard will refuse works here, so a refusal is the guard's doing."""
 import os
 import signal

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What can happen to a guard: commands at once, kill -9, links and cgroups that vanish, a machine that lacks something."""
 import json
 import random

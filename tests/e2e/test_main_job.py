@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What must work and what must fail at once, by real clients; each on the wire, in events and in counters."""
 import subprocess
 import sys

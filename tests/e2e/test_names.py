@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Names judged in the kernel: what may be asked for, what a connection must open with, and what answers teach."""
 import json
 import os

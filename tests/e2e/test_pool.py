@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A name of 200 addresses that answers with another member each time, TTL 1: programs resolve and connect, and not one
 is refused, whatever resolver they have in them. OHGUARD_POOL_ROUNDS=2000 does as many rounds with each."""
 import os

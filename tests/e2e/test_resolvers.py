@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Real resolvers between a program and its answers: as the VPC's resolver, and as a forwarder on the guarded host that
 programs ask over loopback, where the forwarder's own answers teach."""
 import contextlib

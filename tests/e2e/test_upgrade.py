@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """From one version to another whose maps have a different layout: enforcement stays on, and nothing passes meanwhile."""
 import os
 from pathlib import Path

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What leaves by the uplink without a guarded socket: packet sockets, forwarded packets, tunnels, the stack's own."""
 import contextlib
 import ipaddress

@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: MIT
 """Runs attacks, each in a process of its own with what Docker gives to root.
 
 usage: attack.py --list

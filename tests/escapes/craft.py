@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Packets by hand. Checksums are right unless said otherwise, so that a refusal is never for a slip of ours."""
 import struct
 import zlib

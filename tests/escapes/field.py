@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Where attacks are tried: one lab with a container in it, one guard, and what an attack may ask to be done outside."""
 import os
 import subprocess

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Across time and processes: old, passed and moved sockets, reload and expiry; and what comes in."""
 import array
 import os

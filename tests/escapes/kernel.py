@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """System calls and constants that Python 3.10 has no name for."""
 import ctypes
 import fcntl

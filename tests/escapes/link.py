@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Below the sockets: packet sockets, devices of the attacker's own making, tunnels, containers that are forwarded."""
 import ctypes
 import errno

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What the host itself may say, as a carrier: DNS, NTP, DHCP; and the metadata service."""
 import errno
 import mmap

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Raw sockets, and what can be built with them: fragments, options, extension headers."""
 import socket
 import struct

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Ordinary sockets, by every door that the kernel has to them."""
 import ipaddress
 import os

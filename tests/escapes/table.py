@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The table of attacks: what one is, and the list that the modules of this folder fill."""
 import errno
 import hashlib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Every attack of the table against the wire: first without a guard, where it must work, then with one."""
 import subprocess
 import sys

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Port 443 of an allowed address that others share: only the name in the hello says whose connection it is."""
 import mmap
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Where faults are tried: a lab, a guard, and a workload that never stops sending what is forbidden."""
 import json
 import subprocess

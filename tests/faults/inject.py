@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Faults at system calls, by strace: which there are in a run, and one run with one of them failing or the last."""
 import re
 import subprocess

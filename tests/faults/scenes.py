@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Every command in the place where it does most: what it starts from, and what must hold after it failed or died."""
 from ground import ALLOWED_AT, KEPT, OTHER, OTHER_CONF, PINS, SITE, SITE_AT, STATE
 from guard import DEGRADED, DONE, FAILED, other_layout, poll

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The workload: sends what is forbidden by every door it has, without a pause, and answers questions on standard input.
 
 All sockets but TCP's are older than any guard, so that no hook has a say but the one that judges packets. From the

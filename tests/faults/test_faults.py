@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """One system call fails, or is the last: nothing forbidden ever leaves, each failure is told, and the next load repairs.
 
 A sample by default; all of it with OHGUARD_FAULTS=all (`make check-faults`), and OHGUARD_FAULTS=N for so many of each kind.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A machine that runs out: of memory, descriptors, inodes; mounts and pins taken away; state files with a byte changed.
 What exists elsewhere (a full disk, full maps, pins of the cgroup's hooks, /run removed) is in tests/e2e.
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The newcomer's machine: a minimal Debian root with git and make alone, in which the README's command installs what it
 needs, builds, and shows the main job on real packets."""
 import os

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /*
  * Any bytes as a DNS answer to a query that mostly fits: compared with a slow
  * reading of the same message that shares no code with it.

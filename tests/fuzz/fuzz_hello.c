@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* Any bytes as a first flight, whole and in parts: what passes is a hello to another reader too, with that name, and no cut
  * of it decides otherwise. */
 #include "fuzz.h"

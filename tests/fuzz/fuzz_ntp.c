@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* Any bytes as an NTP request. */
 #include "fuzz.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* Any bytes as a DNS query: what passes must be nothing but header, question and EDNS, and the same whatever the scratch held. */
 #include "fuzz.h"
 

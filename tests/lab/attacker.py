@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """attacker.example: takes whatever comes on many ports, keeps every byte, and answers DNS and NTP as a rogue would."""
 import json
 import os

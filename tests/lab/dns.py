@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A DNS server that does as a table says, so that a test can make a name fail, lie or change.
 
 The table is a JSON file, read afresh for every query: {NAME: {"kind": KIND, ...}}. NAME may be `*.SUFFIX` or `*`;

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """DNS messages, just enough to ask, to answer and to lie. No I/O."""
 import ipaddress
 import struct

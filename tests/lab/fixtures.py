@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """pytest fixtures: `lab` for nearly every test, `fresh_lab` for one that must not share."""
 import os
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A captured Ethernet frame, taken apart. Never raises: what cannot be read is `malformed` and keeps its bytes."""
 import ipaddress
 import struct

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The instance metadata service, version 2 in looks; each request is a line of JSON in the file given."""
 import json
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The lab: network namespaces as the VPC of docs, with real servers in them. See README.md.
 
     with Lab() as lab:

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # Makes the mount namespace it runs in into a machine of the lab, then holds it.
 # usage: machine.sh DIR NAME   DIR/etc is laid over /etc; nothing is written outside DIR.
 set -eu

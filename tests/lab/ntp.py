@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Amazon's time service: chronyd as a server that leaves the machine's clock alone. As a program: an NTP query.
 
 usage: python3 -m lab.ntp SERVER

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The VPC resolver: unbound with the lab's zone, and the switch to the scripted server in front of it."""
 import ipaddress
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The lab's one table: who is where. Every address exists only inside the lab's namespaces."""
 from dataclasses import dataclass
 

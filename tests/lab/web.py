@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The internet's sites: nginx with a certificate of the lab's own CA, on every address of `internet`."""
 import json
 import subprocess

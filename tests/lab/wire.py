@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The far end of the server's cable: every frame that leaves it, kept as a pcap file.
 
 As a program (python3 -m lab.wire SERVER_NS ROUTER_NS DIR) it captures; `Wire` is what tests use. A sync is exact:

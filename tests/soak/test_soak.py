@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Hours in short: allowed and forbidden traffic, over both families, while everything an operator does goes on.
 
 OHGUARD_SOAK=SECONDS (15; `make soak`: 30 minutes). Nothing leaks on the wire, no allowed exchange is refused, and neither

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What the unit tests share. */
 #ifndef OHGUARD_TEST_UNIT_H
 #define OHGUARD_TEST_UNIT_H

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* What the kernel says of the guard's programs, for docs/kernels.md: how each is attached, and the steps that the verifier
  * took for it (from Linux 5.16 on). One line each: "PROGRAM ATTACHMENT STEPS". */
 #include <linux/bpf.h>

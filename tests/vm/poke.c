@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* What root can try against a locked guard. Each command exits 0 where it worked, and 1, saying why, where not. */
 #define _GNU_SOURCE
 #include <errno.h>

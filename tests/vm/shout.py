@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Tries without end to get a marker out over eth0: a socket that is older than the guard, and frames past all sockets.
 
 With /run/open in place the marker is another one, so that what must not leave is told from what may."""

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Runs cases/*.sh on real kernels: one kernel unless OHGUARD_KERNELS names others ("5.10 6.1 6.12 sid")."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Boots a real kernel in QEMU, runs cases in it, and says how each ended."""
 
 import ctypes

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "aws/apply.h"
 
 #include <errno.h>

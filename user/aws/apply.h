@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Walks the table: shows, makes and mends, removes. */
 #ifndef OHGUARD_AWS_APPLY_H
 #define OHGUARD_AWS_APPLY_H

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "aws/cli.h"
 
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The `aws` command line as a child process: calls, their errors told apart, retries. */
 #ifndef OHGUARD_AWS_CLI_H
 #define OHGUARD_AWS_CLI_H

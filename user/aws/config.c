@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "aws/config.h"
 
 #include <arpa/inet.h>

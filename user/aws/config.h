@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The [stack] section: what `ohguard aws` is to build. */
 #ifndef OHGUARD_AWS_CONFIG_H
 #define OHGUARD_AWS_CONFIG_H

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "aws/deliver.h"
 
 #include <ctype.h>

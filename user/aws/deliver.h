@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What reaches the machines over ssh, through the proxy: program, policy, key; and what is asked of them there. */
 #ifndef OHGUARD_AWS_DELIVER_H
 #define OHGUARD_AWS_DELIVER_H

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "aws/doc.h"
 
 #include <jansson.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What `aws` printed, as a tree to read. Every reader takes a path like "State.Name", accepts NULL for "nothing
  * there", and gives an empty answer where the document has something else: output of a program is not trusted. */
 #ifndef OHGUARD_AWS_DOC_H

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "aws/hosts.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The other half of the table: security groups, key pair, instances. */
 #ifndef OHGUARD_AWS_HOSTS_H
 #define OHGUARD_AWS_HOSTS_H

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "aws/network.h"
 
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The network half of the table of resources: what each should be, compared with what AWS has. */
 #ifndef OHGUARD_AWS_NETWORK_H
 #define OHGUARD_AWS_NETWORK_H

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "aws/render.h"
 
 #include <errno.h>

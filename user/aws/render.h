@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The generated files: first-boot documents, nginx site, units, scripts, policies. */
 #ifndef OHGUARD_AWS_RENDER_H
 #define OHGUARD_AWS_RENDER_H

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "aws/ssh.h"
 
 #include <arpa/inet.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* ssh and scp to the machines of a stack, the servers through the proxy. */
 #ifndef OHGUARD_AWS_SSH_H
 #define OHGUARD_AWS_SSH_H

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "aws/stack.h"
 
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The stack as a table of resources, what of it AWS has, and the changes that lead from one to the other.
  * Nothing is remembered between runs: every resource is found by the tags that its creating call gave it. */
 #ifndef OHGUARD_AWS_STACK_H

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "aws/state.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The stack's folder on the operator's machine: private key, known hosts, ssh configuration. */
 #ifndef OHGUARD_AWS_STATE_H
 #define OHGUARD_AWS_STATE_H

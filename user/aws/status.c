@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "aws/status.h"
 
 #include <string.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The stack as a picture, or as JSON. */
 #ifndef OHGUARD_AWS_STATUS_H
 #define OHGUARD_AWS_STATUS_H

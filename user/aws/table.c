@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* The two tables that plan, apply, status and destroy walk: kinds of resource, and the resources of a stack. */
 #include <string.h>
 

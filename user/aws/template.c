@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* The files of user/aws/files/ and the guard's own units, inside the program. Paths are from the top of the source tree, where make runs. */
 #include "aws/render.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The clocks: the kernel side counts from boot, state files and people by the calendar. */
 #ifndef OHGUARD_CLOCK_H
 #define OHGUARD_CLOCK_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* One error, described where it is found, printed once where the command ends. */
 #ifndef OHGUARD_ERROR_H
 #define OHGUARD_ERROR_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Files that are replaced whole or not at all, folders, locks and mounts. */
 #ifndef OHGUARD_FILE_H
 #define OHGUARD_FILE_H

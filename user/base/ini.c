@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "base/ini.h"
 
 #include <fcntl.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Reads INI files (configuration, policy and state alike) with libinih, strictly: what the library would
  * cut, join or skip is an error here, and every error names file and line. */
 #ifndef OHGUARD_INI_H

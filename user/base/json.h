@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A streaming JSON writer: no tree, no allocation; keys and strings are escaped. */
 #ifndef OHGUARD_JSON_H
 #define OHGUARD_JSON_H

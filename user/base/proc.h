@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Child processes: an argv, never a shell; its output in memory, bounded in size and time. */
 #ifndef OHGUARD_PROC_H
 #define OHGUARD_PROC_H

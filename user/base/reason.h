@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The names of the reasons, from the list that makes the enum. */
 #ifndef OHGUARD_REASON_H
 #define OHGUARD_REASON_H

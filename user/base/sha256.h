@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* SHA-256 (FIPS 180-4), of what is in memory. */
 #ifndef OHGUARD_SHA256_H
 #define OHGUARD_SHA256_H

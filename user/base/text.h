@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Leaf parsers and printers of text, shared by command line, configuration and state files.
  * A parser takes the whole string or nothing: "443abc" is refused. Outputs are untouched on failure. */
 #ifndef OHGUARD_TEXT_H

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* ohguard allow: in force before it returns, and after a reboot. */
 #include <stdlib.h>
 #include <string.h>

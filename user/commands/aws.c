@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* ohguard aws: the network and the machines in AWS. */
 #include <ctype.h>
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The table of commands, what they share on the command line, and their exit statuses. */
 #ifndef OHGUARD_CMD_H
 #define OHGUARD_CMD_H

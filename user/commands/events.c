@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* ohguard events: refused attempts, out of the kernel's ring buffer. What one reader took, no other sees. */
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* ohguard list: what is allowed, as the kernel holds it. */
 #include <bpf/bpf.h>
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* ohguard load: attach and enforce, or replace programs and policy without an open moment. */
 #include <stdlib.h>
 #include <string.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* ohguard lock, unlock: BPF LSM keeps the guard's links, maps, pins, files and binary from all processes but its own. */
 #include <stdio.h>
 #include <string.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* ohguard: finds the command and runs it. */
 #include <bpf/libbpf.h>
 #include <fcntl.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* ohguard refresh: resolves what is due. The timer's job, or its own with --watch. */
 #include <poll.h>
 #include <signal.h>

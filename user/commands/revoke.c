@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* ohguard revoke: takes back what `allow` gave, and its open connections with it. */
 #include <stdlib.h>
 #include <time.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* ohguard stats: counters, read once into one record and printed as text, JSON or Prometheus. */
 #include <stdlib.h>
 #include <string.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* ohguard status: what is attached where, and is it healthy. The kernel is asked, not the pins. */
 #include <stdarg.h>
 #include <stdio.h>

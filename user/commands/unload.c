@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* ohguard unload: detach and remove the pins. What was allowed at run time stays in the state folder. */
 #include <stdio.h>
 #include <string.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "engine/connections.h"
 
 #include <ctype.h>

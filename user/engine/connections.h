@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Open connections of the guarded sockets. */
 #ifndef OHGUARD_CONNECTIONS_H
 #define OHGUARD_CONNECTIONS_H

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* One request to ctnetlink: the entry whose replies would look so, and the source of its first packet. */
 #include "engine/conntrack.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Where a packet came from before NAT gave it another source. */
 #ifndef OHGUARD_CONNTRACK_H
 #define OHGUARD_CONNTRACK_H

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* Reads what Docker writes down of its containers: cheaper than asking the engine, and there also where it hangs. */
 #include "engine/container.h"
 

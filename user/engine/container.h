@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Which Docker container a packet came from: by its cgroup, or else by its address. Answers are for people: a container
  * that may forge its source address can pass for another one. */
 #ifndef OHGUARD_CONTAINER_H

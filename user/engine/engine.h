@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The kernel side as the user side sees it: programs, links and maps of one instance. The pinned links are the only
  * root: programs and maps are found through them, so that what is read and written is what is enforced. */
 #ifndef OHGUARD_ENGINE_H

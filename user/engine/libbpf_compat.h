@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What libbpf before 0.8 lacks (Ubuntu 22.04 has 0.5). */
 #ifndef OHGUARD_LIBBPF_COMPAT_H
 #define OHGUARD_LIBBPF_COMPAT_H

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* What Debian's static libraries ask for and this program never comes to. All weak: the real functions are taken where
  * they are linked.
  *

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* Loading: from the object inside this binary to programs in force. */
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "engine/lsm.h"
 
 #include <bpf/bpf.h>

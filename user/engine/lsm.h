@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* BPF LSM programs: loading those of bpf/lock.bpf.c that this kernel has a hook for, and pinning their links. */
 #ifndef OHGUARD_LSM_H
 #define OHGUARD_LSM_H

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "engine/object.h"
 
 #include <bpf/btf.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The eBPF objects inside this binary. */
 #ifndef OHGUARD_OBJECT_H
 #define OHGUARD_OBJECT_H

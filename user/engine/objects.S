@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The eBPF programs, inside the binary: two ELF objects, compressed (RFC 1952). */
 	.section .rodata
 	.balign 8

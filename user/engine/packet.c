@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "engine/packet.h"
 
 #include <bpf/bpf.h>

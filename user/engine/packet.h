@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Packet sockets, refused to the workload by BPF LSM where there is one. */
 #ifndef OHGUARD_PACKET_H
 #define OHGUARD_PACKET_H

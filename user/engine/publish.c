@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* The policy's way into the maps. */
 #include <bpf/bpf.h>
 #include <ifaddrs.h>

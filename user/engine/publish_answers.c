@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* What the kernel learned from answers is its own: here only what is over is taken out. */
 #include <bpf/bpf.h>
 

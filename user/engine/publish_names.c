@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* The names of the policy, on their way into the map that queries and TLS hellos are judged by. */
 #include <bpf/bpf.h>
 #include <errno.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "engine/shared_pages.h"
 
 #include <bpf/btf.h>

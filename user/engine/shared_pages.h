@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Where this kernel keeps the marks of pages that user space can still write: see bpf/payload/shared_pages.h. */
 #ifndef OHGUARD_SHARED_PAGES_H
 #define OHGUARD_SHARED_PAGES_H

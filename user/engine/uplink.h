@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The interfaces over which packets leave the machine: those that are named, or those of the default routes. */
 #ifndef OHGUARD_UPLINK_H
 #define OHGUARD_UPLINK_H

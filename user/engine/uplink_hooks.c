@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* The hooks of uplinks. A pin HOOK-INDEX in the instance's folder stands for what is attached to one interface: a link,
  * or, where the kernel has none for tc (before 6.6), the program that a clsact filter runs. A pin HOOK is the program in
  * force, from which an interface that appears later gets its own. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* One instance as its commands work on it: where its files are, its configuration, its state and its engine. */
 #ifndef OHGUARD_GUARD_H
 #define OHGUARD_GUARD_H

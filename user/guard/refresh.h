@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Resolving what is due, and putting it in force. */
 #ifndef OHGUARD_REFRESH_H
 #define OHGUARD_REFRESH_H

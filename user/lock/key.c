@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "lock/key.h"
 
 #include <fcntl.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The key of `lock`: 32 random bytes in a file, as 64 hexadecimal digits. The kernel is told its hash only. */
 #ifndef OHGUARD_LOCK_KEY_H
 #define OHGUARD_LOCK_KEY_H

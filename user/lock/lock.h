@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The lock: BPF LSM keeps the guard from everyone but trusted processes, which run its own binary in the place that the
  * lock was taken in; and these ask for the key before they change what is allowed. See docs/threat-model.md. */
 #ifndef OHGUARD_LOCK_H_USER

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The mounts that a lock is taken among, and from which alone it lets processes in: those of process 1. A systemd unit
  * that is confined has mounts of its own. */
 #ifndef OHGUARD_PLACE_H

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "names/answer.h"
 
 #include <stdbool.h>

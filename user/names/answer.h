@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Reads a DNS answer (RFC 1035, 4.1) as hostile input: takes the addresses that the question's name has, along its
  * CNAMEs, and nothing else. */
 #ifndef OHGUARD_ANSWER_H

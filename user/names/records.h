@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What DNS said of each name, and when to ask again: pure functions over an injected clock, and the file they are
  * kept in. Times are seconds of CLOCK_REALTIME, so that they outlive a reboot. */
 #ifndef OHGUARD_RECORDS_H

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* c-ares marks the calls that all its versions have in common as deprecated from 1.28 on. */
 #define CARES_NO_DEPRECATED
 #include "names/resolve.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Asks the configured resolvers for many names at once, with c-ares. */
 #ifndef OHGUARD_RESOLVE_H
 #define OHGUARD_RESOLVE_H

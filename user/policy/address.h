@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Addresses, ranges and what may not be learned from DNS. */
 #ifndef OHGUARD_ADDRESS_H
 #define OHGUARD_ADDRESS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The configuration, /etc/ohguard/ohguard.conf (INI; see ohguard.conf(5)). Every key has a default. */
 #ifndef OHGUARD_CONFIG_H
 #define OHGUARD_CONFIG_H

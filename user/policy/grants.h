@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What was allowed at run time: kept in the state folder, so that it survives a reboot. */
 #ifndef OHGUARD_GRANTS_H
 #define OHGUARD_GRANTS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The policy: all targets from configuration and grants, what their names resolve to, and its way into the maps. */
 #ifndef OHGUARD_POLICY_H
 #define OHGUARD_POLICY_H

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "policy/suffix.h"
 
 #include <errno.h>

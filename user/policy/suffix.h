@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Which suffixes may be allowed. */
 #ifndef OHGUARD_SUFFIX_H
 #define OHGUARD_SUFFIX_H

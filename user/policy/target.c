@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "policy/target.h"
 
 #include <ctype.h>

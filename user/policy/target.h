@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What a user allows: a name, a suffix, an address or a range, with a port. */
 #ifndef OHGUARD_TARGET_H
 #define OHGUARD_TARGET_H

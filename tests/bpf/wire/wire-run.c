@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /*
  * wire-run verify OBJECT [NAME]   verifier instructions of each program, or of one
  * wire-run time OBJECT DIR        nanoseconds of each parser for the packets in DIR/{query,answer,hello,ntp}

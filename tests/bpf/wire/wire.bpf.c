@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* The packet parsers as programs: to see that they verify, to time them, and to compare with the host build. */
 #include <linux/bpf.h>
 #include <linux/types.h>

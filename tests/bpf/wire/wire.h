@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What wire.bpf.c and its runner agree on. */
 #ifndef WIRE_H
 #define WIRE_H

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* Resolves a name and connects to each address it got, a number of times: with glibc or, static, with musl.
  * usage: pool NAME ROUNDS */
 #include <errno.h>

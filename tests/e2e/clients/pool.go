@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT
+
 // Resolves a name with Go's own resolver and connects to each address it got, a number of times.
 // usage: pool NAME ROUNDS
 package main

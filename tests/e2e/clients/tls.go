@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT
+
 // Sends a request over TLS and prints the answer. usage: tls ADDRESS PORT NAME VERSION(1.2 or 1.3)
 package main
 

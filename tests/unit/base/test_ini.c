@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* The reader of INI files: strict, and every error with file and line. */
 #include "unit/unit.h"
 

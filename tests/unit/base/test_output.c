@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* JSON, the names of reasons, error texts, and files that are replaced whole or not at all. */
 #include "unit/unit.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* The leaf parsers and printers of text. */
 #include "unit/unit.h"
 

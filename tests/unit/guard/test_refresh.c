@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* What a round of answers does to the records: answers that are not believed, and names without any address. */
 #include "unit/unit.h"
 

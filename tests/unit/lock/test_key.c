@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* The key of the lock: made once, never half, never weaker than it was, and compared whole. */
 #include "unit/unit.h"
 

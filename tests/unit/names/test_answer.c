@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* Answers from hostile name servers. */
 #include "unit/unit.h"
 

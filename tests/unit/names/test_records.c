@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* When names are asked again and how long what they said is believed, by a clock that these tests hold. */
 #include "unit/unit.h"
 

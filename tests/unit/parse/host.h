@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The parsers as host code, and what tests, fuzzers and the kernel comparison share. */
 #ifndef WIRE_HOST_H
 #define WIRE_HOST_H

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* DNS answers to "www.openai.com A": which addresses they give, for how long. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* DNS queries: what may leave, and what each refused one is refused for. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* Rules and asked names: which rule covers which name. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* NTP requests. */
 #include <setjmp.h>
 #include <stdarg.h>

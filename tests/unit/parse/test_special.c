@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* The kernel side's list of addresses that answers may not hold against the user side's. */
 #include <setjmp.h>
 #include <stdarg.h>

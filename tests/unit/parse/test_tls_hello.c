@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* First flights of TLS: the name, or why there is none. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* Addresses, ranges, and what may not be learned from DNS. */
 #include "unit/unit.h"
 

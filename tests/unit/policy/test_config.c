@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* The configuration: each key, its default, and what is refused with file, line and value. */
 #include "unit/unit.h"
 

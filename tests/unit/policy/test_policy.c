@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* Run-time grants, and the policy that they make with the configuration. */
 #include "unit/unit.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* What a user may allow, and how it is written back. */
 #include "unit/unit.h"
 

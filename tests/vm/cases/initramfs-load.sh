@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # mode: initramfs
 # files: build/ohguard:/bin/ohguard
 # The static binary with no /lib beside it: load, refuse, let pass, unload.

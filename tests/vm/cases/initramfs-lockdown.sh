@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # mode: initramfs
 # append: lockdown=confidentiality
 # full: yes

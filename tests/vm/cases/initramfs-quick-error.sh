@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # mode: initramfs
 # files: build/ohguard:/bin/ohguard
 # A connection that is refused for what it asks ends by itself, on this kernel too; one that is held does not.

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # mode: initramfs
 # append: lsm=landlock,lockdown,yama,integrity,apparmor,bpf
 # timeout: 240

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # mode: systemd
 # boots: 2
 # alone: yes

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # shellcheck shell=sh
 # For cases: each check prints a line, and the case goes on, so that one boot shows all that is wrong.
 failed=0
