@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "parse/name_key.h"
-#include "engine/engine.h"
+#include "engine/load.h"
 
 #define ROUNDS 101
 #define REPEAT 4000		/* fewer than the events that fit the ring buffer, or refusals would cost less */

@@ -8,7 +8,7 @@
 #include <bpf/libbpf.h>
 #include <time.h>
 
-#include "engine/engine.h"
+#include "engine/load.h"
 #include "packet.h"
 
 #include "device.h"

@@ -18,7 +18,7 @@
 
 #include "parse/name_key.h"
 #include "policy/address.h"
-#include "engine/engine.h"
+#include "engine/load.h"
 
 #define LIVE 7		/* ids of targets */
 #define REVOKED 8

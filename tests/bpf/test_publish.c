@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* From policy to verdict: what policy_publish() writes into real maps, seen by packets. */
 #include "policy/address.h"
-#include "policy/policy.h"
+#include "engine/publish.h"
 #include "table.h"
 
 #define NOW 1000000		/* the wall clock of these tests; the kernel's own is only counted from it */

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/text.h"
+
 int error_set(struct error *e, int code, const char *format, ...)
 {
 	va_list args;
@@ -28,4 +30,22 @@ int error_prefix(struct error *e, int code, const char *format, ...)
 	used = strlen(e->text);
 	snprintf(e->text + used, sizeof(e->text) - used, ": %s", rest);
 	return -code;
+}
+
+void error_warn(const char *format, ...)
+{
+	char line[1024];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(line, sizeof(line), format, args);
+	va_end(args);
+	fputs("ohguard: ", stderr);
+	text_print(stderr, line);
+	fputc('\n', stderr);
+}
+
+void error_print(const struct error *e)
+{
+	error_warn("%s", e->text);
 }

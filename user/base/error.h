@@ -19,4 +19,8 @@ int error_set(struct error *e, int code, const char *format, ...)
 int error_prefix(struct error *e, int code, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
+/* Each prints one line, "ohguard: text", on standard error; control characters are escaped. */
+void error_print(const struct error *e);
+void error_warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
 #endif

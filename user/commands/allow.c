@@ -4,12 +4,14 @@
 #include <string.h>
 #include <time.h>
 
-#include "policy/address.h"
+#include "base/text.h"
 #include "commands/cmd.h"
+#include "engine/publish.h"
+#include "engine/publish_names.h"
 #include "guard/guard.h"
 #include "guard/refresh.h"
+#include "policy/address.h"
 #include "policy/suffix.h"
-#include "base/text.h"
 
 #define FOR_MAX (365 * 86400)
 
@@ -57,7 +59,7 @@ static void warn_plain(const struct target *targets, size_t count, const struct 
 
 	for (size_t i = 0; c->inspect && i < count; i++) {
 		if (target_is_named(&targets[i]) && (targets[i].port == 80 || targets[i].port == 22))
-			cmd_warn("%s: only TLS passes there, as to all names: --sni off lifts that",
+			error_warn("%s: only TLS passes there, as to all names: --sni off lifts that",
 				 target_identity(&targets[i], text));
 	}
 }
@@ -113,7 +115,7 @@ static void take_back(struct guard *g, struct grants *before, int64_t now)
 	*before = (struct grants){ 0 };
 	if (guard_write_grants(g, &e) || guard_build(g, now, &e) ||
 	    policy_publish(&g->policy, &g->records, &g->engine, now, &e))
-		cmd_warn("taking it back failed too: %s", e.text);
+		error_warn("taking it back failed too: %s", e.text);
 }
 
 /* The grants' file first: what is in force and not in the file would be taken back by the next refresh. */
@@ -160,13 +162,13 @@ static int allow(const struct cmd_options *o, uint64_t seconds, bool plain)
 	struct refresh f = { 0 };
 	struct guard g;
 	struct error e, e_back;
-	int r = guard_open(o, &g, &e);
+	int r = guard_open(&o->guard, &g, &e);
 
 	if (r) {
 		free(targets);
-		return guard_open_failed(r, &e);
+		return cmd_open_failed(r, &e);
 	}
-	r = targets ? guard_authorize(&g, o, &e) : error_set(&e, ENOMEM, "out of memory");
+	r = targets ? guard_authorize(&g, &o->guard, &e) : error_set(&e, ENOMEM, "out of memory");
 	if (!r)
 		r = check_ready(&g, &e);
 	if (!r)
@@ -182,7 +184,7 @@ static int allow(const struct cmd_options *o, uint64_t seconds, bool plain)
 	if (!r)
 		r = refuse_unknown(&f, &e);
 	if (r && f.count && publish_asks(&g, &(struct policy_asks){ 0 }, &e_back))
-		cmd_warn("%s", e_back.text);
+		error_warn("%s", e_back.text);
 	if (!r)
 		r = guard_lock(&g, &e);
 	if (!r)
@@ -195,7 +197,7 @@ static int allow(const struct cmd_options *o, uint64_t seconds, bool plain)
 	if (r)
 		return cmd_fail(&e);
 	if (report.failed)
-		cmd_warn("%s: allowed, and tried again until it resolves", report.first);
+		error_warn("%s: allowed, and tried again until it resolves", report.first);
 	return report.failed ? CMD_DEGRADED : CMD_OK;
 }
 

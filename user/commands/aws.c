@@ -350,7 +350,7 @@ static int run_subcommand(size_t i, int argc, char **argv)
 		return cmd_usage("--timeout %d: expected 1 to 3600 seconds", o.timeout);
 	if (o.via && strcmp(o.via, "ssh") && strcmp(o.via, "ssm"))
 		return cmd_usage("--via %s: expected ssh or ssm", o.via);
-	r = stack_read(o.common.config, &o.stack, &e);
+	r = stack_read(o.common.guard.config, &o.stack, &e);
 	return r ? cmd_fail(&e) : subcommands[i].run(&o);
 }
 

@@ -7,39 +7,28 @@
 
 #include "base/text.h"
 
-static void print_line(const char *format, va_list args)
-{
-	char line[1024];
-
-	vsnprintf(line, sizeof(line), format, args);
-	fputs("ohguard: ", stderr);
-	text_print(stderr, line);
-	fputc('\n', stderr);
-}
-
-void cmd_warn(const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	print_line(format, args);
-	va_end(args);
-}
-
 int cmd_usage(const char *format, ...)
 {
+	struct error e;
 	va_list args;
 
 	va_start(args, format);
-	print_line(format, args);
+	vsnprintf(e.text, sizeof(e.text), format, args);
 	va_end(args);
+	error_print(&e);
 	return CMD_USAGE;
 }
 
 int cmd_fail(const struct error *e)
 {
-	cmd_warn("%s", e->text);
+	error_print(e);
 	return CMD_FAILED;
+}
+
+int cmd_open_failed(int r, const struct error *e)
+{
+	error_print(e);
+	return r == -ENOENT ? CMD_NOT_LOADED : CMD_FAILED;
 }
 
 int cmd_parse(int argc, char **argv, struct poptOption *own, const char *arguments,
@@ -49,11 +38,11 @@ int cmd_parse(int argc, char **argv, struct poptOption *own, const char *argumen
 	char usage[64];		/* popt keeps the pointer until it prints the help */
 	struct poptOption none[] = { POPT_TABLEEND };
 	struct poptOption common[] = {
-		{ "config", 'c', POPT_ARG_STRING, &options->config, 0,
+		{ "config", 'c', POPT_ARG_STRING, &options->guard.config, 0,
 		  "Configuration (default /etc/ohguard/ohguard.conf)", "FILE" },
-		{ "name", 0, POPT_ARG_STRING, &options->instance, 0,
+		{ "name", 0, POPT_ARG_STRING, &options->guard.instance, 0,
 		  "Which guard, where several are loaded (default host)", "INSTANCE" },
-		{ "key", 0, POPT_ARG_STRING, &options->key, 0,
+		{ "key", 0, POPT_ARG_STRING, &options->guard.key, 0,
 		  "Where it is locked: the key (default /etc/ohguard/lock.key)", "FILE" },
 		{ "json", 0, POPT_ARG_NONE, &options->json, 0, "Print JSON on standard output", NULL },
 		{ "help", 'h', POPT_ARG_NONE, &help, 0, "Show this help", NULL },
@@ -68,12 +57,12 @@ int cmd_parse(int argc, char **argv, struct poptOption *own, const char *argumen
 	poptContext context = poptGetContext(argv[0], argc, (const char **)argv, all, 0);
 
 	if (!context) {
-		cmd_warn("out of memory");
+		error_warn("out of memory");
 		return CMD_FAILED;
 	}
 	snprintf(usage, sizeof(usage), "[OPTION...]%s%s", arguments ? " " : "", arguments ? arguments : "");
 	poptSetOtherOptionHelp(context, usage);
-	options->instance = NULL;
+	options->guard.instance = NULL;
 	r = poptGetNextOpt(context);
 	if (r < -1)
 		return cmd_usage("%s: %s: see %s --help", poptBadOption(context, POPT_BADOPTION_NOALIAS),
@@ -82,11 +71,11 @@ int cmd_parse(int argc, char **argv, struct poptOption *own, const char *argumen
 		poptPrintHelp(context, stdout, 0);
 		return CMD_OK;
 	}
-	if (!options->instance)
-		options->instance = "host";
-	if (!text_is_instance(options->instance))
+	if (!options->guard.instance)
+		options->guard.instance = "host";
+	if (!text_is_instance(options->guard.instance))
 		return cmd_usage("--name %s: an instance name is 1 to 32 letters, digits, '-' and '_'",
-				 options->instance);
+				 options->guard.instance);
 	options->argv = poptGetArgs(context);
 	options->argc = 0;
 	while (options->argv && options->argv[options->argc])

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 
 #include "base/error.h"
+#include "guard/guard.h"
 
 /* Exit statuses: part of the contract, see ohguard(8). */
 enum cmd_exit {
@@ -27,9 +28,7 @@ struct cmd {
 
 /* What every command takes. */
 struct cmd_options {
-	const char *config;	/* -c FILE, or NULL */
-	const char *instance;	/* --name INSTANCE, never NULL after cmd_parse() */
-	const char *key;	/* --key FILE, or NULL */
+	struct guard_options guard;
 	int json;		/* --json */
 	/* What was left over: argc words at argv, or none. They live as long as the process. */
 	int argc;
@@ -42,10 +41,10 @@ struct cmd_options {
 int cmd_parse(int argc, char **argv, struct poptOption *own, const char *arguments,
 	      struct cmd_options *options);
 
-/* Each prints one line, "ohguard: text", on standard error; control characters are escaped. */
+/* Each prints the error in one line. */
 int cmd_fail(const struct error *e);	/* returns CMD_FAILED, for `return cmd_fail(&error)` */
+int cmd_open_failed(int r, const struct error *e);	/* for a guard_open() that failed with r: CMD_NOT_LOADED or CMD_FAILED */
 int cmd_usage(const char *format, ...) __attribute__((format(printf, 1, 2)));	/* returns CMD_USAGE */
-void cmd_warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 int cmd_load(int argc, char **argv);
 int cmd_unload(int argc, char **argv);

@@ -8,16 +8,17 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "policy/address.h"
 #include "base/clock.h"
-#include "commands/cmd.h"
-#include "engine/conntrack.h"
-#include "engine/container.h"
 #include "base/file.h"
-#include "guard/guard.h"
 #include "base/json.h"
 #include "base/reason.h"
 #include "base/text.h"
+#include "commands/cmd.h"
+#include "engine/conntrack.h"
+#include "engine/container.h"
+#include "engine/hooks.h"
+#include "guard/guard.h"
+#include "policy/address.h"
 
 struct reader {
 	bool json;
@@ -285,9 +286,9 @@ int cmd_events(int argc, char **argv)
 	r = cmd_parse(argc, argv, options, NULL, &common);
 	if (r != CMD_GO_ON)
 		return r;
-	r = guard_open(&common, &g, &e);
+	r = guard_open(&common.guard, &g, &e);
 	if (r)
-		return guard_open_failed(r, &e);
+		return cmd_open_failed(r, &e);
 	lock = lock_reader(&g, &e);
 	if (lock < 0) {
 		guard_close(&g);
@@ -297,8 +298,8 @@ int cmd_events(int argc, char **argv)
 	signal(SIGTERM, stop);
 	r = read_events(&g, &common, follow, &e);
 	if (!r && !engine_read_count(&g.engine, OH_COUNT_EVENTS_LOST, &lost, &e) && lost.packets)
-		cmd_warn("%llu events were lost since the load: nobody read them in time", (unsigned long long)lost.packets);
+		error_warn("%llu events were lost since the load: nobody read them in time", (unsigned long long)lost.packets);
 	close(lock);
 	guard_close(&g);
-	return r ? guard_open_failed(r, &e) : CMD_OK;
+	return r ? cmd_open_failed(r, &e) : CMD_OK;
 }

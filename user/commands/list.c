@@ -5,12 +5,13 @@
 #include <string.h>
 #include <time.h>
 
-#include "policy/address.h"
 #include "base/clock.h"
-#include "commands/cmd.h"
-#include "guard/guard.h"
 #include "base/json.h"
 #include "base/text.h"
+#include "commands/cmd.h"
+#include "engine/publish.h"
+#include "guard/guard.h"
+#include "policy/address.h"
 
 /* One address of one target. */
 struct held {
@@ -228,7 +229,7 @@ static int print_all(const struct cmd_options *o, struct view *v, struct error *
 	json_start(&j, stdout);
 	if (o->json) {
 		json_object(&j, NULL);
-		json_string(&j, "instance", o->instance);
+		json_string(&j, "instance", o->guard.instance);
 		json_array(&j, "targets");
 	}
 	for (size_t i = 0; !r && i < p->count; i++) {
@@ -257,10 +258,10 @@ static int list(const struct cmd_options *o)
 	struct guard g;
 	struct error e;
 	struct view v = { .guard = &g, .held = &held, .now = time(NULL), .boot = clock_boot() };
-	int r = guard_open(o, &g, &e);
+	int r = guard_open(&o->guard, &g, &e);
 
 	if (r)
-		return guard_open_failed(r, &e);
+		return cmd_open_failed(r, &e);
 	r = guard_lock(&g, &e);
 	if (!r)		/* by the kernel's clock: what is not shown any more must have lapsed there */
 		r = guard_read(&g, clock_boot_at() + v.boot, &e);

@@ -7,11 +7,15 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "commands/cmd.h"
 #include "base/file.h"
-#include "guard/guard.h"
 #include "base/json.h"
+#include "commands/cmd.h"
+#include "engine/attach.h"
+#include "engine/hooks.h"
 #include "engine/packet.h"
+#include "engine/publish.h"
+#include "engine/uplink_hooks.h"
+#include "guard/guard.h"
 #include "guard/refresh.h"
 
 #define CGROUP2_MAGIC 0x63677270	/* linux/magic.h */
@@ -138,7 +142,7 @@ static void refuse_packet_sockets(const struct load *o, const struct guard *g, c
 	int r = packet_load(g->pins, &g->engine, cgroup, o->observe, &e);
 
 	if (r && r != -EOPNOTSUPP)
-		cmd_warn("packet sockets are not refused: %s", e.text);
+		error_warn("packet sockets are not refused: %s", e.text);
 }
 
 static int load_locked(const struct load *o, struct guard *g, const char *cgroup, const struct uplinks *uplinks,
@@ -165,8 +169,8 @@ static int load_locked(const struct load *o, struct guard *g, const char *cgroup
 	if (r || o->dry_run)
 		return r;
 	refuse_packet_sockets(o, g, cgroup);
-	guard_former_pins(g, o->common.instance, former);
-	r = guard_remember_config(g, o->common.config, e);
+	guard_former_pins(g, o->common.guard.instance, former);
+	r = guard_remember_config(g, o->common.guard.config, e);
 	if (!r && *former)	/* the new guard stands: the one that a changed [paths] pins left behind goes */
 		r = engine_detach(former, e);
 	if (!r)
@@ -179,14 +183,14 @@ static void report(const struct load *o, const struct guard *g, const char *cgro
 	struct json j;
 
 	if (!o->common.json) {
-		printf("%s: %s %s, %zu targets%s\n", o->common.instance, o->dry_run ? "would guard" :
+		printf("%s: %s %s, %zu targets%s\n", o->common.guard.instance, o->dry_run ? "would guard" :
 		       o->observe ? "observing" : "guarding", cgroup, g->policy.count,
 		       o->dry_run ? " (programs verified, nothing attached)" : "");
 		return;
 	}
 	json_start(&j, stdout);
 	json_object(&j, NULL);
-	json_string(&j, "instance", o->common.instance);
+	json_string(&j, "instance", o->common.guard.instance);
 	json_string(&j, "cgroup", cgroup);
 	json_string(&j, "mode", o->observe ? "observe" : "enforce");
 	json_bool(&j, "dry_run", o->dry_run);
@@ -203,12 +207,12 @@ static bool warn_missing(const struct uplinks *uplinks)
 	bool missing = *uplinks->other;
 
 	if (missing)
-		cmd_warn("a default route leads over %s, which is not Ethernet and cannot be guarded: where it is the only way out, set "
+		error_warn("a default route leads over %s, which is not Ethernet and cannot be guarded: where it is the only way out, set "
 			 "[guard] uplink = none", uplinks->other);
 	for (int i = 0; i < OH_UPLINKS_MAX && *uplinks->missing[i]; i++) {
 		if (!strcmp(uplinks->missing[i], UPLINK_AUTO))
 			continue;
-		cmd_warn("uplink %s: no such interface now: `ohguard refresh` guards it when it appears", uplinks->missing[i]);
+		error_warn("uplink %s: no such interface now: `ohguard refresh` guards it when it appears", uplinks->missing[i]);
 		missing = true;
 	}
 	return missing;
@@ -223,7 +227,7 @@ static int load_closed(const struct load *o)
 	struct engine engine;
 	struct guard g;
 	struct error e;
-	int r = guard_open_closed(&o->common, &g, &e);
+	int r = guard_open_closed(&o->common.guard, &g, &e);
 
 	if (r)
 		return cmd_fail(&e);
@@ -246,7 +250,7 @@ static int load_closed(const struct load *o)
 	guard_close(&g);
 	if (r)
 		return cmd_fail(&e);
-	cmd_warn("%s is locked down: only loopback and the default inbound rules pass until `ohguard load` succeeds", cgroup);
+	error_warn("%s is locked down: only loopback and the default inbound rules pass until `ohguard load` succeeds", cgroup);
 	return CMD_DEGRADED;
 }
 
@@ -258,7 +262,7 @@ static int load(const struct load *o)
 	struct guard g;
 	struct error e, e_lock, full = { "" };
 	bool missing;
-	int r = guard_open_for_load(&o->common, &g, &e);
+	int r = guard_open_for_load(&o->common.guard, &g, &e);
 
 	if (r) {
 		cmd_fail(&e);
@@ -271,8 +275,8 @@ static int load(const struct load *o)
 		r = find_uplinks(o, &g, cgroup, &uplinks, &e);
 	if (!r)
 		r = load_locked(o, &g, cgroup, &uplinks, &full, &e);
-	if (g.locked && !o->dry_run && guard_subject(&g, &o->common, lock_end_change, &e_lock))
-		cmd_warn("what is new is not locked: %s: run `ohguard load` again", e_lock.text);
+	if (g.locked && !o->dry_run && guard_subject(&g, &o->common.guard, lock_end_change, &e_lock))
+		error_warn("what is new is not locked: %s: run `ohguard load` again", e_lock.text);
 	guard_unlock(&g);
 	if (r) {
 		guard_close(&g);
@@ -282,7 +286,7 @@ static int load(const struct load *o)
 	if (!*full.text && !o->dry_run && !o->no_resolve)
 		r = refresh_round(&g, &names, &e);
 	if (access("/sys/kernel/btf/vmlinux", F_OK))
-		cmd_warn("this kernel shows no BTF (/sys/kernel/btf/vmlinux): all is enforced without it, but there can be no `lock`");
+		error_warn("this kernel shows no BTF (/sys/kernel/btf/vmlinux): all is enforced without it, but there can be no `lock`");
 	missing = warn_missing(&uplinks);
 	refresh_warn(&names);
 	report(o, &g, cgroup, &names);

@@ -15,14 +15,14 @@ static void report(const struct cmd_options *o, bool locked, const char *key)
 
 	if (!o->json) {
 		if (locked)
-			printf("%s: locked; the key is %s\n", o->instance, key);
+			printf("%s: locked; the key is %s\n", o->guard.instance, key);
 		else
-			printf("%s: not locked\n", o->instance);
+			printf("%s: not locked\n", o->guard.instance);
 		return;
 	}
 	json_start(&j, stdout);
 	json_object(&j, NULL);
-	json_string(&j, "instance", o->instance);
+	json_string(&j, "instance", o->guard.instance);
 	json_bool(&j, "locked", locked);
 	json_string(&j, "key", locked ? key : NULL);
 	json_object_end(&j);
@@ -31,22 +31,22 @@ static void report(const struct cmd_options *o, bool locked, const char *key)
 
 static int lock(const struct cmd_options *o)
 {
-	const char *key = o->key ? o->key : LOCK_KEY_FILE;
+	const char *key = o->guard.key ? o->guard.key : LOCK_KEY_FILE;
 	struct guard g;
 	struct error e;
 	int r;
 
 	place_enter();	/* a lock that was taken in a unit would let in nobody else */
-	r = guard_open(o, &g, &e);
+	r = guard_open(&o->guard, &g, &e);
 	if (r)
-		return guard_open_failed(r, &e);
+		return cmd_open_failed(r, &e);
 	r = guard_lock(&g, &e);
 	if (!r && g.locked)
-		r = guard_authorize(&g, o, &e);
+		r = guard_authorize(&g, &o->guard, &e);
 	else if (!r)
-		r = guard_subject(&g, o, lock_take, &e);
+		r = guard_subject(&g, &o->guard, lock_take, &e);
 	if (!r && !g.config.resolver_set)
-		cmd_warn("[dns] resolver = auto: who can write resolv.conf names the resolver: name it in the configuration");
+		error_warn("[dns] resolver = auto: who can write resolv.conf names the resolver: name it in the configuration");
 	guard_close(&g);
 	if (r)
 		return cmd_fail(&e);
@@ -58,13 +58,13 @@ static int unlock(const struct cmd_options *o)
 {
 	struct guard g;
 	struct error e;
-	int r = guard_open(o, &g, &e);
+	int r = guard_open(&o->guard, &g, &e);
 
 	if (r)
-		return guard_open_failed(r, &e);
+		return cmd_open_failed(r, &e);
 	r = guard_lock(&g, &e);
 	if (!r)
-		r = guard_authorize(&g, o, &e);
+		r = guard_authorize(&g, &o->guard, &e);
 	if (!r && g.locked)
 		r = lock_release(g.pins, &e);
 	guard_close(&g);

@@ -76,7 +76,7 @@ int main(int argc, char **argv)
 		r = commands[i].run(argc - 1, argv + 1);
 		/* A full disk behind a redirected output must not pass for success. */
 		if (fflush(stdout) || ferror(stdout)) {
-			cmd_warn("standard output: write failed");
+			error_warn("standard output: write failed");
 			return CMD_FAILED;
 		}
 		return r;

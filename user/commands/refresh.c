@@ -8,9 +8,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "commands/cmd.h"
-#include "guard/guard.h"
 #include "base/json.h"
+#include "commands/cmd.h"
+#include "engine/uplink_hooks.h"
+#include "guard/guard.h"
 #include "guard/refresh.h"
 
 #define WATCH_LONGEST 60	/* seconds: `allow` and `load` do not wake a watcher */
@@ -27,7 +28,7 @@ static void report_names(const struct cmd_options *o, const struct refresh_repor
 	}
 	json_start(&j, stdout);
 	json_object(&j, NULL);
-	json_string(&j, "instance", o->instance);
+	json_string(&j, "instance", o->guard.instance);
 	json_number(&j, "asked", (int64_t)report->asked);
 	json_number(&j, "failed", (int64_t)report->failed);
 	json_object_end(&j);
@@ -50,7 +51,7 @@ static int add_uplinks(struct guard *g, const struct cmd_options *o, struct erro
 		r = lock_begin_change(g->pins, e);
 	if (!r)
 		r = engine_add_uplinks(g->pins, &uplinks, e);
-	if (g->locked && guard_subject(g, o, lock_end_change, &e_lock) && !r) {
+	if (g->locked && guard_subject(g, &o->guard, lock_end_change, &e_lock) && !r) {
 		*e = e_lock;
 		r = -EIO;
 	}
@@ -80,11 +81,11 @@ static int round_once(const struct refresh_options *o, int64_t *ret_next)
 	struct refresh_report report = { 0 };
 	struct guard g;
 	struct error e;
-	int r = guard_open(&o->common, &g, &e), r_uplinks;
+	int r = guard_open(&o->common.guard, &g, &e), r_uplinks;
 
 	*ret_next = time(NULL) + WATCH_LONGEST;
 	if (r)
-		return guard_open_failed(r, &e);
+		return cmd_open_failed(r, &e);
 	if (!o->uplinks)
 		r = refresh_round(&g, &report, &e);
 	if (r)
@@ -125,7 +126,7 @@ static int watch(const struct refresh_options *o)
 	signals = signalfd(-1, &stop, SFD_CLOEXEC);
 	changes = uplink_changes_open();	/* before the first look: what comes after that is told */
 	if (signals < 0 || changes < 0) {
-		cmd_warn("signalfd or netlink: %s", strerror(errno));
+		error_warn("signalfd or netlink: %s", strerror(errno));
 		return CMD_FAILED;
 	}
 	do {

@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include "commands/cmd.h"
+#include "engine/publish.h"
 #include "guard/guard.h"
 
 static bool in_config(const struct config *c, const struct target *t)
@@ -49,13 +50,13 @@ static int revoke(const struct cmd_options *o)
 	int64_t now = time(NULL);
 	struct guard g;
 	struct error e, e_ignored;
-	int r = guard_open(o, &g, &e);
+	int r = guard_open(&o->guard, &g, &e);
 
 	if (r) {
 		free(targets);
-		return guard_open_failed(r, &e);
+		return cmd_open_failed(r, &e);
 	}
-	r = targets ? guard_authorize(&g, o, &e) : error_set(&e, ENOMEM, "out of memory");
+	r = targets ? guard_authorize(&g, &o->guard, &e) : error_set(&e, ENOMEM, "out of memory");
 	if (!r)
 		r = guard_lock(&g, &e);
 	if (!r)

@@ -5,11 +5,12 @@
 #include <time.h>
 
 #include "base/clock.h"
-#include "commands/cmd.h"
-#include "guard/guard.h"
 #include "base/json.h"
 #include "base/reason.h"
 #include "base/text.h"
+#include "commands/cmd.h"
+#include "engine/publish.h"
+#include "guard/guard.h"
 
 struct stats {
 	const char *instance;
@@ -305,10 +306,10 @@ int cmd_stats(int argc, char **argv)
 		return r;
 	if (prometheus && common.json)
 		return cmd_usage("--json and --prometheus: one of them");
-	r = guard_open(&common, &g, &e);
+	r = guard_open(&common.guard, &g, &e);
 	if (r)
-		return guard_open_failed(r, &e);
-	s.instance = common.instance;
+		return cmd_open_failed(r, &e);
+	s.instance = common.guard.instance;
 	r = read_stats(&g, &s, &e);
 	if (!r && prometheus)
 		print_prometheus(&s);

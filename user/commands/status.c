@@ -5,11 +5,13 @@
 #include <string.h>
 #include <time.h>
 
-#include "commands/cmd.h"
-#include "guard/guard.h"
 #include "base/json.h"
-#include "engine/packet.h"
 #include "base/text.h"
+#include "commands/cmd.h"
+#include "engine/hooks.h"
+#include "engine/packet.h"
+#include "engine/uplink_hooks.h"
+#include "guard/guard.h"
 
 #define PROBLEMS_MAX 16
 /* Seconds without a run of the timer, which comes each 15: */
@@ -50,7 +52,7 @@ static void problem(struct status *s, const char *format, ...)
 /* Hooks of uplinks stand behind those of the cgroup, interface by interface. */
 static bool is_listed(const struct status *s, int hook)
 {
-	return engine_wants(&s->settings, (enum oh_hook)hook) && !engine_is_uplink_hook((enum oh_hook)hook);
+	return engine_wants(&s->settings, (enum oh_hook)hook) && !engine_hooks[hook].uplink;
 }
 
 static void read_uplinks(struct status *s, const char *pins)
@@ -61,7 +63,7 @@ static void read_uplinks(struct status *s, const char *pins)
 		problem(s, "%s", e.text);
 	for (size_t i = 0; i < s->uplinks.count; i++) {
 		for (int hook = 0; hook < OH_HOOK_MAX; hook++) {
-			if (engine_is_uplink_hook((enum oh_hook)hook) && engine_wants(&s->settings, (enum oh_hook)hook))
+			if (engine_hooks[hook].uplink && engine_wants(&s->settings, (enum oh_hook)hook))
 				engine_read_uplink_hook(pins, (enum oh_hook)hook, &s->uplinks.list[i],
 							&s->uplink_hooks[s->uplink_hook_count++]);
 		}
@@ -267,10 +269,10 @@ int cmd_status(int argc, char **argv)
 
 	if (r != CMD_GO_ON)
 		return r;
-	r = guard_open(&common, &g, &e);
+	r = guard_open(&common.guard, &g, &e);
 	if (r)
-		return guard_open_failed(r, &e);
-	s.instance = common.instance;
+		return cmd_open_failed(r, &e);
+	s.instance = common.guard.instance;
 	r = read_status(&g, &s, &e);
 	guard_close(&g);
 	if (r)

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "commands/cmd.h"
+#include "engine/attach.h"
 #include "guard/guard.h"
 
 static bool confirmed(const char *instance)
@@ -19,13 +20,13 @@ static int unload(const struct cmd_options *o, bool yes)
 {
 	struct guard g;
 	struct error e;
-	int r = guard_open(o, &g, &e);
+	int r = guard_open(&o->guard, &g, &e);
 
 	if (r == -EPROTO)	/* another version's: its links can be removed all the same */
-		r = guard_open_for_load(o, &g, &e);
+		r = guard_open_for_load(&o->guard, &g, &e);
 	if (r)
-		return guard_open_failed(r, &e);
-	r = guard_authorize(&g, o, &e);
+		return cmd_open_failed(r, &e);
+	r = guard_authorize(&g, &o->guard, &e);
 	if (r) {
 		guard_close(&g);
 		return cmd_fail(&e);
@@ -34,9 +35,9 @@ static int unload(const struct cmd_options *o, bool yes)
 		guard_close(&g);
 		return cmd_usage("unload stops all enforcement: say --yes");
 	}
-	if (!yes && !confirmed(o->instance)) {
+	if (!yes && !confirmed(o->guard.instance)) {
 		guard_close(&g);
-		cmd_warn("not unloaded");
+		error_warn("not unloaded");
 		return CMD_FAILED;
 	}
 	if (g.lock < 0)

@@ -4,24 +4,16 @@
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
-#include <fcntl.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/clock.h"
-#include "base/file.h"
+#include "engine/hooks.h"
 #include "engine/object.h"
 
 #define KEY_MAX 512	/* no map of ours has a longer key */
 #define KEYS_AT_ONCE 512
-
-const char *const engine_hook_names[OH_HOOK_MAX] = {
-#define OH_HOOK(number, symbol, name) [number] = name,
-	OH_HOOKS
-#undef OH_HOOK
-};
 
 const char *const engine_map_names[ENGINE_MAPS] = {
 	[ENGINE_ADDRESSES] = "oh_addresses",
@@ -63,34 +55,6 @@ static int map_info(int fd, struct bpf_map_info *ret)
 
 	memset(ret, 0, sizeof(*ret));
 	return bpf_obj_get_info_by_fd(fd, ret, &size) ? -errno : 0;
-}
-
-static int program_of_link(int link, struct bpf_link_info *ret_link, struct bpf_prog_info *ret_program)
-{
-	__u32 size = sizeof(*ret_link);
-	int fd, r;
-
-	memset(ret_link, 0, sizeof(*ret_link));
-	if (bpf_obj_get_info_by_fd(link, ret_link, &size))
-		return -errno;
-	fd = bpf_prog_get_fd_by_id(ret_link->prog_id);
-	if (fd < 0)
-		return -errno;
-	size = sizeof(*ret_program);
-	memset(ret_program, 0, sizeof(*ret_program));
-	r = bpf_obj_get_info_by_fd(fd, ret_program, &size) ? -errno : 0;
-	close(fd);
-	return r;
-}
-
-static int open_link(const char *pins, const char *hook)
-{
-	char path[PATH_MAX + 64];
-	int fd;
-
-	snprintf(path, sizeof(path), "%s/%s", pins, hook);
-	fd = bpf_obj_get(path);
-	return fd < 0 ? -errno : fd;
 }
 
 /* Reads the settings out of a map of constants: -ENOENT where it has none, -EPROTO where their size is another. */
@@ -178,13 +142,13 @@ int engine_open(const char *pins, struct engine *ret, struct error *e)
 	struct engine engine = ENGINE_EMPTY;
 	struct bpf_prog_info program;
 	struct bpf_link_info info;
-	int link = open_link(pins, engine_hook_names[OH_HOOK_EGRESS]), r;
+	int link = engine_open_link(pins, OH_HOOK_EGRESS), r;
 
 	if (link == -ENOENT || link == -ENOTDIR)
 		return error_set(e, ENOENT, "not loaded (no %s): run `ohguard load`", pins);
 	if (link < 0)
 		return error_set(e, -link, "%s: %s", pins, strerror(-link));
-	r = program_of_link(link, &info, &program);
+	r = engine_read_link(link, &info, &program);
 	close(link);
 	if (r)
 		return error_set(e, -r, "%s: the link cannot be read: %s", pins, strerror(-r));
@@ -204,67 +168,6 @@ void engine_close(struct engine *engine)
 			close(engine->map[i]);
 	}
 	*engine = (struct engine)ENGINE_EMPTY;
-}
-
-void engine_cgroup_path(uint64_t id, char ret[PATH_MAX])
-{
-	struct {
-		struct file_handle handle;
-		uint64_t id;
-	} by_id = { .handle = { .handle_bytes = sizeof(uint64_t), .handle_type = 0xfe /* FILEID_KERNFS */ }, .id = id };
-	char mount[PATH_MAX], link[64];
-	struct error e;
-	ssize_t len;
-	int mount_fd, fd;
-
-	ret[0] = '\0';
-	if (!id || file_find_mount("cgroup2", mount, &e))
-		return;
-	mount_fd = open(mount, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (mount_fd < 0)
-		return;
-	fd = open_by_handle_at(mount_fd, &by_id.handle, O_RDONLY | O_CLOEXEC);
-	close(mount_fd);
-	if (fd < 0)
-		return;
-	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-	len = readlink(link, ret, PATH_MAX - 1);
-	ret[len > 0 ? len : 0] = '\0';
-	close(fd);
-}
-
-bool engine_wants(const struct oh_settings *settings, enum oh_hook hook)
-{
-	bool uplink = *settings->uplink[0];
-
-	if (hook == OH_HOOK_SOCK_OPS)
-		return settings->inspect;
-	if (hook == OH_HOOK_INGRESS)	/* answers are learned from at one place */
-		return settings->inspect && !uplink;
-	if (hook == OH_HOOK_UPLINK_INGRESS)
-		return settings->inspect && uplink;
-	return uplink || !engine_is_uplink_hook(hook);
-}
-
-void engine_read_hooks(const char *pins, struct engine_hook ret[OH_HOOK_MAX])
-{
-	for (int i = 0; i < OH_HOOK_MAX; i++) {
-		struct bpf_prog_info program;
-		struct bpf_link_info info;
-		int link = engine_is_uplink_hook((enum oh_hook)i) ? -1 : open_link(pins, engine_hook_names[i]);
-
-		ret[i] = (struct engine_hook){ .name = engine_hook_names[i] };
-		if (link < 0)
-			continue;
-		if (!program_of_link(link, &info, &program)) {
-			ret[i].cgroup = info.cgroup.cgroup_id;
-			ret[i].attached = info.cgroup.cgroup_id;
-			ret[i].program = program.id;
-			ret[i].since = clock_boot_at() + (int64_t)(program.load_time / 1000000000);
-			engine_cgroup_path(ret[i].cgroup, ret[i].where);
-		}
-		close(link);
-	}
 }
 
 int engine_read_control(const struct engine *engine, struct oh_control *ret, struct error *e)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-/* Loading: from the object inside this binary to programs in force. */
+#include "engine/load.h"
+
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <fcntl.h>
@@ -8,34 +9,14 @@
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/statfs.h>
 #include <unistd.h>
 
-#include "engine/engine.h"
-#include "base/file.h"
+#include "engine/hooks.h"
 #include "engine/object.h"
-#include "engine/packet.h"
 #include "engine/shared_pages.h"
 
 #define BPF_FS_MAGIC 0xcafe4a11		/* linux/magic.h */
-
-static const struct {
-	const char *program;
-	enum bpf_attach_type type;
-} hooks[OH_HOOK_MAX] = {	/* the verdict is attached first and detached last; without a type: uplink_hooks.c */
-	[OH_HOOK_EGRESS] = { "oh_egress", BPF_CGROUP_INET_EGRESS },
-	[OH_HOOK_CONNECT4] = { "oh_connect4", BPF_CGROUP_INET4_CONNECT },
-	[OH_HOOK_CONNECT6] = { "oh_connect6", BPF_CGROUP_INET6_CONNECT },
-	[OH_HOOK_SENDMSG4] = { "oh_sendmsg4", BPF_CGROUP_UDP4_SENDMSG },
-	[OH_HOOK_SENDMSG6] = { "oh_sendmsg6", BPF_CGROUP_UDP6_SENDMSG },
-	[OH_HOOK_SOCK_CREATE] = { "oh_sock_create", BPF_CGROUP_INET_SOCK_CREATE },
-	[OH_HOOK_INGRESS] = { "oh_ingress", BPF_CGROUP_INET_INGRESS },
-	[OH_HOOK_UPLINK_EGRESS] = { .program = "oh_uplink_egress" },
-	[OH_HOOK_UPLINK_INGRESS] = { .program = "oh_uplink_ingress" },
-	[OH_HOOK_INBOUND] = { .program = "oh_inbound" },
-	[OH_HOOK_SOCK_OPS] = { "oh_sock_ops", BPF_CGROUP_SOCK_OPS },
-};
 
 struct engine_program_set {
 	int program[OH_HOOK_MAX];	/* descriptors, -1: not needed */
@@ -137,9 +118,9 @@ static int choose_programs(struct bpf_object *object, const struct config *c, st
 
 		if (!engine_hook_names[i])
 			continue;
-		program = bpf_object__find_program_by_name(object, hooks[i].program);
+		program = bpf_object__find_program_by_name(object, engine_hooks[i].program);
 		if (!program || bpf_program__set_autoload(program, engine_wants(&settings, i)))
-			return error_set(e, EIO, "there is no program %s", hooks[i].program);
+			return error_set(e, EIO, "there is no program %s", engine_hooks[i].program);
 	}
 	return 0;
 }
@@ -235,13 +216,13 @@ static int copy_programs(struct bpf_object *object, struct engine_program_set *r
 {
 	for (int i = 0; i < OH_HOOK_MAX; i++) {
 		struct bpf_program *program = engine_hook_names[i] ?
-					      bpf_object__find_program_by_name(object, hooks[i].program) : NULL;
+					      bpf_object__find_program_by_name(object, engine_hooks[i].program) : NULL;
 
 		if (!program || !bpf_program__autoload(program))
 			continue;
 		ret->program[i] = fcntl(bpf_program__fd(program), F_DUPFD_CLOEXEC, 0);
 		if (ret->program[i] < 0)
-			return error_set(e, errno, "%s: %s", hooks[i].program, strerror(errno));
+			return error_set(e, errno, "%s: %s", engine_hooks[i].program, strerror(errno));
 	}
 	return 0;
 }
@@ -311,142 +292,4 @@ void engine_free_set(struct engine_program_set *set)
 			close(set->program[i]);
 	}
 	free(set);
-}
-
-/* A program attached with flags 0 at the cgroup or above it keeps all others out: names it. */
-static void explain_refusal(const char *cgroup, enum bpf_attach_type type, struct error *e)
-{
-	char path[PATH_MAX];
-
-	snprintf(path, sizeof(path), "%s", cgroup);
-	while (*path) {
-		__u32 ids[64], count = 64, flags = 0;
-		int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		char *slash = strrchr(path, '/');
-
-		if (fd < 0)
-			return;
-		if (!bpf_prog_query(fd, type, 0, &flags, ids, &count) && count && !flags)
-			error_set(e, EPERM, "%s: another program (id %u) is attached there with flags 0, which keeps every "
-				  "other out: see `bpftool cgroup show %s`, and detach it", path, ids[0], path);
-		close(fd);
-		if (!slash)
-			return;
-		*slash = '\0';
-	}
-}
-
-static int attach_new(int program, int hook, int cgroup_fd, const char *pin, const char *cgroup, struct error *e)
-{
-	char temporary[PATH_MAX + 80];
-	int link = bpf_link_create(program, cgroup_fd, hooks[hook].type, NULL), r = 0;
-
-	if (link < 0) {
-		r = error_set(e, errno, "%s: %s cannot be attached: %s", cgroup, engine_hook_names[hook], strerror(errno));
-		if (r == -EPERM)
-			explain_refusal(cgroup, hooks[hook].type, e);
-		return r;
-	}
-	/* Pinned beside, then renamed over: the old link, if any, ends when the new one is in force. */
-	snprintf(temporary, sizeof(temporary), "%s-new", pin);
-	unlink(temporary);
-	if (bpf_obj_pin(link, temporary) || rename(temporary, pin)) {
-		r = error_set(e, errno, "%s: %s", pin, strerror(errno));
-		unlink(temporary);
-	}
-	close(link);
-	return r;
-}
-
-static int attach_hook(int program, int hook, int cgroup_fd, uint64_t cgroup_id, const char *pins, const char *cgroup,
-		       struct error *e)
-{
-	char pin[PATH_MAX + 64];
-	struct bpf_link_info info;
-	__u32 size = sizeof(info);
-	int link, r;
-
-	snprintf(pin, sizeof(pin), "%s/%s", pins, engine_hook_names[hook]);
-	link = bpf_obj_get(pin);
-	memset(&info, 0, sizeof(info));
-	if (link < 0 || bpf_obj_get_info_by_fd(link, &info, &size) || info.cgroup.cgroup_id != cgroup_id)
-		r = attach_new(program, hook, cgroup_fd, pin, cgroup, e);
-	else
-		r = bpf_link_update(link, program, NULL) ?
-		    error_set(e, errno, "%s: the program cannot be replaced: %s", pin, strerror(errno)) : 0;
-	if (link >= 0)
-		close(link);
-	return r;
-}
-
-static int unpin(const char *pins, int hook, struct error *e)
-{
-	char path[PATH_MAX + 64];
-
-	if (!engine_hook_names[hook])
-		return 0;
-	snprintf(path, sizeof(path), "%s/%s-new", pins, engine_hook_names[hook]);
-	unlink(path);
-	snprintf(path, sizeof(path), "%s/%s", pins, engine_hook_names[hook]);
-	return unlink(path) && errno != ENOENT ? error_set(e, errno, "%s: %s", path, strerror(errno)) : 0;
-}
-
-int engine_attach(struct engine_program_set *set, const char *pins, const char *cgroup, struct error *e)
-{
-	struct stat st;
-	int fd, r;
-
-	fd = open(cgroup, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return error_set(e, errno, "cgroup %s: %s", cgroup, strerror(errno));
-	if (fstat(fd, &st)) {
-		r = error_set(e, errno, "cgroup %s: %s", cgroup, strerror(errno));
-		goto out;
-	}
-	r = file_make_folder(pins, 0700, e);
-	for (int i = 0; !r && i < OH_HOOK_MAX; i++) {
-		if (engine_is_uplink_hook((enum oh_hook)i))
-			continue;
-		if (set->program[i] < 0)
-			r = unpin(pins, i, e);
-		else
-			r = attach_hook(set->program[i], i, fd, st.st_ino, pins, cgroup, e);	/* a cgroup's id is its inode */
-		if (r && i == OH_HOOK_SOCK_OPS)		/* refuses nothing: `status` says what is lost without it */
-			r = 0;
-	}
-out:
-	close(fd);
-	return r;
-}
-
-/* At once: a link that loses its pin goes when the kernel's workers come to it. */
-static void end_link(const char *pins, int hook)
-{
-	char path[PATH_MAX + 64];
-	int fd;
-
-	snprintf(path, sizeof(path), "%s/%s", pins, engine_hook_names[hook]);
-	fd = bpf_obj_get(path);
-	if (fd < 0)
-		return;
-	bpf_link_detach(fd);	/* where it fails, it ends with its pin */
-	close(fd);
-}
-
-int engine_detach(const char *pins, struct error *e)
-{
-	int r = engine_detach_uplinks(pins, NULL, e);
-
-	if (!r)
-		r = packet_unload(pins, e);
-	for (int i = OH_HOOK_MAX - 1; !r && i >= 0; i--) {
-		if (engine_hook_names[i] && !engine_is_uplink_hook((enum oh_hook)i))
-			end_link(pins, i);
-		r = unpin(pins, i, e);
-	}
-	if (r)
-		return r;
-	if (rmdir(pins) && errno != ENOENT)
-		return error_set(e, errno, "%s: %s", pins, strerror(errno));
-	return 0;
 }

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "engine/hooks.h"
 #include "engine/libbpf_compat.h"
 #include "engine/object.h"
 
@@ -149,19 +150,14 @@ int lsm_load(struct bpf_object *object, struct error *e)
 
 static int attach_one(struct bpf_program *program, const char *folder, struct error *e)
 {
-	char path[PATH_MAX + 160], temporary[PATH_MAX + 168];
+	char path[PATH_MAX + 160];
 	struct bpf_link *link = bpf_program__attach_lsm(program);
 	int r = (int)libbpf_get_error(link);
 
 	if (r)
 		return error_set(e, -r, "%s cannot be attached: %s", bpf_program__name(program), strerror(-r));
 	snprintf(path, sizeof(path), "%s/%s", folder, bpf_program__name(program));
-	snprintf(temporary, sizeof(temporary), "%s-new", path);
-	unlink(temporary);
-	if (bpf_obj_pin(bpf_link__fd(link), temporary) || rename(temporary, path)) {
-		r = error_set(e, errno, "%s: %s", path, strerror(errno));
-		unlink(temporary);
-	}
+	r = engine_pin(bpf_link__fd(link), path, e);
 	bpf_link__destroy(link);	/* closes it: the pin holds it now */
 	return r;
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-/* The policy's way into the maps. */
+#include "engine/publish.h"
+
 #include <bpf/bpf.h>
 #include <ifaddrs.h>
 #include <netinet/in.h>
@@ -8,8 +9,10 @@
 
 #include "policy/address.h"
 #include "base/clock.h"
+#include "base/fingerprint.h"
 #include "engine/connections.h"
-#include "policy/policy.h"
+#include "engine/publish_answers.h"
+#include "engine/publish_names.h"
 
 /* One target's claim on a range; an address is a range of 128 bits. */
 struct claim {
@@ -398,23 +401,16 @@ static int group_claims(struct claims *claims, struct group **ret, size_t *ret_c
 	return sort_groups(ret, n, e);
 }
 
-uint64_t policy_print(uint64_t print, const void *bytes, size_t size)
-{
-	for (size_t i = 0; i < size; i++)
-		print = (print ^ ((const unsigned char *)bytes)[i]) * 0x100000001b3;	/* FNV-1a */
-	return print;
-}
-
 /* Removes the addresses that nobody claims. Most times all are those of the last time: a walk over the map's buckets
  * would take longer than all the writing. */
 static int keep_addresses(const struct claims *claims, const struct engine *engine, struct error *e)
 {
-	uint64_t print = POLICY_PRINT_START;
+	uint64_t print = FINGERPRINT_START;
 	struct oh_control control;
 	int r = engine_read_control(engine, &control, e);
 
 	for (size_t i = 0; i < claims->count; i++)
-		print = policy_print(print, &claims->list[i].range.address, sizeof(struct oh_address));
+		print = fingerprint_add(print, &claims->list[i].range.address, sizeof(struct oh_address));
 	if (!r && control.addresses == print)
 		return 0;
 	if (!r)

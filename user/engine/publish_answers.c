@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-/* What the kernel learned from answers is its own: here only what is over is taken out. */
+#include "engine/publish_answers.h"
+
 #include <bpf/bpf.h>
 
 #include "base/clock.h"
-#include "policy/policy.h"
 
 /* An entry is left for as long after its end: one that the kernel renews this very moment is not taken from it. */
 #define SWEEP_AFTER 300

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
-/* The names of the policy, on their way into the map that queries and TLS hellos are judged by. */
+#include "engine/publish_names.h"
+
 #include <bpf/bpf.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/fingerprint.h"
 #include "parse/name_key.h"
-#include "policy/policy.h"
 
 /* One target's claim on a name. */
 struct claim {
@@ -159,16 +160,16 @@ static int write_entries(const struct policy *p, const struct claims *claims, co
 /* Tells two lists of claims apart, in the order of the policy. Never 0. */
 static uint64_t fingerprint(const struct claims *claims, const struct policy *p)
 {
-	uint64_t print = POLICY_PRINT_START;
+	uint64_t print = FINGERPRINT_START;
 
 	for (size_t i = 0; i < claims->count; i++) {
 		const struct claim *c = &claims->list[i];
 
-		print = policy_print(print, &c->key, sizeof(c->key.prefixlen) + c->key.prefixlen / 8);
-		print = policy_print(print, &c->rule, sizeof(c->rule));
+		print = fingerprint_add(print, &c->key, sizeof(c->key.prefixlen) + c->key.prefixlen / 8);
+		print = fingerprint_add(print, &c->rule, sizeof(c->rule));
 	}
 	for (size_t i = 0; i < p->private_count; i++)
-		print = policy_print(print, &p->private[i].range, sizeof(p->private[i].range));
+		print = fingerprint_add(print, &p->private[i].range, sizeof(p->private[i].range));
 	return print ? print : 1;
 }
 

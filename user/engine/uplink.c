@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "engine/uplink.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
@@ -12,21 +11,6 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-_Static_assert(OH_INTERFACE_MAX == IFNAMSIZ, "names of interfaces");
-
-bool uplink_name_valid(const char *name)
-{
-	size_t n = strlen(name);
-
-	if (!n || n >= OH_INTERFACE_MAX || !strcmp(name, ".") || !strcmp(name, ".."))
-		return false;
-	for (size_t i = 0; i < n; i++) {	/* dev_valid_name() */
-		if (name[i] == '/' || name[i] == ':' || isspace((unsigned char)name[i]))
-			return false;
-	}
-	return true;
-}
 
 bool uplink_is_in(const struct uplinks *u, unsigned int index)
 {

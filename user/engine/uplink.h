@@ -8,13 +8,9 @@
 #include <stddef.h>
 
 #include "base/error.h"
+#include "policy/interface.h"
 
 #define UPLINKS_MAX 32		/* named ones and those that "auto" finds */
-#define UPLINK_AUTO "auto"
-
-/* As configured: names, or UPLINK_AUTO. An empty one ends the list. */
-typedef char uplink_names[OH_UPLINKS_MAX][OH_INTERFACE_MAX];
-
 struct uplink {
 	char name[OH_INTERFACE_MAX];
 	unsigned int index;
@@ -28,8 +24,6 @@ struct uplinks {
 	char other[OH_INTERFACE_MAX];	/* a default route's interface that is not Ethernet, "": none */
 };
 
-/* True where the text can be an interface's name. */
-bool uplink_name_valid(const char *name);
 /* Which of them there are now. Fails on a named one that is not an Ethernet interface. */
 int uplink_find(const uplink_names wanted, struct uplinks *ret, struct error *e);
 /* The interfaces of the default routes, IPv4 and IPv6. That they cannot be read is an error and not "none": an uplink

@@ -2,6 +2,8 @@
 /* The hooks of uplinks. A pin HOOK-INDEX in the instance's folder stands for what is attached to one interface: a link,
  * or, where the kernel has none for tc (before 6.6), the program that a clsact filter runs. A pin HOOK is the program in
  * force, from which an interface that appears later gets its own. */
+#include "engine/uplink_hooks.h"
+
 #include <bpf/bpf.h>
 #include <dirent.h>
 #include <linux/if_link.h>
@@ -11,33 +13,14 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "engine/engine.h"
 #include "base/file.h"
 #include "engine/libbpf_compat.h"
-
-/* linux/bpf.h since 6.6 */
-#define TCX_INGRESS 46
-#define TCX_EGRESS 47
 
 /* Before all other filters, of which one could let a packet pass and end the search. The handle tells ours apart. */
 #define FILTER_PRIORITY 1
 #define FILTER_HANDLE 0x6f68
 
 #define PIN_MAX (PATH_MAX + 96)
-
-static const struct kind {
-	int type;			/* of the link */
-	enum bpf_tc_attach_point point;	/* of the filter; 0: XDP, which has links on all kernels */
-} kinds[OH_HOOK_MAX] = {
-	[OH_HOOK_UPLINK_EGRESS] = { TCX_EGRESS, BPF_TC_EGRESS },
-	[OH_HOOK_UPLINK_INGRESS] = { TCX_INGRESS, BPF_TC_INGRESS },
-	[OH_HOOK_INBOUND] = { .type = BPF_XDP },
-};
-
-bool engine_is_uplink_hook(enum oh_hook hook)
-{
-	return kinds[hook].type;
-}
 
 static void pin_path(const char *pins, int hook, unsigned int index, char ret[PIN_MAX])
 {
@@ -109,7 +92,7 @@ static void close_pin(struct pinned *p)
 }
 
 /* The program of our filter at an interface, 0: there is none. */
-static uint32_t filter_program(const struct kind *kind, unsigned int index)
+static uint32_t filter_program(const struct hook *kind, unsigned int index)
 {
 	DECLARE_LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)index, .attach_point = kind->point);
 	DECLARE_LIBBPF_OPTS(bpf_tc_opts, options, .handle = FILTER_HANDLE, .priority = FILTER_PRIORITY);
@@ -118,7 +101,7 @@ static uint32_t filter_program(const struct kind *kind, unsigned int index)
 }
 
 /* The interface is asked, since a link may have gone elsewhere with an interface that had this number before. */
-static bool is_in_force(const struct kind *kind, unsigned int index, const struct pinned *p)
+static bool is_in_force(const struct hook *kind, unsigned int index, const struct pinned *p)
 {
 	__u32 ids[64], count = 64, flags = 0;
 
@@ -137,26 +120,11 @@ static bool is_in_force(const struct kind *kind, unsigned int index, const struc
 	return false;
 }
 
-/* Pinned beside, then renamed over: what was pinned there before ends when the new one is in force. */
-static int pin(int fd, const char *path, struct error *e)
-{
-	char temporary[PIN_MAX + 8];
-	int r = 0;
-
-	snprintf(temporary, sizeof(temporary), "%s-new", path);
-	unlink(temporary);
-	if (bpf_obj_pin(fd, temporary) || rename(temporary, path)) {
-		r = error_set(e, errno, "%s: %s", path, strerror(errno));
-		unlink(temporary);
-	}
-	return r;
-}
-
 /* By the driver where it can, else by the stack. */
 static int create_link(int program, int hook, const struct uplink *u)
 {
 	DECLARE_LIBBPF_OPTS(bpf_link_create_opts, generic, .flags = XDP_FLAGS_SKB_MODE);
-	enum bpf_attach_type type = (enum bpf_attach_type)kinds[hook].type;
+	enum bpf_attach_type type = (enum bpf_attach_type)engine_hooks[hook].type;
 	int link = bpf_link_create(program, (int)u->index, type, NULL);
 
 	if (link < 0 && type == BPF_XDP && errno != EBUSY)
@@ -167,14 +135,14 @@ static int create_link(int program, int hook, const struct uplink *u)
 /* A kernel without tcx. The pin comes first, so that a filter of ours never lacks one. */
 static int attach_filter(int program, int hook, const struct uplink *u, const char *path, struct error *e)
 {
-	DECLARE_LIBBPF_OPTS(bpf_tc_hook, at, .ifindex = (int)u->index, .attach_point = kinds[hook].point);
+	DECLARE_LIBBPF_OPTS(bpf_tc_hook, at, .ifindex = (int)u->index, .attach_point = engine_hooks[hook].point);
 	DECLARE_LIBBPF_OPTS(bpf_tc_opts, options, .handle = FILTER_HANDLE, .priority = FILTER_PRIORITY,
 			    .prog_fd = program, .flags = BPF_TC_F_REPLACE);
 	int r;
 
-	if (access(path, F_OK) && filter_program(&kinds[hook], u->index))
+	if (access(path, F_OK) && filter_program(&engine_hooks[hook], u->index))
 		return error_set(e, EBUSY, "uplink %s: guarded by another instance already", u->name);
-	r = pin(program, path, e);
+	r = engine_pin(program, path, e);
 	if (r)
 		return r;
 	r = bpf_tc_hook_create(&at);
@@ -204,7 +172,7 @@ static int attach_one(int program, int hook, const struct uplink *u, const char 
 	pin_path(pins, hook, u->index, path);
 	finish_pin(path);
 	old = open_pin(pins, hook, u->index);
-	update = old.link && is_in_force(&kinds[hook], u->index, &old);
+	update = old.link && is_in_force(&engine_hooks[hook], u->index, &old);
 	if (update) {
 		r = bpf_link_update(old.fd, program, NULL) ?
 		    error_set(e, errno, "uplink %s: %s cannot be replaced: %s", u->name, engine_hook_names[hook],
@@ -214,7 +182,7 @@ static int attach_one(int program, int hook, const struct uplink *u, const char 
 	}
 	close_pin(&old);
 	link = create_link(program, hook, u);
-	if (link < 0 && errno == EINVAL && kinds[hook].point)
+	if (link < 0 && errno == EINVAL && engine_hooks[hook].point)
 		return attach_filter(program, hook, u, path, e);
 	if (link < 0 && errno == EBUSY)
 		return error_set(e, EBUSY, "uplink %s: another XDP program is attached there (of another instance, or see "
@@ -222,7 +190,7 @@ static int attach_one(int program, int hook, const struct uplink *u, const char 
 	if (link < 0)
 		return error_set(e, errno, "uplink %s: %s cannot be attached: %s", u->name, engine_hook_names[hook],
 				 strerror(errno));
-	r = pin(link, path, e);
+	r = engine_pin(link, path, e);
 	close(link);
 	return r;
 }
@@ -234,7 +202,7 @@ static bool parse_pin(const char *name, int *ret_hook, unsigned int *ret_index)
 		size_t n = strlen(engine_hook_names[hook]);
 		char *end;
 
-		if (!engine_is_uplink_hook((enum oh_hook)hook) || strncmp(name, engine_hook_names[hook], n) || name[n] != '-')
+		if (!engine_hooks[hook].uplink || strncmp(name, engine_hook_names[hook], n) || name[n] != '-')
 			continue;
 		*ret_index = (unsigned int)strtoul(name + n + 1, &end, 10);
 		*ret_hook = hook;
@@ -275,14 +243,14 @@ int engine_attach_uplinks(struct engine_program_set *set, const char *pins, cons
 	for (int hook = 0; hook < OH_HOOK_MAX; hook++) {
 		int program = engine_program(set, (enum oh_hook)hook), r;
 
-		if (!engine_is_uplink_hook((enum oh_hook)hook))
+		if (!engine_hooks[hook].uplink)
 			continue;
 		pin_path(pins, hook, 0, path);
 		if (program < 0) {
 			unlink(path);
 			continue;
 		}
-		r = pin(program, path, e);
+		r = engine_pin(program, path, e);
 		for (size_t i = 0; !r && i < uplinks->count; i++)
 			r = attach_one(program, hook, &uplinks->list[i], pins, e);
 		if (r)
@@ -296,13 +264,13 @@ int engine_add_uplinks(const char *pins, const struct uplinks *uplinks, struct e
 	int r = 0;
 
 	for (int hook = 0; !r && hook < OH_HOOK_MAX; hook++) {
-		struct pinned program = engine_is_uplink_hook((enum oh_hook)hook) ? open_pin(pins, hook, 0) :
+		struct pinned program = engine_hooks[hook].uplink ? open_pin(pins, hook, 0) :
 										    (struct pinned){ .fd = -1 };
 
 		for (size_t i = 0; !r && program.fd >= 0 && i < uplinks->count; i++) {
 			struct pinned there = open_pin(pins, hook, uplinks->list[i].index);
 
-			if (!is_in_force(&kinds[hook], uplinks->list[i].index, &there))
+			if (!is_in_force(&engine_hooks[hook], uplinks->list[i].index, &there))
 				r = attach_one(program.fd, hook, &uplinks->list[i], pins, e);
 			close_pin(&there);
 		}
@@ -314,14 +282,14 @@ int engine_add_uplinks(const char *pins, const struct uplinks *uplinks, struct e
 /* Ends what is attached to the interface. Whoever has taken the place meanwhile stays: its program is not the pinned one. */
 static int detach_one(const char *pins, int hook, unsigned int index, struct error *e)
 {
-	DECLARE_LIBBPF_OPTS(bpf_tc_hook, at, .ifindex = (int)index, .attach_point = kinds[hook].point);
+	DECLARE_LIBBPF_OPTS(bpf_tc_hook, at, .ifindex = (int)index, .attach_point = engine_hooks[hook].point);
 	DECLARE_LIBBPF_OPTS(bpf_tc_opts, options, .handle = FILTER_HANDLE, .priority = FILTER_PRIORITY);
 	struct pinned p = open_pin(pins, hook, index);
 	char path[PIN_MAX];
 	int r = 0;
 
 	pin_path(pins, hook, index, path);
-	if (p.fd >= 0 && !p.link && is_in_force(&kinds[hook], index, &p))
+	if (p.fd >= 0 && !p.link && is_in_force(&engine_hooks[hook], index, &p))
 		r = bpf_tc_detach(&at, &options);
 	close_pin(&p);
 	if (r)
@@ -359,7 +327,7 @@ void engine_read_uplink_hook(const char *pins, enum oh_hook hook, const struct u
 
 	*ret = (struct engine_hook){ .name = engine_hook_names[hook] };
 	snprintf(ret->where, sizeof(ret->where), "%s", uplink->name);
-	ret->attached = is_in_force(&kinds[hook], uplink->index, &p);
+	ret->attached = is_in_force(&engine_hooks[hook], uplink->index, &p);
 	ret->program = p.program.id;
 	ret->since = clock_boot_at() + (int64_t)(p.program.load_time / 1000000000);
 	close_pin(&p);

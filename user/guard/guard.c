@@ -7,6 +7,8 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "engine/hooks.h"
+#include "engine/load.h"
 #include "lock/key.h"
 
 #define RUN_FOLDER "/run/ohguard"
@@ -38,7 +40,7 @@ static int enter(struct guard *g, const char *instance, struct error *e)
 	return r == -ENOENT ? -EIO : r < 0 ? r : 0;
 }
 
-int guard_authorize(const struct guard *g, const struct cmd_options *options, struct error *e)
+int guard_authorize(const struct guard *g, const struct guard_options *options, struct error *e)
 {
 	return g->locked ? lock_check_key(g->pins, options->key, e) : 0;
 }
@@ -76,7 +78,7 @@ static int renew(struct guard *g, struct error *e)
 	return config_read(path_of(g->run, "loaded.conf", path), &g->config, e);
 }
 
-int guard_open(const struct cmd_options *options, struct guard *ret, struct error *e)
+int guard_open(const struct guard_options *options, struct guard *ret, struct error *e)
 {
 	char path[PATH_MAX + 128];
 	struct guard g;
@@ -102,7 +104,7 @@ int guard_open(const struct cmd_options *options, struct guard *ret, struct erro
 	return 0;
 }
 
-static int open_to_load(struct guard *g, const struct cmd_options *options, bool state, struct error *e)
+static int open_to_load(struct guard *g, const struct guard_options *options, bool state, struct error *e)
 {
 	int r;
 
@@ -128,7 +130,7 @@ static int open_to_load(struct guard *g, const struct cmd_options *options, bool
 	return r;
 }
 
-int guard_open_for_load(const struct cmd_options *options, struct guard *ret, struct error *e)
+int guard_open_for_load(const struct guard_options *options, struct guard *ret, struct error *e)
 {
 	int r;
 
@@ -137,7 +139,7 @@ int guard_open_for_load(const struct cmd_options *options, struct guard *ret, st
 	return r ? r : open_to_load(ret, options, true, e);
 }
 
-int guard_open_closed(const struct cmd_options *options, struct guard *ret, struct error *e)
+int guard_open_closed(const struct guard_options *options, struct guard *ret, struct error *e)
 {
 	int r;
 
@@ -154,12 +156,6 @@ void guard_close(struct guard *g)
 	grants_free(&g->grants);
 	config_free(&g->config);
 	engine_close(&g->engine);
-}
-
-int guard_open_failed(int r, const struct error *e)
-{
-	cmd_fail(e);
-	return r == -ENOENT ? CMD_NOT_LOADED : CMD_FAILED;
 }
 
 int guard_lock(struct guard *g, struct error *e)
@@ -218,7 +214,7 @@ int guard_read(struct guard *g, int64_t now, struct error *e)
 	if (r) {	/* only a memory of DNS: it is asked again, and what the kernel holds is known to the next publish */
 		char bad[PATH_MAX + 128];
 
-		cmd_warn("%s: set aside as records.bad, names are resolved anew", e->text);
+		error_warn("%s: set aside as records.bad, names are resolved anew", e->text);
 		rename(path, path_of(g->state, "records.bad", bad));
 	}
 	return guard_build(g, now, e);
@@ -304,7 +300,7 @@ void guard_forget(const struct guard *g)
 	unlink(path_of(g->run, "source.conf", path));
 }
 
-int guard_subject(const struct guard *g, const struct cmd_options *options,
+int guard_subject(const struct guard *g, const struct guard_options *options,
 		  int (*use)(const struct lock_subject *subject, struct error *e), struct error *e)
 {
 	struct engine_hook hooks[OH_HOOK_MAX];

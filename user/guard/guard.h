@@ -6,13 +6,19 @@
 #include <limits.h>
 #include <time.h>
 
-#include "commands/cmd.h"
-#include "policy/config.h"
 #include "engine/engine.h"
-#include "policy/grants.h"
 #include "lock/lock.h"
-#include "policy/policy.h"
 #include "names/records.h"
+#include "policy/config.h"
+#include "policy/grants.h"
+#include "policy/policy.h"
+
+/* Which instance, from the command line. */
+struct guard_options {
+	const char *config;	/* -c FILE, or NULL */
+	const char *instance;	/* --name INSTANCE, never NULL */
+	const char *key;	/* --key FILE, or NULL */
+};
 
 /* Tells one file from another; all zero: none. */
 struct guard_mark {
@@ -36,20 +42,17 @@ struct guard {
 
 /* Finds the instance, with the configuration that is in force (that of the last `load`, not what the file says by
  * now). 0, -ENOENT (not loaded), or another negative errno. */
-int guard_open(const struct cmd_options *options, struct guard *ret, struct error *e);
+int guard_open(const struct guard_options *options, struct guard *ret, struct error *e);
 /* The same for `load`: reads the configuration from its file, and the engine may not be loaded (its maps are then
  * -1) or be another version's. Makes the folders. */
-int guard_open_for_load(const struct cmd_options *options, struct guard *ret, struct error *e);
+int guard_open_for_load(const struct guard_options *options, struct guard *ret, struct error *e);
 /* For a machine that must not be left open although its configuration cannot be used: the defaults, and no state. */
-int guard_open_closed(const struct cmd_options *options, struct guard *ret, struct error *e);
+int guard_open_closed(const struct guard_options *options, struct guard *ret, struct error *e);
 void guard_close(struct guard *g);
-/* What a command returns for a guard_open() that failed: prints the error. */
-int guard_open_failed(int r, const struct error *e);
-
 /* Before anything is changed: asks for the key where the guard is locked. guard_open_for_load() has asked already. */
-int guard_authorize(const struct guard *g, const struct cmd_options *options, struct error *e);
+int guard_authorize(const struct guard *g, const struct guard_options *options, struct error *e);
 /* Calls back with what `lock` is to keep. */
-int guard_subject(const struct guard *g, const struct cmd_options *options,
+int guard_subject(const struct guard *g, const struct guard_options *options,
 		  int (*use)(const struct lock_subject *subject, struct error *e), struct error *e);
 
 /* One command at a time changes an instance. What another one put in force since guard_open() is taken up, and the policy

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include "guard/refresh.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
+#include "engine/publish.h"
 #include "policy/address.h"
 
 static int add_query(struct refresh *f, const char *name, int family, struct error *e)
@@ -152,7 +154,7 @@ void refresh_warn(const struct refresh_report *report)
 		return;
 	if (report->failed > 1)
 		snprintf(more, sizeof(more), " (and %zu more)", report->failed - 1);
-	cmd_warn("%s%s: what is known is kept, and it is tried again", report->first, more);
+	error_warn("%s%s: what is known is kept, and it is tried again", report->first, more);
 }
 
 static int merge_and_publish(struct guard *g, const struct refresh *f, struct refresh_report *report, struct error *e)

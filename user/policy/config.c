@@ -91,7 +91,7 @@ static int set_uplink(struct config *c, const char *value, struct error *e)
 {
 	bool none = !strcmp(value, "none");
 
-	if (!none && !uplink_name_valid(value))
+	if (!none && !interface_name_valid(value))
 		return error_set(e, EINVAL, "'%s' is not the name of an interface, nor 'auto' or 'none'", value);
 	if (check_alone(none, c->uplink_set, c->uplink_count, e))
 		return -EINVAL;

@@ -9,7 +9,7 @@
 
 #include "base/error.h"
 #include "policy/target.h"
-#include "engine/uplink.h"
+#include "policy/interface.h"
 
 #define CONFIG_FILE "/etc/ohguard/ohguard.conf"
 #define CONFIG_RESOLVERS_MAX 8

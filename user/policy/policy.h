@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* The policy: all targets from configuration and grants, what their names resolve to, and its way into the maps. */
+/* The policy: all targets from configuration and grants. */
 #ifndef OHGUARD_POLICY_H
 #define OHGUARD_POLICY_H
 
 #include "policy/config.h"
-#include "engine/engine.h"
 #include "policy/grants.h"
-#include "names/records.h"
 
 enum policy_source { POLICY_CONFIG, POLICY_RUNTIME, POLICY_GRANT };	/* POLICY_GRANT lapses */
 
@@ -41,26 +39,5 @@ struct policy_target *policy_find(const struct policy *p, const struct target *t
 
 /* The names to resolve: sorted, each once, pointing into the policy's targets. Free *ret. */
 int policy_names(const struct policy *p, const char ***ret, size_t *ret_count, struct error *e);
-
-/* Fills in the ids of the targets that the kernel knows. Changes nothing. */
-int policy_read_ids(struct policy *p, const struct engine *engine, struct error *e);
-
-/* Adds bytes to a fingerprint, by which two lists are told apart. */
-#define POLICY_PRINT_START 0xcbf29ce484222325
-uint64_t policy_print(uint64_t print, const void *bytes, size_t size);
-
-/* True where the kernel holds exactly the policy's targets. It does not after a command that was killed half way, or
- * when the resolvers have changed. The ids are filled in. */
-int policy_in_force(struct policy *p, const struct engine *engine, bool *ret, struct error *e);
-/* The part of policy_publish() that concerns the names that may be asked for; the ids must have been read. */
-int policy_publish_names(const struct policy *p, const struct engine *engine, struct error *e);
-
-/* Takes what is over out of the addresses that the kernel learned. */
-int policy_sweep_answers(const struct engine *engine, struct error *e);
-
-/* Makes the maps say what the policy and the records say, and nothing else, by the least change: what is taken back
- * goes first and at once, nothing is emptied on the way. -E2BIG where a map is full: all that fits is in then. */
-int policy_publish(struct policy *p, const struct records *records, const struct engine *engine, int64_t now,
-		   struct error *e);
 
 #endif

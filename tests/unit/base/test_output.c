@@ -3,6 +3,7 @@
 #include "unit/unit.h"
 
 #include "engine/engine.h"
+#include "engine/hooks.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/* Loading: from the object inside this binary to programs that can be put in force. */
+#ifndef OHGUARD_LOAD_H
+#define OHGUARD_LOAD_H
+
+#include "engine/engine.h"
+#include "policy/config.h"
+
+struct engine_program_set;	/* loaded programs that are not attached yet */
+
+/* Says in one line what this system lacks for loading: capabilities, bpffs (mounted here where it is missing).
+ * 0 or a negative errno. */
+int engine_check_system(const char *pins, struct error *e);
+
+/* Loads the programs and opens their maps: those of `previous` (NULL: none) where the layout agrees, else new ones. */
+int engine_prepare(const struct config *c, bool observe, const struct engine *previous, struct engine_program_set **ret,
+		   struct engine *ret_engine, struct error *e);
+/* A program's descriptor, -1 where it is not needed. The set keeps owning it. */
+int engine_program(const struct engine_program_set *set, enum oh_hook hook);
+void engine_free_set(struct engine_program_set *set);
+
+#endif
