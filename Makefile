@@ -176,7 +176,7 @@ $(BUILD)/docs/ohguard.8: docs/ohguard.8.in include/ohguard/reasons.h scripts/rea
 	$(Q)scripts/reasons-table include/ohguard/reasons.h $< >$@
 
 # In the tree, since it is read there; a test says when it is old.
-docs/escapes.md: scripts/escapes-table $(wildcard tests/escapes/*.py) tests/docker/differences.py
+docs/escapes.md: scripts/escapes-table $(wildcard tests/escapes/*.py)
 	$(call say,DOC,$@)
 	$(Q)$(PYTHON) scripts/escapes-table >$@
 

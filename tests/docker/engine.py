@@ -119,5 +119,15 @@ class Container:
         said = json.loads(self.engine.docker("inspect", self.name).stdout)[0]["NetworkSettings"]["Networks"][self.network]
         return said["IPAddress"], said["GlobalIPv6Address"], said["MacAddress"]
 
+    def attacking(self, *more):
+        """The command line of tests/escapes for it, but for the attacks."""
+        argv = ["python3", "-IS", "/escapes/attack.py", "--inside", *more]
+        if self.network != "host":
+            ip4, ip6, mac = self.look()
+            bridge, router, router6 = self.engine.gateway(self.network)
+            places = {"source": ip4, "source6": ip6, "router": router, "router6": router6}
+            argv += ["--mac", mac, bridge, *(w for key, value in places.items() for w in ("--set", f"{key}={value}"))]
+        return argv
+
     def remove(self):
         self.engine.docker("rm", "--force", self.name)

@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: MIT
 """The scene of tests/escapes with a real container as the place that is attacked from: bridged, with CAP_NET_RAW and CAP_NET_ADMIN."""
 import contextlib
+import os
 import subprocess
 
 from engine import ADMIN
 from field import Field
+from table import not_for_containers
+
+THOROUGH = os.environ.get("OHGUARD_DOCKER") == "all"
 
 # So that the attacker's host can reach it at all: as an agent's sandbox publishes its ports.
 PUBLISHED = ("--publish", "22:22", "--publish", "3000:3000", "--publish", "3999:3999", "--publish", "3998:3998/udp")
@@ -16,6 +20,8 @@ SYSCTLS = ("net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1", "net.ipv6.
 class Inside(Field):
     """The attacker is a container; what is done outside is done to its cgroup."""
 
+    SHOWN, TRIED = (1, 1) if THOROUGH else (40, 12)
+
     def __init__(self, engine):
         super().__init__(engine.lab)
         self.engine = engine
@@ -25,11 +31,21 @@ class Inside(Field):
     def container(self):
         self.box = -1
         self.attacker = self.engine.start("attacker", "bridge", *ADMIN, *PUBLISHED, *(w for s in SYSCTLS for w in ("--sysctl", s)))
-        ip4, ip6, mac = self.attacker.look()
-        bridge = self.guard.shell("cat /sys/class/net/docker0/address").stdout.strip()
-        places = {"source": ip4, "source6": ip6, "unused": "172.30.0.76", "router": "172.30.0.1", "router6": "fd00:30::1"}
-        self.argv = ["python3", "-IS", "/escapes/attack.py", "--inside", "--mac", mac, bridge,
-                     *(word for key, value in places.items() for word in ("--set", f"{key}={value}"))]
+        self.argv = self.attacker.attacking("--set", "unused=172.30.0.76")
+
+    @staticmethod
+    def shown(attack):
+        return not attack.unseen and not not_for_containers(attack) and not attack.container.ends
+
+    def untried(self, attack):
+        return not_for_containers(attack)
+
+    def leaves(self, attack):
+        return attack.leaves if attack.container.reason is None else None
+
+    def reasons(self, attack):
+        instead = attack.container.reason
+        return {attack.reason if instead is None else instead, attack.uplink} - {""}
 
     def close(self):
         if self.serving:

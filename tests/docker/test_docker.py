@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-import attack as runner     # noqa: F401  (fills the table)
+import attack       # noqa: F401  (fills the table)
 from engine import EMBEDDED, NETWORK
 from field import expected
 from guard import ALLOWED, NOT_RESOLVED, REFUSED_AT_ONCE, poll
@@ -114,16 +114,6 @@ SAMPLE = ["tcp4", "tcp6", "tcp_other_port4", "udp4", "udp_quic4", "ping4", "mapp
           "tls_name4", "tls_no_name4", "tls_plain6", "multicast4", "broadcast"]
 
 
-def attack_from(engine, container, *names):
-    argv = ["python3", "-IS", "/escapes/attack.py", "--inside"]
-    if container.network != "host":
-        ip4, ip6, mac = container.look()
-        bridge, router, router6 = engine.gateway(container.network)
-        argv += ["--mac", mac, bridge, "--set", f"source={ip4}", "--set", f"source6={ip6}", "--set", f"router={router}", "--set",
-                 f"router6={router6}"]
-    return container.run(*argv, *names, timeout=120).stdout
-
-
 @pytest.mark.parametrize("where", WHERE)
 @pytest.mark.parametrize("admin", (False, True), ids=("default", "admin"))
 @pytest.mark.parametrize("network", NETWORKS)
@@ -131,7 +121,8 @@ def test_nothing_else_leaves(loaded, engine, network, admin, where):
     loaded(where, allow=(ALLOWED, "files.cdn.example"))
     names = [n for n in SAMPLE if admin or "NET_ADMIN" not in TABLE[n].caps]
     mark = settled(engine.lab)
-    said = attack_from(engine, engine.container(network, admin), *names)
+    container = engine.container(network, admin)
+    said = container.run(*container.attacking(), *names, timeout=120).stdout
     settled(engine.lab)
     frames = engine.lab.wire.since(mark)
     assert [line.split()[0] for line in said.splitlines()] == names, said
@@ -144,7 +135,9 @@ def test_nothing_else_leaves(loaded, engine, network, admin, where):
 def test_without_a_guard_the_sample_leaves(lab, engine, network):
     """Or the test above would prove nothing."""
     mark = settled(lab)
-    said = attack_from(engine, engine.container(network, True), "tcp4", "udp4", "ping4", "raw_udp4", "packet_raw4", "dns_name", "tls_name4")
+    container = engine.container(network, True)
+    names = "tcp4", "udp4", "ping4", "raw_udp4", "packet_raw4", "dns_name", "tls_name4"
+    said = container.run(*container.attacking(), *names, timeout=120).stdout
     settled(lab)
     frames = lab.wire.since(mark)
     for line in said.splitlines():

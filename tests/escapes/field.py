@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Where attacks are tried: one lab with a container in it, one guard, and what an attack may ask to be done outside."""
+"""A place where attacks are tried: one lab with a container in it, one guard, and what an attack may ask to be done outside.
+
+This one is the machine itself, in the guarded cgroup, with its uplink guarded too. tests/docker has another, and tests/vm one without Python.
+"""
 import os
 import subprocess
 import sys
@@ -33,6 +36,9 @@ except OSError:
 
 
 class Field:
+    SHOWN = 1 if THOROUGH else 9    # of the attacks, each so-manieth without a guard
+    TRIED = 1                       # and with one
+
     def __init__(self, lab):
         self.lab = lab
         self.guard = Guard(lab)
@@ -94,6 +100,27 @@ class Field:
     def counters(self):
         return {k: v["packets"] for k, v in self.guard.json("stats")["reasons"].items()}
 
+    # -- what must become of an attack here
+
+    @staticmethod
+    def shown(attack):
+        """Whether a run without a guard can show that it works."""
+        return not attack.unseen
+
+    def untried(self, attack):
+        """Why it is not tried here, or None."""
+        if attack.stop == "uplink" and not self.uplink:
+            return "stopped at the uplink, which this build does not guard (--uplink)"
+        return "stopped by BPF LSM alone, which this machine does not have on: see tests/vm" if attack.stop == "lsm" else None
+
+    def leaves(self, attack):
+        """Why it is known to get out, or None."""
+        return None if self.uplink and attack.uplink else attack.leaves
+
+    def reasons(self, attack):
+        """One of these counters moves; of none, if there are none."""
+        return {attack.reason, attack.uplink if self.uplink else ""} - {""}
+
     # -- an attack
 
     def start(self, attack):
@@ -121,7 +148,7 @@ class Field:
             said, mark = self.follow(process, attack, mark)
         finally:
             self.end(process)
-        return said, self.leaks(mark, attack)
+        return said, self.leaked(mark, attack)
 
     def follow(self, process, attack, mark):
         """Does what it asks for until it is through: what it says then, and where in the capture it began."""
@@ -209,7 +236,7 @@ class Field:
 
     # -- the wire
 
-    def leaks(self, mark, attack):
+    def leaked(self, mark, attack):
         for _ in range(self.hops):
             self.lab.wire.mark()
         data = marker(attack.name)

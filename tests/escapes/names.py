@@ -10,7 +10,7 @@ import time
 
 import craft
 from kernel import MSG_ZEROCOPY, SO_ZEROCOPY
-from table import attack, packed
+from table import at_uplink, attack, packed
 
 DNS, OTHER, METADATA = "DNS", "NTP and DHCP", "the metadata service"
 ALLOWED = "api.openai.com"
@@ -329,7 +329,8 @@ def dhcp_metadata(t):
 
 
 @attack(OTHER, "a DHCP client's datagram into the private network", "", "", families=(4,),
-        leaves="rule 2: who may bind port 68 can send to port 67 of a private address")
+        leaves="rule 2: who may bind port 68 can send to port 67 of a private address",
+        container=at_uplink("forwarded"))
 def dhcp_private(t):
     dhcp(t, "10.0.0.10", 68, 67)
 

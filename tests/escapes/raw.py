@@ -5,7 +5,7 @@ import struct
 
 import craft
 from kernel import IP_HDRINCL, IPV6_FREEBIND, IPV6_HDRINCL
-from table import attack, packed
+from table import BRIDGE, JOINED, ROUTED, at_uplink, attack, ends, packed, unseen
 
 THEME = "raw sockets"
 TAKEN = {1, 6, 17, 58}      # protocols that have attacks of their own
@@ -125,29 +125,29 @@ def old_dns(t):
     return [craft.ip(t.source, t.resolver, craft.UDP, craft.udp(t.source, t.resolver, 4444, 53, data))]
 
 
-@old("the first fragment of a datagram", "fragment")
+@old("the first fragment of a datagram", "fragment", container=unseen(JOINED))
 def old_fragment_first(t):
     return fragments(t, [(0, True, datagram(t).ljust(64, b"."))])
 
 
-@old("a later fragment alone", "fragment")
+@old("a later fragment alone", "fragment", container=unseen(JOINED))
 def old_fragment_later(t):
     return fragments(t, [(64, False, t.marker * 2)])
 
 
-@old("fragments that overlap, so that the second rewrites the first", "fragment")
+@old("fragments that overlap, so that the second rewrites the first", "fragment", container=unseen(JOINED))
 def old_fragment_overlapping(t):
     whole = datagram(t, data=t.marker * 6)
     return fragments(t, [(0, True, whole[:32]), (16, True, whole[16:48]), (48, False, whole[48:])])
 
 
-@old("fragments of eight bytes, the header cut in two", "fragment")
+@old("fragments of eight bytes, the header cut in two", "fragment", container=unseen(JOINED))
 def old_fragment_tiny(t):
     whole = datagram(t, data=t.marker * 2)
     return fragments(t, [(i, i + 8 < len(whole), whole[i:i + 8]) for i in range(0, len(whole), 8)])
 
 
-@old("a whole datagram in an only fragment (RFC 6946)", "fragment", families=(6,))
+@old("a whole datagram in an only fragment (RFC 6946)", "fragment", families=(6,), container=unseen(JOINED))
 def old_fragment_atomic(t):
     return fragments(t, [(0, False, datagram(t))])
 
@@ -168,13 +168,15 @@ def old_option_data(t):
     return [craft.ip4(t.source, t.to, craft.UDP, datagram(t, data=b"x"), options=bytes([94, 10]) + t.marker + b"\0\0")]
 
 
-@old("a loose source route by way of the attacker, to an allowed address", "source-route", families=(4,))
+@old("a loose source route by way of the attacker, to an allowed address", "source-route", families=(4,),
+        container=unseen(ROUTED))
 def old_source_route(t):
     data = craft.tcp(t.source, t.allowed, 4444, 443, craft.SYN, t.marker)
     return [craft.ip4(t.source, t.to, craft.TCP, data, options=bytes([131, 7, 4]) + packed(t.allowed) + b"\0")]
 
 
-@old("a strict source route to the attacker by way of an allowed address", "source-route", families=(4,))
+@old("a strict source route to the attacker by way of an allowed address", "source-route", families=(4,),
+        container=unseen(ROUTED))
 def old_strict_route(t):
     data = craft.tcp(t.source, t.to, 4444, 443, craft.SYN, t.marker)
     return [craft.ip4(t.source, t.allowed, craft.TCP, data, options=bytes([137, 7, 4]) + packed(t.to) + b"\0")]
@@ -204,7 +206,7 @@ def old_nested_headers(t):
     return [craft.ip6(t.source, t.to, following, data)]
 
 
-@old("a fragment header behind destination options", "fragment", families=(6,))
+@old("a fragment header behind destination options", "fragment", families=(6,), container=unseen(JOINED))
 def old_hidden_fragment(t):
     return [craft.ip6(t.source, t.to, 60, craft.options6(44) + craft.fragment6(craft.UDP) + datagram(t))]
 
@@ -271,7 +273,8 @@ def icmp6_header(t):
     send(s, t, craft.ip6(t.source, t.to, craft.UDP, datagram(t)))
 
 
-@attack(MANAGER, "a fragment, header included", "cgroup", "fragment", families=(6,), early=True)
+@attack(MANAGER, "a fragment, header included", "cgroup", "fragment", families=(6,), early=True,
+        container=unseen(JOINED))
 def icmp6_fragment(t):
     s = header_socket(t, craft.ICMP6)
     yield "load"
@@ -300,7 +303,8 @@ def icmp6_solicitation(t):
     solicit(t, s, t.source, t.to)
 
 
-@attack(MANAGER, "the same as from a neighbour of the attacker", "", "", families=(6,), early=True, leaves=OLDER)
+@attack(MANAGER, "the same as from a neighbour of the attacker", "", "", families=(6,), early=True, leaves=OLDER,
+        container=at_uplink("forwarded"))
 def icmp6_solicitation_spoofed(t):
     source = t.to.rsplit(":", 1)[0] + ":1"
     message = craft.icmp6(source, t.to, 135, bytes(4) + t.marker * 2)
@@ -309,7 +313,8 @@ def icmp6_solicitation_spoofed(t):
     send(s, t, craft.ip6(source, t.to, craft.ICMP6, message, hops=255))
 
 
-@attack(MANAGER, "the same from a socket that is bound to an address we do not have", "", "", families=(6,), early=True, leaves=OLDER)
+@attack(MANAGER, "the same from a socket that is bound to an address we do not have", "", "", families=(6,), early=True, leaves=OLDER,
+        container=at_uplink("forwarded"))
 def icmp6_solicitation_bound(t):
     source = t.to.rsplit(":", 1)[0] + ":2"
     s = t.socket(socket.SOCK_RAW, craft.ICMP6)
@@ -319,7 +324,8 @@ def icmp6_solicitation_bound(t):
     solicit(t, s, source, t.to)
 
 
-@attack(MANAGER, "an advertisement of the data, as from a neighbour of the attacker", "", "", families=(6,), early=True, leaves=OLDER)
+@attack(MANAGER, "an advertisement of the data, as from a neighbour of the attacker", "", "", families=(6,), early=True, leaves=OLDER,
+        container=at_uplink("forwarded"))
 def icmp6_advertisement_spoofed(t):
     source = t.to.rsplit(":", 1)[0] + ":3"
     message = craft.icmp6(source, t.to, 136, b"\x60\0\0\0" + t.marker * 2)
@@ -329,7 +335,7 @@ def icmp6_advertisement_spoofed(t):
 
 
 @attack(MANAGER, "a neighbour solicitation for the data, to all neighbours", "", "", families=(6,), early=True,
-        leaves="rule 2: 16 bytes that any neighbour hears, and that no router passes on")
+        leaves="rule 2: 16 bytes that any neighbour hears, and that no router passes on", container=ends(BRIDGE))
 def icmp6_solicitation_link(t):
     s = t.socket(socket.SOCK_RAW, craft.ICMP6)
     s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_IF, socket.if_nametoindex("eth0"))

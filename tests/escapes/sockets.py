@@ -11,7 +11,7 @@ import craft
 from kernel import (IP_OPTIONS, IP_TRANSPARENT, IPPROTO_MPTCP, IPV6_FREEBIND, IPV6_RTHDR, IPV6_TRANSPARENT,
                     MSG_FASTOPEN, MSG_ZEROCOPY, Ring, SO_BINDTODEVICE, SO_MARK, SO_ZEROCOPY, TCP_FASTOPEN_CONNECT,
                     TCP_FASTOPEN_NO_COOKIE, UDP_CORK, UDP_SEGMENT, address_of)
-from table import attack, packed
+from table import BRIDGE, attack, ends, packed, unseen
 
 THEME = "sockets"
 REFUSED_NAME = ("connect", "address-not-allowed")
@@ -261,7 +261,7 @@ def socket_routing_header(t):
     s.send(t.marker)
 
 
-@attack(THEME, "multicast", *REFUSED_KIND)
+@attack(THEME, "multicast", *REFUSED_KIND, container=unseen(BRIDGE))
 def multicast(t):
     s = t.socket()
     if t.family == 6:
@@ -269,7 +269,7 @@ def multicast(t):
     s.sendto(t.marker, ("239.1.2.3" if t.family == 4 else "ff05::1234", t.port))
 
 
-@attack(THEME, "multicast DNS", *REFUSED_KIND)
+@attack(THEME, "multicast DNS", *REFUSED_KIND, container=unseen(BRIDGE))
 def multicast_dns(t):
     s = t.socket()
     if t.family == 6:
@@ -277,7 +277,7 @@ def multicast_dns(t):
     s.sendto(craft.query(t.label + ".local"), ("224.0.0.251" if t.family == 4 else "ff02::fb", 5353))
 
 
-@attack(THEME, "broadcast, to all and to the subnet", *REFUSED_KIND, families=(4,))
+@attack(THEME, "broadcast, to all and to the subnet", *REFUSED_KIND, families=(4,), container=unseen(BRIDGE))
 def broadcast(t):
     s = t.socket()
     s.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
@@ -291,7 +291,8 @@ def broadcast(t):
         raise error
 
 
-@attack(THEME, "the data as a multicast group to join: the kernel reports it by IGMP or MLD", "uplink", "protocol-not-allowed")
+@attack(THEME, "the data as a multicast group to join: the kernel reports it by IGMP or MLD", "uplink", "protocol-not-allowed",
+        container=ends(BRIDGE))
 def multicast_join(t):
     s = t.socket()
     index = socket.if_nametoindex("eth0")

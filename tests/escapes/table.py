@@ -19,11 +19,44 @@ class Unavailable(Exception):
 
 
 @dataclass(frozen=True)
+class Contained:
+    """What becomes of an attack in a container of Docker's, bridged, where it is not what its row says of a process."""
+    reason: str | None = None   # the counter that moves instead; "" for none, None for the row's
+    told: str = ""              # for the document
+    ends: str = ""              # why a run without a guard cannot show that it works: it gets no further there
+
+
+BRIDGE = "it ends at Docker's bridge, which passes on nothing of the kind"
+JOINED = "NAT has the host's kernel put fragments together first, and drop what does not fit"
+ROUTED = "the host's kernel forwards no source routes"
+
+
+def at_uplink(reason):
+    """It is stopped at the uplink, by another counter."""
+    return Contained(reason, f"uplink: {reason}")
+
+
+def held(reason):
+    """It is refused, or held for good as a part of something larger, which nothing counts."""
+    return Contained("", f"uplink: {reason}, or held")
+
+
+def ends(why):
+    """It gets no further, whether there is a guard or not: nothing is counted."""
+    return Contained("", f"nothing has to: {why}", why)
+
+
+def unseen(why):
+    """The guard stops it in the container itself, as its row says; without one it would get no further."""
+    return Contained(ends=why)
+
+
+@dataclass(frozen=True)
 class Attack:
     name: str
     theme: str
     what: str
-    act: object             # a function of a Try; a generator where it needs something done outside: see World in the test
+    act: object             # a function of a Try; a generator where it needs something done outside: see Field.do
     family: int             # 4 or 6
     stop: str               # what stops it first: connect, sock_create, cgroup, uplink, lsm
     reason: str             # the counter that moves; "" where the kernel refuses before the guard is asked
@@ -33,6 +66,15 @@ class Attack:
     leaves: str = ""        # known to get out: why, as docs/threat-model.md has it
     uplink: str = ""        # the counter that moves instead where the uplink is guarded too: it may stop what else gets out
     unseen: str = ""        # why a run without a guard cannot show that it works
+    container: Contained = Contained()      # by family, {4: ..., 6: ...}, where the two differ
+
+
+def not_for_containers(a):
+    """Why it is none, or None."""
+    if "SYS_ADMIN" in a.caps:
+        return "a container with CAP_SYS_ADMIN counts as root on the host"
+    return {"outside": "no container begins outside of the guarded cgroup",
+            "both": "needs a process on the host network"}.get(a.where)
 
 
 @dataclass
@@ -88,7 +130,8 @@ def attack(theme, what, stop, reason, families=(4, 6), **more):
         for family in families:
             name = act.__name__ + (str(family) if len(families) > 1 else "")
             assert name not in TABLE, name
-            TABLE[name] = Attack(name, theme, what, act, family, stop, reason, **more)
+            its = {k: v[family] if isinstance(v, dict) else v for k, v in more.items()}
+            TABLE[name] = Attack(name, theme, what, act, family, stop, reason, **its)
         return act
     return enter
 
