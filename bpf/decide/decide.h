@@ -5,10 +5,12 @@
 
 #include "decide/flow.h"
 #include "maps.h"
+#include "parse/special.h"
 
 #define OH_PORT_DNS 53
 #define OH_PORT_HTTP 80
 #define OH_PORT_NTP 123
+#define OH_METADATA_IP4 0xa9fea9fe	/* 169.254.169.254 */
 
 /* Which target a flow was admitted for: set where the verdict is OH_TARGET, OH_DNS or OH_NTP. */
 struct oh_admission {
@@ -72,7 +74,7 @@ static __always_inline bool oh_is_dhcp_server(const struct oh_address *a)
 	if (!oh_address_is_ip4(a))
 		return false;
 	return ip4 == 0xffffffff || ip4 >> 24 == 10 || ip4 >> 20 == 0xac1 || ip4 >> 16 == 0xc0a8 ||
-	       (ip4 >> 16 == 0xa9fe && ip4 != 0xa9fea9fe);
+	       (ip4 >> 16 == 0xa9fe && ip4 != OH_METADATA_IP4);
 }
 
 static __always_inline bool oh_is_dhcp_renewal(const struct oh_flow *f)
@@ -125,9 +127,40 @@ static __always_inline bool oh_is_raw(const struct oh_flow *f)
 static __always_inline bool oh_is_metadata(const struct oh_address *a)
 {
 	if (oh_address_is_ip4(a))
-		return a->word[3] == bpf_htonl(0xa9fea9fe);	/* 169.254.169.254 */
+		return a->word[3] == bpf_htonl(OH_METADATA_IP4);
 	return a->word[0] == bpf_htonl(0xfd000ec2) && !a->word[1] && !a->word[2] &&
 	       a->word[3] == bpf_htonl(0x254);		/* fd00:ec2::254 */
+}
+
+/* The IPv4 address behind one of the configured translators' prefixes; 0: behind none. Halves in host byte order. A global
+ * function: its loop is looked at once. */
+__attribute__((noinline)) __u32 oh_ip4_translated(__u64 high, __u64 low)
+{
+	for (__u32 i = 0; i < OH_NAT64_MAX && i < oh_settings.nat64_count; i++) {
+		const volatile struct oh_nat64 *n = &oh_settings.nat64[i];
+
+		if (oh_is_behind(high, low, n->high, n->low, n->prefix))
+			return oh_ip4_behind(high, low, n->prefix);
+	}
+	return 0;
+}
+
+static __always_inline __u64 oh_half(const __be32 *word)
+{
+	return (__u64)bpf_ntohl(word[0]) << 32 | bpf_ntohl(word[1]);
+}
+
+/* Also where a translator or a tunnel takes it there. */
+static __always_inline bool oh_leads_to_metadata(const struct oh_address *a)
+{
+	__u64 high = oh_half(a->word), low = oh_half(a->word + 2);
+
+	if (oh_is_metadata(a))
+		return true;
+	if (oh_address_is_ip4(a))
+		return false;
+	return oh_ip4_meant(high, low) == OH_METADATA_IP4 ||
+	       (oh_settings.nat64_count && oh_ip4_translated(high, low) == OH_METADATA_IP4);
 }
 
 static __always_inline enum oh_service oh_service_of(const struct oh_flow *f)
@@ -309,6 +342,7 @@ static __always_inline void oh_admit(struct oh_connection *c, const struct oh_fl
 static __always_inline __u64 oh_apply_rules(const struct oh_flow *f)
 {
 	enum oh_service service = oh_service_of(f);
+	bool metadata;
 	__u64 found;
 
 	/* 1 */
@@ -325,8 +359,9 @@ static __always_inline __u64 oh_apply_rules(const struct oh_flow *f)
 	if (!oh_is_ready())
 		return OH_LOCKDOWN;
 	/* 4, 5, 6: one table holds resolvers, time servers and targets */
-	if (oh_is_metadata(&f->destination) && service != OH_SERVICE_DNS) {
-		if (oh_settings.metadata && service == OH_SERVICE_TCP && f->destination_port == OH_PORT_HTTP)
+	metadata = oh_leads_to_metadata(&f->destination);
+	if (metadata && service != OH_SERVICE_DNS) {
+		if (oh_settings.metadata && oh_is_metadata(&f->destination) && service == OH_SERVICE_TCP && f->destination_port == OH_PORT_HTTP)
 			return OH_TARGET;
 		return OH_METADATA_SERVICE;
 	}
@@ -335,6 +370,8 @@ static __always_inline __u64 oh_apply_rules(const struct oh_flow *f)
 	found = oh_find(service, f);
 	if (service == OH_SERVICE_TCP)
 		return found;
+	if (metadata && OH_FOUND_REASON(found) != OH_TARGET)	/* some clouds have their resolver there */
+		return OH_METADATA_SERVICE;
 	/* Go sorts the addresses it found by connecting datagram sockets to port 53 of each, which sends nothing */
 	if (OH_FOUND_REASON(found) != OH_TARGET && f->stage == OH_STAGE_CONNECT && f->protocol == OH_PROTOCOL_UDP &&
 	    OH_FOUND_REASON(oh_find(OH_SERVICE_TCP, f)) == OH_TARGET)

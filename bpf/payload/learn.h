@@ -131,7 +131,7 @@ __attribute__((noinline)) int oh_may_be_private(__u32 slot, __u64 high, __u64 lo
 	struct oh_scratch *s = oh_scratch(slot);
 	const struct oh_name_entry *entry = s ? bpf_map_lookup_elem(&oh_names, oh_key(s)) : NULL;
 
-	if (!entry || oh_is_metadata(&a))
+	if (!entry || oh_leads_to_metadata(&a))
 		return 0;
 	for (int i = 0; i < OH_PRIVATE_MAX; i++) {
 		const struct oh_range *range = &entry->private[i];
@@ -147,6 +147,16 @@ __attribute__((noinline)) int oh_may_be_private(__u32 slot, __u64 high, __u64 lo
 			return 1;
 	}
 	return 0;
+}
+
+/* Whether an answer may not hold it unless the configuration says so. */
+static __always_inline bool oh_is_not_public(const struct oh_address *a)
+{
+	__u32 translated = 0;
+
+	if (oh_settings.nat64_count)
+		translated = oh_ip4_translated(oh_half(a->word), oh_half(a->word + 2));
+	return oh_special(a->byte) || (translated && oh_special_ip4(translated));
 }
 
 /* The address at a place of the answer, for all rules of the name asked for. */
@@ -169,7 +179,7 @@ __attribute__((noinline)) int oh_learn_address(__u32 slot, __u32 place)
 		__builtin_memcpy(&to, from->addr, sizeof(to));
 	high = (__u64)to.word[1] << 32 | to.word[0];
 	low = (__u64)to.word[3] << 32 | to.word[2];
-	if (!entry || (oh_special(to.byte) && !oh_may_be_private(slot, high, low)))
+	if (!entry || (oh_is_not_public(&to) && !oh_may_be_private(slot, high, low)))
 		return 0;
 	expires = oh_answer_expiry(from->ttl);
 	for (int n = 0; n < OH_GRANTS_MAX; n++) {

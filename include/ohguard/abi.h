@@ -32,6 +32,7 @@
 #define OH_ADDRESSES_DEFAULT 131072
 #define OH_LOCAL_MAX 1024
 #define OH_INBOUND_MAX 32
+#define OH_NAT64_MAX 4
 #define OH_EVENTS_BYTES (512 * 1024)
 #define OH_EVENT_NAME_MAX 256
 #define OH_COMMAND_MAX 16		/* TASK_COMM_LEN */
@@ -199,6 +200,13 @@ struct oh_inbound {
 	__u16 reserved;
 };
 
+/* A translator's prefix besides the well-known ones, behind which an address holds an IPv4 one: RFC 6052. */
+struct oh_nat64 {
+	__u64 high, low;	/* halves of the prefix, in host byte order */
+	__u32 prefix;		/* 32, 40, 48, 56, 64 or 96 bits; 0: none */
+	__u32 reserved;
+};
+
 /* Where a verdict was reached. Permanent numbers, which may have gaps: they are in events. */
 #define OH_HOOKS \
 	OH_HOOK(0, EGRESS, "egress") \
@@ -253,7 +261,8 @@ struct oh_settings {
 	__u64 netns;		/* cookie of the network namespace to learn answers in, 0: the first one's */
 	__u16 shared_at;	/* where struct skb_shared_info has the marks of pages that user space can write */
 	__u16 shared_mask;	/* and which bits there are these marks; 0: the kernel does not let us see them */
-	__u32 padding;
+	__u32 nat64_count;
+	struct oh_nat64 nat64[OH_NAT64_MAX];
 	struct oh_inbound inbound[OH_INBOUND_MAX];
 	char uplink[OH_UPLINKS_MAX][OH_INTERFACE_MAX];	/* interfaces to guard, or "auto" */
 };

@@ -196,8 +196,8 @@ static const struct row service_rows[] = {
 	{ "metadata over UDP", UDP_DATA(80), H_METADATA, OH_METADATA_SERVICE },
 	{ "metadata over NTP", UDP_TO(123), H_METADATA, OH_METADATA_SERVICE },
 	{ "metadata by ping", { .protocol = ICMP, .type = 8 }, H_METADATA, OH_METADATA_SERVICE },
-	{ "metadata over DNS", UDP_TO(53), H_METADATA, OH_DNS_RESOLVER_NOT_ALLOWED },
-	{ "metadata over DNS and TCP", TCP_SYN(53), H_METADATA, OH_DNS_RESOLVER_NOT_ALLOWED },
+	{ "metadata over DNS", UDP_TO(53), H_METADATA, OH_METADATA_SERVICE },
+	{ "metadata over DNS and TCP", TCP_SYN(53), H_METADATA, OH_METADATA_SERVICE },
 	{ "beside the metadata service", TCP_SYN(80), H_BESIDE_METADATA, OH_ADDRESS_NOT_ALLOWED },
 };
 
@@ -240,6 +240,30 @@ static const struct row inbound_rows[] = {
 	{ "port 0 answers", REPLY(1, ACK), H_CLIENT, OH_ADDRESS_NOT_ALLOWED },
 };
 
+#define WEB_AT(address, number) { .to = address, .protocol = TCP, .port = number, .flags = SYN }
+
+/* The same service by other addresses, in ranges that are allowed here; and their neighbours. */
+static const struct row metadata_meant_rows[] = {
+	{ "metadata by NAT64", WEB_AT("64:ff9b::a9fe:a9fe", 443), .reason = OH_METADATA_SERVICE },
+	{ "metadata by NAT64, on a port without a grant", WEB_AT("64:ff9b::a9fe:a9fe", 80), .reason = OH_METADATA_SERVICE },
+	{ "metadata by NAT64, datagram", { .to = "64:ff9b::a9fe:a9fe", .protocol = UDP, .port = 53 }, .reason = OH_METADATA_SERVICE },
+	{ "beside it", WEB_AT("64:ff9b::a9fe:a9ff", 443), .reason = OH_TARGET, .target = T_WIDE },
+	{ "metadata by a local translator", WEB_AT("64:ff9b:1:abcd::a9fe:a9fe", 443), .reason = OH_METADATA_SERVICE },
+	{ "beside it", WEB_AT("64:ff9b:1:abcd::a9fe:a9fd", 443), .reason = OH_TARGET, .target = T_WIDE },
+	{ "metadata by 6to4", WEB_AT("2002:a9fe:a9fe:1:2:3:4:5", 443), .reason = OH_METADATA_SERVICE },
+	{ "beside it", WEB_AT("2002:a9fe:a9ff:1:2:3:4:5", 443), .reason = OH_TARGET, .target = T_WIDE },
+	{ "metadata by Teredo", WEB_AT("2001:0:102:304::5601:5601", 443), .reason = OH_METADATA_SERVICE },
+	{ "beside it", WEB_AT("2001:0:102:304::a9fe:a9fe", 443), .reason = OH_TARGET, .target = T_WIDE },
+	{ "metadata, translated", WEB_AT("::ffff:0:a9fe:a9fe", 443), .reason = OH_METADATA_SERVICE },
+	{ "beside it", WEB_AT("::ffff:0:a9fe:a9ff", 443), .reason = OH_TARGET, .target = T_WIDE },
+	{ "metadata, compatible", WEB_AT("::a9fe:a9fe", 443), .reason = OH_METADATA_SERVICE },
+	{ "metadata by a configured translator", WEB_AT("2001:db8:64::a9fe:a9fe", 443), .reason = OH_METADATA_SERVICE },
+	{ "beside it", WEB_AT("2001:db8:64::a9fe:a9ff", 443), .reason = OH_TARGET, .target = T_WIDE },
+	{ "beside the translator", WEB_AT("2001:db8:65::a9fe:a9fe", 443), .reason = OH_TARGET, .target = T_WIDE },
+	{ "metadata by the last one there can be", WEB_AT("2001:db8:66a9:fea9:fe::", 443), .reason = OH_METADATA_SERVICE },
+	{ "beside it", WEB_AT("2001:db8:66a9:fea9:ff::", 443), .reason = OH_TARGET, .target = T_WIDE },
+};
+
 static const struct row metadata_allowed_rows[] = {
 	{ "metadata over http, allowed", TCP_SYN(80), H_METADATA, OH_TARGET },
 	{ "metadata over http, data", TCP_DATA(80), H_METADATA, OH_TARGET },
@@ -248,7 +272,8 @@ static const struct row metadata_allowed_rows[] = {
 	{ "metadata over UDP", UDP_DATA(80), H_METADATA, OH_METADATA_SERVICE },
 	{ "metadata over NTP", UDP_TO(123), H_METADATA, OH_METADATA_SERVICE },
 	{ "metadata by ping", { .protocol = ICMP, .type = 8 }, H_METADATA, OH_METADATA_SERVICE },
-	{ "metadata over DNS", UDP_TO(53), H_METADATA, OH_DNS_RESOLVER_NOT_ALLOWED },
+	{ "metadata over DNS, where the resolver is", UDP_TO(53), H_METADATA, OH_DNS, T_DNS },
+	{ "metadata over http by a translator", WEB_AT("64:ff9b::a9fe:a9fe", 80), .reason = OH_METADATA_SERVICE },
 	{ "beside the metadata service", TCP_SYN(80), H_BESIDE_METADATA, OH_ADDRESS_NOT_ALLOWED },
 };
 

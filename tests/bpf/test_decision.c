@@ -19,10 +19,22 @@ static void add_inbound(struct config *c, __u16 port, const char *range)
 	*rule = (struct oh_inbound){ .address = r.address, .mask = mask.address, .port = port };
 }
 
-/* As many inbound rules as there can be: the last two by their order count as well. */
+static void add_translator(struct config *c, const char *prefix)
+{
+	struct oh_range r;
+
+	assert_int_equal(range_parse(prefix, &r), 0);
+	assert_int_equal(nat64_add(&c->nat64, &r), 0);
+}
+
+/* As many inbound rules and translators as there can be: the last by their order count as well. */
 static void make_config(struct config *c)
 {
 	*c = (struct config){ .max_addresses = 1024 };
+	add_translator(c, "2001:db8:64::/96");
+	add_translator(c, "fd64::/96");
+	add_translator(c, "fd65::/96");
+	add_translator(c, "2001:db8:6600::/40");
 	add_inbound(c, 22, "10.1.0.0/16");
 	add_inbound(c, 22, "fd01::/48");
 	add_inbound(c, 3000, "10.0.0.10");
@@ -109,6 +121,11 @@ static void fill_addresses(const struct lab *lab)
 	put_one(lab, H_UNKNOWN_ID, grant(OH_SERVICE_TCP, 443, OH_TARGETS_MAX, OH_FOREVER));
 }
 
+/* Each holds the metadata service's address in another form. */
+static const char *const translated[] = {
+	"::/96", "::ffff:0:0:0/96", "64:ff9b::/96", "64:ff9b:1::/48", "2001::/32", "2002::/16", "2001:db8:64::/47", "2001:db8:6600::/40",
+};
+
 static void fill_ranges(const struct lab *lab)
 {
 	put_range(lab, "203.0.113.0/24", grant(OH_SERVICE_TCP, 443, T_WIDE, OH_FOREVER));
@@ -119,6 +136,8 @@ static void fill_ranges(const struct lab *lab)
 	put_range(lab, "2001:db8:2::/48", grant(OH_SERVICE_TCP, 443, T_WIDE, OH_FOREVER));
 	put_range(lab, "2001:db8:2:8000::/49", grant(OH_SERVICE_TCP, 8443, T_NARROW, OH_FOREVER));
 	put_range(lab, "2001:db8:2:ffff::1/128", grant(OH_SERVICE_TCP, 9443, T_ONE, OH_FOREVER));
+	for (size_t i = 0; i < sizeof(translated) / sizeof(*translated); i++)
+		put_range(lab, translated[i], grant(OH_SERVICE_TCP, 443, T_WIDE, OH_FOREVER));
 }
 
 static void fill(const struct lab *lab)
@@ -153,6 +172,7 @@ static int make_ready(void **state)
 TABLE_TEST(targets, target_rows)
 TABLE_TEST(ranges, range_rows)
 TABLE_TEST(services, service_rows)
+TABLE_TEST(metadata_meant, metadata_meant_rows)
 TABLE_TEST(inbound, inbound_rows)
 TABLE_TEST(neighbours, neighbour_rows)
 TABLE_TEST(dhcp, dhcp_rows)
@@ -297,7 +317,7 @@ static void full_ring_counts_lost_events(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TABLE_TESTS(targets), TABLE_TESTS(ranges), TABLE_TESTS(services), TABLE_TESTS(inbound),
+		TABLE_TESTS(targets), TABLE_TESTS(ranges), TABLE_TESTS(services), TABLE_TESTS(metadata_meant), TABLE_TESTS(inbound),
 		TABLE_TESTS(neighbours), TABLE_TESTS(dhcp),
 		cmocka_unit_test(neighbour_discovery_behind_extensions_refused),
 		cmocka_unit_test(metadata_allowed),
@@ -319,6 +339,8 @@ int main(void)
 	fill(&strict);
 	fill(&observing);
 	fill(&with_metadata);
+	put_one(&with_metadata, H_METADATA, grant(OH_SERVICE_DNS, 53, T_DNS, OH_FOREVER));
+	put_range(&with_metadata, "64:ff9b::/96", grant(OH_SERVICE_TCP, 80, T_WIDE, OH_FOREVER));
 	failed = cmocka_run_group_tests(tests, NULL, NULL);
 	lab_stop(&strict);
 	lab_stop(&observing);

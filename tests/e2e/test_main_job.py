@@ -174,6 +174,12 @@ def test_metadata_service_refused(loaded, host):
     assert len(loaded.lab.imds_hits()) == before
 
 
+def test_metadata_service_is_not_reached_by_a_connect_to_port_53(guard):
+    guard.load(allow=(ALLOWED, "169.254.0.0/16"))
+    assert_refused(guard, "metadata-service", lambda: guard.probe("udp-connected", "169.254.169.254", 53), "EPERM",
+                   destination="169.254.169.254", destination_port=53)
+
+
 def test_metadata_service_works_where_the_configuration_says_so(guard):
     guard.load(extra="[imds]\naccess = allow")
     assert guard.curl("http://169.254.169.254/latest/meta-data/") == 0

@@ -130,6 +130,18 @@ static bool is_c1_control(const unsigned char *s)
 	return s[0] == 0xc2 && s[1] >= 0x80 && s[1] <= 0x9f;
 }
 
+/* What changes the order or the lines in which text around it is shown: U+061C, U+200E, U+200F, U+2028 to U+202E, U+2066 to
+ * U+2069. */
+static bool is_layout_control(const unsigned char *s)
+{
+	if (s[0] == 0xd8)
+		return s[1] == 0x9c;
+	if (s[0] != 0xe2)
+		return false;
+	return (s[1] == 0x80 && (s[2] == 0x8e || s[2] == 0x8f || (s[2] >= 0xa8 && s[2] <= 0xae))) ||
+	       (s[1] == 0x81 && s[2] >= 0xa6 && s[2] <= 0xa9);
+}
+
 static void print_escaped(FILE *out, const char *text, const char *byte_format, bool json)
 {
 	const unsigned char *s = (const unsigned char *)text;
@@ -137,8 +149,8 @@ static void print_escaped(FILE *out, const char *text, const char *byte_format, 
 	while (*s) {
 		size_t n = utf8_length(s);
 
-		if (!n || *s < 0x20 || *s == 0x7f || is_c1_control(s)) {
-			/* a C1 control is two bytes of which each is shown */
+		if (!n || *s < 0x20 || *s == 0x7f || is_c1_control(s) || is_layout_control(s)) {
+			/* of several bytes each is shown */
 			fprintf(out, byte_format, *s);
 			s++;
 			continue;

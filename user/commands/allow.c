@@ -45,7 +45,7 @@ static int parse_targets(const struct cmd_options *o, bool plain, const struct c
 		r = suffix_check(&ret[i], false, e);
 		if (r)
 			return r;
-		if (ret[i].kind == TARGET_ADDRESS && address_is_metadata(&ret[i].range.address) && !c->metadata)
+		if (ret[i].kind == TARGET_ADDRESS && address_is_metadata(&ret[i].range.address, &c->nat64) && !c->metadata)
 			return error_set(e, EINVAL, "%s: the metadata service has a key of its own: set [imds] access = allow",
 					 o->argv[i]);
 	}

@@ -97,10 +97,12 @@ static int fill_settings(struct bpf_object *object, const struct config *c, bool
 {
 	struct oh_settings settings = { .observe = observe, .metadata = c->metadata, .inspect = c->inspect, .nts = c->nts,
 					.inbound_count = (__u32)c->inbound_count, .min_ttl = c->min_ttl,
-					.max_ttl = c->max_ttl, .grace = c->grace, .netns = own_netns() };
+					.max_ttl = c->max_ttl, .grace = c->grace, .netns = own_netns(),
+					.nat64_count = (__u32)c->nat64.count };
 
 	memcpy(settings.inbound, c->inbound, c->inbound_count * sizeof(*c->inbound));
 	memcpy(settings.uplink, c->uplinks, sizeof(settings.uplink));
+	memcpy(settings.nat64, c->nat64.list, sizeof(settings.nat64));
 	if (c->inspect)
 		shared_pages_find(&settings);
 	*ret = settings;

@@ -59,7 +59,7 @@ static bool may_be_private(const struct config *c, const char *name, const struc
 	struct target asked = { .kind = TARGET_NAME };
 
 	snprintf(asked.name, sizeof(asked.name), "%s", name);
-	if (address_is_metadata(a))
+	if (address_is_metadata(a, &c->nat64))
 		return false;
 	for (size_t i = 0; i < c->private_count; i++) {
 		if (target_covers(&c->private[i].names, &asked) && range_contains(&c->private[i].range, a))
@@ -75,7 +75,7 @@ static bool drop_special(struct answer *answer, const struct config *c, const ch
 
 	for (size_t i = 0; i < answer->count; i++) {
 		const struct oh_address *a = &answer->list[i].address;
-		const char *special = address_special(a);
+		const char *special = address_special(a, &c->nat64);
 
 		if (!special || may_be_private(c, name, a)) {
 			answer->list[kept++] = answer->list[i];

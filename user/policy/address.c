@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "parse/special.h"
 
 static const unsigned char mapped[12] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff };
 
@@ -143,45 +144,94 @@ static struct {
 	{ "169.254.0.0/16", "link-local", { 0 } },
 	{ "172.16.0.0/12", "private", { 0 } },
 	{ "192.0.0.0/24", "protocol", { 0 } },
+	{ "192.88.99.0/24", "6to4 relay's", { 0 } },
 	{ "192.168.0.0/16", "private", { 0 } },
 	{ "198.18.0.0/15", "benchmark", { 0 } },
 	{ "224.0.0.0/4", "multicast", { 0 } },
 	{ "240.0.0.0/4", "reserved", { 0 } },
 	{ "::/96", "loopback or IPv4-compatible", { 0 } },
+	{ "::ffff:0:0:0/96", "translated IPv4", { 0 } },
 	{ "64:ff9b:1::/48", "local translation", { 0 } },
 	{ "100::/64", "discard", { 0 } },
 	{ "2001::/32", "Teredo", { 0 } },
+	{ "2001:10::/28", "ORCHID", { 0 } },
+	{ "2001:20::/28", "ORCHID", { 0 } },
 	{ "2002::/16", "6to4", { 0 } },
+	{ "3fff::/20", "documentation", { 0 } },
+	{ "5f00::/16", "segment routing", { 0 } },
 	{ "fc00::/7", "private", { 0 } },
 	{ "fe80::/10", "link-local", { 0 } },
 	{ "fec0::/10", "site-local", { 0 } },
 	{ "ff00::/8", "multicast", { 0 } },
 };
 
-/* RFC 6052, 2.1: an IPv4 address behind a translator is what its last four bytes say. */
-static const unsigned char nat64[12] = { 0x00, 0x64, 0xff, 0x9b };
-
-const char *address_special(const struct oh_address *a)
+/* In host byte order, as parse/special.h has it. */
+static uint64_t half(const unsigned char *bytes)
 {
-	if (!memcmp(a->byte, nat64, sizeof(nat64))) {
-		struct oh_address behind = address_from_ip4(a->byte + 12);
+	uint64_t word;
 
-		return address_special(&behind);
+	memcpy(&word, bytes, sizeof(word));
+	return be64toh(word);
+}
+
+int nat64_add(struct nat64 *nat64, const struct oh_range *prefix)
+{
+	static const uint32_t lengths[] = { 32, 40, 48, 56, 64, 96 };
+
+	if (nat64->count == OH_NAT64_MAX)
+		return -E2BIG;
+	for (size_t i = 0; i < sizeof(lengths) / sizeof(*lengths); i++) {
+		if (prefix->prefix != lengths[i])
+			continue;
+		nat64->list[nat64->count++] = (struct oh_nat64){ .high = half(prefix->address.byte),
+			.low = half(prefix->address.byte + 8), .prefix = prefix->prefix };
+		return 0;
 	}
+	return -EINVAL;
+}
+
+/* The IPv4 address that a configured translator makes of it; 0: none does. */
+static uint32_t translated(const struct oh_address *a, const struct nat64 *nat64)
+{
+	for (size_t i = 0; nat64 && i < nat64->count; i++) {
+		const struct oh_nat64 *n = &nat64->list[i];
+
+		if (oh_is_behind(half(a->byte), half(a->byte + 8), n->high, n->low, n->prefix))
+			return oh_ip4_behind(half(a->byte), half(a->byte + 8), n->prefix);
+	}
+	return 0;
+}
+
+static const char *find_special(const struct oh_address *a)
+{
 	for (size_t i = 0; i < sizeof(special) / sizeof(*special); i++) {
 		if (!special[i].range.prefix)
 			range_parse(special[i].text, &special[i].range);
 		if (range_contains(&special[i].range, a))
-			return address_is_metadata(a) ? "metadata service" : special[i].what;
+			return special[i].what;
 	}
 	return NULL;
 }
 
-bool address_is_metadata(const struct oh_address *a)
+const char *address_special(const struct oh_address *a, const struct nat64 *nat64)
 {
-	struct oh_address ip4, ip6;
+	static const unsigned char well_known[12] = { 0x00, 0x64, 0xff, 0x9b };	/* RFC 6052, 2.1 */
+	uint32_t behind = htobe32(translated(a, nat64));
+	struct oh_address ip4 = address_from_ip4(behind ? (const void *)&behind : a->byte + 12);
+	const char *what = NULL;
 
-	address_parse("169.254.169.254", &ip4);
-	address_parse("fd00:ec2::254", &ip6);
-	return !memcmp(a, &ip4, sizeof(*a)) || !memcmp(a, &ip6, sizeof(*a));
+	if (address_is_metadata(a, nat64))
+		return "metadata service";
+	if (behind || !memcmp(a->byte, well_known, sizeof(well_known)))
+		what = find_special(&ip4);
+	return what ? what : find_special(a);
+}
+
+bool address_is_metadata(const struct oh_address *a, const struct nat64 *nat64)
+{
+	static const unsigned char ip6[16] = { 0xfd, 0x00, 0x0e, 0xc2, [14] = 0x02, [15] = 0x54 };	/* fd00:ec2::254 */
+	static const uint32_t ip4 = 0xa9fea9fe;	/* 169.254.169.254 */
+
+	return !memcmp(a->byte, ip6, sizeof(ip6)) || translated(a, nat64) == ip4 ||
+	       oh_ip4_meant(half(a->byte), half(a->byte + 8)) == ip4;
 }

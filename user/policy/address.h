@@ -32,10 +32,21 @@ bool range_holds_ip4(const struct oh_range *r);
 /* Sets all bits of the address behind the prefix to 0. */
 void range_mask(struct oh_range *r);
 
-/* What the address is for, where it is not one of a host on the internet ("private", "loopback", ...): such an
- * address is not believed in an answer. NULL for a public one. Ranges of RFC 6890 and its successors. */
-const char *address_special(const struct oh_address *a);
+/* Translators' prefixes besides the well-known ones ([dns] nat64). */
+struct nat64 {
+	struct oh_nat64 list[OH_NAT64_MAX];
+	size_t count;
+};
 
-bool address_is_metadata(const struct oh_address *a);
+/* Adds a prefix. 0, -EINVAL (RFC 6052 knows no translator with a prefix of that length), or -E2BIG. */
+int nat64_add(struct nat64 *nat64, const struct oh_range *prefix);
+
+/* What the address is for, where it is not one of a host on the internet ("private", "loopback", ...): such an
+ * address is not believed in an answer. NULL for a public one. Ranges of RFC 6890 and its successors.
+ * Behind a translator it is for what its IPv4 address is for. nat64: NULL is none. */
+const char *address_special(const struct oh_address *a, const struct nat64 *nat64);
+
+/* True for an address of the instance metadata service, and for one that a translator or a tunnel takes there. */
+bool address_is_metadata(const struct oh_address *a, const struct nat64 *nat64);
 
 #endif

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "policy/address.h"
 #include "base/ini.h"
 #include "policy/suffix.h"
 #include "base/text.h"
@@ -185,6 +184,20 @@ static int set_private(struct config *c, const char *value, struct error *e)
 	return 0;
 }
 
+static int set_nat64(struct config *c, const char *value, struct error *e)
+{
+	struct oh_range r;
+	int error = range_parse(value, &r);
+
+	if (!error && !address_is_ip4(&r.address))
+		error = nat64_add(&c->nat64, &r);
+	if (error == -E2BIG)
+		return error_set(e, E2BIG, "more than %d translators' prefixes", OH_NAT64_MAX);
+	if (error || address_is_ip4(&r.address))
+		return error_set(e, EINVAL, "'%s' is not an IPv6 prefix of 32, 40, 48, 56, 64 or 96 bits", value);
+	return 0;
+}
+
 /* "NAME" or "*.SUFFIX" */
 static int set_name(struct config *c, const char *value, struct error *e)
 {
@@ -319,6 +332,7 @@ static const struct {
 	{ "dns", "grace", set_grace },
 	{ "dns", "max-stale", set_max_stale },
 	{ "dns", "private", set_private },
+	{ "dns", "nat64", set_nat64 },
 	{ "dns", "inspect", set_inspect },
 	{ "dns", "name", set_name },
 	{ "ntp", "server", set_ntp },
@@ -379,7 +393,7 @@ size_t config_find_resolvers(const char *resolv_conf, struct oh_address ret[CONF
 
 		if (sscanf(line, "nameserver %51s", text) != 1 || address_parse(text, &a))
 			continue;
-		special = address_special(&a);
+		special = address_special(&a, NULL);
 		if (special && (strstr(special, "loopback") || strstr(special, "this network")))
 			continue;	/* this machine, which the packets never leave */
 		ret[n++] = a;
@@ -451,7 +465,7 @@ static int check(const struct config *c, struct error *e)
 			return error_set(e, EINVAL, "[allow] target: *.%s: a suffix has no addresses to resolve, and answers are "
 					 "read only with [dns] inspect = on", t->name);
 		if (t->kind == TARGET_ADDRESS && t->service == OH_SERVICE_TCP && !c->metadata &&
-		    address_is_metadata(&t->range.address))
+		    address_is_metadata(&t->range.address, &c->nat64))
 			return error_set(e, EINVAL, "[allow] target: the metadata service has a key of its own: [imds] access");
 	}
 	return 0;

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "policy/address.h"
 #include "policy/target.h"
 #include "policy/interface.h"
 
@@ -33,6 +34,7 @@ struct config {
 	uint32_t min_ttl, max_ttl, grace, max_stale;
 	struct config_private *private;
 	size_t private_count;
+	struct nat64 nat64;
 	struct target *names;		/* that may be asked for besides: TARGET_NAME and TARGET_SUFFIX */
 	size_t name_count;
 	struct target *targets;		/* [allow] and [ntp], in the order of the file; repeats are dropped later */

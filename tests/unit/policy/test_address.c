@@ -182,6 +182,9 @@ static void special_addresses(void **state)
 		{ "172.31.255.255", "private" },
 		{ "172.32.0.0", NULL },
 		{ "192.0.0.1", "protocol" },
+		{ "192.88.98.255", NULL },
+		{ "192.88.99.1", "6to4 relay's" },
+		{ "192.88.100.0", NULL },
 		{ "192.167.255.255", NULL },
 		{ "192.168.0.0", "private" },
 		{ "192.168.255.255", "private" },
@@ -207,9 +210,21 @@ static void special_addresses(void **state)
 		{ "64:ff9b:1::1", "local translation" },
 		{ "100::1", "discard" },
 		{ "2001::1", "Teredo" },
+		{ "2001:f:ffff::1", NULL },
+		{ "2001:10::1", "ORCHID" },
+		{ "2001:2f:ffff::1", "ORCHID" },
+		{ "2001:30::1", NULL },
 		{ "2001:db8::1", NULL },
 		{ "2002:a00:1::1", "6to4" },
+		{ "2002:a9fe:a9fe::1", "metadata service" },
 		{ "2606:4700::1111", NULL },
+		{ "3ffe::1", NULL },
+		{ "3fff:fff::1", "documentation" },
+		{ "3fff:1000::1", NULL },
+		{ "5eff::1", NULL },
+		{ "5f00::1", "segment routing" },
+		{ "5f01::1", NULL },
+		{ "::ffff:0:8.8.8.8", "translated IPv4" },
 		{ "fc00::1", "private" },
 		{ "fd00:ec2::254", "metadata service" },
 		{ "fd00:ec2::253", "private" },
@@ -225,11 +240,96 @@ static void special_addresses(void **state)
 		const char *what;
 
 		assert_int_equal(address_parse(rows[i].text, &a), 0);
-		what = address_special(&a);
+		what = address_special(&a, NULL);
 		if (!what != !rows[i].what || (what && strcmp(what, rows[i].what)))
 			fail_msg("%s is %s", rows[i].text, what ? what : "public");
-		assert_int_equal(address_is_metadata(&a), what && !strcmp(what, "metadata service") &&
-				 rows[i].text[0] != '6');
+		assert_int_equal(address_is_metadata(&a, NULL), what && !strcmp(what, "metadata service"));
+	}
+}
+
+/* Whatever an address is written as, and by whichever prefix: RFC 6052, 2.2 and 2.4 have the places of its bytes. */
+static void metadata_by_what_an_address_means(void **state)
+{
+	static const struct {
+		const char *text, *nat64;	/* "": none is configured */
+		bool metadata;
+	} rows[] = {
+		{ "169.254.169.254", "", true },
+		{ "169.254.169.253", "", false },
+		{ "::ffff:169.254.169.254", "", true },
+		{ "::ffff:0:169.254.169.254", "", true },
+		{ "::169.254.169.254", "", true },
+		{ "::1:169.254.169.254", "", false },
+		{ "64:ff9b::169.254.169.254", "", true },
+		{ "64:ff9b::169.254.169.255", "", false },
+		{ "64:ff9b::1:169.254.169.254", "", false },
+		{ "64:ff9b:1::169.254.169.254", "", true },
+		{ "64:ff9b:1:ffff::a9fe:a9fe", "", true },
+		{ "64:ff9b:2::a9fe:a9fe", "", false },
+		{ "2002:a9fe:a9fe:1:2:3:4:5", "", true },
+		{ "2002:a9fe:a9ff::1", "", false },
+		{ "2001:0:1234:5678:0:ffff:5601:5601", "", true },
+		{ "2001:0:1234:5678:0:ffff:a9fe:a9fe", "", false },
+		{ "2001:1:1234:5678:0:ffff:5601:5601", "", false },
+		{ "fd00:ec2::254", "", true },
+		{ "fd00:ec2::255", "", false },
+		{ "2001:db8:122:344::169.254.169.254", "", false },
+		{ "2001:db8:a9fe:a9fe::", "2001:db8::/32", true },
+		{ "2001:db8:1a9:fea9:fe::", "2001:db8:100::/40", true },
+		{ "2001:db8:122:a9fe:a9:fe00::", "2001:db8:122::/48", true },
+		{ "2001:db8:122:3a9:fe:a9fe::", "2001:db8:122:300::/56", true },
+		{ "2001:db8:122:344:a9:fea9:fe00::", "2001:db8:122:344::/64", true },
+		{ "2001:db8:122:344::169.254.169.254", "2001:db8:122:344::/96", true },
+		{ "2001:db8:122:345::169.254.169.254", "2001:db8:122:344::/96", false },
+		{ "2001:db8:122:344:1::a9fe:a9fe", "2001:db8:122:344::/96", false },
+		{ "2001:db8:122:344:a9:fea9:ff00::", "2001:db8:122:344::/64", false },
+		{ "2001:db8:123:a9fe:a9:fe00::", "2001:db8:122::/48", false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct nat64 nat64 = { 0 };
+		struct oh_range prefix;
+		struct oh_address a;
+
+		if (*rows[i].nat64) {
+			assert_int_equal(range_parse(rows[i].nat64, &prefix), 0);
+			assert_int_equal(nat64_add(&nat64, &prefix), 0);
+		}
+		assert_int_equal(address_parse(rows[i].text, &a), 0);
+		if (address_is_metadata(&a, &nat64) != rows[i].metadata)
+			fail_msg("%s behind '%s'", rows[i].text, rows[i].nat64);
+	}
+}
+
+static void what_is_behind_a_configured_translator(void **state)
+{
+	static const struct {
+		const char *text, *what;
+	} rows[] = {
+		{ "2001:db8:64::8.8.8.8", NULL },
+		{ "2001:db8:64::10.0.0.1", "private" },
+		{ "2001:db8:64::127.0.0.1", "loopback" },
+		{ "2001:db8:65::10.0.0.1", NULL },
+		{ "fd00:64::8.8.8.8", "private" },
+		{ "fd00:64::127.0.0.1", "loopback" },
+	};
+	struct nat64 nat64 = { 0 };
+	struct oh_range prefix;
+
+	(void)state;
+	assert_int_equal(range_parse("2001:db8:64::/96", &prefix), 0);
+	assert_int_equal(nat64_add(&nat64, &prefix), 0);
+	assert_int_equal(range_parse("fd00:64::/96", &prefix), 0);
+	assert_int_equal(nat64_add(&nat64, &prefix), 0);
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct oh_address a;
+		const char *what;
+
+		assert_int_equal(address_parse(rows[i].text, &a), 0);
+		what = address_special(&a, &nat64);
+		if (!what != !rows[i].what || (what && strcmp(what, rows[i].what)))
+			fail_msg("%s is %s", rows[i].text, what ? what : "public");
 	}
 }
 
@@ -240,6 +340,8 @@ int main(void)
 		cmocka_unit_test(ranges),
 		cmocka_unit_test(containment),
 		cmocka_unit_test(special_addresses),
+		cmocka_unit_test(metadata_by_what_an_address_means),
+		cmocka_unit_test(what_is_behind_a_configured_translator),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -99,6 +99,7 @@ static void every_key(void **state)
 	assert_int_equal(read_text("[guard]\ncgroup = /sys/fs/cgroup/agent/\nuplink = eth0\nuplink = auto\nmax-addresses = 1024\n"
 				   "[dns]\nresolver = 10.0.0.2\nresolver = 2001:db8::2\nmin-ttl = 1m\nmax-ttl = 2h\ngrace = 5\n"
 				   "max-stale = 2d\nprivate = db.example 10.1.0.0/16\nprivate = *.corp.example 10.2.0.0/16\n"
+				   "nat64 = 2001:db8:64::/96\nnat64 = 2001:db8:6600::/40\n"
 				   "[ntp]\nserver = time.example\nserver = 10.0.0.3\n"
 				   "[inbound]\naccept = 22 10.0.0.0/24\naccept = 3000 10.0.0.10\n"
 				   "[allow]\ntarget = api.openai.com\ntarget = b.example:8443\ntarget = 192.0.2.0/24\n"
@@ -120,6 +121,9 @@ static void every_key(void **state)
 	assert_string_equal(c.private[1].names.name, "corp.example");
 	assert_int_equal(c.private[1].names.kind, TARGET_SUFFIX);
 	assert_string_equal(range_format(&c.private[1].range, text), "10.2.0.0/16");
+	assert_int_equal(c.nat64.count, 2);
+	assert_int_equal(c.nat64.list[1].prefix, 40);
+	assert_true(c.nat64.list[1].high == 0x20010db866000000 && !c.nat64.list[1].low);
 	assert_int_equal(c.target_count, 7);
 	assert_string_equal(target_at(0), "time.example:123/ntp");
 	assert_string_equal(target_at(1), "10.0.0.3:123/ntp");
@@ -197,6 +201,10 @@ static void bad_values(void **state)
 		{ "dns", "max-ttl = 8d", "'8d' is not a time" },
 		{ "dns", "grace = -1", "'-1' is not a time" },
 		{ "dns", "max-stale = 31d", "'31d' is not a time" },
+		{ "dns", "nat64 = 2001:db8::/95", "'2001:db8::/95' is not an IPv6 prefix of 32, 40, 48, 56, 64 or 96 bits" },
+		{ "dns", "nat64 = 2001:db8::1/96", "is not an IPv6 prefix" },
+		{ "dns", "nat64 = 10.0.0.0/32", "is not an IPv6 prefix" },
+		{ "dns", "nat64 = auto", "is not an IPv6 prefix" },
 		{ "dns", "private = db.example", "'db.example' is not NAME RANGE" },
 		{ "dns", "private = db.example 10.0.0.0/8 x", "is not NAME RANGE" },
 		{ "dns", "private = 10.0.0.1 10.0.0.0/8", "'10.0.0.1' is not a name or suffix" },
@@ -249,6 +257,9 @@ static void values_that_contradict(void **state)
 	assert_int_equal(read_text(RESOLVER FOUR "private = *.b.example 10.5.0.0/16\n"), -E2BIG);
 	assert_non_null(strstr(e.text, "a.b.example: more than 4 ranges"));
 	assert_int_equal(read_text("[allow]\ntarget = [fd00:ec2::254]:80\n"), -EINVAL);
+	assert_int_equal(read_text("[allow]\ntarget = [64:ff9b::a9fe:a9fe]:80\n"), -EINVAL);
+	assert_int_equal(read_text("[allow]\ntarget = [2001:db8:64::a9fe:a9fe]:80\n[dns]\nnat64 = 2001:db8:64::/96\n"), -EINVAL);
+	assert_non_null(strstr(e.text, "[imds] access"));
 	assert_int_equal(read_text(RESOLVER "[allow]\ntarget = 169.254.169.254:80\n[imds]\naccess = allow\n"), 0);
 	config_free(&c);
 }
@@ -277,6 +288,15 @@ static void limits(void **state)
 	config_free(&c);
 	strcat(text, "resolver = 10.0.0.99\n");
 	assert_int_equal(read_text(text), -E2BIG);
+
+	strcpy(text, "[dns]\n");
+	for (int i = 1; i <= OH_NAT64_MAX; i++)
+		sprintf(text + strlen(text), "nat64 = 2001:db8:%d::/96\n", i);
+	assert_int_equal(read_text(text), 0);
+	config_free(&c);
+	strcat(text, "nat64 = 2001:db8:99::/96\n");
+	assert_int_equal(read_text(text), -E2BIG);
+	assert_non_null(strstr(e.text, "more than 4 translators' prefixes"));
 }
 
 static void ten_thousand_targets(void **state)
