@@ -3,6 +3,7 @@
 #include "decide/decide.h"
 #include "decide/flow.h"
 #include "uplink/inbound.h"
+#include "payload/hand_over.h"
 #include "payload/inspect.h"
 #include "maps.h"
 #include "payload/quick_error.h"
@@ -100,6 +101,8 @@ int oh_egress(struct __sk_buff *skb)
 	if (oh_settings.observe)
 		reason = oh_let_through(sk, c, &f, reason, &admission);
 	verdict = reason == OH_HOLD ? oh_settings.observe : oh_conclude(skb, sk, c, &f, reason, &admission);
+	if (!verdict && reason != OH_HOLD)
+		verdict = oh_answer_refused(skb, &f, c, reason);
 	if (admission.slot < OH_SLOTS)
 		oh_scratch_release(admission.slot);
 	return verdict;
@@ -156,12 +159,14 @@ static __always_inline int oh_attempt(struct bpf_sock_addr *ctx, struct oh_flow 
 	struct oh_admission admission = {};
 	struct oh_connection *c, unstored = {};
 	enum oh_reason reason;
+	__u64 netns;
 
 	f->stage = stage;
 	f->protocol = ctx->type == SOCK_STREAM ? OH_PROTOCOL_TCP : ctx->protocol;
 	f->tcp_flags = OH_TCP_SYN;
 	f->destination_port = bpf_ntohs((__u16)ctx->user_port);
-	f->away = bpf_get_netns_cookie(ctx) != (oh_settings.netns ? oh_settings.netns : bpf_get_netns_cookie(NULL));
+	netns = bpf_get_netns_cookie(ctx);
+	f->away = netns != (oh_settings.netns ? oh_settings.netns : bpf_get_netns_cookie(NULL));
 	reason = oh_decide(f, NULL, &admission);
 	c = ctx->sk ? bpf_sk_storage_get(&oh_connections, ctx->sk, NULL, BPF_SK_STORAGE_GET_F_CREATE) : NULL;
 	if (!c)
@@ -170,6 +175,7 @@ static __always_inline int oh_attempt(struct bpf_sock_addr *ctx, struct oh_flow 
 	if (stage == OH_STAGE_CONNECT)	/* a new connection, also where TCP_REPAIR makes it without a SYN */
 		c->admitted = 0;
 	c->home = !f->away;
+	c->netns = netns;
 	if (reason >= OH_REASON_FIRST_REFUSAL) {
 		oh_count(reason & (OH_REASON_MAX - 1), 0);
 		oh_tell(f, hook, reason, c, OH_SLOTS);
@@ -248,7 +254,7 @@ int oh_sock_create(struct bpf_sock *sk)
 	struct oh_connection who = {};
 	struct oh_flow f = {};
 
-	if (oh_is_known_socket(sk))
+	if (oh_is_known_socket(sk) || oh_is_answerer())
 		return 1;
 	if (oh_is_router_discovery(sk)) {
 		struct oh_connection *c = bpf_sk_storage_get(&oh_connections, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
@@ -263,6 +269,17 @@ int oh_sock_create(struct bpf_sock *sk)
 	oh_count(OH_RAW_SOCKET, 0);
 	oh_tell(&f, OH_HOOK_SOCK_CREATE, OH_RAW_SOCKET, &who, OH_SLOTS);
 	return oh_verdict(OH_RAW_SOCKET);
+}
+
+/* Judges nothing. */
+SEC("cgroup/setsockopt")
+int oh_sockopt(struct bpf_sockopt *ctx)
+{
+	int length = oh_filter_option(ctx);
+
+	if (length != ctx->optlen)
+		ctx->optlen = length;
+	return 1;
 }
 
 /* Judges nothing. */

@@ -35,6 +35,8 @@
 #define OH_NAT64_MAX 4
 #define OH_EVENTS_BYTES (512 * 1024)
 #define OH_EVENT_NAME_MAX 256
+#define OH_REFUSED_BYTES (256 * 1024)
+#define OH_REFUSED_PACKET_MAX 1024	/* headers and a query; a power of two */
 #define OH_COMMAND_MAX 16		/* TASK_COMM_LEN */
 
 #define OH_FOREVER 0xffffffffU		/* an expiry that does not come */
@@ -176,6 +178,7 @@ struct oh_connection {
 	char command[OH_COMMAND_MAX];
 	__u32 sequence;		/* TCP sequence number of the first byte not looked at, where look says so */
 	__u64 cgroup;		/* cgroup v2 id, 0: not known */
+	__u64 netns;		/* cookie of the socket's network namespace, 0: not known */
 	__u32 answers;		/* TCP sequence number at which the resolver's next message begins */
 	__u32 framed;		/* 1: answers says so; apart from the bits, which other CPUs may be writing */
 	__u64 rest[OH_REST_WORDS];	/* OH_LOOK_REST: struct oh_tls_rest, see bpf/parse/bytes.h */
@@ -219,13 +222,14 @@ struct oh_nat64 {
 	OH_HOOK(7, UPLINK_EGRESS, "uplink-egress") \
 	OH_HOOK(8, UPLINK_INGRESS, "uplink-ingress") \
 	OH_HOOK(9, INBOUND, "inbound") \
-	OH_HOOK(10, SOCK_OPS, "sock_ops")
+	OH_HOOK(10, SOCK_OPS, "sock_ops") \
+	OH_HOOK(11, SOCKOPT, "sockopt")
 
 enum oh_hook {
 #define OH_HOOK(number, symbol, name) OH_HOOK_##symbol = number,
 	OH_HOOKS
 #undef OH_HOOK
-	OH_HOOK_MAX = 11
+	OH_HOOK_MAX = 12
 };
 #define OH_HOOK_LSM 15	/* in events of bpf/lock.bpf.c, whose programs are not among the engine's */
 
@@ -249,6 +253,24 @@ struct oh_event {
 	char name[OH_EVENT_NAME_MAX];	/* asked for, last letter first, as a key of oh_names; "": none is known */
 };
 
+/* A packet of a guarded socket that was refused for what it says, in oh_refused (ring buffer). User space answers it. */
+struct oh_refused {
+	__u64 netns;		/* cookie of the socket's network namespace, 0: not known */
+	__u32 pid;		/* a process that has the socket, 0: not known */
+	__u16 length;		/* bytes that are in packet */
+	__u8 reason;		/* enum oh_reason */
+	__u8 reserved;
+	__u8 packet[OH_REFUSED_PACKET_MAX];	/* from its IP header on */
+};
+
+/* Value of oh_answerer (array of one), which the answering process writes: as long as it lives, it says so anew. */
+struct oh_answerer {
+	__u64 until;		/* nanoseconds of CLOCK_BOOTTIME: it counts as alive before that */
+	__u32 pid;		/* its own, in the first pid namespace: it may make raw sockets while it is alive */
+	__u32 reserved;
+};
+#define OH_ANSWERER_ALIVE 2000000000	/* nanoseconds after it said so */
+
 /* Written by the loader into the programs' read-only data, as the constant oh_settings, before they are verified. */
 struct oh_settings {
 	__u8 observe;		/* 1: refuse nothing, report all the same */
@@ -261,6 +283,8 @@ struct oh_settings {
 	__u64 netns;		/* cookie of the network namespace to learn answers in, 0: the first one's */
 	__u16 shared_at;	/* where struct skb_shared_info has the marks of pages that user space can write */
 	__u16 shared_mask;	/* and which bits there are these marks; 0: the kernel does not let us see them */
+	__u8 answer;		/* 1: what is refused for its name is answered, where somebody can */
+	__u8 reserved[3];
 	__u32 nat64_count;
 	struct oh_nat64 nat64[OH_NAT64_MAX];
 	struct oh_inbound inbound[OH_INBOUND_MAX];
@@ -274,7 +298,7 @@ _Static_assert(sizeof(struct oh_name_rule) == 12, "no padding: compared as bytes
 _Static_assert(sizeof(struct oh_name_entry) == 12 * OH_GRANTS_MAX + 20 * OH_PRIVATE_MAX, "no padding: compared as bytes");
 _Static_assert(sizeof(struct oh_range) == 20, "LPM key: prefix and data, no padding");
 _Static_assert(sizeof(struct oh_target) == 288, "value of oh_targets");
-_Static_assert(sizeof(struct oh_connection) == 96, "value of oh_connections");
+_Static_assert(sizeof(struct oh_connection) == 104, "value of oh_connections");
 _Static_assert(sizeof(struct oh_flow_key) == 40, "key of oh_flows: no padding");
 _Static_assert(sizeof(struct oh_event) == 344, "no padding: a hole would show kernel memory");
 

@@ -16,6 +16,11 @@ int64_t clock_boot(void)
 	return nanoseconds(CLOCK_BOOTTIME) / 1000000000;
 }
 
+int64_t clock_monotonic_ms(void)
+{
+	return nanoseconds(CLOCK_MONOTONIC) / 1000000;
+}
+
 int64_t clock_monotonic(void)
 {
 	return nanoseconds(CLOCK_MONOTONIC) / 1000000000;

@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/text.h"
 
 #define CHUNK 65536
@@ -50,14 +51,6 @@ bool proc_sleep(unsigned int milliseconds)
 bool proc_back_off(unsigned int try)
 {
 	return proc_sleep(try < 3 ? 1000u << try : 8000);
-}
-
-static long long now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (long long)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
 enum { IN, OUT, ERR, EXIT, FDS };
@@ -182,11 +175,11 @@ static int drain(const struct proc *p, struct pollfd *from, char **data, size_t 
 
 static int exchange(const struct proc *p, struct child *c, struct proc_result *result, struct error *e)
 {
-	long long deadline = now_ms() + (long long)p->timeout * 1000;
+	long long deadline = clock_monotonic_ms() + (long long)p->timeout * 1000;
 	int r = 0;
 
 	while (!r && (!c->exited || ((c->fds[OUT].fd >= 0 || c->fds[ERR].fd >= 0) &&
-				     now_ms() < c->exited + AFTER_EXIT_MS))) {
+				     clock_monotonic_ms() < c->exited + AFTER_EXIT_MS))) {
 		/* Half a second at most, so that a signal that came just before poll() is seen. */
 		if (poll(c->fds, FDS, 500) < 0 && errno != EINTR)
 			return error_set(e, errno, "%s: poll: %s", p->argv[0], strerror(errno));
@@ -197,10 +190,10 @@ static int exchange(const struct proc *p, struct child *c, struct proc_result *r
 		if (!r && c->fds[ERR].fd >= 0 && c->fds[ERR].revents)
 			r = drain(p, &c->fds[ERR], &result->err, &result->err_size, e);
 		if (c->fds[EXIT].fd >= 0 && c->fds[EXIT].revents) {
-			c->exited = now_ms();
+			c->exited = clock_monotonic_ms();
 			close_end(&c->fds[EXIT]);
 		}
-		if (!r && !c->exited && now_ms() >= deadline)
+		if (!r && !c->exited && clock_monotonic_ms() >= deadline)
 			r = error_set(e, ETIMEDOUT, "%s: no end after %u seconds", p->argv[0], p->timeout);
 		if (!r && interrupts > 1)
 			r = error_set(e, EINTR, "%s: killed by the second interrupt", p->argv[0]);

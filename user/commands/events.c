@@ -210,33 +210,6 @@ static int lock_reader(const struct guard *g, struct error *e)
 	return file_try_lock(path, "another `ohguard events` is reading", e);
 }
 
-static __u32 id_of_ring(const struct engine *engine)
-{
-	struct bpf_map_info info = { 0 };
-	__u32 size = sizeof(info);
-
-	return bpf_obj_get_info_by_fd(engine->map[ENGINE_EVENTS], &info, &size) ? 0 : info.id;
-}
-
-/* An unload and a load bring another buffer, and nothing comes by the old one any more: takes up the one that there is
- * now. -ENOENT: nothing is loaded. */
-static int renew_ring(struct guard *g, bool *ret_other, struct error *e)
-{
-	struct engine now;
-	int r = engine_open(g->pins, &now, e);
-
-	if (r)
-		return r;
-	*ret_other = id_of_ring(&now) != id_of_ring(&g->engine);
-	if (*ret_other) {
-		engine_close(&g->engine);
-		g->engine = now;
-	} else {
-		engine_close(&now);
-	}
-	return 0;
-}
-
 /* Reads one buffer until it is over, or another has taken its place. */
 static int read_ring(struct guard *g, struct reader *reader, bool follow, bool *ret_other, struct error *e)
 {
@@ -253,7 +226,7 @@ static int read_ring(struct guard *g, struct reader *reader, bool follow, bool *
 		if (r == -EINTR)
 			r = 0;
 		else if (!r)
-			r_ring = renew_ring(g, ret_other, e);
+			r_ring = engine_renew(&g->engine, g->pins, ENGINE_EVENTS, ret_other, e);
 	}
 	ring_buffer__free(ring);
 	return r < 0 ? error_set(e, -r, "the event buffer cannot be read: %s", strerror(-r)) : r_ring;

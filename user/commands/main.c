@@ -21,6 +21,7 @@ static const struct cmd commands[] = {
 	{ "stats", cmd_stats, "packets and bytes by verdict, reason and target" },
 	{ "events", cmd_events, "refused attempts, one a line" },
 	{ "status", cmd_status, "what is attached where, and is it healthy" },
+	{ "serve", cmd_serve, "stay, and answer what was refused for its name" },
 	{ "lock", cmd_lock, "keep links, maps, files and binary from other root processes" },
 	{ "unlock", cmd_unlock, "end that" },
 	{ "aws", cmd_aws, "the network and the machines in AWS" },

@@ -30,6 +30,8 @@ const char *const engine_map_names[ENGINE_MAPS] = {
 	[ENGINE_COUNTS] = "oh_counts",
 	[ENGINE_USE] = "oh_target_use",
 	[ENGINE_EVENTS] = "oh_events",
+	[ENGINE_REFUSED] = "oh_refused",
+	[ENGINE_ANSWERER] = "oh_answerer",
 };
 
 static const uint32_t value_sizes[ENGINE_MAPS] = {
@@ -47,6 +49,8 @@ static const uint32_t value_sizes[ENGINE_MAPS] = {
 	[ENGINE_COUNTS] = sizeof(struct oh_count),
 	[ENGINE_USE] = sizeof(struct oh_use),
 	[ENGINE_EVENTS] = 0,
+	[ENGINE_REFUSED] = 0,
+	[ENGINE_ANSWERER] = sizeof(struct oh_answerer),
 };
 
 static int map_info(int fd, struct bpf_map_info *ret)
@@ -158,6 +162,27 @@ int engine_open(const char *pins, struct engine *ret, struct error *e)
 		return r;
 	}
 	*ret = engine;
+	return 0;
+}
+
+static __u32 map_id(int fd)
+{
+	struct bpf_map_info info;
+
+	return map_info(fd, &info) ? 0 : info.id;
+}
+
+int engine_renew(struct engine *engine, const char *pins, enum engine_map map, bool *ret_other, struct error *e)
+{
+	struct engine now;
+	int r = engine_open(pins, &now, e);
+
+	if (r)
+		return r;
+	*ret_other = map_id(now.map[map]) != map_id(engine->map[map]);
+	engine_close(*ret_other ? engine : &now);
+	if (*ret_other)
+		*engine = now;
 	return 0;
 }
 

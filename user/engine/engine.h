@@ -25,6 +25,8 @@ enum engine_map {
 	ENGINE_COUNTS,
 	ENGINE_USE,
 	ENGINE_EVENTS,
+	ENGINE_REFUSED,
+	ENGINE_ANSWERER,
 	ENGINE_MAPS
 };
 
@@ -43,6 +45,9 @@ extern const char *const engine_map_names[ENGINE_MAPS];
  * 0, -ENOENT (not loaded), -EPROTO (loaded by a version with another layout), or another negative errno. */
 int engine_open(const char *pins, struct engine *ret, struct error *e);
 void engine_close(struct engine *engine);
+/* An unload and a load bring other maps. Takes up those in force now where `map` is another than before, and says so in
+ * *ret_other. -ENOENT: nothing is loaded. */
+int engine_renew(struct engine *engine, const char *pins, enum engine_map map, bool *ret_other, struct error *e);
 
 int engine_read_control(const struct engine *engine, struct oh_control *ret, struct error *e);
 int engine_write_control(const struct engine *engine, const struct oh_control *control, struct error *e);

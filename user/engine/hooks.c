@@ -33,6 +33,7 @@ const struct hook engine_hooks[OH_HOOK_MAX] = {
 	[OH_HOOK_UPLINK_INGRESS] = { "oh_uplink_ingress", TCX_INGRESS, true, BPF_TC_INGRESS },
 	[OH_HOOK_INBOUND] = { "oh_inbound", BPF_XDP, true },
 	[OH_HOOK_SOCK_OPS] = { "oh_sock_ops", BPF_CGROUP_SOCK_OPS },
+	[OH_HOOK_SOCKOPT] = { "oh_sockopt", BPF_CGROUP_SETSOCKOPT },
 };
 
 int engine_read_link(int link, struct bpf_link_info *ret_link, struct bpf_prog_info *ret_program)
@@ -96,6 +97,8 @@ bool engine_wants(const struct oh_settings *settings, enum oh_hook hook)
 
 	if (hook == OH_HOOK_SOCK_OPS)
 		return settings->inspect;
+	if (hook == OH_HOOK_SOCKOPT)
+		return settings->answer;
 	if (hook == OH_HOOK_INGRESS)	/* answers are learned from at one place */
 		return settings->inspect && !uplink;
 	if (hook == OH_HOOK_UPLINK_INGRESS)

@@ -95,7 +95,7 @@ static uint64_t own_netns(void)
 static int fill_settings(struct bpf_object *object, const struct config *c, bool observe, struct oh_settings *ret,
 			 struct error *e)
 {
-	struct oh_settings settings = { .observe = observe, .metadata = c->metadata, .inspect = c->inspect, .nts = c->nts,
+	struct oh_settings settings = { .observe = observe, .metadata = c->metadata, .inspect = c->inspect, .nts = c->nts, .answer = c->inspect && c->answer,
 					.inbound_count = (__u32)c->inbound_count, .min_ttl = c->min_ttl,
 					.max_ttl = c->max_ttl, .grace = c->grace, .netns = own_netns(),
 					.nat64_count = (__u32)c->nat64.count };
@@ -112,7 +112,7 @@ static int fill_settings(struct bpf_object *object, const struct config *c, bool
 /* What is not wanted is not even shown to the verifier. */
 static int choose_programs(struct bpf_object *object, const struct config *c, struct error *e)
 {
-	struct oh_settings settings = { .inspect = c->inspect };
+	struct oh_settings settings = { .inspect = c->inspect, .answer = c->inspect && c->answer };
 
 	memcpy(settings.uplink, c->uplinks, sizeof(settings.uplink));
 	for (int i = 0; i < OH_HOOK_MAX; i++) {

@@ -296,6 +296,14 @@ static int set_inspect(struct config *c, const char *value, struct error *e)
 	return set_switch(value, &c->inspect, e);
 }
 
+static int set_refuse(struct config *c, const char *value, struct error *e)
+{
+	if (strcmp(value, "answer") && strcmp(value, "error"))
+		return error_set(e, EINVAL, "'%s' is neither answer nor error", value);
+	c->answer = !strcmp(value, "answer");
+	return 0;
+}
+
 static int set_nts(struct config *c, const char *value, struct error *e)
 {
 	return set_switch(value, &c->nts, e);
@@ -334,6 +342,7 @@ static const struct {
 	{ "dns", "private", set_private },
 	{ "dns", "nat64", set_nat64 },
 	{ "dns", "inspect", set_inspect },
+	{ "dns", "refuse", set_refuse },
 	{ "dns", "name", set_name },
 	{ "ntp", "server", set_ntp },
 	{ "ntp", "nts", set_nts },
@@ -372,6 +381,7 @@ static const struct config defaults = {
 	.grace = 120,
 	.max_stale = DAY,
 	.inspect = true,
+	.answer = true,
 	.state = "/var/lib/ohguard",
 	.pins = "/sys/fs/bpf/ohguard",
 };

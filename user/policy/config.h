@@ -46,6 +46,7 @@ struct config {
 	bool inbound_set;
 	bool metadata;			/* [imds] access = allow */
 	bool inspect;			/* [dns] inspect = on */
+	bool answer;			/* [dns] refuse = answer */
 	char state[PATH_MAX], pins[PATH_MAX];
 	char *text;			/* what it was read from, NULL: from no file */
 	size_t text_size;

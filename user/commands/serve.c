@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: MIT
+/* ohguard serve: the resident helper. It answers what the guard refused for its name, so that programs are told "no such
+ * name" instead of waiting. Enforcement does not need it. */
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "commands/cmd.h"
+#include "engine/inject.h"
+#include "guard/guard.h"
+#include "names/reply.h"
+
+#define BEAT 500	/* milliseconds: a fourth of OH_ANSWERER_ALIVE */
+
+struct server {
+	struct guard g;
+	struct inject *inject;
+	struct ring_buffer *ring;	/* NULL: there is none */
+};
+
+/* A ring buffer's callback. What cannot be answered is left to the sender's own time-out. */
+static int answer(void *context, void *data, size_t size)
+{
+	const struct oh_refused *r = data;
+	struct server *s = context;
+	struct reply reply;
+
+	if (size < sizeof(*r) || r->length > sizeof(r->packet) ||
+	    !reply_make(r->packet, r->length, r->reason == OH_DNS_NAME_NOT_ALLOWED, &reply))
+		return 0;
+	for (size_t i = 0; i < reply.count; i++)
+		inject_send(s->inject, r->netns, (pid_t)r->pid, reply.family, reply.packets[i].bytes, reply.packets[i].length);
+	return 0;
+}
+
+/* alive false: nobody answers from now on. */
+static int beat(const struct engine *engine, bool alive, struct error *e)
+{
+	struct oh_answerer a = { .pid = (__u32)getpid() };
+	struct timespec now;
+	__u32 zero = 0;
+
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	if (alive)
+		a.until = (__u64)now.tv_sec * 1000000000 + (__u64)now.tv_nsec + OH_ANSWERER_ALIVE;
+	if (bpf_map_update_elem(engine->map[ENGINE_ANSWERER], &zero, &a, BPF_ANY))
+		return error_set(e, errno, "%s: %s", engine_map_names[ENGINE_ANSWERER], strerror(errno));
+	return 0;
+}
+
+static int open_ring(struct server *s, struct error *e)
+{
+	int r;
+
+	s->ring = ring_buffer__new(s->g.engine.map[ENGINE_REFUSED], answer, s, NULL);
+	r = (int)libbpf_get_error(s->ring);
+	if (r)
+		s->ring = NULL;
+	return r ? error_set(e, -r, "the refused packets cannot be read: %s", strerror(-r)) : 0;
+}
+
+/* Says that somebody answers, and goes over to what a `load` has put in force since. */
+static int go_on(struct server *s, struct error *e)
+{
+	bool other;
+	int r = engine_renew(&s->g.engine, s->g.pins, ENGINE_REFUSED, &other, e);
+
+	if (!r && other) {
+		ring_buffer__free(s->ring);
+		r = open_ring(s, e);
+	}
+	return r ? r : beat(&s->g.engine, true, e);
+}
+
+static int serve(struct server *s, int signals, struct error *e)
+{
+	int64_t next = 0;
+	int r = open_ring(s, e);
+
+	while (!r) {
+		struct pollfd fds[] = { { .fd = signals, .events = POLLIN },
+					{ .fd = ring_buffer__epoll_fd(s->ring), .events = POLLIN } };
+		int64_t now = clock_monotonic_ms();
+
+		if (now >= next) {
+			r = go_on(s, e);
+			next = now + BEAT;
+			continue;
+		}
+		if (poll(fds, 2, (int)(next - now)) < 0 && errno != EINTR)
+			r = error_set(e, errno, "poll: %s", strerror(errno));
+		if (fds[0].revents)
+			break;
+		if (!r && ring_buffer__consume(s->ring) < 0)
+			r = error_set(e, EIO, "the refused packets cannot be read");
+	}
+	ring_buffer__free(s->ring);
+	return r;
+}
+
+/* Two at once would answer each other's packets, and one that ends would say that nobody answers. */
+static int lock_server(const struct guard *g, struct error *e)
+{
+	char path[PATH_MAX + 16];
+
+	snprintf(path, sizeof(path), "%s/serve", g->run);
+	return file_try_lock(path, "another `ohguard serve` is answering", e);
+}
+
+static int open_signals(void)
+{
+	sigset_t stop;
+
+	sigemptyset(&stop);
+	sigaddset(&stop, SIGINT);
+	sigaddset(&stop, SIGTERM);
+	sigprocmask(SIG_BLOCK, &stop, NULL);
+	return signalfd(-1, &stop, SFD_CLOEXEC);
+}
+
+int cmd_serve(int argc, char **argv)
+{
+	struct cmd_options common = { 0 };
+	struct server s = { 0 };
+	struct error e, e_ignored;
+	int r, lock, signals;
+
+	r = cmd_parse(argc, argv, NULL, NULL, &common);
+	if (r != CMD_GO_ON)
+		return r;
+	signals = open_signals();
+	r = guard_open(&common.guard, &s.g, &e);
+	if (r)
+		return cmd_open_failed(r, &e);
+	lock = lock_server(&s.g, &e);
+	r = lock < 0 ? lock : inject_open(&s.inject, &e);
+	if (!r)
+		r = serve(&s, signals, &e);
+	if (lock >= 0) {
+		beat(&s.g.engine, false, &e_ignored);
+		close(lock);
+	}
+	inject_close(s.inject);
+	guard_close(&s.g);
+	return r == -ENOENT ? CMD_NOT_LOADED : r ? cmd_fail(&e) : CMD_OK;
+}
