@@ -2,6 +2,7 @@
 /* The hooks. Each fills a flow from its context, asks oh_decide() and oh_inspect() and reports; none has a rule of its own. */
 #include "decide/decide.h"
 #include "decide/flow.h"
+#include "uplink/answer.h"
 #include "uplink/inbound.h"
 #include "payload/hand_over.h"
 #include "payload/inspect.h"
@@ -111,7 +112,7 @@ int oh_egress(struct __sk_buff *skb)
 SEC("classifier")	/* "tc" is not known to libbpf 0.5 */
 int oh_uplink_egress(struct __sk_buff *skb)
 {
-	return oh_pass_uplink(skb) ? OH_TC_GO_ON : OH_TC_DROP;
+	return oh_pass_uplink(skb) ? OH_TC_GO_ON : oh_answer_at_uplink(skb);
 }
 
 /* Refuses nothing: learns from answers where neither a workload nor a container can have forged them. */

@@ -121,6 +121,19 @@ struct oh_tcp_header {		/* RFC 9293, 3.1, up to the window */
 	__be16 window;
 };
 
+#define OH_TCP_HEADER 20
+struct oh_tcp_reset {		/* the whole of it, without options */
+	__be16 source;
+	__be16 destination;
+	__be32 sequence;
+	__be32 acknowledgment;
+	__u8 offset;
+	__u8 flags;
+	__be16 window;
+	__be16 checksum;
+	__be16 urgent;
+};
+
 struct oh_udp_header {		/* RFC 768 */
 	__be16 source;
 	__be16 destination;

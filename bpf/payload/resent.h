@@ -30,6 +30,7 @@ struct oh_frame {
 	struct oh_flow_key key;
 	struct oh_admission admission;
 	bool packet_socket;
+	__u8 refused;		/* enum oh_reason: why it goes no further, OH_NONE where it does */
 };
 
 struct {

@@ -133,11 +133,13 @@ static __always_inline struct oh_frame *oh_frame_start(struct __sk_buff *skb, en
 	return fr;
 }
 
-static __always_inline bool oh_refuse_uplink(struct __sk_buff *skb, const struct oh_flow *f, enum oh_reason reason,
-					     const struct oh_connection *own, __u32 slot)
+static __always_inline bool oh_refuse_uplink(struct __sk_buff *skb, struct oh_frame *fr, enum oh_reason reason,
+					     const struct oh_connection *own)
 {
+	const struct oh_flow *f = &fr->flow;
 	struct oh_connection who = {};
 
+	fr->refused = reason;
 	reason = oh_forwarded_reason(f, reason);
 	if (own && oh_settings.observe)		/* told at the socket's own hook */
 		return true;
@@ -146,7 +148,7 @@ static __always_inline bool oh_refuse_uplink(struct __sk_buff *skb, const struct
 		who = *own;
 	else
 		who.cgroup = bpf_skb_cgroup_id(skb);
-	oh_tell(f, OH_HOOK_UPLINK_EGRESS, reason, &who, slot);
+	oh_tell(f, OH_HOOK_UPLINK_EGRESS, reason, &who, fr->admission.slot);
 	return oh_verdict(reason);
 }
 
@@ -221,7 +223,7 @@ static __always_inline bool oh_pass_uplink(struct __sk_buff *skb)
 	if (reason == OH_HOLD)
 		pass = oh_settings.observe;
 	else if (reason >= OH_REASON_FIRST_REFUSAL)
-		pass = oh_refuse_uplink(skb, &fr->flow, reason, own, fr->admission.slot);
+		pass = oh_refuse_uplink(skb, fr, reason, own);
 	else
 		oh_let_out(skb, fr, reason, flow, c);
 	if (fr->admission.slot < OH_SLOTS)

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* A frame that was refused for a name is turned round where it stood: a DNS query becomes its answer, "no such name", and a
+ * TCP segment a reset. It comes in by the interface that it was to leave by, and conntrack leads it back to a container. */
+#ifndef OHGUARD_BPF_ANSWER_H
+#define OHGUARD_BPF_ANSWER_H
+
+#include "uplink/uplink.h"
+
+#define OH_DNS_FLAGS 2			/* where the header has them: RFC 1035, 4.1.1 */
+#define OH_DNS_KEPT 0x0110		/* of the query's: recursion desired, checking disabled */
+#define OH_DNS_NXDOMAIN 0x8083		/* a response, recursion available, no such name */
+#define OH_HOPS 64
+
+static __always_inline __u16 oh_fold(__u64 sum)
+{
+	for (int i = 0; i < 3; i++)
+		sum = (sum & 0xffff) + (sum >> 16);
+	return ~sum;
+}
+
+/* Ethernet's and IP's ends change places. IP options and extension headers are not there. Sums do not change by it. */
+__attribute__((noinline)) int oh_swap_ends(struct __sk_buff *skb, __u32 family)
+{
+	__u32 at = OH_ETHERNET + (family == 4 ? 12 : 8), size = family == 4 ? 4 : 16;
+	__u32 mac[3], back[3], ends[8] = {};
+
+	if (bpf_skb_load_bytes(skb, 0, mac, sizeof(mac)))
+		return -1;
+	/* six bytes and six: halves of the middle word */
+	back[0] = mac[1] >> 16 | mac[2] << 16;
+	back[1] = mac[2] >> 16 | mac[0] << 16;
+	back[2] = mac[0] >> 16 | mac[1] << 16;
+	if (bpf_skb_store_bytes(skb, 0, back, sizeof(back), 0))
+		return -1;
+	if (size == 4) {
+		if (bpf_skb_load_bytes(skb, at, ends, 8) || bpf_skb_store_bytes(skb, at, &ends[1], 4, 0))
+			return -1;
+		return bpf_skb_store_bytes(skb, at + 4, ends, 4, 0) ? -1 : 0;
+	}
+	if (bpf_skb_load_bytes(skb, at, ends, 32) || bpf_skb_store_bytes(skb, at, &ends[4], 16, 0))
+		return -1;
+	return bpf_skb_store_bytes(skb, at + 16, ends, 16, 0) ? -1 : 0;
+}
+
+static __always_inline int oh_swap_ports(struct __sk_buff *skb, __u32 at)
+{
+	__u32 ports;
+
+	if (bpf_skb_load_bytes(skb, at, &ports, sizeof(ports)))
+		return -1;
+	ports = ports << 16 | ports >> 16;
+	return bpf_skb_store_bytes(skb, at, &ports, sizeof(ports), 0) ? -1 : 0;
+}
+
+/* The query's own bytes are its answer's, but for the flags: EDNS says back what it said. at: UDP's header. */
+__attribute__((noinline)) int oh_turn_query(struct __sk_buff *skb, __u32 at, __u32 family)
+{
+	__u32 flags_at = at + sizeof(struct oh_udp_header) + OH_DNS_FLAGS;
+	__be16 asked, answered;
+
+	if (bpf_skb_load_bytes(skb, flags_at, &asked, sizeof(asked)))
+		return -1;
+	answered = (asked & bpf_htons(OH_DNS_KEPT)) | bpf_htons(OH_DNS_NXDOMAIN);
+	if (bpf_l4_csum_replace(skb, at + 6, asked, answered, BPF_F_MARK_MANGLED_0 | sizeof(asked)) ||
+	    bpf_skb_store_bytes(skb, flags_at, &answered, sizeof(answered), 0) || oh_swap_ports(skb, at))
+		return -1;
+	return oh_swap_ends(skb, family);
+}
+
+/* Lengths and hops of the shorter packet, before its ends change places. */
+static __always_inline int oh_cut_ip(struct __sk_buff *skb, __u32 family)
+{
+	struct oh_ip4_header h;
+	__be16 length = bpf_htons(OH_TCP_HEADER);
+	__u8 hops = OH_HOPS;
+
+	if (family != 4) {
+		if (bpf_skb_store_bytes(skb, OH_ETHERNET + 4, &length, sizeof(length), 0))
+			return -1;
+		return bpf_skb_store_bytes(skb, OH_ETHERNET + 7, &hops, sizeof(hops), 0) ? -1 : 0;
+	}
+	if (bpf_skb_load_bytes(skb, OH_ETHERNET, &h, sizeof(h)))
+		return -1;
+	h.length = bpf_htons(sizeof(h) + OH_TCP_HEADER);
+	h.ttl = OH_HOPS;
+	h.checksum = 0;
+	h.checksum = oh_fold((__u32)bpf_csum_diff(NULL, 0, (__be32 *)&h, sizeof(h), 0));
+	return bpf_skb_store_bytes(skb, OH_ETHERNET, &h, sizeof(h), 0) ? -1 : 0;
+}
+
+/* TCP's checksum over both addresses, which stand at `ends`, and the header. */
+static __always_inline int oh_sum_tcp(struct __sk_buff *skb, struct oh_tcp_reset *tcp, __u32 family)
+{
+	__u32 ends[8] = {}, at = OH_ETHERNET + (family == 4 ? 12 : 8);
+	__s64 sum;
+
+	if (family == 4 ? bpf_skb_load_bytes(skb, at, ends, 8) : bpf_skb_load_bytes(skb, at, ends, 32))
+		return -1;
+	tcp->checksum = 0;
+	sum = bpf_csum_diff(NULL, 0, ends, sizeof(ends), bpf_htonl(OH_PROTOCOL_TCP + OH_TCP_HEADER));
+	sum = bpf_csum_diff(NULL, 0, (__be32 *)tcp, OH_TCP_HEADER, (__u32)sum);
+	tcp->checksum = oh_fold((__u32)sum);
+	return 0;
+}
+
+/* A reset as the far side would send it, having taken nothing of the segment: RFC 9293, 3.5.2. at: TCP's header. */
+__attribute__((noinline)) int oh_turn_segment(struct __sk_buff *skb, __u32 at, __u32 family)
+{
+	struct oh_tcp_reset tcp;
+	__be32 expected;
+	__be16 port;
+
+	if (bpf_skb_load_bytes(skb, at, &tcp, sizeof(tcp)) || bpf_skb_change_tail(skb, at + OH_TCP_HEADER, 0) ||
+	    oh_cut_ip(skb, family) || oh_swap_ends(skb, family))
+		return -1;
+	expected = tcp.acknowledgment;
+	tcp.acknowledgment = tcp.sequence;
+	tcp.sequence = expected;
+	port = tcp.source;
+	tcp.source = tcp.destination;
+	tcp.destination = port;
+	tcp.offset = OH_TCP_HEADER / 4 << 4;
+	tcp.flags = OH_TCP_RST | OH_TCP_ACK;
+	tcp.urgent = 0;
+	if (oh_sum_tcp(skb, &tcp, family))
+		return -1;
+	return bpf_skb_store_bytes(skb, at, &tcp, sizeof(tcp), 0) ? -1 : 0;
+}
+
+/* What becomes of the frame that oh_pass_uplink() has just refused: dropped, or sent back as its answer. */
+static __always_inline int oh_answer_at_uplink(struct __sk_buff *skb)
+{
+	__u32 zero = 0;
+	struct oh_frame *fr = bpf_map_lookup_elem(&oh_frames, &zero);
+	const struct oh_flow *f;
+	int r;
+
+	if (!oh_settings.answer || !fr)
+		return OH_TC_DROP;
+	f = &fr->flow;
+	if (f->options || !f->payload_length)
+		return OH_TC_DROP;
+	if (f->protocol == OH_PROTOCOL_UDP && fr->refused == OH_DNS_NAME_NOT_ALLOWED) {
+		/* the answer comes in as one to a flow that was let out */
+		oh_note_flow(bpf_map_lookup_elem(&oh_flows, &fr->key), &fr->key, f, OH_LOOK_NONE, &fr->admission);
+		r = oh_turn_query(skb, f->transport, f->family);
+	} else if (f->protocol == OH_PROTOCOL_TCP && f->tcp_flags & OH_TCP_ACK &&
+		   (fr->refused == OH_DNS_NAME_NOT_ALLOWED ||
+		    (fr->refused >= OH_TLS_NAME_NOT_ALLOWED && fr->refused <= OH_TLS_INCOMPLETE))) {
+		r = oh_turn_segment(skb, f->transport, f->family);
+	} else {
+		return OH_TC_DROP;
+	}
+	return r ? OH_TC_DROP : bpf_redirect(skb->ifindex, BPF_F_INGRESS);
+}
+
+#endif
