@@ -24,7 +24,7 @@ WARNINGS  := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wp
 CPPFLAGS  += -D_GNU_SOURCE -Iinclude -iquote user -iquote bpf -iquote tests $(DEFINES)
 # c-ares deprecates from 1.28 on the calls that all its versions have in common.
 ALL_CFLAGS := -std=gnu11 -fno-asynchronous-unwind-tables $(WARNINGS) -Wno-deprecated-declarations $(CFLAGS)
-LIBS      := -lbpf -lelf -lz -lcares -linih -lpsl -lpopt -ljansson
+LIBS      := -lbpf -lelf -lz -lcares -linih -lpopt -ljansson
 # libelf reads compressed sections with zstd where it was built so (Debian 13, Ubuntu 24.04).
 LIBS      += $(shell $(PKGCONFIG) --static --libs libelf 2>/dev/null | tr ' ' '\n' | grep -x -e -lzstd)
 
@@ -32,7 +32,8 @@ LIBS      += $(shell $(PKGCONFIG) --static --libs libelf 2>/dev/null | tr ' ' '\
 BPF_CFLAGS := -target bpf -mcpu=v2 -O2 -g -Wall -Wextra -Wno-unused-function -Wno-unused-parameter -Iinclude -Ivmlinux -Ibpf $(DEFINES)
 
 USER_SRC  := $(wildcard user/*/*.c)
-USER_OBJ  := $(USER_SRC:%.c=$(BUILD)/%.o) $(BUILD)/user/engine/objects.o
+USER_ASM  := $(wildcard user/*/*.S)
+USER_OBJ  := $(USER_SRC:%.c=$(BUILD)/%.o) $(USER_ASM:%.S=$(BUILD)/%.o)
 # What tests link: everything but main().
 LIB_OBJ   := $(filter-out $(BUILD)/user/commands/main.o,$(USER_OBJ))
 
@@ -68,11 +69,16 @@ $(BUILD)/user/%.o: user/%.c
 .SECONDARY: $(BUILD)/ohguard.bpf.o $(BUILD)/lock.bpf.o
 $(BUILD)/%.bpf.o.gz: $(BUILD)/%.bpf.o
 	$(Q)gzip -9 -n -c $< >$@
+$(BUILD)/%.dat.gz: user/policy/%.dat
+	@mkdir -p $(@D)
+	$(Q)gzip -9 -n -c $< >$@
 
-$(BUILD)/user/engine/objects.o: user/engine/objects.S $(BUILD)/ohguard.bpf.o.gz $(BUILD)/lock.bpf.o.gz
+$(BUILD)/user/engine/objects.o: $(BUILD)/ohguard.bpf.o.gz $(BUILD)/lock.bpf.o.gz
+$(BUILD)/user/policy/suffixes.o: $(BUILD)/suffixes.dat.gz
+$(BUILD)/user/%.o: user/%.S
 	$(call say,AS,$<)
 	@mkdir -p $(@D)
-	$(Q)$(CC) -DOHGUARD_OBJECT='"$(BUILD)/ohguard.bpf.o.gz"' -DOHGUARD_LOCK_OBJECT='"$(BUILD)/lock.bpf.o.gz"' -c -o $@ $<
+	$(Q)$(CC) -Wa,-I$(BUILD) -c -o $@ $<
 
 # embeds them
 $(BUILD)/user/aws/template.o: $(wildcard user/aws/files/*) $(wildcard systemd/*)

@@ -18,8 +18,6 @@
 /* The configuration goes before what is granted: a grant that says otherwise would do nothing. */
 static int check_plain(const char *text, const struct target *t, const struct config *c, struct error *e)
 {
-	if (!target_is_named(t))
-		return error_set(e, EINVAL, "%s: --sni off is for names: an address has no name rule", text);
 	for (size_t i = 0; i < c->target_count; i++) {
 		if (!c->targets[i].plain && !target_compare(&c->targets[i], t))
 			return error_set(e, EPERM, "%s: is in the configuration: write sni=off behind it there, and run "
@@ -28,17 +26,20 @@ static int check_plain(const char *text, const struct target *t, const struct co
 	return 0;
 }
 
-static int parse_targets(const struct cmd_options *o, bool plain, const struct config *c, struct target *ret,
+static int parse_targets(const struct cmd_options *o, bool plain, bool wide, const struct config *c, struct target *ret,
 			 struct error *e)
 {
 	for (int i = 0; i < o->argc; i++) {
 		int r = target_parse(o->argv[i], &ret[i], e);
 
 		if (!r && plain)
+			r = target_set_plain(&ret[i], o->argv[i], e);
+		if (!r && plain)
 			r = check_plain(o->argv[i], &ret[i], c, e);
+		if (!r && wide)
+			r = target_set_wide(&ret[i], o->argv[i], e);
 		if (r)
 			return r;
-		ret[i].plain = plain;
 		if (ret[i].kind == TARGET_SUFFIX && !c->inspect)
 			return error_set(e, EOPNOTSUPP, "%s: a suffix has no addresses to resolve, and answers are read only with "
 					 "[dns] inspect = on: allow the names one by one", o->argv[i]);
@@ -154,7 +155,7 @@ static int check_ready(const struct guard *g, struct error *e)
 	return r || control.ready ? r : error_set(e, EPERM, "locked down: nothing can be allowed until `ohguard load` succeeds");
 }
 
-static int allow(const struct cmd_options *o, uint64_t seconds, bool plain)
+static int allow(const struct cmd_options *o, uint64_t seconds, bool plain, bool wide)
 {
 	struct target *targets = calloc((size_t)o->argc, sizeof(*targets));
 	struct policy_asks asks = { targets, (size_t)o->argc };
@@ -172,7 +173,7 @@ static int allow(const struct cmd_options *o, uint64_t seconds, bool plain)
 	if (!r)
 		r = check_ready(&g, &e);
 	if (!r)
-		r = parse_targets(o, plain, &g.config, targets, &e);
+		r = parse_targets(o, plain, wide, &g.config, targets, &e);
 	for (int i = 0; !r && i < o->argc; i++) {
 		if (targets[i].kind == TARGET_NAME)
 			r = refresh_add(&f, targets[i].name, &e);
@@ -205,10 +206,12 @@ int cmd_allow(int argc, char **argv)
 {
 	struct cmd_options common = { 0 };
 	const char *lapse = NULL, *sni = NULL;
+	int wide = 0;
 	uint64_t seconds = 0;
 	struct poptOption options[] = {
 		{ "for", 0, POPT_ARG_STRING, &lapse, 0, "Lapse by itself after 30s, 5m, 2h, 1d", "TIME" },
 		{ "sni", 0, POPT_ARG_STRING, &sni, 0, "Connections need not open with TLS for an allowed name", "off" },
+		{ "wide", 0, POPT_ARG_NONE, &wide, 0, "Take a suffix below which anyone can have a name", NULL },
 		POPT_TABLEEND
 	};
 	int r = cmd_parse(argc, argv, options, "TARGET...", &common);
@@ -221,5 +224,5 @@ int cmd_allow(int argc, char **argv)
 		return cmd_usage("--for %s: not a time like 30s, 5m, 2h or 1d, up to 365d", lapse);
 	if (sni && strcmp(sni, "off"))
 		return cmd_usage("--sni %s: only off is known", sni);
-	return allow(&common, seconds, sni);
+	return allow(&common, seconds, sni, wide);
 }

@@ -12,6 +12,7 @@
 #include "engine/publish.h"
 #include "guard/guard.h"
 #include "policy/address.h"
+#include "policy/suffix.h"
 
 /* One address of one target. */
 struct held {
@@ -141,7 +142,7 @@ static bool is_over(const struct view *v, const struct policy_target *t, const s
 
 static void print_json(struct json *j, const struct view *v, const struct policy_target *t, const struct oh_use *use)
 {
-	char text[OH_TARGET_TEXT_MAX], address[ADDRESS_TEXT_MAX];
+	char text[OH_TARGET_TEXT_MAX], address[ADDRESS_TEXT_MAX], open[SUFFIX_RULE_MAX];
 	const char *error;
 	int64_t resolved;
 
@@ -150,6 +151,7 @@ static void print_json(struct json *j, const struct view *v, const struct policy
 	json_number(j, "port", t->target->port);
 	json_string(j, "service", target_service_name(t->target->service));
 	json_string(j, "source", sources[t->source]);
+	json_bool(j, "wide", suffix_is_wide(t->target, open));
 	time_or_null(j, "lapses", t->lapses);
 	json_array(j, "addresses");
 	for (size_t i = first_held(v->held, t->id); i < v->held->count && v->held->list[i].target == t->id; i++) {
@@ -200,11 +202,13 @@ static void print_addresses(const struct view *v, const struct policy_target *t)
 
 static void print_text(const struct view *v, const struct policy_target *t, const struct oh_use *use)
 {
-	char text[OH_TARGET_TEXT_MAX], span[24];
+	char text[OH_TARGET_TEXT_MAX], span[24], open[SUFFIX_RULE_MAX];
 	const char *error;
 	int64_t resolved;
 
 	printf("%s  (%s", target_identity(t->target, text), sources[t->source]);
+	if (suffix_is_wide(t->target, open))
+		printf(", wide: anyone can have a name below %s", open);
 	if (t->lapses)
 		printf(", lapses in %s", text_seconds((uint64_t)(t->lapses > v->now ? t->lapses - v->now : 0), span,
 						      sizeof(span)));

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 /* ohguard status: what is attached where, and is it healthy. The kernel is asked, not the pins. */
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -12,12 +11,11 @@
 #include "engine/packet.h"
 #include "engine/uplink_hooks.h"
 #include "guard/guard.h"
+#include "guard/ways_out.h"
 
-#define PROBLEMS_MAX 16
 /* Seconds without a run of the timer, which comes each 15: */
 #define OVERDUE_LEAST 60
 #define OVERDUE_MOST 300
-#define NOTES_MAX 2
 
 struct status {
 	const char *instance;
@@ -30,24 +28,9 @@ struct status {
 	bool enforcing;
 	bool locked;
 	bool packet;	/* packet sockets are refused */
-	char problems[PROBLEMS_MAX][256];
-	size_t problem_count;
-	const char *notes[NOTES_MAX];	/* what no setting of ours closes here */
-	size_t note_count;
+	struct remarks problems;
+	struct remarks notes;	/* what no setting of ours closes here, or what was said to be meant */
 };
-
-static void problem(struct status *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
-
-static void problem(struct status *s, const char *format, ...)
-{
-	va_list args;
-
-	if (s->problem_count == PROBLEMS_MAX)
-		return;
-	va_start(args, format);
-	vsnprintf(s->problems[s->problem_count++], sizeof(s->problems[0]), format, args);
-	va_end(args);
-}
 
 /* Hooks of uplinks stand behind those of the cgroup, interface by interface. */
 static bool is_listed(const struct status *s, int hook)
@@ -60,7 +43,7 @@ static void read_uplinks(struct status *s, const char *pins)
 	struct error e;
 
 	if (uplink_find(s->settings.uplink, &s->uplinks, &e))
-		problem(s, "%s", e.text);
+		remark(&s->problems, "%s", e.text);
 	for (size_t i = 0; i < s->uplinks.count; i++) {
 		for (int hook = 0; hook < OH_HOOK_MAX; hook++) {
 			if (engine_hooks[hook].uplink && engine_wants(&s->settings, (enum oh_hook)hook))
@@ -78,24 +61,24 @@ static void check_uplinks(struct status *s)
 	if (!*s->settings.uplink[0])
 		return;
 	if (!s->packet)
-		s->notes[s->note_count++] =
+		remark(&s->notes,
 			"packet sockets that skip the queueing layer (PACKET_QDISC_BYPASS) and AF_XDP pass the uplink's hook by: "
-			"give the workload no CAP_NET_RAW";
+			"give the workload no CAP_NET_RAW");
 	for (size_t i = 0; i < s->uplink_hook_count; i++) {
 		const struct engine_hook *h = &s->uplink_hooks[i];
 
 		if (!h->attached)
-			problem(s, "%s is not attached to %s: run `ohguard refresh`", h->name, h->where);
+			remark(&s->problems, "%s is not attached to %s: run `ohguard refresh`", h->name, h->where);
 	}
 	for (int i = 0; i < OH_UPLINKS_MAX && *s->uplinks.missing[i]; i++) {
 		if (strcmp(s->uplinks.missing[i], UPLINK_AUTO))
-			problem(s, "uplink %s: there is no such interface", s->uplinks.missing[i]);
+			remark(&s->problems, "uplink %s: there is no such interface", s->uplinks.missing[i]);
 	}
 	if (uplink_default_routes(&routes, &e))
-		problem(s, "%s", e.text);
+		remark(&s->problems, "%s", e.text);
 	for (size_t i = 0; i < routes.count; i++) {
 		if (!uplink_is_in(&s->uplinks, routes.list[i].index))
-			problem(s, "a default route leads over %s, which is not guarded: run `ohguard load --uplink %s`",
+			remark(&s->problems, "a default route leads over %s, which is not guarded: run `ohguard load --uplink %s`",
 				routes.list[i].name, routes.list[i].name);
 	}
 }
@@ -105,23 +88,23 @@ static void check_hooks(struct status *s)
 	const struct engine_hook *egress = &s->hooks[OH_HOOK_EGRESS];
 
 	if (s->settings.inspect && !s->settings.shared_mask)
-		s->notes[s->note_count++] =
+		remark(&s->notes,
 			"this kernel does not show which pages a sender can still write (lockdown=confidentiality, or no BTF): a TLS "
-			"hello sent by MSG_ZEROCOPY or sendfile can be changed after it was looked at";
+			"hello sent by MSG_ZEROCOPY or sendfile can be changed after it was looked at");
 	for (int i = 0; i < OH_HOOK_MAX; i++) {
 		const struct engine_hook *h = &s->hooks[i];
 
 		if (!is_listed(s, i))
 			continue;
 		if (!h->attached && i == OH_HOOK_SOCK_OPS)
-			problem(s, "%s is not attached: a connection that is refused for its TLS name waits for its own "
+			remark(&s->problems, "%s is not attached: a connection that is refused for its TLS name waits for its own "
 				"time-out: run `ohguard load`", h->name);
 		else if (!h->attached)
-			problem(s, "%s is not attached: run `ohguard load`", h->name);
+			remark(&s->problems, "%s is not attached: run `ohguard load`", h->name);
 		else if (h->cgroup != egress->cgroup)
-			problem(s, "%s is attached to another cgroup than %s: run `ohguard load`", h->name, egress->name);
+			remark(&s->problems, "%s is attached to another cgroup than %s: run `ohguard load`", h->name, egress->name);
 		else if (!*h->where)
-			problem(s, "the cgroup of %s is out of sight or removed", h->name);
+			remark(&s->problems, "the cgroup of %s is out of sight or removed", h->name);
 	}
 }
 
@@ -149,9 +132,9 @@ static void check_records(struct status *s, const struct guard *g, int64_t now)
 			overdue = now - r->due;
 	}
 	if (worst)
-		problem(s, "%zu lookups fail, %.100s (IPv%d) among them: %s", failing, worst->name, worst->family, worst->why);
+		remark(&s->problems, "%zu lookups fail, %.100s (IPv%d) among them: %s", failing, worst->name, worst->family, worst->why);
 	if (overdue > overdue_max(&g->config))
-		problem(s, "names are overdue for %llds: is ohguard-refresh.timer running?", (long long)overdue);
+		remark(&s->problems, "names are overdue for %llds: is ohguard-refresh.timer running?", (long long)overdue);
 }
 
 static int read_status(struct guard *g, struct status *s, struct error *e)
@@ -171,17 +154,18 @@ static int read_status(struct guard *g, struct status *s, struct error *e)
 	s->locked = g->locked;
 	s->enforcing = s->hooks[OH_HOOK_EGRESS].attached && !s->settings.observe;
 	if (!s->control.ready)
-		problem(s, "locked down: no policy is loaded: run `ohguard load`");
+		remark(&s->problems, "locked down: no policy is loaded: run `ohguard load`");
 	r = guard_lock(g, e);
 	if (r)
 		return r;
 	if (guard_read(g, time(NULL), &e_state))
-		problem(s, "%s", e_state.text);
+		remark(&s->problems, "%s", e_state.text);
 	else
 		check_records(s, g, time(NULL));
 	guard_unlock(g);
+	ways_out_suffixes(&g->policy, &s->notes);
 	if (guard_config_changed(g))
-		problem(s, "the configuration was edited: `ohguard load` puts it in force");
+		remark(&s->problems, "the configuration was edited: `ohguard load` puts it in force");
 	return 0;
 }
 
@@ -197,6 +181,14 @@ static void print_json_hook(struct json *j, const struct engine_hook *h)
 	json_object_end(j);
 }
 
+static void json_remarks(struct json *j, const char *key, const struct remarks *r)
+{
+	json_array(j, key);
+	for (size_t i = 0; i < r->count; i++)
+		json_string(j, NULL, r->list[i]);
+	json_array_end(j);
+}
+
 static void print_json(const struct status *s)
 {
 	struct json j;
@@ -209,15 +201,9 @@ static void print_json(const struct status *s)
 	json_string(&j, "cgroup", s->hooks[OH_HOOK_EGRESS].where);
 	json_bool(&j, "locked", s->locked);
 	json_string(&j, "packet_sockets", s->packet ? "refused" : "not refused");
-	json_bool(&j, "healthy", !s->problem_count);
-	json_array(&j, "problems");
-	for (size_t i = 0; i < s->problem_count; i++)
-		json_string(&j, NULL, s->problems[i]);
-	json_array_end(&j);
-	json_array(&j, "notes");
-	for (size_t i = 0; i < s->note_count; i++)
-		json_string(&j, NULL, s->notes[i]);
-	json_array_end(&j);
+	json_bool(&j, "healthy", !s->problems.count);
+	json_remarks(&j, "problems", &s->problems);
+	json_remarks(&j, "notes", &s->notes);
 	json_array(&j, "hooks");
 	for (int i = 0; i < OH_HOOK_MAX; i++) {
 		if (is_listed(s, i))
@@ -238,17 +224,21 @@ static void print_hook(const struct engine_hook *h, const char *where)
 	       h->attached ? text_time(h->since, when) : "", *where ? " (" : "", where, *where ? ")" : "");
 }
 
+static void print_remarks(const char *mark, const struct remarks *r)
+{
+	for (size_t i = 0; i < r->count; i++) {
+		fputs(mark, stdout);
+		text_print(stdout, r->list[i]);
+		putchar('\n');
+	}
+}
+
 static void print_text(const struct status *s)
 {
 	printf("%s: %s %s, %s\n", s->instance, s->enforcing ? "guarding" : s->settings.observe ? "observing" :
-	       "NOT guarding", s->hooks[OH_HOOK_EGRESS].where, s->problem_count ? "not healthy:" : "healthy");
-	for (size_t i = 0; i < s->problem_count; i++) {
-		fputs("  ! ", stdout);
-		text_print(stdout, s->problems[i]);
-		putchar('\n');
-	}
-	for (size_t i = 0; i < s->note_count; i++)
-		printf("  - %s\n", s->notes[i]);
+	       "NOT guarding", s->hooks[OH_HOOK_EGRESS].where, s->problems.count ? "not healthy:" : "healthy");
+	print_remarks("  ! ", &s->problems);
+	print_remarks("  - ", &s->notes);
 	for (int i = 0; i < OH_HOOK_MAX; i++) {
 		if (is_listed(s, i))
 			print_hook(&s->hooks[i], "");
@@ -281,5 +271,5 @@ int cmd_status(int argc, char **argv)
 		print_json(&s);
 	else
 		print_text(&s);
-	return s.problem_count ? CMD_DEGRADED : CMD_OK;
+	return s.problems.count ? CMD_DEGRADED : CMD_OK;
 }

@@ -2,8 +2,6 @@
 /* What Debian's static libraries ask for and this program never comes to. All weak: the real functions are taken where
  * they are linked.
  *
- * libpsl converts names from the user's locale: a third of a megabyte of Unicode. Here it is given A-labels alone.
- *
  * libelf of Debian 13 and Ubuntu 24.04: compressed sections need zstd, which is as large as all of this program. The
  * object inside it has none, so that a zstd which always fails is enough. And it calls two functions of libeu, which
  * Debian does not ship. They keep the list of what elf_getdata_rawchunk() handed out, which nobody calls here. */
@@ -63,37 +61,4 @@ unsigned int ZSTD_isError(size_t code)
 {
 	(void)code;
 	return 1;
-}
-
-int idn2_lookup_u8(const unsigned char *name, unsigned char **ret, int flags) __attribute__((weak));
-size_t u8_strlen(const unsigned char *s) __attribute__((weak));
-unsigned char *u8_tolower(const unsigned char *s, size_t length, const char *language, void *form, unsigned char *room,
-			  size_t *size) __attribute__((weak));
-extern void *const uninorm_nfkc __attribute__((weak));
-void *const uninorm_nfkc;
-
-int idn2_lookup_u8(const unsigned char *name, unsigned char **ret, int flags)
-{
-	(void)name;
-	(void)ret;
-	(void)flags;
-	return -1;
-}
-
-size_t u8_strlen(const unsigned char *s)
-{
-	(void)s;
-	return 0;
-}
-
-unsigned char *u8_tolower(const unsigned char *s, size_t length, const char *language, void *form, unsigned char *room,
-			  size_t *size)
-{
-	(void)s;
-	(void)length;
-	(void)language;
-	(void)form;
-	(void)room;
-	(void)size;
-	return NULL;
 }

@@ -8,7 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <zlib.h>
+
+#include "base/unpack.h"
 
 #define OBJECT_MAX (4 << 20)
 
@@ -44,35 +45,11 @@ const char *object_warning(void)
 	return last_warning;
 }
 
-/* Unpacks the object. The caller frees it. */
-static void *unpack(enum object which, size_t *ret_size)
-{
-	/* cppcheck-suppress comparePointers */
-	z_stream z = { .next_in = (Bytef *)objects[which].start,
-		       .avail_in = (uInt)(objects[which].end - objects[which].start) };
-	Bytef *object = malloc(OBJECT_MAX), *fitting;
-	bool whole;
-
-	if (!object || inflateInit2(&z, 16 + MAX_WBITS) != Z_OK) {	/* 16: a gzip header */
-		free(object);
-		return NULL;
-	}
-	z.next_out = object;
-	z.avail_out = OBJECT_MAX;
-	whole = inflate(&z, Z_FINISH) == Z_STREAM_END;
-	*ret_size = z.total_out;
-	inflateEnd(&z);
-	fitting = whole ? realloc(object, *ret_size) : NULL;
-	if (!fitting)
-		free(object);
-	return fitting;
-}
-
 int object_open(enum object which, struct bpf_object **ret, struct error *e)
 {
 	DECLARE_LIBBPF_OPTS(bpf_object_open_opts, options, .object_name = objects[which].name);
 	size_t size = 0;
-	void *bytes = unpack(which, &size);
+	void *bytes = unpack(objects[which].start, objects[which].end, OBJECT_MAX, &size);
 	struct bpf_object *object;
 	int r;
 

@@ -4,9 +4,9 @@
 	.balign 8
 	.global object_engine, object_engine_end, object_lock, object_lock_end
 object_engine:
-	.incbin OHGUARD_OBJECT
+	.incbin "ohguard.bpf.o.gz"
 object_engine_end:
 object_lock:
-	.incbin OHGUARD_LOCK_OBJECT
+	.incbin "lock.bpf.o.gz"
 object_lock_end:
 	.section .note.GNU-stack, "", @progbits

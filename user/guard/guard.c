@@ -75,7 +75,7 @@ static int renew(struct guard *g, struct error *e)
 	policy_free(&g->policy);
 	config_free(&g->config);
 	g->mark = now;
-	return config_read(path_of(g->run, "loaded.conf", path), &g->config, e);
+	return config_read_loaded(path_of(g->run, "loaded.conf", path), &g->config, e);
 }
 
 int guard_open(const struct guard_options *options, struct guard *ret, struct error *e)
@@ -87,7 +87,8 @@ int guard_open(const struct guard_options *options, struct guard *ret, struct er
 	start(&g, options->instance);
 	r = read_mark(&g, &g.mark, e);
 	if (!r)
-		r = config_read(g.mark.inode ? path_of(g.run, "loaded.conf", path) : options->config, &g.config, e);
+		r = g.mark.inode ? config_read_loaded(path_of(g.run, "loaded.conf", path), &g.config, e) :
+				   config_read(options->config, &g.config, e);
 	if (r)
 		return r == -ENOENT ? -EINVAL : r;	/* -ENOENT is kept for "not loaded" */
 	set_paths(&g, options->instance);

@@ -202,13 +202,13 @@ static int set_nat64(struct config *c, const char *value, struct error *e)
 static int set_name(struct config *c, const char *value, struct error *e)
 {
 	struct target t, *grown;
-	int r = target_parse(value, &t, e);
+	int r = target_parse_options(value, &t, e);
 
 	if (r)
 		return r;
-	if ((t.kind != TARGET_NAME && t.kind != TARGET_SUFFIX) || strchr(value, ':'))
+	if ((t.kind != TARGET_NAME && t.kind != TARGET_SUFFIX) || t.plain || strchr(value, ':'))
 		return error_set(e, EINVAL, "'%s' is not a name or suffix", value);
-	r = suffix_check(&t, true, e);
+	r = c->loaded ? 0 : suffix_check(&t, true, e);
 	if (r)
 		return r;
 	grown = realloc(c->names, (c->name_count + 1) * sizeof(*grown));
@@ -278,7 +278,7 @@ static int set_allow(struct config *c, const char *value, struct error *e)
 	struct target t;
 	int r = target_parse_options(value, &t, e);
 
-	if (!r)
+	if (!r && !c->loaded)
 		r = suffix_check(&t, false, e);
 	return r ? r : add_target(c, &t, e);
 }
@@ -481,12 +481,13 @@ static int check(const struct config *c, struct error *e)
 	return 0;
 }
 
-int config_read(const char *path, struct config *ret, struct error *e)
+static int read_config(const char *path, bool loaded, struct config *ret, struct error *e)
 {
 	const char *file = path ? path : CONFIG_FILE;
 	int r;
 
 	*ret = defaults;
+	ret->loaded = loaded;
 	r = ini_read_text(file, visit, ret, &ret->text, &ret->text_size, e);
 	if (r == -ENOENT && !path)
 		r = 0;
@@ -500,6 +501,16 @@ int config_read(const char *path, struct config *ret, struct error *e)
 	if (r)
 		config_free(ret);
 	return r;
+}
+
+int config_read(const char *path, struct config *ret, struct error *e)
+{
+	return read_config(path, false, ret, e);
+}
+
+int config_read_loaded(const char *path, struct config *ret, struct error *e)
+{
+	return read_config(path, true, ret, e);
 }
 
 int config_default(struct config *ret, struct error *e)

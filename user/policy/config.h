@@ -48,6 +48,7 @@ struct config {
 	bool inspect;			/* [dns] inspect = on */
 	bool answer;			/* [dns] refuse = answer */
 	char state[PATH_MAX], pins[PATH_MAX];
+	bool loaded;			/* it was checked when it was loaded */
 	char *text;			/* what it was read from, NULL: from no file */
 	size_t text_size;
 };
@@ -56,6 +57,8 @@ struct config {
  * 0, or a negative errno with *e filled in; *ret is freed and zeroed then. */
 int config_read(const char *path, struct config *ret, struct error *e);
 void config_free(struct config *c);
+/* The same of a copy that was in force already: a list of suffixes that is newer than it does not change that. */
+int config_read_loaded(const char *path, struct config *ret, struct error *e);
 /* What an empty file would give. */
 int config_default(struct config *ret, struct error *e);
 

@@ -43,6 +43,7 @@ int grants_add(struct grants *grants, const struct target *target, int64_t lapse
 		return append(grants, target, lapses, e);
 	old->lapses = lapses;
 	old->target.plain = target->plain;
+	old->target.wide = target->wide;
 	return 0;
 }
 
@@ -125,7 +126,7 @@ int grants_write(const char *path, const struct grants *grants, struct error *e)
 			fprintf(out.stream, "grant = %" PRId64 " ", g->lapses);
 		else
 			fputs("target = ", out.stream);
-		fprintf(out.stream, "%s%s\n", target_identity(&g->target, identity), g->target.plain ? " sni=off" : "");
+		fprintf(out.stream, "%s%s\n", target_identity(&g->target, identity), target_options(&g->target));
 	}
 	return file_commit(&out, e);
 }

@@ -159,26 +159,53 @@ int target_parse(const char *text, struct target *ret, struct error *e)
 	return 0;
 }
 
+int target_set_plain(struct target *t, const char *shown, struct error *e)
+{
+	if (t->service != OH_SERVICE_TCP || (t->kind != TARGET_NAME && t->kind != TARGET_SUFFIX))
+		return error_set(e, EINVAL, "%s: sni=off is for names: an address has no name rule", shown);
+	t->plain = true;
+	return 0;
+}
+
+int target_set_wide(struct target *t, const char *shown, struct error *e)
+{
+	if (t->kind != TARGET_SUFFIX)
+		return error_set(e, EINVAL, "%s: wide is for suffixes like *.example.com", shown);
+	t->wide = true;
+	return 0;
+}
+
 int target_parse_options(const char *text, struct target *ret, struct error *e)
 {
-	const char *space = strchr(text, ' ');
+	size_t len = strcspn(text, " ");
+	const char *word = text + len;
 	struct target t;
 	char copy[1024];
 	int r;
 
-	if (!space)
-		return target_parse(text, ret, e);
-	if (strcmp(space + strspn(space, " "), "sni=off"))
-		return error_set(e, EINVAL, "'%s': only sni=off may stand behind a target", text);
-	snprintf(copy, sizeof(copy), "%.*s", (int)(space - text), text);
+	if (len >= sizeof(copy))
+		return error_set(e, EINVAL, "%.40s...: a name has at most %d bytes", text, TARGET_NAME_MAX);
+	snprintf(copy, sizeof(copy), "%.*s", (int)len, text);
 	r = target_parse(copy, &t, e);
-	if (r)
-		return r;
-	if (!target_is_named(&t))
-		return error_set(e, EINVAL, "%s: sni=off is for names: an address has no name rule", copy);
-	t.plain = true;
-	*ret = t;
-	return 0;
+	for (; !r && *(word += strspn(word, " ")); word += len) {
+		len = strcspn(word, " ");
+		if (len == 7 && !strncmp(word, "sni=off", len))
+			r = target_set_plain(&t, copy, e);
+		else if (len == 4 && !strncmp(word, "wide", len))
+			r = target_set_wide(&t, copy, e);
+		else
+			r = error_set(e, EINVAL, "'%s': only sni=off and wide may stand behind a target", text);
+	}
+	if (!r)
+		*ret = t;
+	return r;
+}
+
+const char *target_options(const struct target *t)
+{
+	static const char *const options[2][2] = { { "", " wide" }, { " sni=off", " sni=off wide" } };
+
+	return options[t->plain][t->wide];
 }
 
 int target_parse_identity(const char *text, struct target *ret)

@@ -18,6 +18,7 @@ struct target {
 	enum oh_service service;
 	__u16 port;			/* host byte order */
 	bool plain;			/* its connections need not open with a TLS hello; no part of its identity */
+	bool wide;			/* a suffix that is meant although anyone can have a name below it; nor is this */
 	bool on_demand;			/* a name that `refresh` leaves alone: answers to who asks teach it; nor is this */
 	struct oh_range range;		/* TARGET_ADDRESS (prefix 128) and TARGET_RANGE */
 	char name[TARGET_NAME_MAX + 1];	/* TARGET_NAME and TARGET_SUFFIX (without "*."): lower case, A-labels, no last dot */
@@ -27,7 +28,8 @@ struct target {
  * other letters than ASCII is converted (IDNA 2008). 0, or -EINVAL with *e filled in. */
 int target_parse(const char *text, struct target *ret, struct error *e);
 
-/* The same, with an optional " sni=off" behind it, for what does not speak TLS. */
+/* The same, with words behind it: " sni=off" for what does not speak TLS, " wide" for a suffix below which anyone can have a
+ * name. */
 int target_parse_options(const char *text, struct target *ret, struct error *e);
 
 /* The same for a server that is named without a port: a resolver or a time server. */
@@ -41,6 +43,12 @@ const char *target_identity(const struct target *t, char buffer[OH_TARGET_TEXT_M
 
 /* Whether a name or suffix holds all that another does. */
 bool target_covers(const struct target *outer, const struct target *inner);
+
+/* What the words say. shown: the target as it was written. 0, or -EINVAL where it is none that can have them. */
+int target_set_plain(struct target *t, const char *shown, struct error *e);
+int target_set_wide(struct target *t, const char *shown, struct error *e);
+/* Those words, as they stand behind a target: "" where there are none. */
+const char *target_options(const struct target *t);
 
 /* Reads an identity back. 0, or -EINVAL. */
 int target_parse_identity(const char *text, struct target *ret);

@@ -220,7 +220,14 @@ static void bad_values(void **state)
 		{ "inbound", "accept = 22 10.0.0.0/8 x", "is not PORT RANGE" },
 		{ "allow", "target = api.openai.com:443abc", "'443abc' is not a port" },
 		{ "allow", "target =", "neither a name nor a whole address" },
-		{ "allow", "target = a.example b.example", "only sni=off may stand behind a target" },
+		{ "allow", "target = a.example b.example", "only sni=off and wide may stand behind a target" },
+		{ "allow", "target = *.windows.net", "[allow] target: *.windows.net: anyone can have a name below" },
+		{ "allow", "target = *.windows.net:8443 sni=off", "*.windows.net: anyone can have a name below" },
+		{ "allow", "target = a.example wide", "a.example: wide is for suffixes" },
+		{ "allow", "target = 192.0.2.0/24 wide", "192.0.2.0/24: wide is for suffixes" },
+		{ "allow", "target = *.a.example widely", "only sni=off and wide may stand behind a target" },
+		{ "dns", "name = *.on.aws", "*.on.aws: anyone can have a name below" },
+		{ "dns", "name = *.a.example sni=off", "is not a name or suffix" },
 		{ "allow", "target = *.example", "anyone can have a name below" },
 		{ "imds", "access = yes", "'yes' is neither allow nor deny" },
 		{ "paths", "state = var", "'var' is not an absolute path" },
@@ -261,6 +268,24 @@ static void values_that_contradict(void **state)
 	assert_int_equal(read_text("[allow]\ntarget = [2001:db8:64::a9fe:a9fe]:80\n[dns]\nnat64 = 2001:db8:64::/96\n"), -EINVAL);
 	assert_non_null(strstr(e.text, "[imds] access"));
 	assert_int_equal(read_text(RESOLVER "[allow]\ntarget = 169.254.169.254:80\n[imds]\naccess = allow\n"), 0);
+	config_free(&c);
+}
+
+/* What is in force stays so, whatever a newer list says of it. */
+static void wide_suffixes(void **state)
+{
+	static const char *const texts[] = {
+		"[allow]\ntarget = *.windows.net wide\ntarget = *.on.aws:8443 sni=off wide\n[dns]\nname = *.amazonaws.com wide\n",
+		"[allow]\ntarget = *.windows.net\ntarget = *.on.aws:8443\n[dns]\nname = *.amazonaws.com\n",
+	};
+
+	(void)state;
+	assert_int_equal(read_text(texts[0]), 0);
+	assert_true(c.targets[0].wide && !c.targets[0].plain && c.targets[1].wide && c.targets[1].plain && c.names[0].wide);
+	config_free(&c);
+	assert_int_equal(read_text(texts[1]), -EINVAL);
+	assert_int_equal(config_read_loaded(unit_write_text(texts[1]), &c, &e), 0);
+	assert_true(!c.targets[0].wide);
 	config_free(&c);
 }
 
@@ -383,6 +408,7 @@ int main(void)
 		UNIT_FILE_TEST(uplink_none_stands_alone),
 		UNIT_FILE_TEST(bad_values),
 		UNIT_FILE_TEST(values_that_contradict),
+		UNIT_FILE_TEST(wide_suffixes),
 		UNIT_FILE_TEST(limits),
 		UNIT_FILE_TEST(ten_thousand_targets),
 		UNIT_FILE_TEST(too_many_targets),
