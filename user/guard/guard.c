@@ -104,6 +104,18 @@ int guard_open(const struct guard_options *options, struct guard *ret, struct er
 	return 0;
 }
 
+int guard_open_to_change(const struct guard_options *options, struct guard *ret, struct error *e)
+{
+	int r = guard_open(options, ret, e);
+
+	if (r)
+		return r;
+	r = guard_authorize(ret, options, e);
+	if (r)
+		guard_close(ret);
+	return r == -ENOENT ? -EPERM : r;	/* -ENOENT is kept for "not loaded" */
+}
+
 static int open_to_load(struct guard *g, const struct guard_options *options, bool state, struct error *e)
 {
 	int r;
@@ -185,7 +197,7 @@ int guard_build(struct guard *g, int64_t now, struct error *e)
 	int r;
 
 	policy_free(&g->policy);
-	grants_lapse(&g->grants, now);
+	g->lapsed |= grants_lapse(&g->grants, now);
 	r = policy_build(&g->config, &g->grants, now, &g->policy, e);
 	if (r)
 		return r;
@@ -205,6 +217,7 @@ int guard_read(struct guard *g, int64_t now, struct error *e)
 	policy_free(&g->policy);
 	records_free(&g->records);
 	grants_free(&g->grants);
+	g->lapsed = false;
 	r = grants_read(path_of(g->state, "grants", path), &g->grants, e);
 	if (r)
 		return r;
