@@ -266,7 +266,7 @@ static int list(const struct cmd_options *o)
 	if (!r)		/* by the kernel's clock: what is not shown any more must have lapsed there */
 		r = guard_read(&g, clock_boot_at() + v.boot, &e);
 	if (!r)
-		r = policy_read_ids(&g.policy, &g.engine, &e);
+		r = publish_read_ids(&g.policy, &g.engine, &e);
 	if (!r)
 		r = read_held(&g.engine, &held, &e);
 	guard_unlock(&g);

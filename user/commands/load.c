@@ -131,7 +131,7 @@ static int enforce(struct load *o, struct guard *g, int64_t now, struct error *e
 	r = attached ? 0 : attach(o, g, e);
 	if (r)
 		return r;
-	r = policy_publish(&g->policy, &g->records, &g->engine, now, e);
+	r = publish_policy(&g->policy, &g->records, &g->engine, now, e);
 	if (r == -E2BIG)
 		o->full = *e;
 	else if (r)

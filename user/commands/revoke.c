@@ -40,7 +40,7 @@ static int remove_grants(struct guard *g, int64_t now, void *context, struct err
 	struct error e_ignored;
 
 	if (r == -ENOENT)	/* what an earlier revoke took out of the file before it was killed goes now */
-		policy_publish(&g->policy, &g->records, &g->engine, now, &e_ignored);
+		publish_policy(&g->policy, &g->records, &g->engine, now, &e_ignored);
 	for (int i = 0; !r && i < o->argc; i++) {
 		struct grant *grant = grants_find(&g->grants, &targets[i]);
 

@@ -99,7 +99,7 @@ static int read_stats(struct guard *g, struct stats *s, struct error *e)
 		r = guard_read(g, time(NULL), e);
 	guard_unlock(g);
 	if (!r)
-		r = policy_read_ids(&g->policy, &g->engine, e);
+		r = publish_read_ids(&g->policy, &g->engine, e);
 	if (!r)
 		r = read_counts(&g->engine, s, e);
 	if (!r)

@@ -6,7 +6,7 @@
 static int put_in_force(struct guard *g, struct change *c, int64_t now, struct error *e)
 {
 	int r = c->put_in_force ? c->put_in_force(g, now, c->context, e) :
-		policy_publish(&g->policy, &g->records, &g->engine, now, e);
+		publish_policy(&g->policy, &g->records, &g->engine, now, e);
 
 	c->in_force = !r || (r == -E2BIG && !c->widens);
 	return r;
@@ -22,7 +22,7 @@ static void take_back(struct guard *g, struct grants *before, int64_t now)
 	g->grants = *before;
 	*before = (struct grants){ 0 };
 	if (guard_write_grants(g, &e) || guard_build(g, now, &e) ||
-	    policy_publish(&g->policy, &g->records, &g->engine, now, &e))
+	    publish_policy(&g->policy, &g->records, &g->engine, now, &e))
 		error_warn("taking it back failed too: %s", e.text);
 }
 

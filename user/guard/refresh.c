@@ -181,7 +181,7 @@ static int look(struct guard *g, struct refresh *f, bool *ret_idle, struct error
 	*ret_idle = false;
 	if (!r)
 		r = refresh_add_due(f, &g->records, now, e);
-	return r || f->count || g->lapsed ? r : policy_in_force(&g->policy, &g->engine, ret_idle, e);
+	return r || f->count || g->lapsed ? r : publish_is_current(&g->policy, &g->engine, ret_idle, e);
 }
 
 int refresh_round(struct guard *g, struct refresh_report *report, struct error *e)
@@ -214,10 +214,10 @@ static int publish_asks(struct guard *g, const struct policy_asks *asks, struct 
 	if (!r)
 		r = guard_read(g, time(NULL), e);
 	if (!r)
-		r = policy_read_ids(&g->policy, &g->engine, e);
+		r = publish_read_ids(&g->policy, &g->engine, e);
 	if (!r) {
 		g->policy.asks_now = *asks;
-		r = policy_publish_names(&g->policy, &g->engine, e);
+		r = publish_names(&g->policy, &g->engine, e);
 	}
 	guard_unlock(g);
 	return r;
