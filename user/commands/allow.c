@@ -19,8 +19,8 @@ static int check_plain(const char *text, const struct target *t, const struct co
 		return error_set(e, EINVAL, "%s: --sni off is for names: an address has no name rule", text);
 	for (size_t i = 0; i < c->target_count; i++) {
 		if (!c->targets[i].plain && !target_compare(&c->targets[i], t))
-			return error_set(e, EPERM, "%s: is in the configuration: write sni=off behind it there, and run "
-					 "`ohguard load`", text);
+			return error_set(e, EPERM, "%s: is in the configuration: write sni=off behind it there, and "
+					 "run `ohguard load`", text);
 	}
 	return 0;
 }
@@ -37,14 +37,15 @@ static int parse_targets(const struct cmd_options *o, bool plain, const struct c
 			return r;
 		ret[i].plain = plain;
 		if (ret[i].kind == TARGET_SUFFIX && !c->inspect)
-			return error_set(e, EOPNOTSUPP, "%s: a suffix has no addresses to resolve, and answers are read only with "
-					 "[dns] inspect = on: allow the names one by one", o->argv[i]);
+			return error_set(e, EOPNOTSUPP, "%s: a suffix has no addresses to resolve, and answers are "
+					 "read only with [dns] inspect = on: allow the names one by one", o->argv[i]);
 		r = suffix_check(&ret[i], false, e);
 		if (r)
 			return r;
-		if (ret[i].kind == TARGET_ADDRESS && address_is_metadata(&ret[i].range.address, &c->nat64) && !c->metadata)
-			return error_set(e, EINVAL, "%s: the metadata service has a key of its own: set [imds] access = allow",
-					 o->argv[i]);
+		if (ret[i].kind == TARGET_ADDRESS && !c->metadata &&
+		    address_is_metadata(&ret[i].range.address, &c->nat64))
+			return error_set(e, EINVAL, "%s: the metadata service has a key of its own: set "
+					 "[imds] access = allow", o->argv[i]);
 	}
 	return 0;
 }
@@ -93,7 +94,9 @@ static int check_ready(const struct guard *g, struct error *e)
 	struct oh_control control;
 	int r = engine_read_control(&g->engine, &control, e);
 
-	return r || control.ready ? r : error_set(e, EPERM, "locked down: nothing can be allowed until `ohguard load` succeeds");
+	if (r || control.ready)
+		return r;
+	return error_set(e, EPERM, "locked down: nothing can be allowed until `ohguard load` succeeds");
 }
 
 static int allow(const struct cmd_options *o, uint64_t seconds, bool plain)

@@ -49,8 +49,10 @@ static int add_held(struct held_list *held, const struct oh_address *address, co
 		held->list = grown;
 		held->room = room;
 	}
-	held->list[held->count++] = (struct held){ .target = g->target, .generation = g->generation, .address = *address, .expires = g->expires,
-						   .learned = g->learned };
+	held->list[held->count++] = (struct held){
+		.target = g->target, .generation = g->generation, .address = *address, .expires = g->expires,
+		.learned = g->learned,
+	};
 	return 0;
 }
 
@@ -180,7 +182,8 @@ static void print_addresses(const struct view *v, const struct policy_target *t)
 	const struct held *end = v->held->list + v->held->count, *next;
 	char address[ADDRESS_TEXT_MAX], span[24];
 
-	for (const struct held *h = v->held->list + first_held(v->held, t->id); h < end && h->target == t->id; h = next) {
+	for (const struct held *h = v->held->list + first_held(v->held, t->id); h < end && h->target == t->id;
+	     h = next) {
 		bool taught[OH_LEARNED_MAX] = { false };
 		int64_t left = 0;
 

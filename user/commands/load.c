@@ -43,7 +43,8 @@ static int find_cgroup(struct load *o, const struct guard *g, struct error *e)
 				 "systemd.unified_cgroup_hierarchy=1)");
 	engine_read_hooks(g->pins, hooks);
 	if (!o->cgroup && !*g->config.cgroup && g->engine.open && !*hooks[OH_HOOK_EGRESS].where)
-		return error_set(e, ENOENT, "the cgroup that is guarded is gone or out of sight: say which one with --cgroup");
+		return error_set(e, ENOENT, "the cgroup that is guarded is gone or out of sight: say which one with "
+				 "--cgroup");
 	snprintf(o->where, sizeof(o->where), "%s", o->cgroup ? o->cgroup : *g->config.cgroup ? g->config.cgroup :
 		 *hooks[OH_HOOK_EGRESS].where ? hooks[OH_HOOK_EGRESS].where : mount);
 	if (statfs(o->where, &fs))
@@ -216,12 +217,13 @@ static bool warn_missing(const struct uplinks *uplinks)
 	bool missing = *uplinks->other;
 
 	if (missing)
-		error_warn("a default route leads over %s, which is not Ethernet and cannot be guarded: where it is the only way out, set "
-			 "[guard] uplink = none", uplinks->other);
+		error_warn("a default route leads over %s, which is not Ethernet and cannot be guarded: where it is "
+			   "the only way out, set [guard] uplink = none", uplinks->other);
 	for (int i = 0; i < OH_UPLINKS_MAX && *uplinks->missing[i]; i++) {
 		if (!strcmp(uplinks->missing[i], UPLINK_AUTO))
 			continue;
-		error_warn("uplink %s: no such interface now: `ohguard refresh` guards it when it appears", uplinks->missing[i]);
+		error_warn("uplink %s: no such interface now: `ohguard refresh` guards it when it appears",
+			   uplinks->missing[i]);
 		missing = true;
 	}
 	return missing;
@@ -256,7 +258,8 @@ static int load_closed(struct load *o)
 	guard_close(&g);
 	if (r)
 		return cmd_fail(&e);
-	error_warn("%s is locked down: only loopback and the default inbound rules pass until `ohguard load` succeeds", o->where);
+	error_warn("%s is locked down: only loopback and the default inbound rules pass until `ohguard load` succeeds",
+		   o->where);
 	return CMD_DEGRADED;
 }
 
@@ -287,7 +290,8 @@ static int load(struct load *o)
 	if (!*o->full.text && !o->dry_run && !o->no_resolve)
 		r = refresh_round(&g, &names, &e);
 	if (access("/sys/kernel/btf/vmlinux", F_OK))
-		error_warn("this kernel shows no BTF (/sys/kernel/btf/vmlinux): all is enforced without it, but there can be no `lock`");
+		error_warn("this kernel shows no BTF (/sys/kernel/btf/vmlinux): all is enforced without it, but there "
+			   "can be no `lock`");
 	missing = warn_missing(&o->found);
 	refresh_warn(&names);
 	report(o, &g, &names);
@@ -303,11 +307,13 @@ int cmd_load(int argc, char **argv)
 	struct load o = { 0 };
 	struct error e;
 	struct poptOption options[] = {
-		{ "cgroup", 0, POPT_ARG_STRING, &o.cgroup, 0, "Guard this cgroup (default: the configuration's; else the one guarded now, or the root)", "DIR" },
-		{ "uplink", 0, POPT_ARG_ARGV, &o.uplinks, 0,
-		  "Judge all that leaves by this interface too; may be repeated (default: auto where the root is guarded)", "IF|auto|none" },
+		{ "cgroup", 0, POPT_ARG_STRING, &o.cgroup, 0,
+		  "Guard this cgroup (default: the configuration's; else the one guarded now, or the root)", "DIR" },
+		{ "uplink", 0, POPT_ARG_ARGV, &o.uplinks, 0, "Judge all that leaves by this interface too; may be "
+		  "repeated (default: auto where the root is guarded)", "IF|auto|none" },
 		{ "observe", 0, POPT_ARG_NONE, &o.observe, 0, "Refuse nothing, report what would have been", NULL },
-		{ "dry-run", 0, POPT_ARG_NONE, &o.dry_run, 0, "Check configuration and programs, attach nothing", NULL },
+		{ "dry-run", 0, POPT_ARG_NONE, &o.dry_run, 0, "Check configuration and programs, attach nothing",
+		  NULL },
 		{ "no-resolve", 0, POPT_ARG_NONE, &o.no_resolve, 0, "Leave resolving to the timer", NULL },
 		{ "fail-closed", 0, POPT_ARG_NONE, &o.fail_closed, 0,
 		  "Where this fails and nothing is loaded: refuse everything", NULL },

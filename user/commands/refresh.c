@@ -142,8 +142,10 @@ int cmd_refresh(int argc, char **argv)
 	struct refresh_options o = { 0 };
 	int64_t next;
 	struct poptOption options[] = {
-		{ "watch", 0, POPT_ARG_NONE, &o.stay, 0, "Stay: resolve on schedule, and guard an uplink when it appears", NULL },
-		{ "uplinks", 0, POPT_ARG_NONE, &o.uplinks, 0, "Look after the uplinks alone, and resolve nothing", NULL },
+		{ "watch", 0, POPT_ARG_NONE, &o.stay, 0,
+		  "Stay: resolve on schedule, and guard an uplink when it appears", NULL },
+		{ "uplinks", 0, POPT_ARG_NONE, &o.uplinks, 0,
+		  "Look after the uplinks alone, and resolve nothing", NULL },
 		POPT_TABLEEND
 	};
 	int r = cmd_parse(argc, argv, options, NULL, &o.common);

@@ -24,8 +24,8 @@ static int find_targets(const struct guard *g, const struct cmd_options *o, stru
 		if (r)
 			return r;
 		if (in_config(&g->config, &ret[i]))
-			return error_set(e, EPERM, "%s: is in the configuration: remove it there and run `ohguard load`",
-					 o->argv[i]);
+			return error_set(e, EPERM, "%s: is in the configuration: remove it there and run "
+					 "`ohguard load`", o->argv[i]);
 		if (!grants_find(&g->grants, &ret[i]))
 			return error_set(e, ENOENT, "%s: is not allowed: see `ohguard list`", o->argv[i]);
 	}

@@ -79,8 +79,8 @@ static void check_uplinks(struct status *s)
 		return;
 	if (!s->packet)
 		s->notes[s->note_count++] =
-			"packet sockets that skip the queueing layer (PACKET_QDISC_BYPASS) and AF_XDP pass the uplink's hook by: "
-			"give the workload no CAP_NET_RAW";
+			"packet sockets that skip the queueing layer (PACKET_QDISC_BYPASS) and AF_XDP pass the "
+			"uplink's hook by: give the workload no CAP_NET_RAW";
 	for (size_t i = 0; i < s->uplink_hook_count; i++) {
 		const struct engine_hook *h = &s->uplink_hooks[i];
 
@@ -95,8 +95,8 @@ static void check_uplinks(struct status *s)
 		problem(s, "%s", e.text);
 	for (size_t i = 0; i < routes.count; i++) {
 		if (!uplink_is_in(&s->uplinks, routes.list[i].index))
-			problem(s, "a default route leads over %s, which is not guarded: run `ohguard load --uplink %s`",
-				routes.list[i].name, routes.list[i].name);
+			problem(s, "a default route leads over %s, which is not guarded: run "
+				"`ohguard load --uplink %s`", routes.list[i].name, routes.list[i].name);
 	}
 }
 
@@ -106,20 +106,21 @@ static void check_hooks(struct status *s)
 
 	if (s->settings.inspect && !s->settings.shared_mask)
 		s->notes[s->note_count++] =
-			"this kernel does not show which pages a sender can still write (lockdown=confidentiality, or no BTF): a TLS "
-			"hello sent by MSG_ZEROCOPY or sendfile can be changed after it was looked at";
+			"this kernel does not show which pages a sender can still write (lockdown=confidentiality, or "
+			"no BTF): a TLS hello sent by MSG_ZEROCOPY or sendfile can be changed after it was looked at";
 	for (int i = 0; i < OH_HOOK_MAX; i++) {
 		const struct engine_hook *h = &s->hooks[i];
 
 		if (!is_listed(s, i))
 			continue;
 		if (!h->attached && i == OH_HOOK_SOCK_OPS)
-			problem(s, "%s is not attached: a connection that is refused for its TLS name waits for its own "
-				"time-out: run `ohguard load`", h->name);
+			problem(s, "%s is not attached: a connection that is refused for its TLS name waits for its "
+				"own time-out: run `ohguard load`", h->name);
 		else if (!h->attached)
 			problem(s, "%s is not attached: run `ohguard load`", h->name);
 		else if (h->cgroup != egress->cgroup)
-			problem(s, "%s is attached to another cgroup than %s: run `ohguard load`", h->name, egress->name);
+			problem(s, "%s is attached to another cgroup than %s: run `ohguard load`", h->name,
+				egress->name);
 		else if (!*h->where)
 			problem(s, "the cgroup of %s is out of sight or removed", h->name);
 	}
@@ -149,7 +150,8 @@ static void check_records(struct status *s, const struct guard *g, int64_t now)
 			overdue = now - r->due;
 	}
 	if (worst)
-		problem(s, "%zu lookups fail, %.100s (IPv%d) among them: %s", failing, worst->name, worst->family, worst->why);
+		problem(s, "%zu lookups fail, %.100s (IPv%d) among them: %s", failing, worst->name, worst->family,
+			worst->why);
 	if (overdue > overdue_max(&g->config))
 		problem(s, "names are overdue for %llds: is ohguard-refresh.timer running?", (long long)overdue);
 }

@@ -93,7 +93,8 @@ int guard_open(const struct guard_options *options, struct guard *ret, struct er
 	set_paths(&g, options->instance);
 	r = enter(&g, options->instance, e);
 	if (!r && g.locked && !g.mark.inode)	/* what options name instead could be anybody's */
-		r = error_set(e, EPERM, "%s is locked, and %s/loaded.conf, which is in force, is not to be found", options->instance, g.run);
+		r = error_set(e, EPERM, "%s is locked, and %s/loaded.conf, which is in force, is not to be found",
+			      options->instance, g.run);
 	if (!r)
 		r = engine_open(g.pins, &g.engine, e);
 	if (r) {
@@ -224,7 +225,8 @@ int guard_read(struct guard *g, int64_t now, struct error *e)
 	r = records_read(path_of(g->state, "records", path), &g->records, e);
 	if (r && r != -EINVAL && r != -EPERM && r != -EIO)	/* the file is whole, as far as can be seen */
 		return r;
-	if (r) {	/* only a memory of DNS: it is asked again, and what the kernel holds is known to the next publish */
+	/* only a memory of DNS: names are asked again, and the next publish knows what the kernel holds */
+	if (r) {
 		char bad[PATH_MAX + 128];
 
 		error_warn("%s: set aside as records.bad, names are resolved anew", e->text);

@@ -58,8 +58,8 @@ int guard_authorize(const struct guard *g, const struct guard_options *options, 
 int guard_subject(const struct guard *g, const struct guard_options *options,
 		  int (*use)(const struct lock_subject *subject, struct error *e), struct error *e);
 
-/* One command at a time changes an instance. What another one put in force since guard_open() is taken up, and the policy
- * is then empty: guard_read() comes next. */
+/* One command at a time changes an instance. What another one put in force since guard_open() is taken up, and the
+ * policy is then empty: guard_read() comes next. */
 int guard_lock(struct guard *g, struct error *e);
 void guard_unlock(struct guard *g);
 

@@ -96,8 +96,8 @@ static void report_failure(struct refresh_report *report, const char *name, cons
 	report->failed++;
 }
 
-static int merge_one(struct resolve_query *q, const char *why, struct records *records, size_t *at, const struct config *c,
-		     int64_t now, struct refresh_report *report, struct error *e)
+static int merge_one(struct resolve_query *q, const char *why, struct records *records, size_t *at,
+		     const struct config *c, int64_t now, struct refresh_report *report, struct error *e)
 {
 	struct record *r = records_find_from(records, q->name, q->family, at);
 
@@ -206,7 +206,7 @@ int refresh_round(struct guard *g, struct refresh_report *report, struct error *
 	return r;
 }
 
-/* A guard of the root cgroup judges our own queries too: what is about to be asked for may be, until the next publish. */
+/* A guard of the root cgroup judges our own queries too: these names may be asked for until the next publish. */
 static int publish_asks(struct guard *g, const struct policy_asks *asks, struct error *e)
 {
 	int r = guard_lock(g, e);
