@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* From policy to verdict: what policy_publish() writes into real maps, seen by packets. */
+/* From policy to verdict: what publish_policy() writes into real maps, seen by packets. */
 #include "policy/address.h"
 #include "engine/publish.h"
 #include "table.h"
@@ -27,7 +27,7 @@ static int publish_with(const struct records *records, const char *const *identi
 
 	set_targets(&c, room, identities);
 	assert_int_equal(policy_build(&c, &none, NOW, &p, &e), 0);
-	r = policy_publish(&p, records, &lab.engine, NOW, &e);
+	r = publish_policy(&p, records, &lab.engine, NOW, &e);
 	policy_free(&p);
 	return r;
 }
@@ -211,7 +211,7 @@ static void grants_lapse_in_the_kernel(void **state)
 	/* built when both held, published when one of them no longer does */
 	assert_int_equal(policy_build(&c, &grants, NOW - 10, &p, &e), 0);
 	assert_int_equal(p.count, 2);
-	assert_int_equal(policy_publish(&p, &none, &lab.engine, NOW, &e), 0);
+	assert_int_equal(publish_policy(&p, &none, &lab.engine, NOW, &e), 0);
 	policy_free(&p);
 	ASSERT_TCP("192.0.2.1", 443, OH_TARGET);
 	ASSERT_TCP("192.0.2.2", 443, OH_ADDRESS_NOT_ALLOWED);
@@ -233,7 +233,7 @@ static void full_map_keeps_what_fits(void **state)
 		assert_int_equal(target_parse(text, &list[i], &e), 0);
 	}
 	assert_int_equal(policy_build(&c, &none, NOW, &p, &e), 0);
-	assert_int_equal(policy_publish(&p, &no_records, &lab.engine, NOW, &e), -E2BIG);
+	assert_int_equal(publish_policy(&p, &no_records, &lab.engine, NOW, &e), -E2BIG);
 	assert_non_null(strstr(e.text, "max-addresses"));
 	assert_int_equal(fill_of(ENGINE_ADDRESSES), 1024);
 	ASSERT_TCP("198.51.100.0", 443, OH_TARGET);

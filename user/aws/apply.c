@@ -25,7 +25,8 @@ static const char *last_words(const struct stack_view *v, const char *key, enum 
 		const doc *item = doc_at(v->lists[kind], "", i);
 		const char *born = doc_text(item, kind == K_NAT ? "CreateTime" : "LaunchTime");
 
-		if (strcmp(doc_tag(item, TAG_RESOURCE), key) || item_lives(&kinds[kind], item) || strcmp(born, newest) < 0)
+		if (strcmp(doc_tag(item, TAG_RESOURCE), key) || item_lives(&kinds[kind], item) ||
+		    strcmp(born, newest) < 0)
 			continue;
 		newest = born;
 		words = doc_text(item, kind == K_NAT ? "FailureMessage" : "StateReason.Message");
@@ -54,7 +55,8 @@ static int wait_settled(struct stack_view *v, const char *key, enum kind_id kind
 					 wanted ? "not ready" : "not gone", SETTLE_SECONDS);
 		/* A NAT gateway that failed is listed as dead, and no other comes by waiting. */
 		if (wanted && n && !n->found && try > 6)
-			return error_set(e, EIO, "%s: was made and is gone again: %.200s", key, last_words(v, key, kind));
+			return error_set(e, EIO, "%s: was made and is gone again: %.200s", key,
+					 last_words(v, key, kind));
 		proc_back_off(try);
 	}
 }
@@ -212,8 +214,8 @@ static int apply_node(struct stack_view *v, unsigned int index, FILE *progress, 
 		if (r)
 			return r;
 	}
-	return error_set(e, EIO, "%s: still differs after %d rounds: does something else change it?", v->nodes[index].key,
-			 PASSES);
+	return error_set(e, EIO, "%s: still differs after %d rounds: does something else change it?",
+			 v->nodes[index].key, PASSES);
 }
 
 int stack_apply(struct stack_view *v, FILE *progress, struct error *e)

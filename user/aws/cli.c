@@ -169,10 +169,11 @@ static const char *advice(enum aws_trouble trouble)
 	switch (trouble) {
 	case AWS_THROTTLED:
 	case AWS_FAULT:
-		return "AWS is slowing this account's calls down or has a fault: run the same command again in a minute";
+		return "AWS is slowing this account's calls down or has a fault: run the same command again in a "
+		       "minute";
 	case AWS_CREDENTIALS:
-		return "no valid AWS credentials, or a region that this account has not enabled: log in again (`aws sso "
-		       "login`, or new keys) and check with `aws sts get-caller-identity`";
+		return "no valid AWS credentials, or a region that this account has not enabled: log in again "
+		       "(`aws sso login`, or new keys) and check with `aws sts get-caller-identity`";
 	case AWS_DENIED:
 		return "the AWS user or role lacks that permission: docs/aws.md lists what it needs";
 	case AWS_QUOTA:
@@ -242,9 +243,11 @@ static bool makes_something(const struct args *args)
 static int run_once(struct aws *aws, const struct args *args, const char *input, struct proc_result *out,
 		    struct error *e)
 {
-	/* No pager, no prompt, errors in the words that classify() reads; the tool's own quick retries, ours come on top. */
-	const char *env[] = { "AWS_PAGER=", "AWS_CLI_AUTO_PROMPT=off", "AWS_CLI_ERROR_FORMAT=legacy", "AWS_RETRY_MODE=standard",
-		makes_something(args) ? "AWS_MAX_ATTEMPTS=1" : "AWS_MAX_ATTEMPTS=3", NULL };
+	/* No pager, no prompt, errors in the words that classify() reads. The tool has quick retries of its own: ours
+	 * come on top. */
+	const char *env[] = { "AWS_PAGER=", "AWS_CLI_AUTO_PROMPT=off", "AWS_CLI_ERROR_FORMAT=legacy",
+			      "AWS_RETRY_MODE=standard",
+			      makes_something(args) ? "AWS_MAX_ATTEMPTS=1" : "AWS_MAX_ATTEMPTS=3", NULL };
 	const char *argv[ARGS_MAX + 8];
 	struct proc p = { .argv = argv, .env = env, .input = input, .input_size = input ? strlen(input) : 0,
 		.timeout = aws->timeout, .limit = OUTPUT_MAX };

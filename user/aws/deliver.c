@@ -316,7 +316,8 @@ static int ssm_send(struct stack_view *v, const char *const *names, int count, c
 	struct args args = { 0 };
 	int r;
 
-	args_words(&args, "ssm send-command --document-name AWS-RunShellScript --comment ohguard-policy --timeout-seconds 60");
+	args_words(&args, "ssm send-command --document-name AWS-RunShellScript --comment ohguard-policy "
+			  "--timeout-seconds 60");
 	args_add(&args, "--parameters");
 	/* Checked before it is put in place. 4: in force, though a name does not resolve yet. */
 	args_add(&args, "{\"commands\":[\"set -eu; umask 022; cd /etc/ohguard; echo %s | base64 -d >policy.new; "
@@ -426,8 +427,8 @@ int set_key_from(struct stack_view *v, FILE *in, const char *const *names, int c
 	if (r)
 		return r;
 	if (isatty(fileno(in)))
-		return error_set(e, EINVAL, "set-key reads the key from standard input, not from the terminal that shows it: "
-				 "`ohguard aws set-key <FILE`");
+		return error_set(e, EINVAL, "set-key reads the key from standard input, not from the terminal that "
+				 "shows it: `ohguard aws set-key <FILE`");
 	setvbuf(in, NULL, _IONBF, 0);	/* no copy in a buffer of stdio */
 	if (!fgets(key, sizeof(key), in))
 		return error_set(e, EINVAL, "set-key: nothing on standard input");

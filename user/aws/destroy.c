@@ -192,7 +192,8 @@ static int destroy_kind(struct destroy *d, enum kind_id kind, struct error *e)
 
 int stack_destroy(struct stack_view *v, unsigned int wait, FILE *progress, struct error *e)
 {
-	struct destroy d = { .v = v, .progress = progress, .start = clock_monotonic(), .end = clock_monotonic() + wait };
+	struct destroy d = { .v = v, .progress = progress, .start = clock_monotonic(),
+			     .end = clock_monotonic() + wait };
 	int r = 0;
 
 	for (int kind = KINDS - 1; !r && kind >= 0; kind--)

@@ -125,7 +125,8 @@ static void group_change(struct stack_view *v, const struct node *n, const struc
 		snprintf(text, sizeof(text), "%s %lld", r->protocol, r->from);
 	else
 		snprintf(text, sizeof(text), "%s %lld-%lld", r->protocol, r->from, r->to);
-	a = change_add(v, n->key, add ? CHANGE_SET : CHANGE_REMOVE, "%s %s %s", text, r->egress ? "to" : "from", r->peer);
+	a = change_add(v, n->key, add ? CHANGE_SET : CHANGE_REMOVE, "%s %s %s", text, r->egress ? "to" : "from",
+		       r->peer);
 	args_add(a, "ec2");
 	args_add(a, "%s-security-group-%s", add ? "authorize" : "revoke", r->egress ? "egress" : "ingress");
 	args_add(a, "--group-id");
@@ -268,8 +269,8 @@ static void find_image(struct stack_view *v)
 	}
 	doc_free(d);
 	if (!v->failed && strncmp(v->image, "ami-", 4))
-		v->failed = error_set(&v->error, ENOENT, "no image of Ubuntu %s in %s, neither by Canonical's parameter nor "
-				      "by owner 099720109477", release, v->stack->region);
+		v->failed = error_set(&v->error, ENOENT, "no image of Ubuntu %s in %s, neither by Canonical's "
+				      "parameter nor by owner 099720109477", release, v->stack->region);
 }
 
 static void run_instance(struct stack_view *v, struct node *n, char *user_data, const char *hash)
@@ -317,8 +318,8 @@ static void run_instance(struct stack_view *v, struct node *n, char *user_data, 
 static void must_be(struct stack_view *v, const struct node *n, const char *what, const char *is, const char *wanted)
 {
 	if (strcmp(is, wanted))
-		change_add(v, n->key, CHANGE_NOTE, "%s is %s, not %s: `ohguard aws apply --replace %s` makes it anew, and "
-			   "what is on it is lost", what, is, wanted, n->key);
+		change_add(v, n->key, CHANGE_NOTE, "%s is %s, not %s: `ohguard aws apply --replace %s` makes it anew, "
+			   "and what is on it is lost", what, is, wanted, n->key);
 }
 
 static void check_metadata(struct stack_view *v, struct node *n)
@@ -380,8 +381,8 @@ static void check_interface(struct stack_view *v, struct node *n)
 	struct args *a;
 
 	if (doc_length(n->found, "NetworkInterfaces") > 1)
-		change_add(v, n->key, CHANGE_NOTE, "has %zu network interfaces, of which one is this stack's: detach what "
-			   "someone added", doc_length(n->found, "NetworkInterfaces"));
+		change_add(v, n->key, CHANGE_NOTE, "has %zu network interfaces, of which one is this stack's: detach "
+			   "what someone added", doc_length(n->found, "NetworkInterfaces"));
 	if (!doc_false(n->found, "SourceDestCheck"))
 		return;
 	a = change_add(v, n->key, CHANGE_SET, "drop packets of others");
@@ -401,7 +402,8 @@ static void check_instance(struct stack_view *v, struct node *n, const char *has
 	must_be(v, n, "its type", doc_text(n->found, "InstanceType"), n->server ? s->server_type : s->proxy_type);
 	must_be(v, n, "its private address", doc_text(n->found, "PrivateIpAddress"), address);
 	must_be(v, n, "its key pair", doc_text(n->found, "KeyName"), key);
-	must_be(v, n, "its instance profile", profile ? profile + 1 : "none", n->server && *s->profile ? s->profile : "none");
+	must_be(v, n, "its instance profile", profile ? profile + 1 : "none",
+		n->server && *s->profile ? s->profile : "none");
 	must_be(v, n, "its first-boot configuration", doc_tag(n->found, TAG_USER_DATA), hash);
 	if (n->server)
 		check_no_public_address(v, n);

@@ -24,11 +24,13 @@ static const struct ranges ranges_four = { "CidrBlockAssociationSet", "CidrBlock
 	"ec2 disassociate-vpc-cidr-block --association-id" };
 static const struct ranges ranges_six = { "Ipv6CidrBlockAssociationSet", "Ipv6CidrBlockState.State", "Ipv6CidrBlock",
 	"ec2 disassociate-vpc-cidr-block --association-id" };
-static const struct ranges ranges_of_subnet = { "Ipv6CidrBlockAssociationSet", "Ipv6CidrBlockState.State", "Ipv6CidrBlock",
+static const struct ranges ranges_of_subnet = {
+	"Ipv6CidrBlockAssociationSet", "Ipv6CidrBlockState.State", "Ipv6CidrBlock",
 	"ec2 disassociate-subnet-cidr-block --association-id" };
 
 /* No rule of the stack is about other ranges than its own, and none about IPv6. */
-static void remove_ranges(struct stack_view *v, const struct node *n, const doc *item, const struct ranges *r, const char *own)
+static void remove_ranges(struct stack_view *v, const struct node *n, const doc *item, const struct ranges *r,
+			  const char *own)
 {
 	for (size_t i = 0; i < doc_length(item, r->set); i++) {
 		const doc *one = doc_at(item, r->set, i);
@@ -177,8 +179,8 @@ static void acl_set(struct stack_view *v, const struct node *n, const struct acl
 		snprintf(ports, sizeof(ports), "%d", r->from);
 	else
 		snprintf(ports, sizeof(ports), r->protocol == 1 ? "%d code %d" : "%d-%d", r->from, r->to);
-	a = change_add(v, n->key, CHANGE_SET, "rule %u %s %s %s %s %s", r->number, there ? "back to" : "allow", protocol,
-		       ports, r->egress ? "to" : "from", r->range);
+	a = change_add(v, n->key, CHANGE_SET, "rule %u %s %s %s %s %s", r->number, there ? "back to" : "allow",
+		       protocol, ports, r->egress ? "to" : "from", r->range);
 	args_add(a, "ec2");
 	args_add(a, there ? "replace-network-acl-entry" : "create-network-acl-entry");
 	args_add(a, "--network-acl-id");
@@ -292,7 +294,8 @@ static void check_zone(struct stack_view *v)
 
 	if (v->zone_checked)
 		return;
-	d = view_read(v, "ec2 describe-availability-zones --query AvailabilityZones[?State=='available'].ZoneName", NULL);
+	d = view_read(v, "ec2 describe-availability-zones --query AvailabilityZones[?State=='available'].ZoneName",
+		      NULL);
 	for (size_t i = 0; i < doc_length(d, ""); i++) {
 		const char *name = doc_item(d, i);
 		size_t used = strlen(there);

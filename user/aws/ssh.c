@@ -102,8 +102,8 @@ static int host_keys(struct stack_view *v, const struct node *n, const char *kno
 		return r;
 	count = take_keys(doc_text(d, "Output"), node_id(n), out);
 	doc_free(d);
-	return count ? 0 : error_set(e, EAGAIN, "%s: AWS does not tell its ssh host keys yet (console output of %s): try "
-				     "again in a minute", n->key, node_id(n));
+	return count ? 0 : error_set(e, EAGAIN, "%s: AWS does not tell its ssh host keys yet (console output of %s): "
+				     "try again in a minute", n->key, node_id(n));
 }
 
 static int write_config(struct stack_view *v, struct error *e)
@@ -128,13 +128,15 @@ static int write_config(struct stack_view *v, struct error *e)
 			continue;
 		/* An address and nothing else: a line more would be an instruction to ssh. */
 		if (inet_pton(AF_INET, address, &in) != 1)
-			r = error_set(e, EAGAIN, "%s: AWS does not tell its address yet: try again in a minute", n->key);
+			r = error_set(e, EAGAIN, "%s: AWS does not tell its address yet: try again in a minute",
+				      n->key);
 		fprintf(out, "Host %s\n\tHostName %s\n\tHostKeyAlias %s\n%s", n->key, address, node_id(n),
 			n->server ? "\tProxyJump proxy\n" : "");
 	}
-	fprintf(out, "Host *\n\tUser ubuntu\n\tIdentityFile %s\n\tIdentitiesOnly yes\n\tUserKnownHostsFile %s/known_hosts\n"
-		"\tGlobalKnownHostsFile /dev/null\n\tStrictHostKeyChecking yes\n\tUpdateHostKeys no\n\tBatchMode yes\n"
-		"\tConnectTimeout 30\n\tServerAliveInterval 15\n\tServerAliveCountMax 8\n\tForwardAgent no\n", key, v->stack->state);
+	fprintf(out, "Host *\n\tUser ubuntu\n\tIdentityFile %s\n\tIdentitiesOnly yes\n"
+		"\tUserKnownHostsFile %s/known_hosts\n\tGlobalKnownHostsFile /dev/null\n"
+		"\tStrictHostKeyChecking yes\n\tUpdateHostKeys no\n\tBatchMode yes\n\tConnectTimeout 30\n"
+		"\tServerAliveInterval 15\n\tServerAliveCountMax 8\n\tForwardAgent no\n", key, v->stack->state);
 	if (fclose(out) && !r)
 		r = error_set(e, ENOMEM, "out of memory");
 	if (!r)

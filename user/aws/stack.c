@@ -74,7 +74,8 @@ const char *view_id(struct stack_view *v, const char *key)
 static int check_list(const struct kind *k, const doc *list, struct error *e)
 {
 	if (!doc_is_list(list))
-		return error_set(e, EBADMSG, "aws %s: printed no list: is the `aws` in PATH the AWS command line?", k->list);
+		return error_set(e, EBADMSG, "aws %s: printed no list: is the `aws` in PATH the AWS command line?",
+				 k->list);
 	for (size_t i = 0; i < doc_length(list, ""); i++) {
 		const char *id = doc_text(doc_at(list, "", i), k->id);
 
@@ -146,8 +147,8 @@ static int find_node(struct stack_view *v, struct node *n, struct error *e)
 			continue;
 		}
 		if (n->found)
-			return error_set(e, EEXIST, "%s: two carry its tag, %s and %s: remove the one that is not in use",
-					 n->key, node_id(n), doc_text(item, k->id));
+			return error_set(e, EEXIST, "%s: two carry its tag, %s and %s: remove the one that is not in "
+					 "use", n->key, node_id(n), doc_text(item, k->id));
 		n->found = item;
 	}
 	return 0;
@@ -325,8 +326,9 @@ static void note_strangers(struct stack_view *v, enum kind_id kind)
 		for (unsigned int k = 0; k < v->count; k++)
 			known |= v->nodes[k].found == item;
 		if (!known)
-			change_add(v, "?", CHANGE_NOTE, "%s %s carries the stack's tag, and is none of its parts: take the "
-				   "tag off, or destroy removes it", kinds[kind].title, doc_text(item, kinds[kind].id));
+			change_add(v, "?", CHANGE_NOTE, "%s %s carries the stack's tag, and is none of its parts: take "
+				   "the tag off, or destroy removes it", kinds[kind].title,
+				   doc_text(item, kinds[kind].id));
 	}
 }
 

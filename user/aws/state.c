@@ -27,7 +27,8 @@ int state_make(const struct stack *stack, struct error *e)
 	if (lstat(path, &st))
 		return error_set(e, errno, "%s: %s", path, strerror(errno));
 	if (!S_ISDIR(st.st_mode) || st.st_uid != geteuid() || (st.st_mode & 077))
-		return error_set(e, EPERM, "%s: must be a folder that only uid %u can enter (mode 0700)", path, geteuid());
+		return error_set(e, EPERM, "%s: must be a folder that only uid %u can enter (mode 0700)", path,
+				 geteuid());
 	return 0;
 }
 

@@ -136,8 +136,9 @@ static void print_private(struct stack_view *v, const doc *health, FILE *out)
 
 		if (!n->server)
 			continue;
-		snprintf(text, sizeof(text), "%-9s %-15s %-19s %s", n->key, or_none(doc_text(n->found, "PrivateIpAddress")),
-			 or_none(node_id(n)), condition(n, health, told));
+		snprintf(text, sizeof(text), "%-9s %-15s %-19s %s", n->key,
+			 or_none(doc_text(n->found, "PrivateIpAddress")), or_none(node_id(n)),
+			 condition(n, health, told));
 		row(out, SUBNET, text);
 	}
 	edge(out, SUBNET, "");
@@ -164,7 +165,8 @@ void status_print(struct stack_view *v, FILE *out)
 	print_private(v, health, out);
 	edge(out, VPC, "");
 	if (*field(v, "proxy-ip", "PublicIp"))
-		fprintf(out, "\n  https://%s/\n", *v->stack->domain ? v->stack->domain : field(v, "proxy-ip", "PublicIp"));
+		fprintf(out, "\n  https://%s/\n",
+			*v->stack->domain ? v->stack->domain : field(v, "proxy-ip", "PublicIp"));
 	doc_free(health);
 }
 
@@ -186,7 +188,8 @@ void status_print_json(struct stack_view *v, FILE *out)
 		json_string(&j, "resource", n->key);
 		json_string(&j, "type", kinds[n->resource->kind].title);
 		json_string(&j, "id", n->found ? node_id(n) : NULL);
-		json_string(&j, "state", !n->found ? "absent" : kinds[n->resource->kind].state ? node_state(n) : "there");
+		json_string(&j, "state",
+			    !n->found ? "absent" : kinds[n->resource->kind].state ? node_state(n) : "there");
 		if (*doc_text(n->found, "PrivateIpAddress"))
 			json_string(&j, "private_address", doc_text(n->found, "PrivateIpAddress"));
 		if (*doc_text(n->found, "PublicIp"))

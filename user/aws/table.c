@@ -61,7 +61,8 @@ static void remove_table(struct stack_view *v, const doc *item, const char *key)
 		const doc *as = doc_at(item, "Associations", i);
 
 		if (!doc_true(as, "Main"))
-			remove_by(v, as, key, "ec2 disassociate-route-table --association-id", "RouteTableAssociationId");
+			remove_by(v, as, key, "ec2 disassociate-route-table --association-id",
+				  "RouteTableAssociationId");
 	}
 	remove_by(v, item, key, "ec2 delete-route-table --route-table-id", "RouteTableId");
 }
@@ -85,16 +86,16 @@ const struct kind kinds[KINDS] = {
 	[K_VPC] = { "VPC", "ec2 describe-vpcs", "Vpcs", "VpcId", "vpc", "State", NULL, { NULL }, remove_vpc },
 	[K_GATEWAY] = { "internet gateway", "ec2 describe-internet-gateways", "InternetGateways", "InternetGatewayId",
 		"internet-gateway", NULL, NULL, { NULL }, remove_gateway },
-	[K_ACL] = { "network ACL", "ec2 describe-network-acls", "NetworkAcls", "NetworkAclId", "network-acl", NULL, NULL,
-		{ NULL }, remove_acl },
+	[K_ACL] = { "network ACL", "ec2 describe-network-acls", "NetworkAcls", "NetworkAclId", "network-acl",
+		NULL, NULL, { NULL }, remove_acl },
 	[K_SUBNET] = { "subnet", "ec2 describe-subnets", "Subnets", "SubnetId", "subnet", "State", NULL, { NULL },
 		remove_subnet },
 	[K_ADDRESS] = { "elastic IP", "ec2 describe-addresses", "Addresses", "AllocationId", "elastic-ip", NULL, NULL,
 		{ NULL }, remove_address },
 	[K_NAT] = { "NAT gateway", "ec2 describe-nat-gateways", "NatGateways", "NatGatewayId", "natgateway", "State",
 		"deleting", { "deleted", "failed" }, remove_nat },
-	[K_TABLE] = { "route table", "ec2 describe-route-tables", "RouteTables", "RouteTableId", "route-table", NULL, NULL,
-		{ NULL }, remove_table },
+	[K_TABLE] = { "route table", "ec2 describe-route-tables", "RouteTables", "RouteTableId", "route-table",
+		NULL, NULL, { NULL }, remove_table },
 	[K_GROUP] = { "security group", "ec2 describe-security-groups", "SecurityGroups", "GroupId", "security-group",
 		NULL, NULL, { NULL }, remove_group },
 	[K_KEY] = { "key pair", "ec2 describe-key-pairs", "KeyPairs", "KeyPairId", "key-pair", NULL, NULL, { NULL },

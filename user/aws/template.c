@@ -1,31 +1,34 @@
 // SPDX-License-Identifier: MIT
-/* The files of user/aws/files/ and the guard's own units, inside the program. Paths are from the top of the source tree, where make runs. */
+/* The files of user/aws/files/ and the guard's own units, inside the program. */
 #include "aws/render.h"
 
+/* From the top of the source tree, where make runs. */
+#define IN "user/aws/files/"
+
 #define FILES(X) \
-	X(proxy, "proxy", "user/aws/files/proxy.yaml", "first boot of the proxy (cloud-init)") \
-	X(server, "server", "user/aws/files/server.yaml", "first boot of a server (cloud-init); server-N for one of several") \
-	X(first_boot, "first-boot", "user/aws/files/first-boot.yaml", "what both first boots begin with") \
-	X(sshd, "sshd", "user/aws/files/sshd.conf", "sshd of both") \
-	X(nginx, "nginx-site", "user/aws/files/nginx-site.conf", "the proxy's web door") \
-	X(fail2ban, "fail2ban", "user/aws/files/fail2ban.conf", "the proxy's fail2ban") \
-	X(proxy_setup, "proxy-setup", "user/aws/files/proxy-setup.sh", "makes the machine the proxy") \
-	X(proxy_setup_unit, "proxy-setup.service", "user/aws/files/proxy-setup.service", "runs that until it succeeded") \
-	X(proxy_password, "proxy-password", "user/aws/files/proxy-password.sh", "makes and tells the web password, on the proxy") \
-	X(certificate, "certificate", "user/aws/files/certificate.sh", "gets the certificate where there is a domain") \
-	X(certificate_unit, "certificate.service", "user/aws/files/certificate.service", "runs that until it succeeded") \
-	X(server_setup, "server-setup", "user/aws/files/server-setup.sh", "guard, Docker and OpenHands on a server") \
-	X(openhands_run, "openhands-run.sh", "user/aws/files/openhands-run.sh", "starts OpenHands") \
-	X(docker_run, "openhands-docker.sh", "user/aws/files/openhands-docker.sh", "starts the agent's rootless Docker") \
-	X(openhands_unit, "openhands.service", "user/aws/files/openhands.service", "OpenHands") \
-	X(docker_unit, "openhands-docker.service", "user/aws/files/openhands-docker.service", "the agent's rootless Docker") \
+	X(proxy, "proxy", IN "proxy.yaml", "first boot of the proxy (cloud-init)") \
+	X(server, "server", IN "server.yaml", "first boot of a server (cloud-init); server-N for one of several") \
+	X(first_boot, "first-boot", IN "first-boot.yaml", "what both first boots begin with") \
+	X(sshd, "sshd", IN "sshd.conf", "sshd of both") \
+	X(nginx, "nginx-site", IN "nginx-site.conf", "the proxy's web door") \
+	X(fail2ban, "fail2ban", IN "fail2ban.conf", "the proxy's fail2ban") \
+	X(proxy_setup, "proxy-setup", IN "proxy-setup.sh", "makes the machine the proxy") \
+	X(proxy_setup_unit, "proxy-setup.service", IN "proxy-setup.service", "runs that until it succeeded") \
+	X(proxy_password, "proxy-password", IN "proxy-password.sh", "makes and tells the web password, on the proxy") \
+	X(certificate, "certificate", IN "certificate.sh", "gets the certificate where there is a domain") \
+	X(certificate_unit, "certificate.service", IN "certificate.service", "runs that until it succeeded") \
+	X(server_setup, "server-setup", IN "server-setup.sh", "guard, Docker and OpenHands on a server") \
+	X(openhands_run, "openhands-run.sh", IN "openhands-run.sh", "starts OpenHands") \
+	X(docker_run, "openhands-docker.sh", IN "openhands-docker.sh", "starts the agent's rootless Docker") \
+	X(openhands_unit, "openhands.service", IN "openhands.service", "OpenHands") \
+	X(docker_unit, "openhands-docker.service", IN "openhands-docker.service", "the agent's rootless Docker") \
 	X(guard_unit, "ohguard.service", "systemd/ohguard.service.in", "the guard at boot") \
 	X(refresh_unit, "ohguard-refresh.service", "systemd/ohguard-refresh.service.in", "resolves what is due") \
 	X(refresh_timer, "ohguard-refresh.timer", "systemd/ohguard-refresh.timer", "and when") \
-	X(set_key, "set-key.sh", "user/aws/files/set-key.sh", "takes the API key on a server") \
-	X(verify, "verify", "user/aws/files/verify.sh", "what `aws verify` runs on a server") \
-	X(policy, "policy", "user/aws/files/policy.conf", "the strict list of a server") \
-	X(policy_install, "policy-install", "user/aws/files/policy-install.conf", "its list while it installs")
+	X(set_key, "set-key.sh", IN "set-key.sh", "takes the API key on a server") \
+	X(verify, "verify", IN "verify.sh", "what `aws verify` runs on a server") \
+	X(policy, "policy", IN "policy.conf", "the strict list of a server") \
+	X(policy_install, "policy-install", IN "policy-install.conf", "its list while it installs")
 
 #define EMBED(id, name, file, help) \
 	__asm__(".section .rodata,\"a\"\n" \

@@ -110,7 +110,8 @@ static void check_password(struct report *r, struct stack_view *v, const char *a
 	args_add(&args, "https://%s/", address);
 	refused = aws_call(&v->aws, &args, NULL, NULL, &e) && !strcmp(v->aws.code, "401");
 	args_free(&args);
-	tell(r, "outside", "https asks for the password", refused, refused ? "401" : *e.text ? e.text : "let in without");
+	tell(r, "outside", "https asks for the password", refused,
+	     refused ? "401" : *e.text ? e.text : "let in without");
 }
 
 static void take_lines(struct report *r, const char *host, char *text)

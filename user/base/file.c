@@ -80,7 +80,8 @@ int file_commit(struct file_out *out, struct error *e)
 		return error_set(e, code, "%s: %s: what was there before is kept", out->path, strerror(code));
 	}
 	if (settle_folder_of(out->path))
-		return error_set(e, errno, "%s: written, but its folder cannot be synced: %s", out->path, strerror(errno));
+		return error_set(e, errno, "%s: written, but its folder cannot be synced: %s", out->path,
+				 strerror(errno));
 	return 0;
 }
 

@@ -55,7 +55,8 @@ static char *read_line(char *buffer, int size, void *stream)
 	w->line++;
 	buffer[len] = '\0';
 	if (c != '\n' && len == size - 1)
-		w->result = error_set(w->error, EINVAL, "%s:%u: line is longer than %d bytes", w->path, w->line, size - 2);
+		w->result = error_set(w->error, EINVAL, "%s:%u: line is longer than %d bytes", w->path, w->line,
+				      size - 2);
 	else if (is_section_with_rest(buffer))
 		w->result = error_set(w->error, EINVAL, "%s:%u: nothing can stand behind [section]", w->path, w->line);
 	return w->result ? NULL : buffer;
@@ -140,7 +141,8 @@ static int parse(struct walk *w)
 	ini_stop_on_first_error = true;
 	bad_line = ini_parse_stream(read_line, w, pair, w);
 	if (bad_line && !w->result)
-		w->result = error_set(w->error, EINVAL, "%s:%u: neither [section], key = value nor a comment", w->path, w->line);
+		w->result = error_set(w->error, EINVAL, "%s:%u: neither [section], key = value nor a comment", w->path,
+				      w->line);
 	return w->result;
 }
 

@@ -74,7 +74,7 @@ static void become(const struct proc *p, int in, int out, int err, int failure)
 {
 	static const int to_default[] = { SIGINT, SIGTERM, SIGPIPE };
 
-	/* Its own session, so that it can be killed whole, a Ctrl-C at the terminal is ours alone, and it asks nobody there. */
+	/* Its own session: it can be killed whole, a Ctrl-C at the terminal is ours alone, and it asks nobody there. */
 	setsid();
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
 	for (size_t i = 0; i < sizeof(to_default) / sizeof(*to_default); i++)

@@ -130,8 +130,8 @@ static bool is_c1_control(const unsigned char *s)
 	return s[0] == 0xc2 && s[1] >= 0x80 && s[1] <= 0x9f;
 }
 
-/* What changes the order or the lines in which text around it is shown: U+061C, U+200E, U+200F, U+2028 to U+202E, U+2066 to
- * U+2069. */
+/* What changes the order or the lines in which text around it is shown: U+061C, U+200E, U+200F, U+2028 to U+202E,
+ * U+2066 to U+2069. */
 static bool is_layout_control(const unsigned char *s)
 {
 	if (s[0] == 0xd8)

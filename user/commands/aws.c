@@ -212,7 +212,8 @@ static int run_render(struct options *o)
 }
 
 /* With the stack in view, and its lock where something is written. */
-static int with_view(struct options *o, bool lock_it, int (*act)(struct options *o, struct stack_view *v, struct error *e))
+static int with_view(struct options *o, bool lock_it,
+		     int (*act)(struct options *o, struct stack_view *v, struct error *e))
 {
 	struct stack_view v = { 0 };
 	struct error e;
@@ -293,7 +294,8 @@ static const struct {
 	unsigned int options;
 	const char *help;
 } subcommands[] = {
-	{ "plan", run_plan, false, OPEN | REPLACE, "what would be made, changed or removed, by which command, at what cost" },
+	{ "plan", run_plan, false, OPEN | REPLACE,
+	  "what would be made, changed or removed, by which command, at what cost" },
 	{ "apply", run_apply, false, YES | OPEN | REPLACE | NO_DELIVER, "make it so (again: mend what differs)" },
 	{ "status", run_status, false, 0, "the network, drawn, with live ids and states" },
 	{ "verify", run_verify, false, 0, "try what must work and what must fail, on the servers and from outside" },
@@ -324,13 +326,18 @@ static int run_subcommand(size_t i, int argc, char **argv)
 	} all[] = {
 		{ YES, { "yes", 'y', POPT_ARG_NONE, &o.yes, 0, "Do not ask", NULL } },
 		{ OPEN, { "open", 0, POPT_ARG_NONE, &o.open, 0, "The operator's range may be the whole world", NULL } },
-		{ REPLACE, { "replace", 0, POPT_ARG_STRING, &o.replace, 0, "Make this instance anew", "proxy|server-N" } },
+		{ REPLACE, { "replace", 0, POPT_ARG_STRING, &o.replace, 0, "Make this instance anew",
+			     "proxy|server-N" } },
 		{ NO_DELIVER, { "no-deliver", 0, POPT_ARG_NONE, &o.no_deliver, 0, "Only the AWS part", NULL } },
-		{ CONFIRM, { "confirm", 0, POPT_ARG_STRING, &o.confirm, 0, "The stack's name, instead of asking", "NAME" } },
-		{ WAIT, { "wait", 0, POPT_ARG_INT, &o.wait, 0, "How long to wait for what is in use (900)", "SECONDS" } },
-		{ VIA, { "via", 0, POPT_ARG_STRING, &o.via, 0, "ssm sends the policy by AWS Systems Manager", "ssh|ssm" } },
+		{ CONFIRM, { "confirm", 0, POPT_ARG_STRING, &o.confirm, 0, "The stack's name, instead of asking",
+			     "NAME" } },
+		{ WAIT, { "wait", 0, POPT_ARG_INT, &o.wait, 0, "How long to wait for what is in use (900)",
+			  "SECONDS" } },
+		{ VIA, { "via", 0, POPT_ARG_STRING, &o.via, 0, "ssm sends the policy by AWS Systems Manager",
+			 "ssh|ssm" } },
 		{ NEW, { "new", 0, POPT_ARG_NONE, &o.new_password, 0, "Make another", NULL } },
-		{ ~0u, { "timeout", 0, POPT_ARG_INT, &o.timeout, 0, "How long one call of aws may take (150)", "SECONDS" } },
+		{ ~0u, { "timeout", 0, POPT_ARG_INT, &o.timeout, 0, "How long one call of aws may take (150)",
+			 "SECONDS" } },
 	};
 	struct poptOption table[sizeof(all) / sizeof(*all) + 1] = { 0 };
 	size_t count = 0;

@@ -43,7 +43,8 @@ int cmd_parse(int argc, char **argv, struct poptOption *own, const char *argumen
 
 /* Each prints the error in one line. */
 int cmd_fail(const struct error *e);	/* returns CMD_FAILED, for `return cmd_fail(&error)` */
-int cmd_open_failed(int r, const struct error *e);	/* for a guard_open() that failed with r: CMD_NOT_LOADED or CMD_FAILED */
+/* For a guard_open() that failed with r: returns CMD_NOT_LOADED or CMD_FAILED. */
+int cmd_open_failed(int r, const struct error *e);
 int cmd_usage(const char *format, ...) __attribute__((format(printf, 1, 2)));	/* returns CMD_USAGE */
 
 int cmd_load(int argc, char **argv);

@@ -113,7 +113,8 @@ static void print_json(const struct oh_event *event, const char *when, const str
 	json_string(&j, "time", when);
 	json_string(&j, "verdict", event->observed ? "observed" : "refused");
 	json_string(&j, "reason", reason_name(event->reason));
-	json_string(&j, "hook", event->hook < OH_HOOK_MAX ? engine_hook_names[event->hook] : event->hook == OH_HOOK_LSM ? "lsm" : NULL);
+	json_string(&j, "hook", event->hook < OH_HOOK_MAX ? engine_hook_names[event->hook] :
+		    event->hook == OH_HOOK_LSM ? "lsm" : NULL);
 	json_string(&j, "protocol", protocol_name(event->protocol, protocol));
 	json_string(&j, "source", o->has_source ? address_format(&event->source, address) : NULL);
 	json_number(&j, "source_port", event->source_port);
@@ -271,7 +272,8 @@ int cmd_events(int argc, char **argv)
 	signal(SIGTERM, stop);
 	r = read_events(&g, &common, follow, &e);
 	if (!r && !engine_read_count(&g.engine, OH_COUNT_EVENTS_LOST, &lost, &e) && lost.packets)
-		error_warn("%llu events were lost since the load: nobody read them in time", (unsigned long long)lost.packets);
+		error_warn("%llu events were lost since the load: nobody read them in time",
+			   (unsigned long long)lost.packets);
 	close(lock);
 	guard_close(&g);
 	return r ? cmd_open_failed(r, &e) : CMD_OK;

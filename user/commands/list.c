@@ -50,8 +50,10 @@ static int add_held(struct held_list *held, const struct oh_address *address, co
 		held->list = grown;
 		held->room = room;
 	}
-	held->list[held->count++] = (struct held){ .target = g->target, .generation = g->generation, .address = *address, .expires = g->expires,
-						   .learned = g->learned };
+	held->list[held->count++] = (struct held){
+		.target = g->target, .generation = g->generation, .address = *address, .expires = g->expires,
+		.learned = g->learned,
+	};
 	return 0;
 }
 
@@ -182,7 +184,8 @@ static void print_addresses(const struct view *v, const struct policy_target *t)
 	const struct held *end = v->held->list + v->held->count, *next;
 	char address[ADDRESS_TEXT_MAX], span[24];
 
-	for (const struct held *h = v->held->list + first_held(v->held, t->id); h < end && h->target == t->id; h = next) {
+	for (const struct held *h = v->held->list + first_held(v->held, t->id); h < end && h->target == t->id;
+	     h = next) {
 		bool taught[OH_LEARNED_MAX] = { false };
 		int64_t left = 0;
 
@@ -270,7 +273,7 @@ static int list(const struct cmd_options *o)
 	if (!r)		/* by the kernel's clock: what is not shown any more must have lapsed there */
 		r = guard_read(&g, clock_boot_at() + v.boot, &e);
 	if (!r)
-		r = policy_read_ids(&g.policy, &g.engine, &e);
+		r = publish_read_ids(&g.policy, &g.engine, &e);
 	if (!r)
 		r = read_held(&g.engine, &held, &e);
 	guard_unlock(&g);

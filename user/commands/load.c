@@ -15,7 +15,7 @@
 #include "engine/packet.h"
 #include "engine/publish.h"
 #include "engine/uplink_hooks.h"
-#include "guard/guard.h"
+#include "guard/change.h"
 #include "guard/refresh.h"
 
 #define CGROUP2_MAGIC 0x63677270	/* linux/magic.h */
@@ -24,10 +24,15 @@ struct load {
 	struct cmd_options common;
 	const char *cgroup, **uplinks;
 	int observe, dry_run, no_resolve, fail_closed;
+	/* found out on the way */
+	char where[PATH_MAX];		/* the cgroup */
+	struct uplinks found;
+	struct engine_program_set *set;
+	struct error full;		/* a map is: what fits is in force; "" for none */
 };
 
 /* --cgroup, else the configuration's, else where it is attached now, else the root. */
-static int find_cgroup(const struct load *o, const struct guard *g, char ret[PATH_MAX], struct error *e)
+static int find_cgroup(struct load *o, const struct guard *g, struct error *e)
 {
 	struct engine_hook hooks[OH_HOOK_MAX];
 	char mount[PATH_MAX];
@@ -38,13 +43,14 @@ static int find_cgroup(const struct load *o, const struct guard *g, char ret[PAT
 				 "systemd.unified_cgroup_hierarchy=1)");
 	engine_read_hooks(g->pins, hooks);
 	if (!o->cgroup && !*g->config.cgroup && g->engine.open && !*hooks[OH_HOOK_EGRESS].where)
-		return error_set(e, ENOENT, "the cgroup that is guarded is gone or out of sight: say which one with --cgroup");
-	snprintf(ret, PATH_MAX, "%s", o->cgroup ? o->cgroup : *g->config.cgroup ? g->config.cgroup :
+		return error_set(e, ENOENT, "the cgroup that is guarded is gone or out of sight: say which one with "
+				 "--cgroup");
+	snprintf(o->where, sizeof(o->where), "%s", o->cgroup ? o->cgroup : *g->config.cgroup ? g->config.cgroup :
 		 *hooks[OH_HOOK_EGRESS].where ? hooks[OH_HOOK_EGRESS].where : mount);
-	if (statfs(ret, &fs))
-		return error_set(e, errno, "cgroup %s: %s", ret, strerror(errno));
+	if (statfs(o->where, &fs))
+		return error_set(e, errno, "cgroup %s: %s", o->where, strerror(errno));
 	if ((unsigned long)fs.f_type != CGROUP2_MAGIC)
-		return error_set(e, EINVAL, "%s: not a cgroup2 folder: they are below %s", ret, mount);
+		return error_set(e, EINVAL, "%s: not a cgroup2 folder: they are below %s", o->where, mount);
 	return 0;
 }
 
@@ -60,7 +66,7 @@ static void choose_uplinks(struct config *c, const char *cgroup)
 }
 
 /* --uplink, else the configuration's, else those that are guarded now, else as above. */
-static int find_uplinks(const struct load *o, struct guard *g, const char *cgroup, struct uplinks *ret, struct error *e)
+static int find_uplinks(struct load *o, struct guard *g, struct error *e)
 {
 	const struct oh_settings *settings = &g->engine.settings;
 	int r = 0;
@@ -72,9 +78,9 @@ static int find_uplinks(const struct load *o, struct guard *g, const char *cgrou
 		while (g->config.uplink_count < OH_UPLINKS_MAX && *g->config.uplinks[g->config.uplink_count])
 			g->config.uplink_count++;
 	} else if (!g->config.uplink_set) {
-		choose_uplinks(&g->config, cgroup);
+		choose_uplinks(&g->config, o->where);
 	}
-	return r ? r : uplink_find(g->config.uplinks, ret, e);
+	return r ? r : uplink_find(g->config.uplinks, &o->found, e);
 }
 
 static bool is_attached(const char *pins)
@@ -99,99 +105,103 @@ static int set_ready(const struct guard *g, struct error *e)
 }
 
 /* What the last good answers said is taken up again until the names are tried: a boot without DNS goes on with it. */
-static void extend_records(struct guard *g, int64_t now)
+static int extend_records(struct guard *g, int64_t now, void *context, struct error *e)
 {
+	(void)context, (void)e;
 	for (size_t i = 0; i < g->records.count; i++)
 		record_extend(&g->records.list[i], now, &g->config);
+	return 0;
 }
 
-static int attach(const struct guard *g, struct engine_program_set *set, const char *cgroup,
-		  const struct uplinks *uplinks, struct error *e)
+static int attach(const struct load *o, const struct guard *g, struct error *e)
 {
-	int r = engine_attach(set, g->pins, cgroup, e);
+	int r = engine_attach(o->set, g->pins, o->where, e);
 
-	return r ? r : engine_attach_uplinks(set, g->pins, uplinks, e);
+	return r ? r : engine_attach_uplinks(o->set, g->pins, &o->found, e);
 }
 
 /* The first load attaches with the maps empty, so that everything is refused until the policy is in them; a later
- * one fills them first, so that nothing allowed is refused meanwhile. A map that is full is told in ret_full, and no
+ * one fills them first, so that nothing allowed is refused meanwhile. A map that is full is told in full, and no
  * failure: what fits is in force. The kernel has the same errno for a program that is too complex and for a cgroup with
  * too many of them, where nothing is. */
-static int put_in_force(struct guard *g, struct engine_program_set *set, const char *cgroup,
-			const struct uplinks *uplinks, int64_t now, struct error *ret_full, struct error *e)
+static int enforce(struct load *o, struct guard *g, int64_t now, struct error *e)
 {
 	bool attached = is_attached(g->pins);
 	int r;
 
-	r = attached ? 0 : attach(g, set, cgroup, uplinks, e);
+	r = attached ? 0 : attach(o, g, e);
 	if (r)
 		return r;
-	r = policy_publish(&g->policy, &g->records, &g->engine, now, e);
+	r = publish_policy(&g->policy, &g->records, &g->engine, now, e);
 	if (r == -E2BIG)
-		*ret_full = *e;
+		o->full = *e;
 	else if (r)
 		return r;
 	r = set_ready(g, e);
-	return !r && attached ? attach(g, set, cgroup, uplinks, e) : r;
+	return !r && attached ? attach(o, g, e) : r;
 }
 
 /* Where there is no BPF LSM, `status` says what remains. */
-static void refuse_packet_sockets(const struct load *o, const struct guard *g, const char *cgroup)
+static void refuse_packet_sockets(const struct load *o, const struct guard *g)
 {
 	struct error e;
-	int r = packet_load(g->pins, &g->engine, cgroup, o->observe, &e);
+	int r = packet_load(g->pins, &g->engine, o->where, o->observe, &e);
 
 	if (r && r != -EOPNOTSUPP)
 		error_warn("packet sockets are not refused: %s", e.text);
 }
 
-static int load_locked(const struct load *o, struct guard *g, const char *cgroup, const struct uplinks *uplinks,
-		       struct error *ret_full, struct error *e)
+static int put_in_force(struct guard *g, int64_t now, void *context, struct error *e)
 {
-	struct engine_program_set *set;
 	char former[PATH_MAX + 64];
-	struct engine engine;
-	int64_t now = time(NULL);
-	int r;
+	struct load *o = context;
+	int r = enforce(o, g, now, e);
 
-	/* before the records are read: what the two take in memory does not add up */
-	r = engine_prepare(&g->config, o->observe, g->engine.open ? &g->engine : NULL, &set, &engine, e);
 	if (r)
 		return r;
-	engine_close(&g->engine);
-	g->engine = engine;
-	r = guard_read(g, now, e);
-	if (!r)
-		extend_records(g, now);
-	if (!r && !o->dry_run)
-		r = put_in_force(g, set, cgroup, uplinks, now, ret_full, e);
-	engine_free_set(set);
-	if (r || o->dry_run)
-		return r;
-	refuse_packet_sockets(o, g, cgroup);
+	engine_free_set(o->set);	/* its memory */
+	o->set = NULL;
+	refuse_packet_sockets(o, g);
 	guard_former_pins(g, o->common.guard.instance, former);
 	r = guard_remember_config(g, o->common.guard.config, e);
 	if (!r && *former)	/* the new guard stands: the one that a changed [paths] pins left behind goes */
 		r = engine_detach(former, e);
-	if (!r)
-		r = guard_write_records(g, e);
 	return r;
 }
 
-static void report(const struct load *o, const struct guard *g, const char *cgroup, const struct refresh_report *names)
+static int load_links(struct guard *g, void *context, struct error *e)
+{
+	struct load *o = context;
+	struct change change = { .learn = extend_records, .put_in_force = put_in_force, .context = o };
+	struct engine engine;
+	int r = find_uplinks(o, g, e);
+
+	/* before the records are read: what the two take in memory does not add up */
+	if (!r)
+		r = engine_prepare(&g->config, o->observe, g->engine.open ? &g->engine : NULL, &o->set, &engine, e);
+	if (r)
+		return r;
+	engine_close(&g->engine);
+	g->engine = engine;
+	r = o->dry_run ? guard_read(g, time(NULL), e) : change_policy(g, &change, e);
+	engine_free_set(o->set);
+	return r;
+}
+
+static void report(const struct load *o, const struct guard *g, const struct refresh_report *names)
 {
 	struct json j;
 
 	if (!o->common.json) {
 		printf("%s: %s %s, %zu targets%s\n", o->common.guard.instance, o->dry_run ? "would guard" :
-		       o->observe ? "observing" : "guarding", cgroup, g->policy.count,
+		       o->observe ? "observing" : "guarding", o->where, g->policy.count,
 		       o->dry_run ? " (programs verified, nothing attached)" : "");
 		return;
 	}
 	json_start(&j, stdout);
 	json_object(&j, NULL);
 	json_string(&j, "instance", o->common.guard.instance);
-	json_string(&j, "cgroup", cgroup);
+	json_string(&j, "cgroup", o->where);
 	json_string(&j, "mode", o->observe ? "observe" : "enforce");
 	json_bool(&j, "dry_run", o->dry_run);
 	json_number(&j, "targets", (int64_t)g->policy.count);
@@ -207,23 +217,21 @@ static bool warn_missing(const struct uplinks *uplinks)
 	bool missing = *uplinks->other;
 
 	if (missing)
-		error_warn("a default route leads over %s, which is not Ethernet and cannot be guarded: where it is the only way out, set "
-			 "[guard] uplink = none", uplinks->other);
+		error_warn("a default route leads over %s, which is not Ethernet and cannot be guarded: where it is "
+			   "the only way out, set [guard] uplink = none", uplinks->other);
 	for (int i = 0; i < OH_UPLINKS_MAX && *uplinks->missing[i]; i++) {
 		if (!strcmp(uplinks->missing[i], UPLINK_AUTO))
 			continue;
-		error_warn("uplink %s: no such interface now: `ohguard refresh` guards it when it appears", uplinks->missing[i]);
+		error_warn("uplink %s: no such interface now: `ohguard refresh` guards it when it appears",
+			   uplinks->missing[i]);
 		missing = true;
 	}
 	return missing;
 }
 
 /* The configuration cannot be used and nothing is enforced: refuse everything rather than nothing. */
-static int load_closed(const struct load *o)
+static int load_closed(struct load *o)
 {
-	struct engine_program_set *set;
-	struct uplinks uplinks;
-	char cgroup[PATH_MAX];
 	struct engine engine;
 	struct guard g;
 	struct error e;
@@ -235,32 +243,31 @@ static int load_closed(const struct load *o)
 		guard_close(&g);
 		return CMD_FAILED;
 	}
-	r = find_cgroup(o, &g, cgroup, &e);
+	r = find_cgroup(o, &g, &e);
 	if (!r)
-		r = find_uplinks(o, &g, cgroup, &uplinks, &e);
+		r = find_uplinks(o, &g, &e);
 	if (!r)
-		r = engine_prepare(&g.config, false, NULL, &set, &engine, &e);
+		r = engine_prepare(&g.config, false, NULL, &o->set, &engine, &e);
 	if (!r) {
-		r = attach(&g, set, cgroup, &uplinks, &e);
+		r = attach(o, &g, &e);
 		if (!r)
 			r = guard_remember_defaults(&g, &e);
-		engine_free_set(set);
+		engine_free_set(o->set);
 		engine_close(&engine);
 	}
 	guard_close(&g);
 	if (r)
 		return cmd_fail(&e);
-	error_warn("%s is locked down: only loopback and the default inbound rules pass until `ohguard load` succeeds", cgroup);
+	error_warn("%s is locked down: only loopback and the default inbound rules pass until `ohguard load` succeeds",
+		   o->where);
 	return CMD_DEGRADED;
 }
 
-static int load(const struct load *o)
+static int load(struct load *o)
 {
 	struct refresh_report names = { 0 };
-	struct uplinks uplinks = { 0 };
-	char cgroup[PATH_MAX];
+	struct error e, unkept = { "" };
 	struct guard g;
-	struct error e, e_lock, full = { "" };
 	bool missing;
 	int r = guard_open_for_load(&o->common.guard, &g, &e);
 
@@ -268,32 +275,30 @@ static int load(const struct load *o)
 		cmd_fail(&e);
 		return o->fail_closed ? load_closed(o) : CMD_FAILED;
 	}
-	r = find_cgroup(o, &g, cgroup, &e);
-	if (!r && g.locked && !o->dry_run)
-		r = lock_begin_change(g.pins, &e);
+	r = find_cgroup(o, &g, &e);
 	if (!r)
-		r = find_uplinks(o, &g, cgroup, &uplinks, &e);
-	if (!r)
-		r = load_locked(o, &g, cgroup, &uplinks, &full, &e);
-	if (g.locked && !o->dry_run && guard_subject(&g, &o->common.guard, lock_end_change, &e_lock))
-		error_warn("what is new is not locked: %s: run `ohguard load` again", e_lock.text);
+		r = o->dry_run ? load_links(&g, o, &e) :
+		    change_links(&g, &o->common.guard, load_links, o, &unkept, &e);
+	if (*unkept.text)
+		error_warn("what is new is not locked: %s: run `ohguard load` again", unkept.text);
 	guard_unlock(&g);
 	if (r) {
 		guard_close(&g);
 		cmd_fail(&e);
 		return o->fail_closed ? load_closed(o) : CMD_FAILED;
 	}
-	if (!*full.text && !o->dry_run && !o->no_resolve)
+	if (!*o->full.text && !o->dry_run && !o->no_resolve)
 		r = refresh_round(&g, &names, &e);
 	if (access("/sys/kernel/btf/vmlinux", F_OK))
-		error_warn("this kernel shows no BTF (/sys/kernel/btf/vmlinux): all is enforced without it, but there can be no `lock`");
-	missing = warn_missing(&uplinks);
+		error_warn("this kernel shows no BTF (/sys/kernel/btf/vmlinux): all is enforced without it, but there "
+			   "can be no `lock`");
+	missing = warn_missing(&o->found);
 	refresh_warn(&names);
-	report(o, &g, cgroup, &names);
+	report(o, &g, &names);
 	guard_close(&g);
-	if (r || *full.text)
-		cmd_fail(r ? &e : &full);
-	return r || *full.text || names.failed || missing ? CMD_DEGRADED : CMD_OK;
+	if (r || *o->full.text)
+		cmd_fail(r ? &e : &o->full);
+	return r || *o->full.text || names.failed || missing ? CMD_DEGRADED : CMD_OK;
 }
 
 int cmd_load(int argc, char **argv)
@@ -302,11 +307,13 @@ int cmd_load(int argc, char **argv)
 	struct load o = { 0 };
 	struct error e;
 	struct poptOption options[] = {
-		{ "cgroup", 0, POPT_ARG_STRING, &o.cgroup, 0, "Guard this cgroup (default: the configuration's; else the one guarded now, or the root)", "DIR" },
-		{ "uplink", 0, POPT_ARG_ARGV, &o.uplinks, 0,
-		  "Judge all that leaves by this interface too; may be repeated (default: auto where the root is guarded)", "IF|auto|none" },
+		{ "cgroup", 0, POPT_ARG_STRING, &o.cgroup, 0,
+		  "Guard this cgroup (default: the configuration's; else the one guarded now, or the root)", "DIR" },
+		{ "uplink", 0, POPT_ARG_ARGV, &o.uplinks, 0, "Judge all that leaves by this interface too; may be "
+		  "repeated (default: auto where the root is guarded)", "IF|auto|none" },
 		{ "observe", 0, POPT_ARG_NONE, &o.observe, 0, "Refuse nothing, report what would have been", NULL },
-		{ "dry-run", 0, POPT_ARG_NONE, &o.dry_run, 0, "Check configuration and programs, attach nothing", NULL },
+		{ "dry-run", 0, POPT_ARG_NONE, &o.dry_run, 0, "Check configuration and programs, attach nothing",
+		  NULL },
 		{ "no-resolve", 0, POPT_ARG_NONE, &o.no_resolve, 0, "Leave resolving to the timer", NULL },
 		{ "fail-closed", 0, POPT_ARG_NONE, &o.fail_closed, 0,
 		  "Where this fails and nothing is loaded: refuse everything", NULL },

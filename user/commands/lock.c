@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-/* ohguard lock, unlock: BPF LSM keeps the guard's links, maps, pins, files and binary from all processes but its own. */
+/* ohguard lock, unlock: BPF LSM keeps the guard's links, maps, pins, files and binary from all but its own
+ * processes. */
 #include <stdio.h>
 #include <string.h>
 
@@ -46,7 +47,8 @@ static int lock(const struct cmd_options *o)
 	else if (!r)
 		r = guard_subject(&g, &o->guard, lock_take, &e);
 	if (!r && !g.config.resolver_set)
-		error_warn("[dns] resolver = auto: who can write resolv.conf names the resolver: name it in the configuration");
+		error_warn("[dns] resolver = auto: who can write resolv.conf names the resolver: name it in the "
+			   "configuration");
 	guard_close(&g);
 	if (r)
 		return cmd_fail(&e);

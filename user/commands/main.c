@@ -35,7 +35,7 @@ static void print_help(FILE *out)
 	fputs("\nohguard COMMAND --help tells more, ohguard(8) everything.\n", out);
 }
 
-/* Whoever starts this without its standard descriptors must not have messages written into a file that gets their number. */
+/* Without a standard descriptor, the next file that is opened gets its number, and messages would go into that file. */
 static void open_standard(void)
 {
 	int fd;

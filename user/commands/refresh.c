@@ -11,7 +11,7 @@
 #include "base/json.h"
 #include "commands/cmd.h"
 #include "engine/uplink_hooks.h"
-#include "guard/guard.h"
+#include "guard/change.h"
 #include "guard/refresh.h"
 
 #define WATCH_LONGEST 60	/* seconds: `allow` and `load` do not wake a watcher */
@@ -36,27 +36,24 @@ static void report_names(const struct cmd_options *o, const struct refresh_repor
 }
 
 /* An uplink that came meanwhile is guarded from now on; one that went is nobody's loss. */
-static int add_uplinks(struct guard *g, const struct cmd_options *o, struct error *e)
+static int add_uplinks(struct guard *g, void *context, struct error *e)
 {
 	struct uplinks uplinks;
-	struct error e_lock;
-	int r;
+	int r = uplink_find(g->engine.settings.uplink, &uplinks, e);
 
-	if (!*g->engine.settings.uplink[0])
-		return 0;
-	r = guard_lock(g, e);
-	if (!r)
-		r = uplink_find(g->engine.settings.uplink, &uplinks, e);
-	if (!r && g->locked)
-		r = lock_begin_change(g->pins, e);
-	if (!r)
-		r = engine_add_uplinks(g->pins, &uplinks, e);
-	if (g->locked && guard_subject(g, &o->guard, lock_end_change, &e_lock) && !r) {
-		*e = e_lock;
-		r = -EIO;
-	}
-	guard_unlock(g);
-	return r;
+	(void)context;
+	return r ? r : engine_add_uplinks(g->pins, &uplinks, e);
+}
+
+static int look_after_uplinks(struct guard *g, const struct cmd_options *o, struct error *e)
+{
+	struct error unkept = { "" };
+	int r = *g->engine.settings.uplink[0] ? change_links(g, &o->guard, add_uplinks, NULL, &unkept, e) : 0;
+
+	if (r || !*unkept.text)
+		return r;
+	*e = unkept;
+	return -EIO;
 }
 
 struct refresh_options {
@@ -90,7 +87,7 @@ static int round_once(const struct refresh_options *o, int64_t *ret_next)
 		r = refresh_round(&g, &report, &e);
 	if (r)
 		cmd_fail(&e);
-	r_uplinks = add_uplinks(&g, &o->common, &e);
+	r_uplinks = look_after_uplinks(&g, &o->common, &e);
 	if (r_uplinks)
 		cmd_fail(&e);
 	report_names(&o->common, &report);
@@ -145,8 +142,10 @@ int cmd_refresh(int argc, char **argv)
 	struct refresh_options o = { 0 };
 	int64_t next;
 	struct poptOption options[] = {
-		{ "watch", 0, POPT_ARG_NONE, &o.stay, 0, "Stay: resolve on schedule, and guard an uplink when it appears", NULL },
-		{ "uplinks", 0, POPT_ARG_NONE, &o.uplinks, 0, "Look after the uplinks alone, and resolve nothing", NULL },
+		{ "watch", 0, POPT_ARG_NONE, &o.stay, 0,
+		  "Stay: resolve on schedule, and guard an uplink when it appears", NULL },
+		{ "uplinks", 0, POPT_ARG_NONE, &o.uplinks, 0,
+		  "Look after the uplinks alone, and resolve nothing", NULL },
 		POPT_TABLEEND
 	};
 	int r = cmd_parse(argc, argv, options, NULL, &o.common);

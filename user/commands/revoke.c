@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: MIT
 /* ohguard revoke: takes back what `allow` gave, and its open connections with it. */
 #include <stdlib.h>
-#include <time.h>
 
 #include "commands/cmd.h"
 #include "engine/publish.h"
-#include "guard/guard.h"
+#include "guard/change.h"
 
 static bool in_config(const struct config *c, const struct target *t)
 {
@@ -25,59 +24,44 @@ static int find_targets(const struct guard *g, const struct cmd_options *o, stru
 		if (r)
 			return r;
 		if (in_config(&g->config, &ret[i]))
-			return error_set(e, EPERM, "%s: is in the configuration: remove it there and run `ohguard load`",
-					 o->argv[i]);
+			return error_set(e, EPERM, "%s: is in the configuration: remove it there and run "
+					 "`ohguard load`", o->argv[i]);
 		if (!grants_find(&g->grants, &ret[i]))
 			return error_set(e, ENOENT, "%s: is not allowed: see `ohguard list`", o->argv[i]);
 	}
 	return 0;
 }
 
-/* One that was given twice is gone the second time. */
-static void remove_grants(struct grants *grants, const struct target *targets, size_t count)
+static int remove_grants(struct guard *g, int64_t now, void *context, struct error *e)
 {
-	for (size_t i = 0; i < count; i++) {
-		struct grant *grant = grants_find(grants, &targets[i]);
+	const struct cmd_options *o = context;
+	struct target *targets = calloc((size_t)o->argc, sizeof(*targets));
+	int r = targets ? find_targets(g, o, targets, e) : error_set(e, ENOMEM, "out of memory");
+	struct error e_ignored;
 
-		if (grant)
-			grants_remove(grants, grant);
+	if (r == -ENOENT)	/* what an earlier revoke took out of the file before it was killed goes now */
+		publish_policy(&g->policy, &g->records, &g->engine, now, &e_ignored);
+	for (int i = 0; !r && i < o->argc; i++) {
+		struct grant *grant = grants_find(&g->grants, &targets[i]);
+
+		if (grant)	/* one that was given twice is gone the second time */
+			grants_remove(&g->grants, grant);
 	}
+	free(targets);
+	return r;
 }
 
-static int revoke(const struct cmd_options *o)
+static int revoke(struct cmd_options *o)
 {
-	struct target *targets = calloc((size_t)o->argc, sizeof(*targets));
-	int64_t now = time(NULL);
+	struct change change = { .edit = remove_grants, .context = o };
 	struct guard g;
-	struct error e, e_ignored;
-	int r = guard_open(&o->guard, &g, &e);
+	struct error e;
+	int r = guard_open_to_change(&o->guard, &g, &e);
 
-	if (r) {
-		free(targets);
+	if (r)
 		return cmd_open_failed(r, &e);
-	}
-	r = targets ? guard_authorize(&g, &o->guard, &e) : error_set(&e, ENOMEM, "out of memory");
-	if (!r)
-		r = guard_lock(&g, &e);
-	if (!r)
-		r = guard_read(&g, now, &e);
-	if (!r) {
-		r = find_targets(&g, o, targets, &e);
-		if (r == -ENOENT)	/* what an earlier revoke took out of the file before it was killed goes now */
-			policy_publish(&g.policy, &g.records, &g.engine, now, &e_ignored);
-	}
-	if (!r) {
-		remove_grants(&g.grants, targets, (size_t)o->argc);
-		r = guard_write_grants(&g, &e);
-	}
-	if (!r)
-		r = guard_build(&g, now, &e);
-	if (!r)
-		r = policy_publish(&g.policy, &g.records, &g.engine, now, &e);
-	if (!r)
-		r = guard_write_records(&g, &e);
+	r = change_policy(&g, &change, &e);
 	guard_close(&g);
-	free(targets);
 	return r ? cmd_fail(&e) : CMD_OK;
 }
 

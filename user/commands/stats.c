@@ -32,7 +32,8 @@ struct stats {
 };
 
 /* Those that can be full. */
-static const enum engine_map shown_maps[] = { ENGINE_ADDRESSES, ENGINE_LEARNED, ENGINE_RANGES, ENGINE_NAMES, ENGINE_LOCAL };
+static const enum engine_map shown_maps[] = {
+	ENGINE_ADDRESSES, ENGINE_LEARNED, ENGINE_RANGES, ENGINE_NAMES, ENGINE_LOCAL };
 
 static void add(struct oh_count *to, const struct oh_count *count)
 {
@@ -99,7 +100,7 @@ static int read_stats(struct guard *g, struct stats *s, struct error *e)
 		r = guard_read(g, time(NULL), e);
 	guard_unlock(g);
 	if (!r)
-		r = policy_read_ids(&g->policy, &g->engine, e);
+		r = publish_read_ids(&g->policy, &g->engine, e);
 	if (!r)
 		r = read_counts(&g->engine, s, e);
 	if (!r)
@@ -269,7 +270,8 @@ static void prometheus_maps(const struct stats *s, const char *metric, const cha
 		       (unsigned long long)(max ? s->maps[i].max : s->maps[i].entries));
 }
 
-static void prometheus_one(const struct stats *s, const char *metric, const char *type, const char *help, uint64_t value)
+static void prometheus_one(const struct stats *s, const char *metric, const char *type, const char *help,
+			   uint64_t value)
 {
 	prometheus_metric(metric, type, help);
 	printf("%s{instance=\"%s\"} %llu\n", metric, s->instance, (unsigned long long)value);

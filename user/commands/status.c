@@ -62,8 +62,8 @@ static void check_uplinks(struct status *s)
 		return;
 	if (!s->packet)
 		remark(&s->notes,
-			"packet sockets that skip the queueing layer (PACKET_QDISC_BYPASS) and AF_XDP pass the uplink's hook by: "
-			"give the workload no CAP_NET_RAW");
+			"packet sockets that skip the queueing layer (PACKET_QDISC_BYPASS) and AF_XDP pass the "
+			"uplink's hook by: give the workload no CAP_NET_RAW");
 	for (size_t i = 0; i < s->uplink_hook_count; i++) {
 		const struct engine_hook *h = &s->uplink_hooks[i];
 
@@ -78,8 +78,8 @@ static void check_uplinks(struct status *s)
 		remark(&s->problems, "%s", e.text);
 	for (size_t i = 0; i < routes.count; i++) {
 		if (!uplink_is_in(&s->uplinks, routes.list[i].index))
-			remark(&s->problems, "a default route leads over %s, which is not guarded: run `ohguard load --uplink %s`",
-				routes.list[i].name, routes.list[i].name);
+			remark(&s->problems, "a default route leads over %s, which is not guarded: run "
+				"`ohguard load --uplink %s`", routes.list[i].name, routes.list[i].name);
 	}
 }
 
@@ -89,20 +89,21 @@ static void check_hooks(struct status *s)
 
 	if (s->settings.inspect && !s->settings.shared_mask)
 		remark(&s->notes,
-			"this kernel does not show which pages a sender can still write (lockdown=confidentiality, or no BTF): a TLS "
-			"hello sent by MSG_ZEROCOPY or sendfile can be changed after it was looked at");
+			"this kernel does not show which pages a sender can still write (lockdown=confidentiality, or "
+			"no BTF): a TLS hello sent by MSG_ZEROCOPY or sendfile can be changed after it was looked at");
 	for (int i = 0; i < OH_HOOK_MAX; i++) {
 		const struct engine_hook *h = &s->hooks[i];
 
 		if (!is_listed(s, i))
 			continue;
 		if (!h->attached && i == OH_HOOK_SOCK_OPS)
-			remark(&s->problems, "%s is not attached: a connection that is refused for its TLS name waits for its own "
-				"time-out: run `ohguard load`", h->name);
+			remark(&s->problems, "%s is not attached: a connection that is refused for its TLS name waits for its "
+				"own time-out: run `ohguard load`", h->name);
 		else if (!h->attached)
 			remark(&s->problems, "%s is not attached: run `ohguard load`", h->name);
 		else if (h->cgroup != egress->cgroup)
-			remark(&s->problems, "%s is attached to another cgroup than %s: run `ohguard load`", h->name, egress->name);
+			remark(&s->problems, "%s is attached to another cgroup than %s: run `ohguard load`", h->name,
+				egress->name);
 		else if (!*h->where)
 			remark(&s->problems, "the cgroup of %s is out of sight or removed", h->name);
 	}
@@ -132,7 +133,8 @@ static void check_records(struct status *s, const struct guard *g, int64_t now)
 			overdue = now - r->due;
 	}
 	if (worst)
-		remark(&s->problems, "%zu lookups fail, %.100s (IPv%d) among them: %s", failing, worst->name, worst->family, worst->why);
+		remark(&s->problems, "%zu lookups fail, %.100s (IPv%d) among them: %s", failing, worst->name, worst->family,
+			worst->why);
 	if (overdue > overdue_max(&g->config))
 		remark(&s->problems, "names are overdue for %llds: is ohguard-refresh.timer running?", (long long)overdue);
 }

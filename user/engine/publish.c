@@ -117,14 +117,14 @@ static int count_others(const struct engine *engine, __u32 id, const struct oh_t
 	return 0;
 }
 
-int policy_read_ids(struct policy *p, const struct engine *engine, struct error *e)
+int publish_read_ids(struct policy *p, const struct engine *engine, struct error *e)
 {
 	size_t others = 0;
 
 	return walk_targets(p, engine, count_others, &others, e);
 }
 
-int policy_in_force(struct policy *p, const struct engine *engine, bool *ret, struct error *e)
+int publish_is_current(struct policy *p, const struct engine *engine, bool *ret, struct error *e)
 {
 	size_t others = 0;
 	int r = walk_targets(p, engine, count_others, &others, e);
@@ -505,7 +505,7 @@ static int publish_local(const struct engine *engine, struct error *e)
 	return 0;
 }
 
-int policy_publish(struct policy *p, const struct records *records, const struct engine *engine, int64_t now,
+int publish_policy(struct policy *p, const struct records *records, const struct engine *engine, int64_t now,
 		   struct error *e)
 {
 	struct claims addresses = { 0 }, ranges = { 0 };
@@ -515,9 +515,9 @@ int policy_publish(struct policy *p, const struct records *records, const struct
 	if (!r)
 		r = publish_local(engine, e);
 	if (!r && engine->settings.inspect)
-		r = policy_publish_names(p, engine, e);
+		r = publish_names(p, engine, e);
 	if (!r)
-		r = policy_sweep_answers(engine, e);
+		r = publish_sweep_answers(engine, e);
 	for (size_t i = 0; !r && i < p->count; i++) {
 		const struct policy_target *t = &p->list[i];
 

@@ -8,15 +8,15 @@
 #include "policy/policy.h"
 
 /* Fills in the ids of the targets that the kernel knows. Changes nothing. */
-int policy_read_ids(struct policy *p, const struct engine *engine, struct error *e);
+int publish_read_ids(struct policy *p, const struct engine *engine, struct error *e);
 
 /* True where the kernel holds exactly the policy's targets. It does not after a command that was killed half way, or
  * when the resolvers have changed. The ids are filled in. */
-int policy_in_force(struct policy *p, const struct engine *engine, bool *ret, struct error *e);
+int publish_is_current(struct policy *p, const struct engine *engine, bool *ret, struct error *e);
 
 /* Makes the maps say what the policy and the records say, and nothing else, by the least change: what is taken back
  * goes first and at once, nothing is emptied on the way. -E2BIG where a map is full: all that fits is in then. */
-int policy_publish(struct policy *p, const struct records *records, const struct engine *engine, int64_t now,
+int publish_policy(struct policy *p, const struct records *records, const struct engine *engine, int64_t now,
 		   struct error *e);
 
 #endif

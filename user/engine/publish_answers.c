@@ -32,7 +32,7 @@ static bool is_swept(const void *key, const void *context)
 	return !bpf_map_lookup_elem(s->fd, key, &entry) && is_over(&entry, s->boot);
 }
 
-int policy_sweep_answers(const struct engine *engine, struct error *e)
+int publish_sweep_answers(const struct engine *engine, struct error *e)
 {
 	const struct sweep s = { .fd = engine->map[ENGINE_LEARNED], .boot = (__u32)clock_boot() };
 

@@ -5,6 +5,6 @@
 
 #include "engine/engine.h"
 
-int policy_sweep_answers(const struct engine *engine, struct error *e);
+int publish_sweep_answers(const struct engine *engine, struct error *e);
 
 #endif

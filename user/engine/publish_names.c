@@ -197,7 +197,7 @@ static int publish(const struct policy *p, struct claims *claims, struct claims 
 	return r ? r : write_entries(p, claims, suffixes, engine, e);
 }
 
-int policy_publish_names(const struct policy *p, const struct engine *engine, struct error *e)
+int publish_names(const struct policy *p, const struct engine *engine, struct error *e)
 {
 	size_t room = p->count + p->asks.count + p->asks_now.count + p->private_count + 1;
 	struct claims claims = { .list = calloc(room, sizeof(*claims.list)) };

@@ -6,7 +6,7 @@
 #include "engine/engine.h"
 #include "policy/policy.h"
 
-/* The part of policy_publish() that concerns the names that may be asked for; the ids must have been read. */
-int policy_publish_names(const struct policy *p, const struct engine *engine, struct error *e);
+/* The part of publish_policy() that concerns the names that may be asked for; the ids must have been read. */
+int publish_names(const struct policy *p, const struct engine *engine, struct error *e);
 
 #endif

@@ -94,7 +94,8 @@ int guard_open(const struct guard_options *options, struct guard *ret, struct er
 	set_paths(&g, options->instance);
 	r = enter(&g, options->instance, e);
 	if (!r && g.locked && !g.mark.inode)	/* what options name instead could be anybody's */
-		r = error_set(e, EPERM, "%s is locked, and %s/loaded.conf, which is in force, is not to be found", options->instance, g.run);
+		r = error_set(e, EPERM, "%s is locked, and %s/loaded.conf, which is in force, is not to be found",
+			      options->instance, g.run);
 	if (!r)
 		r = engine_open(g.pins, &g.engine, e);
 	if (r) {
@@ -103,6 +104,18 @@ int guard_open(const struct guard_options *options, struct guard *ret, struct er
 	}
 	*ret = g;
 	return 0;
+}
+
+int guard_open_to_change(const struct guard_options *options, struct guard *ret, struct error *e)
+{
+	int r = guard_open(options, ret, e);
+
+	if (r)
+		return r;
+	r = guard_authorize(ret, options, e);
+	if (r)
+		guard_close(ret);
+	return r == -ENOENT ? -EPERM : r;	/* -ENOENT is kept for "not loaded" */
 }
 
 static int open_to_load(struct guard *g, const struct guard_options *options, bool state, struct error *e)
@@ -186,7 +199,7 @@ int guard_build(struct guard *g, int64_t now, struct error *e)
 	int r;
 
 	policy_free(&g->policy);
-	grants_lapse(&g->grants, now);
+	g->lapsed |= grants_lapse(&g->grants, now);
 	r = policy_build(&g->config, &g->grants, now, &g->policy, e);
 	if (r)
 		return r;
@@ -206,13 +219,15 @@ int guard_read(struct guard *g, int64_t now, struct error *e)
 	policy_free(&g->policy);
 	records_free(&g->records);
 	grants_free(&g->grants);
+	g->lapsed = false;
 	r = grants_read(path_of(g->state, "grants", path), &g->grants, e);
 	if (r)
 		return r;
 	r = records_read(path_of(g->state, "records", path), &g->records, e);
 	if (r && r != -EINVAL && r != -EPERM && r != -EIO)	/* the file is whole, as far as can be seen */
 		return r;
-	if (r) {	/* only a memory of DNS: it is asked again, and what the kernel holds is known to the next publish */
+	/* only a memory of DNS: names are asked again, and the next publish knows what the kernel holds */
+	if (r) {
 		char bad[PATH_MAX + 128];
 
 		error_warn("%s: set aside as records.bad, names are resolved anew", e->text);

@@ -38,6 +38,7 @@ struct guard {
 	int lock;			/* -1: not held */
 	struct guard_mark mark;		/* of the configuration in force, as it was read; none for `load` */
 	bool locked;			/* by `ohguard lock`: see lock.h */
+	bool lapsed;			/* the file of the grants still has some whose time was over when it was read */
 };
 
 /* Finds the instance, with the configuration that is in force (that of the last `load`, not what the file says by
@@ -49,14 +50,16 @@ int guard_open_for_load(const struct guard_options *options, struct guard *ret, 
 /* For a machine that must not be left open although its configuration cannot be used: the defaults, and no state. */
 int guard_open_closed(const struct guard_options *options, struct guard *ret, struct error *e);
 void guard_close(struct guard *g);
+/* guard_open() and guard_authorize(), for a command that changes something. */
+int guard_open_to_change(const struct guard_options *options, struct guard *ret, struct error *e);
 /* Before anything is changed: asks for the key where the guard is locked. guard_open_for_load() has asked already. */
 int guard_authorize(const struct guard *g, const struct guard_options *options, struct error *e);
 /* Calls back with what `lock` is to keep. */
 int guard_subject(const struct guard *g, const struct guard_options *options,
 		  int (*use)(const struct lock_subject *subject, struct error *e), struct error *e);
 
-/* One command at a time changes an instance. What another one put in force since guard_open() is taken up, and the policy
- * is then empty: guard_read() comes next. */
+/* One command at a time changes an instance. What another one put in force since guard_open() is taken up, and the
+ * policy is then empty: guard_read() comes next. */
 int guard_lock(struct guard *g, struct error *e);
 void guard_unlock(struct guard *g);
 

@@ -7,6 +7,8 @@
 #include <time.h>
 
 #include "engine/publish.h"
+#include "engine/publish_names.h"
+#include "guard/change.h"
 #include "policy/address.h"
 
 static int add_query(struct refresh *f, const char *name, int family, struct error *e)
@@ -94,8 +96,8 @@ static void report_failure(struct refresh_report *report, const char *name, cons
 	report->failed++;
 }
 
-static int merge_one(struct resolve_query *q, const char *why, struct records *records, size_t *at, const struct config *c,
-		     int64_t now, struct refresh_report *report, struct error *e)
+static int merge_one(struct resolve_query *q, const char *why, struct records *records, size_t *at,
+		     const struct config *c, int64_t now, struct refresh_report *report, struct error *e)
 {
 	struct record *r = records_find_from(records, q->name, q->family, at);
 
@@ -157,69 +159,102 @@ void refresh_warn(const struct refresh_report *report)
 	error_warn("%s%s: what is known is kept, and it is tried again", report->first, more);
 }
 
-static int merge_and_publish(struct guard *g, const struct refresh *f, struct refresh_report *report, struct error *e)
-{
-	int64_t now = time(NULL);
-	struct error e_write;
-	int r, r_write;
+/* What a round hands to its change. */
+struct merging {
+	const struct refresh *f;
+	struct refresh_report *report;
+};
 
-	r = guard_read(g, now, e);
-	if (!r)
-		r = refresh_merge(f, &g->records, &g->config, now, report, e);
-	if (r)
-		return r;
-	/* the kernel first: with a full disk the list must still be fresh */
-	r = policy_publish(&g->policy, &g->records, &g->engine, now, e);
-	report->in_force = !r || r == -E2BIG;
-	r_write = guard_write_records(g, &e_write);
-	if (!r && r_write) {
-		*e = e_write;
-		r = r_write;
-	}
-	return r;
+static int learn(struct guard *g, int64_t now, void *context, struct error *e)
+{
+	const struct merging *m = context;
+
+	return refresh_merge(m->f, &g->records, &g->config, now, m->report, e);
 }
 
-static bool any_lapsed(const struct guard *g, int64_t now)
+/* Adds the queries that are due. *ret_idle: there is nothing to do, and the kernel has the policy. */
+static int look(struct guard *g, struct refresh *f, bool *ret_idle, struct error *e)
 {
-	for (size_t i = 0; i < g->grants.count; i++) {
-		if (g->grants.list[i].lapses && g->grants.list[i].lapses <= now)
-			return true;
-	}
-	return false;
+	int64_t now = time(NULL);
+	int r = guard_read(g, now, e);
+
+	*ret_idle = false;
+	if (!r)
+		r = refresh_add_due(f, &g->records, now, e);
+	return r || f->count || g->lapsed ? r : publish_is_current(&g->policy, &g->engine, ret_idle, e);
 }
 
 int refresh_round(struct guard *g, struct refresh_report *report, struct error *e)
 {
 	struct refresh f = { 0 };
-	bool lapsed, in_force = false;
-	int64_t now;
-	int r;
+	struct merging merging = { &f, report };
+	struct change change = { .learn = learn, .context = &merging };
+	bool idle = false;
+	int r = guard_lock(g, e);
 
 	*report = (struct refresh_report){ 0 };
-	r = guard_lock(g, e);
-	now = time(NULL);
 	if (!r)
-		r = guard_read(g, 0, e);	/* a time of 0 drops nothing: what has lapsed is seen */
-	lapsed = any_lapsed(g, now);
-	if (!r && lapsed)
-		r = guard_build(g, now, e);	/* and not asked for */
-	if (!r)
-		r = refresh_add_due(&f, &g->records, now, e);
-	if (!r && !f.count && !lapsed)
-		r = policy_in_force(&g->policy, &g->engine, &in_force, e);
+		r = look(g, &f, &idle, e);
 	guard_unlock(g);
-	if (r || in_force)
-		goto out;
-	r = refresh_ask(&f, &g->config, e);
-	if (!r)
-		r = guard_lock(g, e);
-	if (r)
-		goto out;
-	r = merge_and_publish(g, &f, report, e);
-	if (!r && lapsed)
-		r = guard_write_grants(g, e);
-	guard_unlock(g);
-out:
+	if (!r && !idle) {
+		r = refresh_ask(&f, &g->config, e);
+		if (!r)
+			r = change_policy(g, &change, e);
+	}
+	report->in_force = change.in_force;
 	refresh_free(&f);
+	return r;
+}
+
+/* A guard of the root cgroup judges our own queries too: these names may be asked for until the next publish. */
+static int publish_asks(struct guard *g, const struct policy_asks *asks, struct error *e)
+{
+	int r = guard_lock(g, e);
+
+	if (!r)
+		r = guard_read(g, time(NULL), e);
+	if (!r)
+		r = publish_read_ids(&g->policy, &g->engine, e);
+	if (!r) {
+		g->policy.asks_now = *asks;
+		r = publish_names(&g->policy, &g->engine, e);
+	}
+	guard_unlock(g);
+	return r;
+}
+
+/* A name that does not exist is a typing error, and is not recorded. One that cannot be asked for now is. */
+static int refuse_unknown(const struct refresh *f, struct error *e)
+{
+	const char *nxdomain = answer_result_text(ANSWER_NXDOMAIN);
+
+	for (size_t i = 0; i + 1 < f->count; i += 2) {
+		if (f->queries[i].failure && f->queries[i + 1].failure && !strcmp(f->queries[i].failure, nxdomain) &&
+		    !strcmp(f->queries[i + 1].failure, nxdomain))
+			return error_set(e, ENOENT, "%s: %s: nothing was allowed", f->queries[i].name, nxdomain);
+	}
+	return 0;
+}
+
+int refresh_ask_new(struct refresh *f, struct guard *g, const struct target *targets, size_t count, struct error *e)
+{
+	struct policy_asks asks = { targets, count }, none = { 0 };
+	struct error e_back;
+	int r = 0;
+
+	for (size_t i = 0; !r && i < count; i++) {
+		if (targets[i].kind == TARGET_NAME)
+			r = refresh_add(f, targets[i].name, e);
+	}
+	if (!f->count)
+		return r;
+	if (!r)
+		r = publish_asks(g, &asks, e);
+	if (!r)
+		r = refresh_ask(f, &g->config, e);
+	if (!r)
+		r = refuse_unknown(f, e);
+	if (r && publish_asks(g, &none, &e_back))
+		error_warn("%s", e_back.text);
 	return r;
 }

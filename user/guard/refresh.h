@@ -24,6 +24,9 @@ int refresh_add(struct refresh *f, const char *name, struct error *e);
 int refresh_add_due(struct refresh *f, const struct records *records, int64_t now, struct error *e);
 /* Asks. The lock need not be held, and should not be: it takes seconds where a resolver is slow. */
 int refresh_ask(struct refresh *f, const struct config *c, struct error *e);
+/* Adds and asks for the names among targets that are not allowed yet. They may be asked for until the next publish; if
+ * this fails, they may not. -ENOENT: one of them does not exist. */
+int refresh_ask_new(struct refresh *f, struct guard *g, const struct target *targets, size_t count, struct error *e);
 /* Merges what came back into the records (those that are still wanted). Addresses that answers may not hold are
  * dropped, and count as a failure where nothing is left. */
 int refresh_merge(const struct refresh *f, struct records *records, const struct config *c, int64_t now,

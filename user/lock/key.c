@@ -80,7 +80,8 @@ int lock_key_read(const char *path, __u8 ret[OH_LOCK_KEY_MAX], struct error *e)
 	text[n] = '\0';
 	text[strcspn(text, "\n")] = '\0';
 	if (!is_key(text, strlen(text)))
-		return error_set(e, EINVAL, "key %s: not %d hexadecimal digits, as `ohguard lock` makes them", path, KEY_DIGITS);
+		return error_set(e, EINVAL, "key %s: not %d hexadecimal digits, as `ohguard lock` makes them", path,
+				 KEY_DIGITS);
 	sha256(text, KEY_DIGITS, ret);
 	explicit_bzero(text, sizeof(text));
 	return 0;

@@ -41,7 +41,7 @@ static void close_maps(struct lock_maps *m)
 
 /* ---- what a descriptor leads to ---- */
 
-/* Opens the maps of a program, which makes them kept ones where this process is trusted, and gives those of the lock. */
+/* Opens the maps of a program and gives those of the lock. By that all become kept ones if this process is trusted. */
 static int open_maps_of(__u32 program, struct lock_maps *ret, struct error *e)
 {
 	__u32 ids[64] = { 0 };
@@ -125,7 +125,8 @@ static int read_lock(const struct lock_maps *m, struct oh_lock *ret, struct erro
 {
 	__u32 zero = 0;
 
-	return bpf_map_lookup_elem(m->lock, &zero, ret) ? error_set(e, errno, "the lock cannot be read: %s", strerror(errno)) : 0;
+	return bpf_map_lookup_elem(m->lock, &zero, ret) ?
+	       error_set(e, errno, "the lock cannot be read: %s", strerror(errno)) : 0;
 }
 
 static int write_lock(const struct lock_maps *m, const struct oh_lock *lock, struct error *e)
@@ -155,8 +156,9 @@ int lock_enter(const char *pins, const char *instance, const char *state, struct
 	fd = open(folder_of(pins, folder), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0 && (errno == EPERM || errno == EACCES)) {
 		place_retry();
-		return error_set(e, EPERM, "%s is locked, and lets in only root on the host itself: outside of containers, of chroots, "
-				 "of other mount, network and time namespaces, and of the guarded cgroup", instance);
+		return error_set(e, EPERM, "%s is locked, and lets in only root on the host itself: outside of "
+				 "containers, of chroots, of other mount, network and time namespaces, and of the "
+				 "guarded cgroup", instance);
 	}
 	if (fd < 0)
 		return errno == ENOENT || errno == ENOTDIR ? 0 : error_set(e, errno, "%s: %s", folder, strerror(errno));
@@ -170,8 +172,8 @@ int lock_enter(const char *pins, const char *instance, const char *state, struct
 	if (r)
 		return r;
 	if (strcmp(lock.instance, instance) || strcmp(lock.pins, pins) || strcmp(lock.state, state))
-		return error_set(e, EPERM, "%s is locked with its state in %s and its pins in %s: `ohguard unlock` before these "
-				 "are changed", lock.instance, lock.state, lock.pins);
+		return error_set(e, EPERM, "%s is locked with its state in %s and its pins in %s: `ohguard unlock` "
+				 "before these are changed", lock.instance, lock.state, lock.pins);
 	return 1;
 }
 
@@ -191,7 +193,8 @@ int lock_check_key(const char *pins, const char *key, struct error *e)
 	if (r)
 		return error_prefix(e, -r, "locked");
 	if (!lock_key_equal(hash, lock.key))
-		return error_set(e, EPERM, "locked: key %s: not the key that it was locked with", key ? key : LOCK_KEY_FILE);
+		return error_set(e, EPERM, "locked: key %s: not the key that it was locked with",
+				 key ? key : LOCK_KEY_FILE);
 	return 0;
 }
 
@@ -259,11 +262,13 @@ static int keep_pin(const struct lock_maps *m, const char *path, __u32 *links, s
 		return r;
 	if (*count < LINKS_MAX)
 		links[(*count)++] = link;
-	return bpf_map_update_elem(m->links, &link, &one, BPF_ANY) ? error_set(e, errno, "link %u: %s", link, strerror(errno)) : 0;
+	return bpf_map_update_elem(m->links, &link, &one, BPF_ANY) ?
+	       error_set(e, errno, "link %u: %s", link, strerror(errno)) : 0;
 }
 
 /* Everything below the pins' folder: links, their programs' maps, folders. */
-static int keep_pins(const struct lock_maps *m, const char *folder, __u32 how, __u32 *links, size_t *count, struct error *e)
+static int keep_pins(const struct lock_maps *m, const char *folder, __u32 how, __u32 *links, size_t *count,
+		     struct error *e)
 {
 	char path[PATH_MAX + 512];
 	struct dirent *entry;
@@ -282,8 +287,8 @@ static int keep_pins(const struct lock_maps *m, const char *folder, __u32 how, _
 		if (lstat(path, &st))
 			r = error_set(e, errno, "%s: %s", path, strerror(errno));
 		else if (S_ISDIR(st.st_mode))
-			r = keep_pins(m, path, OH_KEEP_WHOLE | OH_KEEP_SECRET | (strcmp(entry->d_name, "lock") ? 0 : OH_KEEP_DOOR),
-				      links, count, e);
+			r = keep_pins(m, path, OH_KEEP_WHOLE | OH_KEEP_SECRET |
+				      (strcmp(entry->d_name, "lock") ? 0 : OH_KEEP_DOOR), links, count, e);
 		else
 			r = keep_pin(m, path, links, count, e);
 	}
@@ -317,7 +322,8 @@ static int keep_all(const struct lock_maps *m, const struct lock_subject *s, str
 		{ s->config, OH_KEEP_WHOLE },
 		{ "/etc/ohguard", OH_KEEP_WHOLE },
 		{ s->state, OH_KEEP_WHOLE | OH_KEEP_SECRET },
-		{ s->run, OH_KEEP_WHOLE },	/* readable: the configuration in force is read before this process is trusted */
+		/* readable: the configuration in force is read before this process is trusted */
+		{ s->run, OH_KEEP_WHOLE },
 	};
 	__u32 links[LINKS_MAX];
 	size_t count = 0;
@@ -343,7 +349,8 @@ static int describe(const struct lock_subject *s, struct oh_lock *ret, struct er
 	int r;
 
 	if (!realpath("/proc/self/exe", binary) || access(binary, X_OK))
-		return error_set(e, ENOENT, "this program's own file is not to be found: was it replaced? Run it again");
+		return error_set(e, ENOENT, "this program's own file is not to be found: was it replaced? Run it "
+				 "again");
 
 	if (strlen(s->instance) >= sizeof(lock.instance) || strlen(s->pins) >= sizeof(lock.pins) ||
 	    strlen(s->state) >= sizeof(lock.state))

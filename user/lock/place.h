@@ -9,8 +9,8 @@ void place_remember(int argc, char **argv);
 /* Where this process has other mounts than process 1 and may have those: executes itself anew among them, and does not
  * return. Nothing that it has seen so far is kept. */
 void place_enter(void);
-/* The same for a process that a lock has refused: also where the mounts are right, since it may have been executed before
- * the lock was taken. Returns where that did not help. */
+/* The same for a process that a lock has refused, even if its mounts are right: it may have been executed before the
+ * lock was taken. Returns if that did not help. */
 void place_retry(void);
 
 #endif

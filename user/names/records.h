@@ -40,7 +40,8 @@ int records_read(const char *path, struct records *ret, struct error *e);
 int records_write(const char *path, const struct records *records, struct error *e);
 void records_free(struct records *records);
 
-/* Leaves exactly the records of the given names (sorted, each once), both families of each: new ones are due at once. */
+/* Leaves exactly the records of the given names (sorted, each once), both families of each. New ones are due at
+ * once. */
 int records_keep(struct records *records, const char *const *names, size_t count, struct error *e);
 
 /* The record of a name, NULL where there is none. Behind a name's first, of family 4, stands its second. */
@@ -49,7 +50,8 @@ struct record *records_find(const struct records *records, const char *name, int
 struct record *records_find_from(const struct records *records, const char *name, int family, size_t *at);
 
 /* A good answer (answer->count of 0 says that the name has no address of this family): merges it. */
-int record_answered(struct record *r, const struct answer *answer, int64_t now, const struct config *c, struct error *e);
+int record_answered(struct record *r, const struct answer *answer, int64_t now, const struct config *c,
+		    struct error *e);
 
 /* No good answer: what the last one said lives on until it is max-stale old, and the next try comes after a pause
  * that doubles up to five minutes. */

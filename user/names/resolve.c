@@ -181,8 +181,8 @@ static bool ask_another(const struct resolve_query *q)
 }
 
 /* Asks the resolvers, first one first: all queries in the first round, later what is worth another resolver. */
-static int ask_round(const struct oh_address *resolvers, size_t resolver_count, bool first, struct resolve_query *queries,
-		     size_t count, struct error *e)
+static int ask_round(const struct oh_address *resolvers, size_t resolver_count, bool first,
+		     struct resolve_query *queries, size_t count, struct error *e)
 {
 	struct resolver r = { 0 };
 	size_t next = 0;

@@ -229,7 +229,8 @@ const char *address_special(const struct oh_address *a, const struct nat64 *nat6
 
 bool address_is_metadata(const struct oh_address *a, const struct nat64 *nat64)
 {
-	static const unsigned char ip6[16] = { 0xfd, 0x00, 0x0e, 0xc2, [14] = 0x02, [15] = 0x54 };	/* fd00:ec2::254 */
+	/* fd00:ec2::254 */
+	static const unsigned char ip6[16] = { 0xfd, 0x00, 0x0e, 0xc2, [14] = 0x02, [15] = 0x54 };
 	static const uint32_t ip4 = 0xa9fea9fe;	/* 169.254.169.254 */
 
 	return !memcmp(a->byte, ip6, sizeof(ip6)) || translated(a, nat64) == ip4 ||

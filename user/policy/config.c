@@ -70,7 +70,8 @@ static int set_range(const char *value, struct oh_range *ret, struct error *e)
 	if (range_parse(value, &r))
 		return error_set(e, EINVAL, "'%s' is not a range like 10.0.0.0/16", value);
 	if (strchr(value, ':') && range_holds_ip4(&r))
-		return error_set(e, EINVAL, "'%s' would hold all of IPv4 too: write 2000::/3 for the IPv6 internet", value);
+		return error_set(e, EINVAL, "'%s' would hold all of IPv4 too: write 2000::/3 for the IPv6 internet",
+				 value);
 	*ret = r;
 	return 0;
 }
@@ -472,11 +473,12 @@ static int check(const struct config *c, struct error *e)
 		const struct target *t = &c->targets[i];
 
 		if (t->kind == TARGET_SUFFIX && !c->inspect)
-			return error_set(e, EINVAL, "[allow] target: *.%s: a suffix has no addresses to resolve, and answers are "
-					 "read only with [dns] inspect = on", t->name);
+			return error_set(e, EINVAL, "[allow] target: *.%s: a suffix has no addresses to resolve, and "
+					 "answers are read only with [dns] inspect = on", t->name);
 		if (t->kind == TARGET_ADDRESS && t->service == OH_SERVICE_TCP && !c->metadata &&
 		    address_is_metadata(&t->range.address, &c->nat64))
-			return error_set(e, EINVAL, "[allow] target: the metadata service has a key of its own: [imds] access");
+			return error_set(e, EINVAL, "[allow] target: the metadata service has a key of its own: [imds] "
+					 "access");
 	}
 	return 0;
 }

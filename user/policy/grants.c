@@ -55,12 +55,15 @@ void grants_remove(struct grants *grants, struct grant *grant)
 	grants->count--;
 }
 
-void grants_lapse(struct grants *grants, int64_t now)
+bool grants_lapse(struct grants *grants, int64_t now)
 {
+	size_t before = grants->count;
+
 	for (size_t i = grants->count; i-- > 0;) {
 		if (grants->list[i].lapses && grants->list[i].lapses <= now)
 			grants_remove(grants, &grants->list[i]);
 	}
+	return grants->count < before;
 }
 
 int grants_copy(const struct grants *grants, struct grants *ret, struct error *e)

@@ -28,7 +28,7 @@ int grants_copy(const struct grants *grants, struct grants *ret, struct error *e
 int grants_add(struct grants *grants, const struct target *target, int64_t lapses, struct error *e);
 struct grant *grants_find(const struct grants *grants, const struct target *target);
 void grants_remove(struct grants *grants, struct grant *grant);
-/* Drops those whose time is over. */
-void grants_lapse(struct grants *grants, int64_t now);
+/* Drops those whose time is over. True where there were some. */
+bool grants_lapse(struct grants *grants, int64_t now);
 
 #endif

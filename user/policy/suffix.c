@@ -192,6 +192,7 @@ int suffix_check(const struct target *t, bool ask, struct error *e)
 		return 0;
 	if (t->wide || !suffix_is_wide(t, open))
 		return 0;
-	return error_set(e, EINVAL, "*.%s: anyone can have a name below %s: allow the names that are needed, or a narrower suffix; "
-			 "where all of it is meant, say so: --wide, or in the configuration wide behind it", t->name, open);
+	return error_set(e, EINVAL, "*.%s: anyone can have a name below %s: allow the names that are needed, or a "
+			 "narrower suffix; where all of it is meant, say so: --wide, or in the configuration wide behind it",
+			 t->name, open);
 }

@@ -59,8 +59,8 @@ static int parse_name(const char *shown, const char *name, struct target *t, str
 {
 	for (const char *c = name; *c; c++) {
 		if ((unsigned char)*c >= 0x80)
-			return error_set(e, EINVAL, "%s: an international name: give its A-label (xn--...), which `idn2` prints",
-					 shown);
+			return error_set(e, EINVAL, "%s: an international name: give its A-label (xn--...), which "
+					 "`idn2` prints", shown);
 	}
 	if (is_numeric(name))
 		return error_set(e, EINVAL, "%s: neither a name nor a whole address", shown);
@@ -126,8 +126,8 @@ static int parse(const char *text, enum oh_service service, struct target *ret, 
 	if (strlen(text) >= sizeof(copy))
 		return error_set(e, EINVAL, "%.40s...: a name has at most %d bytes", text, TARGET_NAME_MAX);
 	if (strstr(text, "://"))
-		return error_set(e, EINVAL, "%s: a URL: give only the name or address in it, with its :PORT where that is not 443",
-				 text);
+		return error_set(e, EINVAL, "%s: a URL: give only the name or address in it, with its :PORT where that "
+				 "is not 443", text);
 	strcpy(copy, text);
 	r = split_port(copy, &host, &port, text, e);
 	if (r)

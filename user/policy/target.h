@@ -19,9 +19,10 @@ struct target {
 	__u16 port;			/* host byte order */
 	bool plain;			/* its connections need not open with a TLS hello; no part of its identity */
 	bool wide;			/* a suffix that is meant although anyone can have a name below it; nor is this */
-	bool on_demand;			/* a name that `refresh` leaves alone: answers to who asks teach it; nor is this */
+	bool on_demand;			/* a name that `refresh` leaves to answers that others get; nor is this */
 	struct oh_range range;		/* TARGET_ADDRESS (prefix 128) and TARGET_RANGE */
-	char name[TARGET_NAME_MAX + 1];	/* TARGET_NAME and TARGET_SUFFIX (without "*."): lower case, A-labels, no last dot */
+	/* TARGET_NAME and TARGET_SUFFIX (without "*."): lower case, A-labels, no last dot */
+	char name[TARGET_NAME_MAX + 1];
 };
 
 /* NAME, *.SUFFIX, ADDRESS or ADDRESS/BITS, each with an optional :PORT (an IPv6 one then in brackets). A name in
