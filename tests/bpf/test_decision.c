@@ -47,7 +47,8 @@ static void make_config(struct config *c)
 
 static struct oh_grant grant(__u8 service, __u16 port, __u32 target, __u32 expires)
 {
-	return (struct oh_grant){ .service = service, .port = port, .target = target, .generation = 7, .expires = expires };
+	return (struct oh_grant){ .service = service, .port = port, .target = target, .generation = 7,
+		.expires = expires };
 }
 
 static void put(const struct lab *lab, unsigned int host, const struct oh_entry *entry)
@@ -210,7 +211,8 @@ static void other_protocols_refused(void **state)
 
 	(void)state;
 	for (unsigned int n = 0; n < 256 * 4 * 2; n++) {
-		const struct packet p = { .to = hosts[to[n / 256 % 4]].address[n / 1024], .protocol = (uint8_t)n, .payload = 80 };
+		const struct packet p = { .to = hosts[to[n / 256 % 4]].address[n / 1024], .protocol = (uint8_t)n,
+			.payload = 80 };
 		const struct row row = { "a protocol", p, .reason = OH_PROTOCOL_NOT_ALLOWED };
 		bool six = n / 1024;
 
