@@ -252,8 +252,10 @@ static const struct row inbound_rows[] = {
 /* The same service by other addresses, in ranges that are allowed here; and their neighbours. */
 static const struct row metadata_meant_rows[] = {
 	{ "metadata by NAT64", WEB_AT("64:ff9b::a9fe:a9fe", 443), .reason = OH_METADATA_SERVICE },
-	{ "metadata by NAT64, on a port without a grant", WEB_AT("64:ff9b::a9fe:a9fe", 80), .reason = OH_METADATA_SERVICE },
-	{ "metadata by NAT64, datagram", { .to = "64:ff9b::a9fe:a9fe", .protocol = UDP, .port = 53 }, .reason = OH_METADATA_SERVICE },
+	{ "metadata by NAT64, on a port without a grant", WEB_AT("64:ff9b::a9fe:a9fe", 80),
+		.reason = OH_METADATA_SERVICE },
+	{ "metadata by NAT64, datagram", { .to = "64:ff9b::a9fe:a9fe", .protocol = UDP, .port = 53 },
+		.reason = OH_METADATA_SERVICE },
 	{ "beside it", WEB_AT("64:ff9b::a9fe:a9ff", 443), .reason = OH_TARGET, .target = T_WIDE },
 	{ "metadata by a local translator", WEB_AT("64:ff9b:1:abcd::a9fe:a9fe", 443), .reason = OH_METADATA_SERVICE },
 	{ "beside it", WEB_AT("64:ff9b:1:abcd::a9fe:a9fd", 443), .reason = OH_TARGET, .target = T_WIDE },
@@ -267,7 +269,8 @@ static const struct row metadata_meant_rows[] = {
 	{ "metadata by a configured translator", WEB_AT("2001:db8:64::a9fe:a9fe", 443), .reason = OH_METADATA_SERVICE },
 	{ "beside it", WEB_AT("2001:db8:64::a9fe:a9ff", 443), .reason = OH_TARGET, .target = T_WIDE },
 	{ "beside the translator", WEB_AT("2001:db8:65::a9fe:a9fe", 443), .reason = OH_TARGET, .target = T_WIDE },
-	{ "metadata by the last one there can be", WEB_AT("2001:db8:66a9:fea9:fe::", 443), .reason = OH_METADATA_SERVICE },
+	{ "metadata by the last one there can be", WEB_AT("2001:db8:66a9:fea9:fe::", 443),
+		.reason = OH_METADATA_SERVICE },
 	{ "beside it", WEB_AT("2001:db8:66a9:fea9:ff::", 443), .reason = OH_TARGET, .target = T_WIDE },
 };
 

@@ -124,7 +124,8 @@ static void fill_addresses(const struct lab *lab)
 
 /* Each holds the metadata service's address in another form. */
 static const char *const translated[] = {
-	"::/96", "::ffff:0:0:0/96", "64:ff9b::/96", "64:ff9b:1::/48", "2001::/32", "2002::/16", "2001:db8:64::/47", "2001:db8:6600::/40",
+	"::/96", "::ffff:0:0:0/96", "64:ff9b::/96", "64:ff9b:1::/48", "2001::/32", "2002::/16", "2001:db8:64::/47",
+	"2001:db8:6600::/40",
 };
 
 static void fill_ranges(const struct lab *lab)
@@ -319,8 +320,8 @@ static void full_ring_counts_lost_events(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TABLE_TESTS(targets), TABLE_TESTS(ranges), TABLE_TESTS(services), TABLE_TESTS(metadata_meant), TABLE_TESTS(inbound),
-		TABLE_TESTS(neighbours), TABLE_TESTS(dhcp),
+		TABLE_TESTS(targets), TABLE_TESTS(ranges), TABLE_TESTS(services), TABLE_TESTS(metadata_meant),
+		TABLE_TESTS(inbound), TABLE_TESTS(neighbours), TABLE_TESTS(dhcp),
 		cmocka_unit_test(neighbour_discovery_behind_extensions_refused),
 		cmocka_unit_test(metadata_allowed),
 		cmocka_unit_test(no_inbound_rule_no_reply),

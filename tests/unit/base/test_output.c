@@ -45,7 +45,8 @@ static void json_is_written(void **state)
 	fclose(out);
 	assert_string_equal(text,
 			    "{\"name\": \"a \\\"b\\\"\\u000a\\u001b\", \"none\": null, "
-			    "\"least\": -9223372036854775808, \"most\": 9223372036854775807, \"yes\": true, \"no\": false, \"null\": null, "
+			    "\"least\": -9223372036854775808, \"most\": 9223372036854775807, "
+			    "\"yes\": true, \"no\": false, \"null\": null, "
 			    "\"empty\": [], \"list\": [1, {}, {\"k\\\"\": \"v\"}, [\"x\"]], \"last\": -1}\n");
 	free(text);
 }
