@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Run by test_proxy.py in namespaces of its own (network and mounts): the proxy's own set-up script with a domain, real nginx,
-certbot and an ACME server (Debian's pebble) that looks for the domain by a real DNS server. What would change a machine is
-played: apt-get and ufw do nothing, systemctl starts what it is told to. Prints what a visitor saw at each stage as JSON."""
+"""Run by test_proxy.py in namespaces of its own (network and mounts): the proxy's own set-up script with a domain, real
+nginx, certbot and an ACME server (Debian's pebble) that looks for the domain by a real DNS server. What would change a
+machine is played: apt-get and ufw do nothing, systemctl starts what it is told to. Prints what a visitor saw at each
+stage as JSON."""
 import json
 import os
 import pathlib
@@ -50,22 +51,30 @@ def place():
 
 def dns(address):
     """The domain leads there."""
-    return subprocess.Popen(["dnsmasq", "--no-daemon", "--conf-file=/dev/null", "--no-resolv", "--no-hosts", "--port=8053",
-                             "--listen-address=127.0.0.1", "--bind-interfaces", "--pid-file", f"--host-record={DOMAIN},{address}"],
+    return subprocess.Popen(["dnsmasq", "--no-daemon", "--conf-file=/dev/null", "--no-resolv", "--no-hosts",
+                             "--port=8053", "--listen-address=127.0.0.1", "--bind-interfaces", "--pid-file",
+                             f"--host-record={DOMAIN},{address}"],
                             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
 def acme():
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj",
-                    "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", folder / "pebble.key", "-out",
-                    folder / "pebble.pem"], check=True, capture_output=True)
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+                    "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout",
+                    folder / "pebble.key", "-out", folder / "pebble.pem"], check=True, capture_output=True)
     write(folder / "pebble.json", json.dumps({"pebble": {
-        "listenAddress": "127.0.0.1:14000", "managementListenAddress": "127.0.0.1:15000", "certificate": str(folder / "pebble.pem"),
-        "privateKey": str(folder / "pebble.key"), "httpPort": 80, "tlsPort": 443}}))
+        "listenAddress": "127.0.0.1:14000", "managementListenAddress": "127.0.0.1:15000",
+        "certificate": str(folder / "pebble.pem"), "privateKey": str(folder / "pebble.key"), "httpPort": 80,
+        "tlsPort": 443}}))
     with open(folder / "pebble.log", "w") as log:
-        server = subprocess.Popen(["pebble", "-config", folder / "pebble.json", "-dnsserver", "127.0.0.1:8053"], stdout=log, stderr=log)
+        server = subprocess.Popen(["pebble", "-config", folder / "pebble.json", "-dnsserver", "127.0.0.1:8053"],
+                                  stdout=log, stderr=log)
     told = ssl.create_default_context(cafile=folder / "pebble.pem")
-    until(lambda: write(folder / "roots.pem", urllib.request.urlopen("https://localhost:15000/roots/0", context=told).read().decode()) or True)
+
+    def roots():
+        said = urllib.request.urlopen("https://localhost:15000/roots/0", context=told).read().decode()
+        write(folder / "roots.pem", said)
+        return True
+    until(roots)
     return server
 
 

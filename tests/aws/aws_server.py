@@ -83,9 +83,11 @@ class Nobody(BaseHTTPRequestHandler):
         pass
 
 
-WARM = ("ec2 describe-vpcs --filters Name=tag:x,Values=y --query Vpcs", "ec2 describe-nat-gateways --filter Name=x,Values=y --query X[].Y[]",
+WARM = ("ec2 describe-vpcs --filters Name=tag:x,Values=y --query Vpcs",
+        "ec2 describe-nat-gateways --filter Name=x,Values=y --query X[].Y[]",
         "ec2 create-subnet --vpc-id x --cidr-block x --tag-specifications ResourceType=subnet,Tags=[{Key=x,Value=y}]",
-        "ec2 run-instances --count 1 --image-id x --no-associate-public-ip-address --subnet-id x --user-data file:///dev/null",
+        "ec2 run-instances --count 1 --image-id x --no-associate-public-ip-address --subnet-id x --user-data "
+        "file:///dev/null",
         "ssm get-parameter --name x")
 
 
@@ -94,8 +96,8 @@ def warm_up(driver):
     server = HTTPServer(("127.0.0.1", 0), Nobody)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
-    nobody = {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{server.server_port}", "AWS_MAX_ATTEMPTS": "1", "AWS_ACCESS_KEY_ID": KEYS[0],
-              "AWS_SECRET_ACCESS_KEY": KEYS[1]}
+    nobody = {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{server.server_port}", "AWS_MAX_ATTEMPTS": "1",
+              "AWS_ACCESS_KEY_ID": KEYS[0], "AWS_SECRET_ACCESS_KEY": KEYS[1]}
     os.environ.update(nobody)
     for words in WARM:
         with open(os.devnull, "w") as sys.stdout:

@@ -35,7 +35,8 @@ def venv():
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (VENV / "bin" / "moto_server").exists():
             subprocess.run(["/usr/bin/python3", "-m", "venv", str(VENV)], check=True)
-            subprocess.run([str(VENV / "bin" / "pip"), "install", "-q", "-r", str(HERE / "requirements.txt")], check=True)
+            subprocess.run([str(VENV / "bin" / "pip"), "install", "-q", "-r", str(HERE / "requirements.txt")],
+                           check=True)
     return VENV
 
 
@@ -86,8 +87,8 @@ def aws_client(venv, tmp_path_factory):
 
 def tracer(log):
     """A prefix that notes the arguments and the environment of every program that starts, however briefly it runs."""
-    return ["strace", "-f", "-qq", "--seccomp-bpf", "-v", "-s", "100000", "-e", "trace=execve,execveat", "-e", "signal=none",
-            "-o", str(log)]
+    return ["strace", "-f", "-qq", "--seccomp-bpf", "-v", "-s", "100000", "-e", "trace=execve,execveat", "-e",
+            "signal=none", "-o", str(log)]
 
 
 class Stack:
@@ -123,9 +124,9 @@ class Stack:
         path.chmod(0o755)
 
     def run(self, *args, check=None, stdin=None, timeout=600, env=None):
-        done = subprocess.run([*self.prefix, str(PROGRAM), "aws", args[0], "-c", str(self.config), *args[1:]], input=stdin,
-                              stdin=subprocess.DEVNULL if stdin is None else None, capture_output=True, text=True,
-                              env={**self.env, **(env or {})}, timeout=timeout)
+        done = subprocess.run([*self.prefix, str(PROGRAM), "aws", args[0], "-c", str(self.config), *args[1:]],
+                              input=stdin, stdin=subprocess.DEVNULL if stdin is None else None, capture_output=True,
+                              text=True, env={**self.env, **(env or {})}, timeout=timeout)
         if check is not None:
             assert done.returncode == check, done.stdout + done.stderr
         return done

@@ -2,7 +2,11 @@
 # shellcheck shell=sh
 # On the proxy after its first boot, behind tests/vm/guest/lib.sh: what must hold. $password: the web password.
 active() { systemctl -q is-active "$1"; }
-state() { find /etc /usr/local -type f ! -path '/etc/ufw/*.rules' -exec sha256sum {} + | sort; ufw status; systemctl list-unit-files --no-legend; }
+state() {
+	find /etc /usr/local -type f ! -path '/etc/ufw/*.rules' -exec sha256sum {} + | sort
+	ufw status
+	systemctl list-unit-files --no-legend
+}
 
 want "cloud-init ended well" test "$(cloud-init status)" = "status: done"
 want "with the data of AWS" grep -q DataSourceEc2 /run/cloud-init/result.json
@@ -11,16 +15,20 @@ want "at the first try" test "$(systemctl show -P NRestarts ohguard-proxy-setup)
 deny "the package sources have http" grep -rhE '^deb[^#]* http:' /etc/apt/sources.list /etc/apt/sources.list.d
 for unit in nginx fail2ban ssh; do want "$unit is active" active $unit; done
 want "ufw lets in these three ports and no other" test \
-	"$(ufw status | awk '$2 ~ /ALLOW|LIMIT/ && $1 !~ /v6/ { print $1, $2 }' | tr '\n' ' ')" = "22/tcp ALLOW 80/tcp ALLOW 443/tcp ALLOW "
+	"$(ufw status | awk '$2 ~ /ALLOW|LIMIT/ && $1 !~ /v6/ { print $1, $2 }' | tr '\n' ' ')" = \
+	"22/tcp ALLOW 80/tcp ALLOW 443/tcp ALLOW "
 want "fail2ban watches both doors" sh -c 'fail2ban-client status | grep -q "nginx-http-auth, sshd"'
-want "one of them by nginx's own log" sh -c 'fail2ban-client get nginx-http-auth logpath | grep -q /var/log/nginx/error.log'
+want "one of them by nginx's own log" sh -c \
+	'fail2ban-client get nginx-http-auth logpath | grep -q /var/log/nginx/error.log'
 want "its clock is Amazon's" test "$(timedatectl show-timesync --property=ServerAddress --value)" = 169.254.169.123
 want "the password's bcrypt hash stays" grep -q '^agent:.2y.05' /etc/nginx/ohguard.htpasswd
 deny "the password is in a file" grep -rqsF "$password" /etc /var /usr/local /run /tmp
 deny "the password is in the journal" sh -c "journalctl --no-pager | grep -qF '$password'"
 want "only nginx and root read the hash" test "$(stat -c '%U %G %a' /etc/nginx/ohguard.htpasswd)" = "root www-data 640"
-want "only root reads the key" test "$(stat -c '%U %a' /etc/ohguard/tls/key.pem /etc/ohguard/tls | tr '\n' ' ')" = "root 600 root 700 "
-want "sshd takes no password and no root" sh -c 'sshd -T | grep -qx "passwordauthentication no" && sshd -T | grep -qx "permitrootlogin no"'
+want "only root reads the key" test "$(stat -c '%U %a' /etc/ohguard/tls/key.pem /etc/ohguard/tls | tr '\n' ' ')" = \
+	"root 600 root 700 "
+want "sshd takes no password and no root" sh -c \
+	'sshd -T | grep -qx "passwordauthentication no" && sshd -T | grep -qx "permitrootlogin no"'
 want "the units are well formed" systemd-analyze verify --man=no /etc/systemd/system/ohguard-proxy-setup.service \
 	/etc/systemd/system/ohguard-certificate.service
 state >/root/before

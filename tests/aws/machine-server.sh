@@ -4,7 +4,8 @@
 active() { systemctl -q is-active "$1"; }
 started() { systemctl show -P "$1" "$2"; }
 
-want "cloud-init ended well" sh -c 'test ! -e /run/cloud-init/result.json || grep -q "\"errors\": \[\]" /run/cloud-init/result.json'
+want "cloud-init ended well" sh -c \
+	'test ! -e /run/cloud-init/result.json || grep -q "\"errors\": \[\]" /run/cloud-init/result.json'
 deny "the package sources have http" grep -rhE '^deb[^#]* http:' /etc/apt/sources.list /etc/apt/sources.list.d
 want "its list for installing is kept" grep -q 'target = ghcr.io' /etc/ohguard/policy-install.conf
 want "the guard is in force" sh -c 'ohguard status --json | grep -q "\"enforcing\": true"'
@@ -20,10 +21,11 @@ for unit in openhands openhands-docker; do
 	want "$unit.service is well formed" systemd-analyze verify --man=no /etc/systemd/system/$unit.service
 	fact "$unit.service exposure" "$(systemd-analyze security --no-pager $unit.service | tail -n 1)"
 done
-want "OpenHands' process has no capability" test "$(sed -n 's/^CapBnd:\t//p' "/proc/$(started MainPID openhands)/status")" = 0000000000000000
+want "OpenHands' process has no capability" test \
+	"$(sed -n 's/^CapBnd:\t//p' "/proc/$(started MainPID openhands)/status")" = 0000000000000000
 want "and cannot get one" test "$(sed -n 's/^NoNewPrivs:\t//p' "/proc/$(started MainPID openhands)/status")" = 1
 want "only root reads the key" test "$(stat -c '%U %a' /etc/credstore/openhands.llm-api-key)" = "root 600"
 deny "the key is in an argument" grep -lsaF "$key" /proc/[0-9]*/cmdline
-deny "the key is in another file" grep -rlsF "$key" /etc/ohguard /etc/systemd /usr/local /var/lib/ohguard /var/lib/ohguard-setup \
-	/var/lib/cloud /var/log /home /root
+deny "the key is in another file" grep -rlsF "$key" /etc/ohguard /etc/systemd /usr/local /var/lib/ohguard \
+	/var/lib/ohguard-setup /var/lib/cloud /var/log /home /root
 deny "the key is in the journal" sh -c "journalctl --no-pager | grep -qF '$key'"

@@ -2,8 +2,8 @@
 """Two real machines in a VPC that world.py plays: a stack that moto holds, booted in QEMU from what moto tells of it.
 
 Real: cloud-init with the Ec2 data source, user data, systemd, nginx, fail2ban, ufw, Docker, ohguard, sshd, and between
-machines and world the rules of security groups and network ACLs as `aws` reads them back, in nftables. Not real: the API,
-the packets' way through AWS, the image (Debian instead of Ubuntu, most packages in it already) and OpenHands."""
+machines and world the rules of security groups and network ACLs as `aws` reads them back, in nftables. Not real: the
+API, the packets' way through AWS, the image (Debian instead of Ubuntu, most packages in it already) and OpenHands."""
 import base64
 import json
 import os
@@ -35,16 +35,18 @@ class Instance(vm.Run):
         qemu = super().command(boot, port)
         uuid = "ec2" + self.token[:5] + "-0000-4000-8000-000000000000"  # by which cloud-init knows where it is
         at = qemu.index("-nic")
-        qemu[at + 1] = f"tap,id=eth0,model=virtio-net-pci,ifname={self.name},script=no,downscript=no,mac={MACHINES[self.name][2]}"
+        qemu[at + 1] = (f"tap,id=eth0,model=virtio-net-pci,ifname={self.name},script=no,downscript=no,"
+                        f"mac={MACHINES[self.name][2]}")
         qemu[qemu.index("-smp") + 1] = "1"  # more threads than this machine has processors wait for each other
-        return [*self.namespace, *qemu, "-uuid", uuid, "-smbios", f"type=1,manufacturer=Amazon EC2,serial={uuid},uuid={uuid}"]
+        return [*self.namespace, *qemu, "-uuid", uuid, "-smbios",
+                f"type=1,manufacturer=Amazon EC2,serial={uuid},uuid={uuid}"]
 
     def start(self):
         self.boots += 1
         nothing = os.open(os.devnull, os.O_WRONLY)  # no case runs in it
         with open(self.work / "qemu.log", "ab") as log:
-            self.qemu = subprocess.Popen(self.command(self.boots, nothing), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                         pass_fds=[nothing], preexec_fn=vm.dies_with_parent)
+            self.qemu = subprocess.Popen(self.command(self.boots, nothing), stdin=subprocess.DEVNULL, stdout=log,
+                                         stderr=log, pass_fds=[nothing], preexec_fn=vm.dies_with_parent)
         os.close(nothing)
 
     def console(self):
@@ -66,11 +68,13 @@ def nft_group(stack, name, members):
     """A security group as two chains for first packets: answers do not get there."""
     group = stack.one("describe-security-groups", "SecurityGroups", name)
     lines = []
-    for chain, permissions, side in (("in", group["IpPermissions"], "saddr"), ("out", group["IpPermissionsEgress"], "daddr")):
+    for chain, permissions, side in (("in", group["IpPermissions"], "saddr"),
+                                     ("out", group["IpPermissionsEgress"], "daddr")):
         rules = []
         for p in permissions:
             peers = [r["CidrIp"] for r in p["IpRanges"]] + [members[g["GroupId"]] for g in p["UserIdGroupPairs"]]
-            rules += [f"ip {side} {peer} {p['IpProtocol']} dport {ports(p['FromPort'], p['ToPort'])} return" for peer in peers]
+            rules += [f"ip {side} {peer} {p['IpProtocol']} dport {ports(p['FromPort'], p['ToPort'])} return"
+                      for peer in peers]
         lines.append(f"chain {name}-{chain} {{ {'; '.join(rules)}; counter drop; }}")
     return lines
 
@@ -81,7 +85,8 @@ def nft_acl(stack, name):
     lines = []
     for chain, egress in (("in", False), ("out", True)):
         rules = []
-        for e in sorted((e for e in entries if e["Egress"] == egress and e["RuleNumber"] < 32767), key=lambda e: e["RuleNumber"]):
+        for e in sorted((e for e in entries if e["Egress"] == egress and e["RuleNumber"] < 32767),
+                        key=lambda e: e["RuleNumber"]):
             peer = f"ip {'daddr' if egress else 'saddr'} {e['CidrBlock']}"
             if e["Protocol"] == "1":
                 what = f"icmp type {e['IcmpTypeCode']['Type']} icmp code {e['IcmpTypeCode']['Code']}"
@@ -95,7 +100,8 @@ def nft_acl(stack, name):
 
 def nft_rules(stack):
     """What AWS does with a packet, from what `aws` tells of the stack."""
-    ids = {k: stack.one("describe-security-groups", "SecurityGroups", k)["GroupId"] for k in ("group-proxy", "group-server")}
+    ids = {k: stack.one("describe-security-groups", "SecurityGroups", k)["GroupId"]
+           for k in ("group-proxy", "group-server")}
     members = {ids["group-proxy"]: MACHINES["proxy"][0], ids["group-server"]: MACHINES["server-1"][0]}
     public, nat = (stack.one("describe-addresses", "Addresses", k)["PublicIp"] for k in ("proxy-ip", "nat-ip"))
     chains = [line for k in ids for line in nft_group(stack, k, members)]
@@ -136,12 +142,13 @@ class Scene:
 
     def __enter__(self):
         names = ",".join("DNS:" + n for n in ADDRESSES) + ",IP:1.1.1.1"
-        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "9",
-                        "-subj", "/CN=internet", "-addext", "subjectAltName=" + names, "-keyout", self.folder / "site.key",
-                        "-out", self.folder / "site.pem"], check=True, capture_output=True)
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
+                        "-nodes", "-days", "9", "-subj", "/CN=internet", "-addext", "subjectAltName=" + names,
+                        "-keyout", self.folder / "site.key", "-out", self.folder / "site.pem"], check=True,
+                       capture_output=True)
         self.tell_metadata()
-        self.world = subprocess.Popen([sys.executable, HERE / "world.py", self.folder, vm.image("packages", *SUITE.split())], stdin=subprocess.PIPE,
-                                      stdout=subprocess.PIPE, text=True)
+        argv = [sys.executable, HERE / "world.py", self.folder, vm.image("packages", *SUITE.split())]
+        self.world = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.pids = json.loads(self.world.stdout.readline())
         self.stack.prefix = self.inside("internet")
         self.rules(nft_rules(self.stack))
@@ -161,7 +168,8 @@ class Scene:
         # The quick client's `aws` runs in this machine's network: what is for the world's must not.
         self.stack.wrap(f"""[ $1 != s3api ] || exec {VENV}/bin/aws "$@"
 if [ "$2" = get-console-output ]; then
-	python3 -c 'import json, sys; print(json.dumps({{"Output": open(sys.argv[1], errors="replace").read()}}))' {self.folder}/console-$5
+	python3 -c 'import json, sys; print(json.dumps({{"Output": open(sys.argv[1], errors="replace").read()}}))' \\
+		{self.folder}/console-$5
 	exit; fi""")
         return self
 
@@ -169,7 +177,9 @@ if [ "$2" = get-console-output ]; then
         # All before the first goes: the way to a server leads through the proxy.
         if keep := os.environ.get("OHGUARD_KEEP"):  # a folder for what helps after a failure
             for name, instance in self.instances.items():
-                told = self.on(name, "journalctl --no-pager -b | tail -n 2000; ohguard events --json | tail -n 200; ohguard status")
+                told = self.on(name,
+                               "journalctl --no-pager -b | tail -n 2000; ohguard events --json | tail -n 200; ohguard "
+                               "status")
                 (Path(keep) / name).write_text(instance.console() + told.stdout + told.stderr)
         for instance in self.instances.values():
             instance.__exit__(*how)
@@ -179,14 +189,17 @@ if [ "$2" = get-console-output ]; then
     def tell_metadata(self):
         """What the metadata service says, and the machines' ids: as moto was told by run-instances."""
         key = self.stack.state / "aws" / self.stack.name / "key.pem"
-        public = subprocess.run(["ssh-keygen", "-y", "-f", key], check=True, capture_output=True, text=True).stdout.strip()
+        made = subprocess.run(["ssh-keygen", "-y", "-f", key], check=True, capture_output=True, text=True)
+        public = made.stdout.strip()
         listed = self.stack.mine("describe-instances", "Reservations[].Instances[]")
         self.ids, told = {}, {}
         for name, (address, _, _) in MACHINES.items():
             mine = [i["InstanceId"] for i in listed if {"Key": "ohguard:resource", "Value": name} in i["Tags"]]
-            data = self.stack.aws("ec2", "describe-instance-attribute", "--attribute", "userData", "--instance-id", mine[0])
+            data = self.stack.aws("ec2", "describe-instance-attribute", "--attribute", "userData", "--instance-id",
+                                  mine[0])
             self.ids[name] = mine[0]
-            told[address] = {"id": mine[0], "key": public, "user-data": base64.b64decode(data["UserData"]["Value"]).decode()}
+            told[address] = {"id": mine[0], "key": public,
+                             "user-data": base64.b64decode(data["UserData"]["Value"]).decode()}
         (self.folder / "instances.json").write_text(json.dumps(told))
         self.public = self.stack.one("describe-addresses", "Addresses", "proxy-ip")["PublicIp"]
 
@@ -202,7 +215,8 @@ if [ "$2" = get-console-output ]; then
 
     def port(self, address, number, place="internet"):
         """How a connection ends there: open, refused or silent."""
-        probe = ("import socket, sys\ntry: socket.create_connection((sys.argv[1], int(sys.argv[2])), 8); print('open')\n"
+        probe = ("import socket, sys\ntry: socket.create_connection((sys.argv[1], int(sys.argv[2])), 8); "
+                 "print('open')\n"
                  "except ConnectionRefusedError: print('refused')\nexcept OSError: print('silent')")
         return self.out(sys.executable, "-c", probe, address, str(number), place=place).stdout.strip()
 
@@ -228,7 +242,8 @@ if [ "$2" = get-console-output ]; then
             if done := what():
                 return done
             for i in self.instances.values():
-                assert i.qemu.poll() is None, f"{i.name} ended: " + (i.work / "qemu.log").read_text() + i.console()[-2000:]
+                assert i.qemu.poll() is None, \
+                    f"{i.name} ended: " + (i.work / "qemu.log").read_text() + i.console()[-2000:]
             time.sleep(6)
         raise AssertionError("never: " + "".join(i.console()[-2000:] for i in self.instances.values()))
 

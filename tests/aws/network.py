@@ -39,7 +39,8 @@ def check_network(stack):
     assert [(n["SubnetId"], n["State"]) for n in nat] == [(subnets["public"]["SubnetId"], "available")]
     nat_ip = stack.one("describe-addresses", "Addresses", "nat-ip")
     assert nat[0]["NatGatewayAddresses"][0]["AllocationId"] == nat_ip["AllocationId"]
-    targets = {"public": ("GatewayId", gateway["InternetGatewayId"]), "private": ("NatGatewayId", nat[0]["NatGatewayId"])}
+    targets = {"public": ("GatewayId", gateway["InternetGatewayId"]),
+               "private": ("NatGatewayId", nat[0]["NatGatewayId"])}
     for side, (member, target) in targets.items():
         table = stack.one("describe-route-tables", "RouteTables", f"table-{side}")
         routes = {r["DestinationCidrBlock"]: r for r in table["Routes"]}
@@ -54,9 +55,9 @@ def check_acls(stack, subnets):
         assert [a["SubnetId"] for a in found["Associations"]] == [subnets[side]["SubnetId"]]
         incoming, outgoing = acl(found["Entries"], False), acl(found["Entries"], True)
         if side == "private":
-            assert incoming == {(100, "6", "allow", "10.0.0.0/24", 22, 22), (110, "6", "allow", "10.0.0.0/24", 3000, 3000),
-                                (120, "6", "allow", ANY, 32768, 65535), (130, "17", "allow", ANY, 32768, 65535),
-                                (140, "1", "allow", ANY, 3, 4)}
+            assert incoming == {(100, "6", "allow", "10.0.0.0/24", 22, 22),
+                                (110, "6", "allow", "10.0.0.0/24", 3000, 3000), (120, "6", "allow", ANY, 32768, 65535),
+                                (130, "17", "allow", ANY, 32768, 65535), (140, "1", "allow", ANY, 3, 4)}
             assert outgoing == {(100, "6", "allow", ANY, 443, 443), (110, "17", "allow", ANY, 123, 123),
                                 (120, "17", "allow", "10.0.0.0/16", 53, 53),
                                 (130, "6", "allow", "10.0.0.0/24", 1024, 65535), (140, "1", "allow", ANY, 3, 4)}

@@ -13,7 +13,8 @@ while read -r name value; do
 done
 if [ "$upgrade" = websocket ]; then
 	accept=$(printf %s258EAFA5-E914-47DA-95CA-C5AB0DC85B11 "$key" | sha1sum | cut -d ' ' -f 1 | xxd -r -p | base64)
-	printf 'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n\r\n' "$accept"
+	printf 'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n'
+	printf 'Sec-WebSocket-Accept: %s\r\n\r\n' "$accept"
 	text=$(head -c 10 | tail -c 4)	# of a frame of four bytes behind a mask of zeros
 	printf '\201\004%s' "$text"
 	exit
@@ -24,7 +25,8 @@ body=$(
 	echo "runtime $SANDBOX_RUNTIME_CONTAINER_IMAGE"
 	echo "password ${password:-not told}"
 	# Not wget -T: Debian's busybox crashes on it.
-	timeout 30 wget -q -O /dev/null https://api.openai.com/ 2>/dev/null && echo "model reached" || echo "model not reached: $?"
+	timeout 30 wget -q -O /dev/null https://api.openai.com/ 2>/dev/null &&
+		echo "model reached" || echo "model not reached: $?"
 	test -S /var/run/docker.sock && echo "docker there"
 	# example.com: its port 80 answers whoever gets there
 	timeout 5 wget -q -O /dev/null http://203.0.113.17/ 2>/dev/null
@@ -34,4 +36,5 @@ body=$(
 	*) echo "wget ended with $?" ;;
 	esac
 )
-printf 'HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: %s\r\nConnection: close\r\n\r\n%s' "${#body}" "$body"
+printf 'HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: %s\r\nConnection: close\r\n\r\n%s' "${#body}" \
+	"$body"

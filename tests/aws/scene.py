@@ -16,5 +16,6 @@ def overlay(folder, path):
     upper = folder / ("over" + path.replace("/", "-"))
     for part in ("up", "work"):
         (upper / part).mkdir(parents=True)
-    subprocess.run(["mount", "-t", "overlay", "overlay", "-o", f"lowerdir={path},upperdir={upper}/up,workdir={upper}/work", path],
+    subprocess.run(["mount", "-t", "overlay", "overlay", "-o",
+                    f"lowerdir={path},upperdir={upper}/up,workdir={upper}/work", path],
                    check=True)

@@ -45,7 +45,10 @@ def tools():
     write(bin_folder / "sudo", '#!/bin/sh\n[ "$1" = -n ] && shift\nexec "$@"\n')
     write(bin_folder / "runuser", '#!/bin/sh\nwhile [ "$1" != -- ]; do shift; done; shift\nexec "$@"\n')
     # In place of the program that is delivered: this machine must not be guarded.
-    write(folder / "stub", f'#!/bin/sh\necho "ohguard $*" >>{log}\n[ ! -e {folder}/guard-fails ] || {{ echo why; echo and why; exit 1; }} >&2\n')
+    write(folder / "stub", f'''#!/bin/sh
+echo "ohguard $*" >>{log}
+[ ! -e {folder}/guard-fails ] || {{ echo why; echo and why; exit 1; }} >&2
+''')
     write(pathlib.Path(os.environ["PATH"].split(":")[0]) / "scp", f"""#!/bin/bash
 if [[ ${{@: -1}} == *.ohguard-delivery/ohguard ]]; then set -- "${{@:1:$#-2}}" {folder}/stub "${{@: -1}}"; fi
 exec /usr/bin/scp "$@"
@@ -55,10 +58,12 @@ exec /usr/bin/scp "$@"
 
 def sshd(name, address, bin_folder):
     key = folder / f"{name}.hostkey"
-    write(folder / f"{name}.sshd", f"ListenAddress {address}\nPort 22\nHostKey {key}\nPidFile none\nPermitRootLogin yes\n"
+    write(folder / f"{name}.sshd",
+          f"ListenAddress {address}\nPort 22\nHostKey {key}\nPidFile none\nPermitRootLogin yes\n"
           "PasswordAuthentication no\nStrictModes no\nUsePAM no\nSubsystem sftp internal-sftp\n"
           f"SetEnv PATH={bin_folder}:/usr/sbin:/usr/bin:/sbin:/bin\n", 0o600)
-    return subprocess.Popen(["/usr/sbin/sshd", "-D", "-E", str(folder / f"{name}.log"), "-f", str(folder / f"{name}.sshd")])
+    return subprocess.Popen(["/usr/sbin/sshd", "-D", "-E", str(folder / f"{name}.log"), "-f",
+                             str(folder / f"{name}.sshd")])
 
 
 def main():

@@ -12,8 +12,11 @@ from network import changes, check_all, destroy, everything
 # A call is known by its words without the ids in them.
 KILL_BEFORE = r"""
 case "$2" in describe-*|get-*) ;; create-network-acl-entry|authorize-*|revoke-*|modify-*|create-route) id=$2 ;;
-	*) [ "$1" = --version ] || id=$(printf '%s ' "$@" | sed 's/[a-z]*-[0-9a-f]\{17\}//g' | md5sum | cut -c 1-12) ;; esac
-case "$2" in create-subnet|create-nat-gateway|run-instances|create-key-pair|associate-address|terminate-instances|delete-vpc)
+	*) [ "$1" = --version ] ||
+		id=$(printf '%s ' "$@" | sed 's/[a-z]*-[0-9a-f]\{17\}//g' | md5sum | cut -c 1-12) ;;
+esac
+case "$2" in create-subnet|create-nat-gateway|run-instances|create-key-pair|associate-address|\
+	terminate-instances|delete-vpc)
 	if [ ! -e FOLDER/before-$2 ]; then touch FOLDER/before-$2; kill -9 $PPID; exit 1; fi ;;
 esac
 """

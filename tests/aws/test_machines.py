@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""The first boot of both machines, delivery, OpenHands' start, `verify` and a reboot, on real machines: see machines.py.
-In the order of the file: each stage stands on the one before."""
+"""The first boot of both machines, delivery, OpenHands' start, `verify` and a reboot, on real machines: see
+machines.py. In the order of the file: each stage stands on the one before."""
 import json
 import os
 import re
@@ -66,7 +66,8 @@ def works(scene, user, key):
     told = scene.until(lambda: (s := seen(scene, user)) and s["password"][0] == 200 and s, 600)
     assert told["password"][2].splitlines() == [
         "path /a?b=c", "key " + sha256(key.encode()).hexdigest()[:16],
-        "runtime docker.openhands.dev/openhands/runtime:0.61-nikolaik", "password not told", "model reached", "docker there", "container contained"]
+        "runtime docker.openhands.dev/openhands/runtime:0.61-nikolaik", "password not told", "model reached",
+        "docker there", "container contained"]
     assert told["websocket"] == [101, "ping"] and told["websocket_no_password"][0] == 401
     assert told["no_password"][0] == told["wrong_password"][0] == 401
     assert told["redirect"] == [301, "https://proxy/x?y=1"]
@@ -99,12 +100,14 @@ def test_verify_tells_what_is_not_guarded(booted):
         booted.rules(nft_rules(booted.stack))
     assert status == 1
     assert {c for c, ok in checks.items() if not ok} >= {
-        DIRECT, "guard is loaded", "https to google.com", "https to github.com", "DNS for github.com", "http to example.com",
-        "https to 1.1.1.1", "ping 8.8.8.8"}
+        DIRECT, "guard is loaded", "https to google.com", "https to github.com", "DNS for github.com",
+        "http to example.com", "https to 1.1.1.1", "ping 8.8.8.8"}
 
 
 def test_server_waits_for_the_guard(booted):
-    done = booted.on("server-1", "systemctl is-enabled apt-daily.timer snapd.service; ls /usr/local/sbin; systemctl is-active docker ohguard")
+    done = booted.on("server-1",
+                     "systemctl is-enabled apt-daily.timer snapd.service; ls /usr/local/sbin; systemctl is-active "
+                     "docker ohguard")
     assert done.stdout.split() == ["masked", "masked-runtime", "inactive", "inactive"]
 
 
@@ -151,8 +154,8 @@ def test_fail2ban_shuts_out_who_guesses(delivered):
     url = f"https://{delivered.public}/"
 
     def answer(source, *more):
-        return delivered.out("curl", "-sk", "-o", "/dev/null", "-w", "%{http_code}", "--max-time", "10", "--interface", source, *more,
-                             url).stdout
+        return delivered.out("curl", "-sk", "-o", "/dev/null", "-w", "%{http_code}", "--max-time", "10", "--interface",
+                             source, *more, url).stdout
     assert answer(guesser) == "401"
     for _ in range(12):
         answer(guesser, "--user", "agent:guess")
@@ -163,7 +166,8 @@ def test_fail2ban_shuts_out_who_guesses(delivered):
 def test_after_a_reboot_the_guard_comes_first(rebooted, password):
     works(rebooted, "agent:" + password, KEYS[1])
     rebooted.look("server-1", "machine-server", key=KEYS[1])
-    order = rebooted.on("server-1", "journalctl -q --no-pager -b -o json --output-fields=_SYSTEMD_UNIT,UNIT,MESSAGE").stdout
+    order = rebooted.on("server-1", "journalctl -q --no-pager -b -o json "
+                                    "--output-fields=_SYSTEMD_UNIT,UNIT,MESSAGE").stdout
     said = [json.loads(line) for line in order.splitlines()]
     done = [m.get("UNIT") for m in said if str(m.get("MESSAGE")).startswith(("Finished", "Started"))]
     assert done.index("ohguard.service") < done.index("systemd-networkd.service") < done.index("openhands.service")

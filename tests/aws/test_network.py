@@ -15,7 +15,8 @@ def standing(tmp_path_factory, moto, aws_client):
     """One stack for all that follows, in the order of the file; the last one destroys it."""
     stack = Stack(tmp_path_factory.mktemp("standing"), moto, aws_client)
     assert "not made" in stack.run("status", check=0).stdout
-    assert "nothing was done" in stack.run("apply", "--no-deliver", stdin="n\n", check=1).stderr and not stack.mutations()
+    assert "nothing was done" in stack.run("apply", "--no-deliver", stdin="n\n", check=1).stderr
+    assert not stack.mutations()
     stack.said = stack.run("apply", "--no-deliver", stdin="y\n", check=0).stderr
     return stack
 
@@ -43,7 +44,8 @@ def test_drift_is_shown_and_mended(standing):
     table = standing.one("describe-route-tables", "RouteTables", "table-private")["RouteTableId"]
     standing.aws("ec2", "delete-route", "--route-table-id", table, "--destination-cidr-block", ANY)
     gateway = standing.one("describe-internet-gateways", "InternetGateways", "gateway")["InternetGatewayId"]
-    standing.aws("ec2", "create-route", "--route-table-id", table, "--destination-cidr-block", "198.51.100.0/24", "--gateway-id", gateway)
+    standing.aws("ec2", "create-route", "--route-table-id", table, "--destination-cidr-block", "198.51.100.0/24",
+                 "--gateway-id", gateway)
     entry = standing.one("describe-network-acls", "NetworkAcls", "acl-private")["NetworkAclId"]
     standing.aws("ec2", "create-network-acl-entry", "--network-acl-id", entry, "--ingress", "--rule-number", "50",
                  "--protocol", "-1", "--rule-action", "allow", "--cidr-block", ANY)
@@ -74,14 +76,15 @@ def drift_network(stack):
     ec2("delete-network-acl-entry", "--network-acl-id", acl, "--egress", "--rule-number", "120")
     ec2("replace-network-acl-association", "--network-acl-id", acl, "--association-id",
         stack.one("describe-network-acls", "NetworkAcls", "acl-public")["Associations"][0]["NetworkAclAssociationId"])
-    ec2("replace-route", "--route-table-id", table["RouteTableId"], "--destination-cidr-block", ANY, "--gateway-id", gateway)
+    ec2("replace-route", "--route-table-id", table["RouteTableId"], "--destination-cidr-block", ANY, "--gateway-id",
+        gateway)
     ec2("disassociate-route-table", "--association-id", table["Associations"][0]["RouteTableAssociationId"])
     return {("vpc", "set", "its name back to " + stack.name + "-vpc"), ("vpc", "set", "answer DNS in the VPC"),
             ("vpc", "remove", "range 10.7.0.0/16, added by someone"), ("vpc", "remove", "range IPv6, added by someone"),
             ("gateway", "set", "attach it to the VPC"), ("subnet-private", "set", "no public addresses by default"),
             ("acl-private", "set", "rule 100 back to tcp 22 from 10.0.0.0/24"),
-            ("acl-private", "set", "rule 120 allow udp 53 to 10.0.0.0/16"), ("subnet-public", "set", "put it under acl-public"),
-            ("table-private", "set", "route everything else to " +
+            ("acl-private", "set", "rule 120 allow udp 53 to 10.0.0.0/16"),
+            ("subnet-public", "set", "put it under acl-public"), ("table-private", "set", "route everything else to " +
              next(r["NatGatewayId"] for r in table["Routes"] if "NatGatewayId" in r)),
             ("table-private", "set", "route subnet-private by it")}
 
@@ -91,14 +94,18 @@ def drift_hosts(stack):
     def ec2(*words):
         return stack.aws("ec2", *words)
     server, proxy = instance(stack, "server-1"), instance(stack, "proxy")
-    groups = {k: stack.one("describe-security-groups", "SecurityGroups", f"group-{k}")["GroupId"] for k in ("proxy", "server")}
-    ec2("authorize-security-group-ingress", "--group-id", groups["server"], "--protocol", "icmp", "--port", "-1", "--cidr", ANY)
-    ec2("modify-instance-metadata-options", "--instance-id", server, "--http-tokens", "optional", "--http-put-response-hop-limit", "3")
+    groups = {k: stack.one("describe-security-groups", "SecurityGroups", f"group-{k}")["GroupId"]
+              for k in ("proxy", "server")}
+    ec2("authorize-security-group-ingress", "--group-id", groups["server"], "--protocol", "icmp", "--port", "-1",
+        "--cidr", ANY)
+    ec2("modify-instance-metadata-options", "--instance-id", server, "--http-tokens", "optional",
+        "--http-put-response-hop-limit", "3")
     ec2("modify-instance-attribute", "--instance-id", server, "--no-source-dest-check")
     ec2("modify-instance-attribute", "--instance-id", server, "--groups", groups["proxy"])
     address = ec2("allocate-address", "--domain", "vpc")
     ec2("associate-address", "--allocation-id", address["AllocationId"], "--instance-id", server)
-    ec2("disassociate-address", "--association-id", stack.one("describe-addresses", "Addresses", "proxy-ip")["AssociationId"])
+    ec2("disassociate-address", "--association-id",
+        stack.one("describe-addresses", "Addresses", "proxy-ip")["AssociationId"])
     ec2("stop-instances", "--instance-ids", proxy)
     return address, {
         ("group-server", "remove", "all of protocol icmp from 0.0.0.0/0"),
@@ -111,7 +118,8 @@ def drift_hosts(stack):
 def test_changed_attributes_are_shown_and_mended(standing):
     expected = drift_network(standing)
     address, more = drift_hosts(standing)
-    found = {(c["resource"], c["action"], re.sub(r"range [0-9a-f]+:\S+,", "range IPv6,", c["text"])) for c in changes(standing)}
+    found = {(c["resource"], c["action"], re.sub(r"range [0-9a-f]+:\S+,", "range IPv6,", c["text"]))
+             for c in changes(standing)}
     assert found == expected | more
     standing.apply(check=0)
     standing.aws("ec2", "release-address", "--allocation-id", address["AllocationId"])
@@ -165,8 +173,8 @@ def test_replaced_instance_is_another_at_the_same_place(standing):
     planned = json.loads(standing.run("plan", "--replace", "server-1", "--json", check=0).stdout)["changes"]
     assert {c["resource"] for c in planned} == {"server-1"}
     # Its predecessor holds the address until it is gone.
-    standing.wrap(once(standing, "describe-instances", answers(standing, """sed 's/"terminated"/"shutting-down"/'"""), 2,
-                       called(standing, "terminate-instances")))
+    standing.wrap(once(standing, "describe-instances", answers(standing, """sed 's/"terminated"/"shutting-down"/'"""),
+                       2, called(standing, "terminate-instances")))
     standing.calls.unlink()
     standing.apply("--replace", "server-1", check=0)
     calls = [[*c.split(), ""][1] for c in standing.calls.read_text().splitlines()]
@@ -257,7 +265,8 @@ def test_destroy_waits_names_what_it_cannot_remove_and_leaves_what_is_not_ours(s
 def test_zone_that_does_not_exist_is_said_before_anything_is_made(stack):
     stack.write(zone="us-east-1z")
     done = stack.apply(check=1)
-    assert "zone = us-east-1z: this account has no such zone in us-east-1, but us-east-1a, " in done.stderr.splitlines()[-1]
+    said = done.stderr.splitlines()[-1]
+    assert "zone = us-east-1z: this account has no such zone in us-east-1, but us-east-1a, " in said
     assert not stack.mutations()
 
 
@@ -274,13 +283,16 @@ def test_aws_that_hangs_is_ended(stack):
     ("An error occurred (OptInRequired) when calling the X operation: no", "lacks that permission"),
     ("An error occurred (VpcLimitExceeded) when calling the X operation: max", "quota"),
     ("An error occurred (AddressLimitExceeded) when calling the X operation: max", "quota"),
-    ("An error occurred (InsufficientInstanceCapacity) when calling the X operation: none left", "set another `zone` or instance type"),
-    ("An error occurred (NotAvailableInZone) when calling the X operation: none here", "set another `zone` or instance type"),
+    ("An error occurred (InsufficientInstanceCapacity) when calling the X operation: none left",
+     "set another `zone` or instance type"),
+    ("An error occurred (NotAvailableInZone) when calling the X operation: none here",
+     "set another `zone` or instance type"),
     ("An error occurred (AuthFailure) when calling the X operation: bad", "log in again"),
     ("The SSO session associated with this profile has expired or is otherwise invalid.", "log in again"),
     ("The config profile (work) could not be found", "log in again"),
     ("Unknown options: --tag-specifications", "is too old for that"),
-    ("aws: [ERROR]: An error occurred (NoCredentials): Unable to locate credentials. You can configure", "log in again"),
+    ("aws: [ERROR]: An error occurred (NoCredentials): Unable to locate credentials. You can configure",
+     "log in again"),
     ("aws: [ERROR]: An error occurred (ProfileNotFound): The config profile (work) could not be found", "log in again"),
     ("Unable to locate credentials. You can configure credentials by running aws configure.", "log in again"),
     ('Could not connect to the endpoint URL: "https://ec2.xx-nowhere-1.amazonaws.com/"', "cannot be reached"),
@@ -315,8 +327,9 @@ def test_aws_that_misbehaves(stack, script, expected):
         assert done.returncode in (0, 1)
 
 
-@pytest.mark.parametrize("words", [["destroy", "--yes"], ["status", "--new"], ["plan", "--yes"], ["apply", "--confirm", "x"],
-                                   ["set-key", "--via", "ssm"], ["plan", "extra"], ["plan", "--timeout", "0"]])
+@pytest.mark.parametrize("words",
+                         [["destroy", "--yes"], ["status", "--new"], ["plan", "--yes"], ["apply", "--confirm", "x"],
+                          ["set-key", "--via", "ssm"], ["plan", "extra"], ["plan", "--timeout", "0"]])
 def test_options_of_other_commands_are_wrong_usage(stack, words):
     assert stack.run(*words, check=2).stderr.count("\n") == 1 and not stack.calls.exists()
 

@@ -12,7 +12,8 @@ import pytest
 
 from conftest import HERE, PROGRAM
 
-SCRIPTS = ("proxy-setup", "proxy-password", "certificate", "server-setup", "openhands-run.sh", "openhands-docker.sh", "set-key.sh", "verify")
+SCRIPTS = ("proxy-setup", "proxy-password", "certificate", "server-setup", "openhands-run.sh", "openhands-docker.sh",
+           "set-key.sh", "verify")
 CONFIGURATIONS = ({}, {"domain": "agent.example.com", "email": "ops@example.com", "agent_docker": "yes",
                        "agent_sudo": "yes", "ubuntu": "24.04", "servers": "16"})
 
@@ -99,8 +100,8 @@ def test_policies_are_what_the_guard_takes(tmp_path, child_cgroup, name):
 
     def load(text):
         policy.write_text(text)
-        return subprocess.run([str(PROGRAM), "load", "--dry-run", "--uplink", "none", "--cgroup", str(child_cgroup), "--name",
-                               child_cgroup.name, "-c", str(policy)], capture_output=True, text=True)
+        return subprocess.run([str(PROGRAM), "load", "--dry-run", "--uplink", "none", "--cgroup", str(child_cgroup),
+                               "--name", child_cgroup.name, "-c", str(policy)], capture_output=True, text=True)
 
     text = render(tmp_path, name, model_host="llm.example.net", public="10.0.2.0/24")
     assert ("llm.example.net" in text) == (name == "policy") and "10.0.2.10/32" in text
@@ -119,8 +120,8 @@ def test_certificate_comes_by_acme_and_is_renewed(tmp_path, email):
     for name in ("proxy-setup", "proxy-password", "certificate", "nginx-site"):
         keys = {"email": email} if email else {}
         (tmp_path / name).write_text(render(tmp_path, name, domain="agent.example.com", **keys))
-    done = subprocess.run(["unshare", "--net", "--mount", "--propagation", "private", sys.executable, str(HERE / "acme_scene.py"),
-                           str(tmp_path)], capture_output=True, text=True, timeout=300)
+    done = subprocess.run(["unshare", "--net", "--mount", "--propagation", "private", sys.executable,
+                           str(HERE / "acme_scene.py"), str(tmp_path)], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
     seen = json.loads(done.stdout.splitlines()[-1])
     live = "/etc/letsencrypt/live/agent.example.com/"
@@ -149,7 +150,9 @@ def seen(tmp_path_factory):
     (folder / "acme/.well-known/acme-challenge").mkdir(parents=True)
     (folder / "acme/.well-known/acme-challenge/token").write_text("challenge")
     site = render(folder, "nginx-site", servers="2", domain="agent.example.com")
-    site = site.replace("/etc/ohguard/tls", str(folder)).replace("/etc/nginx/", f"{folder}/").replace("/var/www/acme", f"{folder}/acme")
+    places = {"/etc/ohguard/tls": folder, "/etc/nginx/": f"{folder}/", "/var/www/acme": f"{folder}/acme"}
+    for place, here in places.items():
+        site = site.replace(place, str(here))
     (folder / "nginx.conf").write_text(
         f"user root;\ndaemon off;\npid {folder}/pid;\nerror_log {folder}/error.log;\nevents {{}}\nhttp {{\n"
         f"access_log {folder}/access.log;\n{site}\n}}\n")

@@ -39,7 +39,8 @@ def scene(stack, folder, steps, wrong_key=False):
     public = stack.one("describe-addresses", "Addresses", "proxy-ip")["PublicIp"]
     consoles = {}
     for name in ("proxy", "server-1", "other"):
-        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / f"{name}.hostkey")], check=True)
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / f"{name}.hostkey")],
+                       check=True)
     for name in ("proxy", "server-1"):
         told = "other" if wrong_key and name == "server-1" else name
         consoles[node(stack, name)] = (folder / f"{told}.hostkey.pub").read_text()
@@ -49,14 +50,16 @@ def scene(stack, folder, steps, wrong_key=False):
         (folder / f"console-{instance}").write_text(json.dumps({"InstanceId": instance, "Output": console}))
     # As of an instance type before Nitro, and as nginx would answer; test_machines.py asks as of Nitro, and a real one.
     stack.wrap(f"""if [ "$2" = get-console-output ] && [ "$3" = --latest ]; then
-	echo "An error occurred (UnsupportedOperation) when calling the GetConsoleOutput operation: no" >&2; exit 254; fi
+	echo "An error occurred (UnsupportedOperation) when calling the GetConsoleOutput operation: no" >&2
+	exit 254; fi
 if [ "$2" = get-console-output ]; then cat "{folder}/console-$4"; exit 0; fi
-[ $1 != s3api ] || {{ echo "An error occurred (401) when calling the ListBuckets operation: Unauthorized" >&2; exit 254; }}""")
+[ $1 != s3api ] || {{
+	echo "An error occurred (401) when calling the ListBuckets operation: Unauthorized" >&2; exit 254; }}""")
     home = stack.state / "aws" / stack.name
     (home / "known_hosts").unlink(missing_ok=True)
     (folder / "key.pem").symlink_to(home / "key.pem")
-    done = subprocess.run([*tracer(folder / "scene.trace"), "unshare", "--net", "--mount", "--propagation", "private", sys.executable,
-                           str(HERE / "ssh_scene.py"), str(folder), public], input=json.dumps(steps),
+    done = subprocess.run([*tracer(folder / "scene.trace"), "unshare", "--net", "--mount", "--propagation", "private",
+                           sys.executable, str(HERE / "ssh_scene.py"), str(folder), public], input=json.dumps(steps),
                           capture_output=True, text=True, timeout=400,
                           env={**stack.env, "OHGUARD": str(PROGRAM), "OHGUARD_CONF": str(stack.config)})
     assert done.returncode == 0, done.stdout + done.stderr
@@ -64,7 +67,8 @@ if [ "$2" = get-console-output ]; then cat "{folder}/console-$4"; exit 0; fi
 
 
 STEPS = {
-    "apply": [["apply", "--yes"], None], "versions": [["versions", "--json"], None], "set-key": [["set-key"], SECRET + "\n"],
+    "apply": [["apply", "--yes"], None], "versions": [["versions", "--json"], None],
+    "set-key": [["set-key"], SECRET + "\n"],
     "look": [["sh", "-c", "stat -c %a /etc/credstore /etc/credstore/*; cat /etc/credstore/*; "
                           "cat /etc/ohguard/ohguard.conf; stat -c %a /usr/local/sbin/ohguard"], None],
     "verify": [["verify", "--json"], None], "other server": [["set-key", "server-9"], SECRET + "\n"],
@@ -127,9 +131,9 @@ def test_password_is_told_once_and_can_be_made_anew(full_run):
     assert mode == "640"
     stored = full_run[1] / "htpasswd"
     stored.write_text(hashed + "\n")
-    tried = [subprocess.run(["htpasswd", "-iv", str(stored), "agent"], input=p, capture_output=True, text=True).returncode
+    tried = [subprocess.run(["htpasswd", "-iv", str(stored), "agent"], input=p, capture_output=True, text=True)
              for p in (first, second)]
-    assert tried[0] != 0 and tried[1] == 0
+    assert tried[0].returncode != 0 and tried[1].returncode == 0
 
 
 def test_no_secret_shows_anywhere(full_run, applied):
@@ -143,7 +147,8 @@ def test_no_secret_shows_anywhere(full_run, applied):
     traces = [p for p in where if p.suffix == ".trace"]
     # The tracer did its work: programs of both sides are there, with their environment.
     seen = "".join(p.read_text() for p in traces)
-    for program in ("create-key-pair", "/usr/bin/scp", "ohguard-set-key", "ohguard-proxy-password", '"htpasswd"', '"openssl"', "SSH_CLIENT="):
+    for program in ("create-key-pair", "/usr/bin/scp", "ohguard-set-key", "ohguard-proxy-password", '"htpasswd"',
+                    '"openssl"', "SSH_CLIENT="):
         assert program in seen, program
     documents = {}
     for name in ("proxy", "server-1"):
@@ -151,7 +156,8 @@ def test_no_secret_shows_anywhere(full_run, applied):
                            node(applied, name))["UserData"]["Value"]
         documents["user data of " + name] = base64.b64decode(told)
     assert all(d.startswith(b"#cloud-config") for d in documents.values())
-    documents.update({f"output of {k}": json.dumps(v).encode() for k, v in said.items() if k not in ("look", "password", "another")})
+    documents.update({f"output of {k}": json.dumps(v).encode() for k, v in said.items()
+                      if k not in ("look", "password", "another")})
     documents["output of the first apply"] = (applied.said.stdout + applied.said.stderr).encode()
     documents.update({str(p): p.read_bytes() for p in where})
     for kind, secret in secrets.items():
@@ -164,7 +170,8 @@ def test_no_secret_shows_anywhere(full_run, applied):
 def test_guard_that_does_not_load_stops_the_setup(applied, tmp_path):
     (tmp_path / "guard-fails").touch()
     (deliver,) = scene(applied, tmp_path, [[["deliver"], None]])
-    assert deliver[0] == 1 and "\n  why\n  and why\n" in deliver[2] and "server-setup failed" in deliver[2].splitlines()[-1]
+    assert deliver[0] == 1 and "\n  why\n  and why\n" in deliver[2]
+    assert "server-setup failed" in deliver[2].splitlines()[-1]
     done = (tmp_path / "server.log").read_text().splitlines()
     # Nor does an agent run, or come back with the next boot, while the list is the wide one.
     assert "systemctl disable --now openhands.service" in done[:-1] and done[-1] == "ohguard load"
@@ -180,7 +187,9 @@ def test_address_that_is_none_does_not_get_into_ssh(applied, tmp_path):
     """A line more would be an instruction to it."""
     config = applied.state / "aws" / applied.name / "ssh_config"
     config.unlink(missing_ok=True)
-    applied.wrap(f"""if [ "$2" = get-console-output ]; then echo '{{"Output": "-----BEGIN SSH HOST KEY KEYS-----\\nssh-rsa AAAA\\n-----END SSH HOST KEY KEYS-----"}}'; exit 0; fi
+    applied.wrap(f"""if [ "$2" = get-console-output ]; then
+	echo '{{"Output": "-----BEGIN SSH HOST KEY KEYS-----\\nssh-rsa AAAA\\n-----END SSH HOST KEY KEYS-----"}}'
+	exit 0; fi
 if [ "$2" = describe-addresses ]; then
 	{applied.real_aws} "$@" | sed 's/"PublicIp": "/&1.2.3.4\\\\nProxyCommand touch x\\\\n/'; exit 0; fi""")
     done = applied.run("versions", check=1)
@@ -194,13 +203,17 @@ def test_set_key_refuses_what_is_no_key(stack, text, expected):
 
 
 def ssm_server(stack, folder, answers):
-    """`aws` whose get-command-invocation gives these answers, one after the other, the last for good. The rest is moto."""
+    """`aws` whose get-command-invocation gives these answers, one after the other, the last for good. The rest is
+    moto."""
     (folder / "answers").write_text("\n".join(answers) + "\n")
     stack.wrap(f"""if [ "$2" = get-command-invocation ]; then
 	answer=$(head -n 1 {folder}/answers)
 	[ $(wc -l <{folder}/answers) = 1 ] || sed -i 1d {folder}/answers
-	case $answer in *Exception*|*Exist*) echo "An error occurred ($answer) when calling the X operation: none" >&2; exit 254 ;; esac
-	printf '{{"Status": "%s", "StandardErrorContent": "ohguard: line 3", "StandardOutputContent": "0123456789ab ba9876543210"}}' $answer; exit 0; fi""")
+	case $answer in
+	*Exception*|*Exist*) echo "An error occurred ($answer) when calling the X operation: none" >&2; exit 254 ;;
+	esac
+	printf '{{"Status": "%s", "StandardErrorContent": "ohguard: line 3", ' $answer
+	printf '"StandardOutputContent": "0123456789ab ba9876543210"}}'; exit 0; fi""")
 
 
 def test_policy_by_ssm_is_one_call_and_checked_before_it_is_put_in_place(applied, tmp_path):
@@ -222,7 +235,8 @@ def test_policy_by_ssm_is_one_call_and_checked_before_it_is_put_in_place(applied
         guard.write_text(f"#!/bin/sh\necho $* >>{tmp_path}/guard.log\necho host: would guard /\n" +
                          ('[ "$2" != --dry-run ] || exit 1\n' if bad else '[ "$2" = --dry-run ] || exit 4\n'))
         guard.chmod(0o755)
-        ran = subprocess.run(["sh", "-c", script], env={"PATH": f"{tools}:/usr/bin:/bin"}, stdout=subprocess.PIPE, text=True)
+        ran = subprocess.run(["sh", "-c", script], env={"PATH": f"{tools}:/usr/bin:/bin"}, stdout=subprocess.PIPE,
+                             text=True)
         assert ran.returncode == status and "host:" not in ran.stdout and (etc / "ohguard.conf").exists() != bad
     assert "target = api.openai.com" in (etc / "ohguard.conf").read_text()
     assert (tmp_path / "guard.log").read_text().splitlines()[-2:] == ["load", "refresh"]
@@ -242,8 +256,8 @@ def test_policy_by_ssm_says_which_server_did_not_take_it(applied, tmp_path, answ
 
 def test_policy_by_ssm_to_what_ssm_does_not_know(applied):
     applied.wrap('if [ "$2" = send-command ]; then\n'
-                 'echo "An error occurred (InvalidInstanceId) when calling the SendCommand operation: Instances not in a valid state" >&2'
-                 '\nexit 254; fi')
+                 'echo "An error occurred (InvalidInstanceId) when calling the SendCommand operation: "'
+                 '"Instances not in a valid state" >&2\nexit 254; fi')
     done = applied.run("deliver", "--via", "ssm", check=1)
     assert "not all of the servers are known to Systems Manager" in done.stderr and done.stderr.count("\n") == 1
     assert "no such server" in applied.run("deliver", "--via", "ssm", "server-7", check=1).stderr

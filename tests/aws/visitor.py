@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""A visitor of the proxy: what one sees of it from outside. As a program: `visitor.py ADDRESS USER:PASSWORD` prints that as JSON."""
+"""A visitor of the proxy: what one sees of it from outside. As a program: `visitor.py ADDRESS USER:PASSWORD` prints
+that as JSON."""
 import base64
 import http.client
 import json
@@ -44,7 +45,8 @@ def websocket(user):
     tls = anything_goes().wrap_socket(socket.create_connection((ADDRESS, 443), timeout=10))
     auth = f"Authorization: Basic {base64.b64encode(user.encode()).decode()}\r\n" if user else ""
     tls.sendall(("GET /sockets HTTP/1.1\r\nHost: proxy\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                 f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {base64.b64encode(bytes(16)).decode()}\r\n{auth}\r\n").encode())
+                 f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {base64.b64encode(bytes(16)).decode()}\r\n"
+                 f"{auth}\r\n").encode())
     head = b""
     while b"\r\n\r\n" not in head:
         head += tls.recv(4096)

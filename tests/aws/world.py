@@ -1,11 +1,11 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""Plays the VPC and the internet around virtual machines: `world.py WORK PACKAGES` makes two network namespaces, serves in
-them until its standard input closes, and prints where they are: {"vpc": PID, "internet": PID}.
+"""Plays the VPC and the internet around virtual machines: `world.py WORK PACKAGES` makes two network namespaces, serves
+in them until its standard input closes, and prints where they are: {"vpc": PID, "internet": PID}.
 
 vpc: a tap device for each machine, the gateways, and what AWS serves in a VPC: DHCP, DNS, time, metadata. It forwards
-nothing until rules are loaded there. internet: an archive with PACKAGES, a registry that has every image, sites that must
-not be reached, and the addresses that visitors come from. Nothing of it leads anywhere else."""
+nothing until rules are loaded there. internet: an archive with PACKAGES, a registry that has every image, sites that
+must not be reached, and the addresses that visitors come from. Nothing of it leads anywhere else."""
 
 import ctypes
 import gzip
@@ -85,7 +85,8 @@ class Image:
                 entry = tarfile.TarInfo(name)
                 entry.size, entry.mode = len(data), 0o755
                 tar.addfile(entry, io.BytesIO(data))
-            for name in ("sh", "test", "cut", "tr", "head", "tail", "sha1sum", "sha256sum", "base64", "xxd", "wget", "timeout", "ssl_client"):
+            for name in ("sh", "test", "cut", "tr", "head", "tail", "sha1sum", "sha256sum", "base64", "xxd", "wget",
+                         "timeout", "ssl_client"):
                 link = tarfile.TarInfo("bin/" + name)
                 link.type, link.linkname = tarfile.SYMTYPE, "busybox"
                 tar.addfile(link)
@@ -99,7 +100,8 @@ class Image:
         kind = "application/vnd.docker."
         config["mediaType"], layer["mediaType"] = kind + "container.image.v1+json", kind + "image.rootfs.diff.tar.gzip"
         self.type = kind + "distribution.manifest.v2+json"
-        self.manifest = json.dumps({"schemaVersion": 2, "mediaType": self.type, "config": config, "layers": [layer]}).encode()
+        manifest = {"schemaVersion": 2, "mediaType": self.type, "config": config, "layers": [layer]}
+        self.manifest = json.dumps(manifest).encode()
         self.digest = self.add(self.manifest)["digest"]
 
     def add(self, data):
@@ -236,9 +238,9 @@ def make_vpc(work, other):
     names = [f"--address=/{name}/{address}" for name, address in ADDRESSES.items()]
     machines = [f"--dhcp-host={mac},{address}" for address, _, mac in MACHINES.values()]
     ranges = ["--dhcp-range=10.0.0.0,static,255.255.255.0", "--dhcp-range=10.0.1.0,static,255.255.255.0"]
-    dnsmasq = ["dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--no-hosts", "--no-resolv", "--address=/#/", "--pid-file=",
-               "--user=root", "--log-facility=" + str(work / "dnsmasq.log"), "--log-queries", "--local-ttl=60",
-               f"--dhcp-option=option:dns-server,{RESOLVER}", f"--dhcp-leasefile={work}/leases"]
+    dnsmasq = ["dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--no-hosts", "--no-resolv", "--address=/#/",
+               "--pid-file=", "--user=root", "--log-facility=" + str(work / "dnsmasq.log"), "--log-queries",
+               "--local-ttl=60", f"--dhcp-option=option:dns-server,{RESOLVER}", f"--dhcp-leasefile={work}/leases"]
     threading.Thread(target=serve_time, daemon=True).start()
     return Server((METADATA, 80), Metadata, work), subprocess.Popen(dnsmasq + names + machines + ranges)
 
@@ -256,7 +258,8 @@ def main():
     work, packages = Path(sys.argv[1]), Path(sys.argv[2])
     new_namespace()
     read_end, write_end = os.pipe()
-    alive, held = os.pipe()  # ends with this process, however it ends: dnsmasq changes its user, and so loses a death signal
+    # ends with this process, however it ends: dnsmasq changes its user, and so loses a death signal
+    alive, held = os.pipe()
     parent = os.getpid()
     child = os.fork()
     if not child:

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Names: what each parser costs, and how long a program takes to resolve a name and connect, past each kind of filter."""
+"""Names: what each parser costs, and how long a program takes to resolve a name and connect, past each kind of
+filter."""
 import statistics
 import subprocess
 import sys
@@ -11,9 +12,10 @@ ROUNDS = 31
 BURST = 40
 NAME = "bench.lab.example"
 # The parser over an empty program, by the packet of the fuzzers' corpus: ns at most.
-PARSERS = {"plain": ("DNS query", 250), "edns-cookie": ("DNS query with EDNS", 250), "one": ("DNS answer, 1 record", None),
-           "thirteen": ("DNS answer, 13 records", 2000), "openssl-13": ("TLS hello, 517 bytes", 500),
-           "post-quantum": ("TLS hello, post-quantum", 500), "chrony": ("NTP request", None)}
+PARSERS = {"plain": ("DNS query", 250), "edns-cookie": ("DNS query with EDNS", 250),
+           "one": ("DNS answer, 1 record", None), "thirteen": ("DNS answer, 13 records", 2000),
+           "openssl-13": ("TLS hello, 517 bytes", 500), "post-quantum": ("TLS hello, post-quantum", 500),
+           "chrony": ("NTP request", None)}
 LABELS = {"none": "no filter", "ohguard": "ohguard", "nftset": "dnsmasq --nftset, and nft"}
 GUARD = f"""[guard]
 cgroup = {{cgroup}}
@@ -32,9 +34,9 @@ NFT = """table inet bench {
     }
 }
 """ % topology.RESOLVER
-DNSMASQ = ["dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--no-resolv", "--no-hosts", "--user=root", "--pid-file",
-           "--bind-interfaces", "--listen-address=127.0.0.1", "--cache-size=0", f"--server={topology.RESOLVER}",
-           f"--nftset=/{NAME}/4#inet#bench#allowed"]
+DNSMASQ = ["dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--no-resolv", "--no-hosts", "--user=root",
+           "--pid-file", "--bind-interfaces", "--listen-address=127.0.0.1", "--cache-size=0",
+           f"--server={topology.RESOLVER}", f"--nftset=/{NAME}/4#inet#bench#allowed"]
 # usage: NAME TIMES; prints the microseconds of each. The resolver is asked each time: nothing here caches.
 PROGRAM = """
 import socket, sys, time
@@ -50,7 +52,8 @@ for _ in range(int(sys.argv[2])):
 def parsers(bench):
     top = bench.build.parent
     out = bench.build / "wire"
-    subprocess.run(["make", "-s", "-C", top / "tests/bpf/wire", "BPF_CPU=v2", f"OUT={out}", "all"], check=True, stdout=sys.stderr)
+    subprocess.run(["make", "-s", "-C", top / "tests/bpf/wire", "BPF_CPU=v2", f"OUT={out}", "all"], check=True,
+                   stdout=sys.stderr)
     bench.section("Parser of a payload alone, over an empty program's run time: median of 5 runs of 100,000")
     for line in call([out / "wire-run", "time", out / "wire.bpf.o", top / "tests/fuzz/corpus"]).splitlines():
         word = line.split()
@@ -81,13 +84,15 @@ def resolve_and_connect(bench):
     finally:
         dnsmasq.kill()
         dnsmasq.wait()
-        lab.proxy.run(["sh", "-c", f"echo nameserver {topology.RESOLVER} >/etc/resolv.conf; nft delete table inet bench"])
+        lab.proxy.run(["sh", "-c",
+                       f"echo nameserver {topology.RESOLVER} >/etc/resolv.conf; nft delete table inet bench"])
         bench.guard("unload", "--yes")
     bench.section("Resolve a name and connect: time of one, and its ratio to no filter")
     for path, values in times.items():
         ratios = [v / base for v, base in zip(values, times["none"])]
         low, middle, high = statistics.quantiles(ratios, n=4)
-        bench.add(LABELS[path], statistics.median(values), "us", middle, note="" if path == "none" else f"{low:.2f} to {high:.2f}")
+        bench.add(LABELS[path], statistics.median(values), "us", middle,
+                  note="" if path == "none" else f"{low:.2f} to {high:.2f}")
 
 
 def run(bench):

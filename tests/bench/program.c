@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/* How long the verdict takes: BPF_PROG_TEST_RUN of oh_egress, and of oh_ingress for what is received, over an empty program's time, in nanoseconds.
- * Prints packet, addresses in the map, the least and the median of all rounds.
+/* How long the verdict takes: BPF_PROG_TEST_RUN of oh_egress, and of oh_ingress for what is received, over an empty
+ * program's time, in nanoseconds. Prints packet, addresses in the map, the least and the median of all rounds.
  * usage: program INTERFACE [off]   It must not be the loopback interface; nothing is sent on it. off: [dns] inspect. */
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -125,10 +125,12 @@ static void grant(struct engine *engine, const struct packet *p, enum oh_service
 /* The query's name may be asked for. */
 static void grant_name(struct engine *engine)
 {
-	struct oh_name_entry entry = { .rule[0] = { .target = 1, .generation = 1, .port = 443, .service = OH_SERVICE_TCP } };
+	struct oh_name_entry entry = { .rule[0] = { .target = 1, .generation = 1, .port = 443,
+		.service = OH_SERVICE_TCP } };
 	struct oh_name_key key;
 
-	if (oh_key_from_text(&key, "example.com") || bpf_map_update_elem(engine->map[ENGINE_NAMES], &key, &entry, BPF_ANY))
+	if (oh_key_from_text(&key, "example.com") ||
+		bpf_map_update_elem(engine->map[ENGINE_NAMES], &key, &entry, BPF_ANY))
 		die("name");
 }
 
@@ -172,7 +174,8 @@ static void prepare(struct subject *s, unsigned int size)
 	}
 	c.max_addresses = 1 << 21;
 	c.inspect = inspect;
-	if (engine_prepare(&c, false, NULL, &s->set, &s->engine, &e) || engine_write_control(&s->engine, &control, &e)) {
+	if (engine_prepare(&c, false, NULL, &s->set, &s->engine, &e) ||
+		engine_write_control(&s->engine, &control, &e)) {
 		fprintf(stderr, "program: %s\n", e.text);
 		exit(1);
 	}
@@ -240,10 +243,12 @@ static void measure(struct subject *s, size_t which, int empty, unsigned int int
 	engine_read_use(&s->engine, 1, &use[1], &e);
 	hits = use[1].hits - use[0].hits;
 	/* a connection is admitted once, by its first packet, and known from then on */
-	if (count[1].packets - count[0].packets != (p->way == WAY_IN ? 0 : REPEAT) || verdict != (p->reason < OH_REASON_FIRST_REFUSAL) ||
+	if (count[1].packets - count[0].packets != (p->way == WAY_IN ? 0 : REPEAT) ||
+		verdict != (p->reason < OH_REASON_FIRST_REFUSAL) ||
 	    hits != (p->way == WAY_CONNECTION ? 1 : p->way == WAY_LOOKUP ? REPEAT : 0)) {
-		fprintf(stderr, "program: %s: verdict %u, %llu of %d for its reason, %llu admissions\n", p->name, verdict,
-			(unsigned long long)(count[1].packets - count[0].packets), REPEAT, (unsigned long long)hits);
+		fprintf(stderr, "program: %s: verdict %u, %llu of %d for its reason, %llu admissions\n", p->name,
+			verdict, (unsigned long long)(count[1].packets - count[0].packets), REPEAT,
+			(unsigned long long)hits);
 		exit(1);
 	}
 	s->over[which][round] = (double)ns - base;

@@ -63,8 +63,8 @@ struct frame {
 
 /* A query for api.openai.com, type A, recursion desired. */
 static const uint8_t dns_query[] = {
-	0x12, 0x34, 0x01, 0x00, 0, 1, 0, 0, 0, 0, 0, 0, 3, 'a', 'p', 'i', 6, 'o', 'p', 'e', 'n', 'a', 'i', 3, 'c', 'o', 'm', 0,
-	0, 1, 0, 1,
+	0x12, 0x34, 0x01, 0x00, 0, 1, 0, 0, 0, 0, 0, 0, 3, 'a', 'p', 'i', 6, 'o', 'p', 'e', 'n', 'a', 'i', 3, 'c', 'o',
+	'm', 0, 0, 1, 0, 1,
 };
 /* RFC 5905: version 4, client, all else zero but for the transmit timestamp, which a client may set to anything. */
 static const uint8_t ntp_request[48] = { 0x23 };

@@ -13,12 +13,12 @@ enum {
 
 enum {
 	H_NONE, H_API, H_NEIGHBOUR, H_EXPIRED, H_REVOKED, H_LAPSED, H_LAPSING, H_SIX, H_LAST_SLOT, H_MIXED, H_EMPTY,
-	H_RENEWED, H_IN_BOTH, H_REVOKED_IN_RANGE, H_LATER, H_RESOLVER, H_TCP_53, H_NTP, H_TCP_123, H_DNS_443, H_STRANGER,
-	H_LAST_ID, H_UNKNOWN_ID, H_TRAP,
+	H_RENEWED, H_IN_BOTH, H_REVOKED_IN_RANGE, H_LATER, H_RESOLVER, H_TCP_53, H_NTP, H_TCP_123, H_DNS_443,
+	H_STRANGER, H_LAST_ID, H_UNKNOWN_ID, H_TRAP,
 	H_WIDE_FIRST, H_WIDE_LAST, H_BEFORE_WIDE, H_BEHIND_WIDE, H_NARROW_FIRST, H_NARROW_LAST, H_BEFORE_NARROW, H_ONE,
 	H_BESIDE_ONE, H_DEAD_RANGE, H_IN_DEAD_RANGE, H_METADATA, H_BESIDE_METADATA,
-	H_CLIENT, H_CLIENT_FIRST, H_CLIENT_LAST, H_BEFORE_CLIENTS, H_BEHIND_CLIENTS, H_PROXY, H_BESIDE_PROXY, H_LAST_RULE,
-	HOSTS
+	H_CLIENT, H_CLIENT_FIRST, H_CLIENT_LAST, H_BEFORE_CLIENTS, H_BEHIND_CLIENTS, H_PROXY, H_BESIDE_PROXY,
+	H_LAST_RULE, HOSTS
 };
 
 static const struct hosts hosts[HOSTS] = {
@@ -79,9 +79,11 @@ static const struct row target_rows[] = {
 	{ "a segment without flags", { .protocol = TCP, .port = 443 }, H_API, OH_TARGET, T_API },
 	{ "a RST", { .protocol = TCP, .port = 443, .flags = RST }, H_API, OH_TARGET, T_API },
 	{ "a FIN", { .protocol = TCP, .port = 443, .flags = FIN | ACK }, H_API, OH_TARGET, T_API },
-	{ "data in a SYN (fast open)", { .protocol = TCP, .port = 443, .flags = SYN, .payload = 500 }, H_API, OH_TARGET, T_API },
+	{ "data in a SYN (fast open)", { .protocol = TCP, .port = 443, .flags = SYN, .payload = 500 }, H_API, OH_TARGET,
+		T_API },
 	{ "a full segment", { .protocol = TCP, .port = 443, .flags = ACK, .payload = 1448 }, H_API, OH_TARGET, T_API },
-	{ "TCP options", { .protocol = TCP, .port = 443, .flags = SYN, .offset = 16 + 15, .payload = 40 }, H_API, OH_TARGET, T_API },
+	{ "TCP options", { .protocol = TCP, .port = 443, .flags = SYN, .offset = 16 + 15, .payload = 40 }, H_API,
+		OH_TARGET, T_API },
 	{ "another port", TCP_SYN(80), H_API, OH_PORT_NOT_ALLOWED },
 	{ "the port below", TCP_SYN(442), H_API, OH_PORT_NOT_ALLOWED },
 	{ "the port above", TCP_SYN(444), H_API, OH_PORT_NOT_ALLOWED },
@@ -129,7 +131,8 @@ static const struct row target_rows[] = {
 	{ "port and service from different grants", TCP_SYN(123), H_TRAP, OH_PORT_NOT_ALLOWED },
 	{ "service and port from different grants", UDP_TO(123), H_TRAP, OH_NTP, T_NTP },
 	/* other protocols, wherever to */
-	{ "ping to an allowed address", { .protocol = ICMP, .type = 8, .payload = 56 }, H_API, OH_PROTOCOL_NOT_ALLOWED },
+	{ "ping to an allowed address", { .protocol = ICMP, .type = 8, .payload = 56 }, H_API,
+		OH_PROTOCOL_NOT_ALLOWED },
 	{ "ping to a stranger", { .protocol = ICMP, .type = 8, .payload = 56 }, H_STRANGER, OH_PROTOCOL_NOT_ALLOWED },
 	{ "UDP-Lite to a resolver", { .protocol = 136, .payload = 40 }, H_RESOLVER, OH_PROTOCOL_NOT_ALLOWED },
 	{ "SCTP to an allowed address", { .protocol = 132, .payload = 40 }, H_API, OH_PROTOCOL_NOT_ALLOWED },
@@ -168,7 +171,8 @@ static const struct row service_rows[] = {
 	{ "DNS over TCP to a stranger", TCP_SYN(53), H_STRANGER, OH_DNS_RESOLVER_NOT_ALLOWED },
 	{ "DNS to an allowed address", UDP_TO(53), H_API, OH_DNS_RESOLVER_NOT_ALLOWED },
 	{ "DNS over TCP to an allowed address", TCP_SYN(53), H_API, OH_DNS_RESOLVER_NOT_ALLOWED },
-	{ "DNS over TCP to an address with a TCP grant on port 53", TCP_SYN(53), H_TCP_53, OH_DNS_RESOLVER_NOT_ALLOWED },
+	{ "DNS over TCP to an address with a TCP grant on port 53", TCP_SYN(53), H_TCP_53,
+		OH_DNS_RESOLVER_NOT_ALLOWED },
 	{ "DNS to an address with a TCP grant on port 53", UDP_TO(53), H_TCP_53, OH_DNS_RESOLVER_NOT_ALLOWED },
 	{ "DNS to a time server", UDP_TO(53), H_NTP, OH_DNS_RESOLVER_NOT_ALLOWED },
 	{ "DNS over TLS to a resolver", TCP_SYN(853), H_RESOLVER, OH_PORT_NOT_ALLOWED },
@@ -177,7 +181,8 @@ static const struct row service_rows[] = {
 	{ "UDP of another port to a resolver", UDP_DATA(443), H_RESOLVER, OH_PROTOCOL_NOT_ALLOWED },
 	{ "a DNS grant on port 443 is no TCP grant", TCP_SYN(443), H_DNS_443, OH_PORT_NOT_ALLOWED },
 	{ "a DNS grant on port 443 is none on port 53", UDP_TO(53), H_DNS_443, OH_DNS_RESOLVER_NOT_ALLOWED },
-	{ "DNS source port to a stranger", { .protocol = UDP, .source_port = 53, .port = 40000, .payload = 20 }, H_STRANGER,
+	{ "DNS source port to a stranger", { .protocol = UDP, .source_port = 53, .port = 40000, .payload = 20 },
+		H_STRANGER,
 	  OH_PROTOCOL_NOT_ALLOWED },
 	{ "NTP to a time server", UDP_TO(123), H_NTP, OH_NTP, T_NTP },
 	{ "NTP from port 123", { .protocol = UDP, .source_port = 123, .port = 123 }, H_NTP, OH_NTP, T_NTP },
@@ -206,7 +211,8 @@ static const struct row service_rows[] = {
 static const struct row inbound_rows[] = {
 	{ "SYN-ACK from ssh", REPLY(22, SYN | ACK), H_CLIENT, OH_INBOUND_REPLY },
 	{ "ACK from ssh", REPLY(22, ACK), H_CLIENT, OH_INBOUND_REPLY },
-	{ "data from ssh", { .protocol = TCP, .source_port = 22, .port = 50000, .flags = PSH | ACK, .payload = 900 }, H_CLIENT,
+	{ "data from ssh", { .protocol = TCP, .source_port = 22, .port = 50000, .flags = PSH | ACK, .payload = 900 },
+		H_CLIENT,
 	  OH_INBOUND_REPLY },
 	{ "FIN from ssh", REPLY(22, FIN | ACK), H_CLIENT, OH_INBOUND_REPLY },
 	{ "RST from ssh", REPLY(22, RST), H_CLIENT, OH_INBOUND_REPLY },
@@ -215,7 +221,8 @@ static const struct row inbound_rows[] = {
 	{ "an initial SYN with ECN", REPLY(22, SYN | ECE | CWR), H_CLIENT, OH_ADDRESS_NOT_ALLOWED },
 	{ "a SYN with a FIN", REPLY(22, SYN | FIN), H_CLIENT, OH_ADDRESS_NOT_ALLOWED },
 	{ "a SYN with a RST", REPLY(22, SYN | RST), H_CLIENT, OH_ADDRESS_NOT_ALLOWED },
-	{ "a SYN with PSH and data", { .protocol = TCP, .source_port = 22, .port = 50000, .flags = SYN | PSH, .payload = 90 },
+	{ "a SYN with PSH and data",
+		{ .protocol = TCP, .source_port = 22, .port = 50000, .flags = SYN | PSH, .payload = 90 },
 	  H_CLIENT, OH_ADDRESS_NOT_ALLOWED },
 	{ "a SYN to where 443 is allowed", { .protocol = TCP, .source_port = 22, .port = 443, .flags = SYN }, H_API,
 	  OH_TARGET, T_API },
@@ -245,8 +252,10 @@ static const struct row inbound_rows[] = {
 /* The same service by other addresses, in ranges that are allowed here; and their neighbours. */
 static const struct row metadata_meant_rows[] = {
 	{ "metadata by NAT64", WEB_AT("64:ff9b::a9fe:a9fe", 443), .reason = OH_METADATA_SERVICE },
-	{ "metadata by NAT64, on a port without a grant", WEB_AT("64:ff9b::a9fe:a9fe", 80), .reason = OH_METADATA_SERVICE },
-	{ "metadata by NAT64, datagram", { .to = "64:ff9b::a9fe:a9fe", .protocol = UDP, .port = 53 }, .reason = OH_METADATA_SERVICE },
+	{ "metadata by NAT64, on a port without a grant", WEB_AT("64:ff9b::a9fe:a9fe", 80),
+		.reason = OH_METADATA_SERVICE },
+	{ "metadata by NAT64, datagram", { .to = "64:ff9b::a9fe:a9fe", .protocol = UDP, .port = 53 },
+		.reason = OH_METADATA_SERVICE },
 	{ "beside it", WEB_AT("64:ff9b::a9fe:a9ff", 443), .reason = OH_TARGET, .target = T_WIDE },
 	{ "metadata by a local translator", WEB_AT("64:ff9b:1:abcd::a9fe:a9fe", 443), .reason = OH_METADATA_SERVICE },
 	{ "beside it", WEB_AT("64:ff9b:1:abcd::a9fe:a9fd", 443), .reason = OH_TARGET, .target = T_WIDE },
@@ -260,7 +269,8 @@ static const struct row metadata_meant_rows[] = {
 	{ "metadata by a configured translator", WEB_AT("2001:db8:64::a9fe:a9fe", 443), .reason = OH_METADATA_SERVICE },
 	{ "beside it", WEB_AT("2001:db8:64::a9fe:a9ff", 443), .reason = OH_TARGET, .target = T_WIDE },
 	{ "beside the translator", WEB_AT("2001:db8:65::a9fe:a9fe", 443), .reason = OH_TARGET, .target = T_WIDE },
-	{ "metadata by the last one there can be", WEB_AT("2001:db8:66a9:fea9:fe::", 443), .reason = OH_METADATA_SERVICE },
+	{ "metadata by the last one there can be", WEB_AT("2001:db8:66a9:fea9:fe::", 443),
+		.reason = OH_METADATA_SERVICE },
 	{ "beside it", WEB_AT("2001:db8:66a9:fea9:ff::", 443), .reason = OH_TARGET, .target = T_WIDE },
 };
 

@@ -60,7 +60,8 @@ static inline enum oh_reason reason_in(enum mode mode, enum oh_reason reason)
 	return OH_LOCKDOWN;
 }
 
-static inline bool check_counters(const char *name, const struct frame *f, const struct outcome *o, enum oh_reason reason)
+static inline bool check_counters(const char *name, const struct frame *f, const struct outcome *o,
+	enum oh_reason reason)
 {
 	for (unsigned int i = 0; i < OH_COUNTS; i++) {
 		unsigned long long packets = i == (unsigned int)reason, bytes = packets * (f->length - ETHERNET);

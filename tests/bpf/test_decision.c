@@ -47,7 +47,8 @@ static void make_config(struct config *c)
 
 static struct oh_grant grant(__u8 service, __u16 port, __u32 target, __u32 expires)
 {
-	return (struct oh_grant){ .service = service, .port = port, .target = target, .generation = 7, .expires = expires };
+	return (struct oh_grant){ .service = service, .port = port, .target = target, .generation = 7,
+		.expires = expires };
 }
 
 static void put(const struct lab *lab, unsigned int host, const struct oh_entry *entry)
@@ -123,7 +124,8 @@ static void fill_addresses(const struct lab *lab)
 
 /* Each holds the metadata service's address in another form. */
 static const char *const translated[] = {
-	"::/96", "::ffff:0:0:0/96", "64:ff9b::/96", "64:ff9b:1::/48", "2001::/32", "2002::/16", "2001:db8:64::/47", "2001:db8:6600::/40",
+	"::/96", "::ffff:0:0:0/96", "64:ff9b::/96", "64:ff9b:1::/48", "2001::/32", "2002::/16", "2001:db8:64::/47",
+	"2001:db8:6600::/40",
 };
 
 static void fill_ranges(const struct lab *lab)
@@ -210,7 +212,8 @@ static void other_protocols_refused(void **state)
 
 	(void)state;
 	for (unsigned int n = 0; n < 256 * 4 * 2; n++) {
-		const struct packet p = { .to = hosts[to[n / 256 % 4]].address[n / 1024], .protocol = (uint8_t)n, .payload = 80 };
+		const struct packet p = { .to = hosts[to[n / 256 % 4]].address[n / 1024], .protocol = (uint8_t)n,
+			.payload = 80 };
 		const struct row row = { "a protocol", p, .reason = OH_PROTOCOL_NOT_ALLOWED };
 		bool six = n / 1024;
 
@@ -317,8 +320,8 @@ static void full_ring_counts_lost_events(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TABLE_TESTS(targets), TABLE_TESTS(ranges), TABLE_TESTS(services), TABLE_TESTS(metadata_meant), TABLE_TESTS(inbound),
-		TABLE_TESTS(neighbours), TABLE_TESTS(dhcp),
+		TABLE_TESTS(targets), TABLE_TESTS(ranges), TABLE_TESTS(services), TABLE_TESTS(metadata_meant),
+		TABLE_TESTS(inbound), TABLE_TESTS(neighbours), TABLE_TESTS(dhcp),
 		cmocka_unit_test(neighbour_discovery_behind_extensions_refused),
 		cmocka_unit_test(metadata_allowed),
 		cmocka_unit_test(no_inbound_rule_no_reply),

@@ -32,7 +32,8 @@ static int publish_with(const struct records *records, const char *const *identi
 	return r;
 }
 
-#define PUBLISH(...) assert_int_equal(publish_with(&(struct records){ 0 }, (const char *const[]){ __VA_ARGS__, NULL }), 0)
+#define PUBLISH(...)                                                                                                   \
+	assert_int_equal(publish_with(&(struct records){ 0 }, (const char *const[]){ __VA_ARGS__, NULL }), 0)
 
 static enum oh_reason reason_of(const char *to, uint8_t protocol, uint16_t port)
 {
@@ -158,8 +159,8 @@ static void ranges_inherit(void **state)
 static void nested_ranges_keep_every_port(void **state)
 {
 	(void)state;
-	PUBLISH("203.0.0.0/16:443", "203.0.64.0/18:443", "203.0.96.0/19:443", "203.0.112.0/20:443", "203.0.112.0/21:443",
-		"203.0.112.0/22:443", "203.0.113.0/24:8443", "203.0.113.0/25:22");
+	PUBLISH("203.0.0.0/16:443", "203.0.64.0/18:443", "203.0.96.0/19:443", "203.0.112.0/20:443",
+		"203.0.112.0/21:443", "203.0.112.0/22:443", "203.0.113.0/24:8443", "203.0.113.0/25:22");
 	ASSERT_TCP("203.0.113.1", 22, OH_TARGET);
 	ASSERT_TCP("203.0.113.1", 443, OH_TARGET);
 	ASSERT_TCP("203.0.113.1", 8443, OH_TARGET);
@@ -182,7 +183,8 @@ static void names_follow_their_records(void **state)
 	a->count = 2;
 	b->addresses = shared;
 	b->count = 1;
-	assert_int_equal(publish_with(&records, (const char *const[]){ "a.example:443", "b.example:8443", "b.example:443", NULL }), 0);
+	assert_int_equal(publish_with(&records,
+		(const char *const[]){ "a.example:443", "b.example:8443", "b.example:443", NULL }), 0);
 	ASSERT_TCP("192.0.2.1", 443, OH_TARGET);
 	ASSERT_TCP("192.0.2.1", 8443, OH_TARGET);
 	ASSERT_TCP("192.0.2.2", 443, OH_ADDRESS_NOT_ALLOWED);	/* has ended */

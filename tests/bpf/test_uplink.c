@@ -48,7 +48,8 @@ static void put_flow(const struct lab *l, const char *remote, __u16 remote_port,
 static bool has_flow(const char *remote, __u16 remote_port, const char *local, __u8 protocol, struct oh_connection *ret)
 {
 	const struct oh_flow_key key = { .remote = packet_address(remote), .local = packet_address(local),
-					 .remote_port = remote_port, .local_port = TEST_SOURCE_PORT, .protocol = protocol };
+					 .remote_port = remote_port, .local_port = TEST_SOURCE_PORT,
+					 	.protocol = protocol };
 
 	return !bpf_map_lookup_elem(lab.engine.map[ENGINE_FLOWS], &key, ret);
 }
@@ -81,7 +82,8 @@ static int run(struct lab *l, enum oh_hook hook, const struct frame *f, bool for
 {
 	struct oh_count before[OH_COUNTS];
 	struct __sk_buff context = { .ifindex = l->device, .ingress_ifindex = forwarded ? l->device : 0 };
-	DECLARE_LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = f->byte, .data_size_in = (__u32)f->length, .repeat = 1);
+	DECLARE_LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = f->byte, .data_size_in = (__u32)f->length,
+		.repeat = 1);
 
 	if (hook != OH_HOOK_INBOUND) {
 		options.ctx_in = &context;
@@ -107,10 +109,12 @@ static bool check(struct lab *l, const char *name, enum oh_hook hook, const stru
 
 	got = run(l, hook, f, forwarded, &o);
 	if (got != (drop ? inbound ? 1 : 2 : pass))
-		return table_fail(name, f, forwarded ? "forwarded, verdict" : "verdict", got, drop ? inbound ? 1 : 2 : pass);
+		return table_fail(name, f, forwarded ? "forwarded, verdict" : "verdict", got,
+			drop ? inbound ? 1 : 2 : pass);
 	for (unsigned int i = OH_REASON_FIRST_REFUSAL; i < OH_REASON_MAX; i++) {
 		if (o.counted[i].packets != (i == (unsigned int)reason))
-			return table_fail(name, f, reason_name(i) ? reason_name(i) : "a counter", (long long)o.counted[i].packets,
+			return table_fail(name, f, reason_name(i) ? reason_name(i) : "a counter",
+				(long long)o.counted[i].packets,
 					  i == (unsigned int)reason);
 	}
 	if (l->events && (!reason || l->event.hook != hook || l->event.reason != reason))
@@ -123,9 +127,12 @@ static bool check(struct lab *l, const char *name, enum oh_hook hook, const stru
 static const struct way egress[] = {
 	{ "allowed", { .to = API_4, .protocol = TCP, .port = 443, .flags = SYN } },
 	{ "allowed", { .to = API_6, .protocol = TCP, .port = 443, .flags = SYN } },
-	{ "another address", { .to = EVIL_4, .protocol = TCP, .port = 443, .flags = SYN }, OH_ADDRESS_NOT_ALLOWED, OH_FORWARDED },
-	{ "another address", { .to = EVIL_6, .protocol = TCP, .port = 443, .flags = SYN }, OH_ADDRESS_NOT_ALLOWED, OH_FORWARDED },
-	{ "another port", { .to = API_4, .protocol = TCP, .port = 80, .flags = SYN }, OH_PORT_NOT_ALLOWED, OH_FORWARDED },
+	{ "another address", { .to = EVIL_4, .protocol = TCP, .port = 443, .flags = SYN }, OH_ADDRESS_NOT_ALLOWED,
+		OH_FORWARDED },
+	{ "another address", { .to = EVIL_6, .protocol = TCP, .port = 443, .flags = SYN }, OH_ADDRESS_NOT_ALLOWED,
+		OH_FORWARDED },
+	{ "another port", { .to = API_4, .protocol = TCP, .port = 80, .flags = SYN }, OH_PORT_NOT_ALLOWED,
+		OH_FORWARDED },
 	{ "udp", { .to = API_4, .protocol = UDP, .port = 443 }, OH_PROTOCOL_NOT_ALLOWED, OH_FORWARDED },
 	{ "icmp", { .to = API_4, .protocol = ICMP, .type = 8 }, OH_PROTOCOL_NOT_ALLOWED, OH_FORWARDED },
 	{ "ipip", { .to = API_4, .protocol = 4, .payload = 40 }, OH_PROTOCOL_NOT_ALLOWED, OH_FORWARDED },
@@ -134,18 +141,27 @@ static const struct way egress[] = {
 	  OH_DNS_RESOLVER_NOT_ALLOWED },
 	{ "metadata", { .to = "169.254.169.254", .protocol = TCP, .port = 80, .flags = SYN }, OH_METADATA_SERVICE,
 	  OH_METADATA_SERVICE },
-	{ "dhcp is the host's need alone", { .to = "10.0.0.1", .protocol = UDP, .source_port = 68, .port = 67, .payload = 300 },
+	{ "dhcp is the host's need alone",
+		{ .to = "10.0.0.1", .protocol = UDP, .source_port = 68, .port = 67, .payload = 300 },
 	  PASSES, OH_FORWARDED },
-	{ "reply on an inbound rule", { .to = ADMIN_4, .protocol = TCP, .source_port = 22, .port = 50000, .flags = SYN | ACK } },
-	{ "SYN from an inbound port", { .to = ADMIN_4, .protocol = TCP, .source_port = 22, .port = 50000, .flags = SYN },
+	{ "reply on an inbound rule",
+		{ .to = ADMIN_4, .protocol = TCP, .source_port = 22, .port = 50000, .flags = SYN | ACK } },
+	{ "SYN from an inbound port",
+		{ .to = ADMIN_4, .protocol = TCP, .source_port = 22, .port = 50000, .flags = SYN },
 	  OH_ADDRESS_NOT_ALLOWED, OH_FORWARDED },
-	{ "flow outlives its address", { .to = STALE_4, .protocol = TCP, .port = 443, .flags = PSH | ACK, .payload = 9 } },
-	{ "but not a new one", { .to = STALE_4, .protocol = TCP, .port = 443, .flags = SYN }, OH_ADDRESS_EXPIRED, OH_FORWARDED },
-	{ "flow ends with its target", { .to = STALE_4, .protocol = TCP, .source_port = 40001, .port = 443, .flags = ACK },
+	{ "flow outlives its address",
+		{ .to = STALE_4, .protocol = TCP, .port = 443, .flags = PSH | ACK, .payload = 9 } },
+	{ "but not a new one", { .to = STALE_4, .protocol = TCP, .port = 443, .flags = SYN }, OH_ADDRESS_EXPIRED,
+		OH_FORWARDED },
+	{ "flow ends with its target",
+		{ .to = STALE_4, .protocol = TCP, .source_port = 40001, .port = 443, .flags = ACK },
 	  OH_ADDRESS_EXPIRED, OH_FORWARDED },
-	{ "fragment", { .to = API_4, .protocol = TCP, .port = 443, .flags = SYN, .fragment = 0x2000 }, OH_FRAGMENT, OH_FRAGMENT },
-	{ "solicitation", { .to = "ff02::1:ff00:1", .protocol = ICMPV6, .type = 135, .hop_limit = 255, .payload = 16 } },
-	{ "vlan tag", { .to = API_4, .protocol = TCP, .port = 443, .flags = SYN, .ethertype = 0x8100 }, OH_PACKET_MALFORMED,
+	{ "fragment", { .to = API_4, .protocol = TCP, .port = 443, .flags = SYN, .fragment = 0x2000 }, OH_FRAGMENT,
+		OH_FRAGMENT },
+	{ "solicitation",
+		{ .to = "ff02::1:ff00:1", .protocol = ICMPV6, .type = 135, .hop_limit = 255, .payload = 16 } },
+	{ "vlan tag", { .to = API_4, .protocol = TCP, .port = 443, .flags = SYN, .ethertype = 0x8100 },
+		OH_PACKET_MALFORMED,
 	  OH_PACKET_MALFORMED },
 	{ "another ethertype", { .to = API_4, .protocol = TCP, .port = 443, .flags = SYN, .ethertype = 0x88b5 },
 	  OH_PACKET_MALFORMED, OH_PACKET_MALFORMED },
@@ -193,7 +209,13 @@ static void arp_is_let_out_where_it_is_plain(void **state)
 	static const uint8_t plain[42] = { 255, 255, 255, 255, 255, 255, 2, 0, 0, 0, 0, 1, 8, 6, 0, 1, 8, 0, 6, 4, 0, 1,
 					   2, 0, 0, 0, 0, 1, 10, 0, 1, 10, 0, 0, 0, 0, 0, 0, 10, 0, 1, 1 };
 	/* the byte to change, and its value there; the frame's length */
-	static const struct { const char *name; size_t at; uint8_t value; size_t length; enum oh_reason reason; } rows[] = {
+	static const struct {
+		const char *name;
+		size_t at;
+		uint8_t value;
+		size_t length;
+		enum oh_reason reason;
+	} rows[] = {
 		{ "plain", 0, 255, 42 }, { "padded", 0, 255, 60 }, { "reply", 21, 2, 42 },
 		{ "other padding", 0, 255, 50, OH_PACKET_MALFORMED }, { "longer", 0, 255, 61, OH_PACKET_MALFORMED },
 		{ "cut", 0, 255, 41, OH_PACKET_MALFORMED }, { "data in the padding", 59, 1, 60, OH_PACKET_MALFORMED },
@@ -220,22 +242,32 @@ static void arp_is_let_out_where_it_is_plain(void **state)
 #define FROM6(remote) .from = remote, .to = THIS_6
 
 static const struct way inbound[] = {
-	{ "reply", { FROM(STALE_4), .protocol = TCP, .source_port = 443, .port = TEST_SOURCE_PORT, .flags = SYN | ACK } },
+	{ "reply",
+		{ FROM(STALE_4), .protocol = TCP, .source_port = 443, .port = TEST_SOURCE_PORT, .flags = SYN | ACK } },
 	{ "reply", { FROM6(API_6), .protocol = TCP, .source_port = 443, .port = 40001, .flags = ACK, .payload = 100 } },
 	{ "reply", { FROM(RESOLVER_4), .protocol = UDP, .source_port = 53, .port = 40001, .payload = 100 } },
-	{ "of a dead flow", { FROM(STALE_4), .protocol = TCP, .source_port = 443, .port = 40001, .flags = ACK }, OH_INBOUND_NOT_ALLOWED },
-	{ "to another port", { FROM(STALE_4), .protocol = TCP, .source_port = 443, .port = 40002, .flags = ACK }, OH_INBOUND_NOT_ALLOWED },
-	{ "from another port", { FROM(STALE_4), .protocol = TCP, .source_port = 80, .port = TEST_SOURCE_PORT, .flags = ACK },
+	{ "of a dead flow", { FROM(STALE_4), .protocol = TCP, .source_port = 443, .port = 40001, .flags = ACK },
+		OH_INBOUND_NOT_ALLOWED },
+	{ "to another port", { FROM(STALE_4), .protocol = TCP, .source_port = 443, .port = 40002, .flags = ACK },
+		OH_INBOUND_NOT_ALLOWED },
+	{ "from another port",
+		{ FROM(STALE_4), .protocol = TCP, .source_port = 80, .port = TEST_SOURCE_PORT, .flags = ACK },
 	  OH_INBOUND_NOT_ALLOWED },
-	{ "from another host", { FROM(EVIL_4), .protocol = TCP, .source_port = 443, .port = TEST_SOURCE_PORT, .flags = ACK },
+	{ "from another host",
+		{ FROM(EVIL_4), .protocol = TCP, .source_port = 443, .port = TEST_SOURCE_PORT, .flags = ACK },
 	  OH_INBOUND_NOT_ALLOWED },
-	{ "of another protocol", { FROM(STALE_4), .protocol = UDP, .source_port = 443, .port = TEST_SOURCE_PORT }, OH_INBOUND_NOT_ALLOWED },
-	{ "to another address", { .from = STALE_4, .to = "10.0.1.11", .protocol = TCP, .source_port = 443, .port = TEST_SOURCE_PORT,
+	{ "of another protocol", { FROM(STALE_4), .protocol = UDP, .source_port = 443, .port = TEST_SOURCE_PORT },
+		OH_INBOUND_NOT_ALLOWED },
+	{ "to another address",
+		{ .from = STALE_4, .to = "10.0.1.11", .protocol = TCP, .source_port = 443, .port = TEST_SOURCE_PORT,
 	  .flags = ACK }, OH_INBOUND_NOT_ALLOWED },
 	{ "inbound rule", { FROM(ADMIN_4), .protocol = TCP, .source_port = 50000, .port = 22, .flags = SYN } },
-	{ "inbound rule", { FROM6(ADMIN_6), .protocol = TCP, .source_port = 50000, .port = 22, .flags = PSH | ACK, .payload = 9 } },
-	{ "its port from elsewhere", { FROM("10.1.2.4"), .protocol = TCP, .port = 22, .flags = SYN }, OH_INBOUND_NOT_ALLOWED },
-	{ "its source to another port", { FROM(ADMIN_4), .protocol = TCP, .port = 23, .flags = SYN }, OH_INBOUND_NOT_ALLOWED },
+	{ "inbound rule", { FROM6(ADMIN_6), .protocol = TCP, .source_port = 50000, .port = 22, .flags = PSH | ACK,
+		.payload = 9 } },
+	{ "its port from elsewhere", { FROM("10.1.2.4"), .protocol = TCP, .port = 22, .flags = SYN },
+		OH_INBOUND_NOT_ALLOWED },
+	{ "its source to another port", { FROM(ADMIN_4), .protocol = TCP, .port = 23, .flags = SYN },
+		OH_INBOUND_NOT_ALLOWED },
 	{ "its source from that port", { FROM(ADMIN_4), .protocol = TCP, .source_port = 22, .port = 80, .flags = ACK },
 	  OH_INBOUND_NOT_ALLOWED },
 	{ "its port by UDP", { FROM(ADMIN_4), .protocol = UDP, .port = 22, .payload = 9 }, OH_INBOUND_NOT_ALLOWED },
@@ -243,35 +275,53 @@ static const struct way inbound[] = {
 	{ "echo reply", { FROM6(ADMIN_6), .protocol = ICMPV6, .type = 129 }, OH_INBOUND_NOT_ALLOWED },
 	{ "another protocol", { FROM(ADMIN_4), .protocol = 47, .payload = 40 }, OH_INBOUND_NOT_ALLOWED },
 	{ "dhcp", { FROM("10.0.0.1"), .protocol = UDP, .source_port = 67, .port = 68, .payload = 300 } },
-	{ "dhcp, broadcast", { .from = "192.168.0.1", .to = "255.255.255.255", .protocol = UDP, .source_port = 67, .port = 68, .payload = 300 } },
-	{ "dhcp from afar", { FROM(EVIL_4), .protocol = UDP, .source_port = 67, .port = 68, .payload = 300 }, OH_INBOUND_NOT_ALLOWED },
-	{ "a dhcp client's", { FROM("10.0.0.1"), .protocol = UDP, .source_port = 68, .port = 67, .payload = 300 }, OH_INBOUND_NOT_ALLOWED },
+	{ "dhcp, broadcast", { .from = "192.168.0.1", .to = "255.255.255.255", .protocol = UDP, .source_port = 67,
+		.port = 68, .payload = 300 } },
+	{ "dhcp from afar", { FROM(EVIL_4), .protocol = UDP, .source_port = 67, .port = 68, .payload = 300 },
+		OH_INBOUND_NOT_ALLOWED },
+	{ "a dhcp client's", { FROM("10.0.0.1"), .protocol = UDP, .source_port = 68, .port = 67, .payload = 300 },
+		OH_INBOUND_NOT_ALLOWED },
 	{ "dhcp6", { FROM6("fe80::1"), .protocol = UDP, .source_port = 547, .port = 546, .payload = 100 } },
-	{ "dhcp6 from afar", { FROM6(EVIL_6), .protocol = UDP, .source_port = 547, .port = 546, .payload = 100 }, OH_INBOUND_NOT_ALLOWED },
-	{ "router advertisement", { .from = "fe80::1", .to = "ff02::1", .protocol = ICMPV6, .type = 134, .hop_limit = 255, .payload = 24 } },
+	{ "dhcp6 from afar", { FROM6(EVIL_6), .protocol = UDP, .source_port = 547, .port = 546, .payload = 100 },
+		OH_INBOUND_NOT_ALLOWED },
+	{ "router advertisement", { .from = "fe80::1", .to = "ff02::1", .protocol = ICMPV6, .type = 134,
+		.hop_limit = 255, .payload = 24 } },
 	{ "solicitation", { FROM6("fe80::1"), .protocol = ICMPV6, .type = 135, .hop_limit = 255, .payload = 16 } },
 	{ "advertisement", { FROM6("fe80::1"), .protocol = ICMPV6, .type = 136, .hop_limit = 255, .payload = 16 } },
-	{ "forwarded advertisement", { FROM6(EVIL_6), .protocol = ICMPV6, .type = 134, .hop_limit = 254, .payload = 24 },
+	{ "forwarded advertisement",
+		{ FROM6(EVIL_6), .protocol = ICMPV6, .type = 134, .hop_limit = 254, .payload = 24 },
 	  OH_INBOUND_NOT_ALLOWED },
-	{ "its code", { FROM6("fe80::1"), .protocol = ICMPV6, .type = 134, .code = 1, .hop_limit = 255, .payload = 24 }, OH_INBOUND_NOT_ALLOWED },
-	{ "redirect", { FROM6("fe80::1"), .protocol = ICMPV6, .type = 137, .hop_limit = 255, .payload = 40 }, OH_INBOUND_NOT_ALLOWED },
+	{ "its code", { FROM6("fe80::1"), .protocol = ICMPV6, .type = 134, .code = 1, .hop_limit = 255, .payload = 24 },
+		OH_INBOUND_NOT_ALLOWED },
+	{ "redirect", { FROM6("fe80::1"), .protocol = ICMPV6, .type = 137, .hop_limit = 255, .payload = 40 },
+		OH_INBOUND_NOT_ALLOWED },
 	{ "redirect", { FROM("10.0.1.1"), .protocol = ICMP, .type = 5, .payload = 40 }, OH_INBOUND_NOT_ALLOWED },
-	{ "listener query", { FROM6("fe80::1"), .protocol = ICMPV6, .chain = "H", .type = 130, .hop_limit = 255, .payload = 16 },
+	{ "listener query",
+		{ FROM6("fe80::1"), .protocol = ICMPV6, .chain = "H", .type = 130, .hop_limit = 255, .payload = 16 },
 	  OH_INBOUND_NOT_ALLOWED },
-	{ "first fragment", { FROM(ADMIN_4), .protocol = TCP, .port = 22, .flags = SYN, .fragment = 0x2000 }, OH_FRAGMENT },
-	{ "later fragment", { FROM(ADMIN_4), .protocol = TCP, .port = 22, .flags = SYN, .fragment = 185 }, OH_FRAGMENT },
+	{ "first fragment", { FROM(ADMIN_4), .protocol = TCP, .port = 22, .flags = SYN, .fragment = 0x2000 },
+		OH_FRAGMENT },
+	{ "later fragment", { FROM(ADMIN_4), .protocol = TCP, .port = 22, .flags = SYN, .fragment = 185 },
+		OH_FRAGMENT },
 	{ "fragment", { FROM6(ADMIN_6), .protocol = TCP, .port = 22, .flags = SYN, .chain = "f" }, OH_FRAGMENT },
 	{ "atomic fragment", { FROM6(ADMIN_6), .protocol = TCP, .port = 22, .flags = SYN, .chain = "a" }, OH_FRAGMENT },
-	{ "options", { FROM(ADMIN_4), .protocol = TCP, .port = 22, .flags = SYN, .options = "01 01 01 00" }, OH_INBOUND_NOT_ALLOWED },
-	{ "extension header", { FROM6(ADMIN_6), .protocol = TCP, .port = 22, .flags = SYN, .chain = "D" }, OH_INBOUND_NOT_ALLOWED },
-	{ "vlan tag", { FROM(ADMIN_4), .protocol = TCP, .port = 22, .flags = SYN, .ethertype = 0x8100 }, OH_INBOUND_NOT_ALLOWED },
-	{ "another ethertype", { FROM(ADMIN_4), .protocol = TCP, .port = 22, .flags = SYN, .ethertype = 0x88b5 }, OH_INBOUND_NOT_ALLOWED },
+	{ "options", { FROM(ADMIN_4), .protocol = TCP, .port = 22, .flags = SYN, .options = "01 01 01 00" },
+		OH_INBOUND_NOT_ALLOWED },
+	{ "extension header", { FROM6(ADMIN_6), .protocol = TCP, .port = 22, .flags = SYN, .chain = "D" },
+		OH_INBOUND_NOT_ALLOWED },
+	{ "vlan tag", { FROM(ADMIN_4), .protocol = TCP, .port = 22, .flags = SYN, .ethertype = 0x8100 },
+		OH_INBOUND_NOT_ALLOWED },
+	{ "another ethertype", { FROM(ADMIN_4), .protocol = TCP, .port = 22, .flags = SYN, .ethertype = 0x88b5 },
+		OH_INBOUND_NOT_ALLOWED },
 	{ "version", { FROM(ADMIN_4), .protocol = TCP, .port = 22, .flags = SYN, .version = 6 }, OH_PACKET_MALFORMED },
-	{ "longer than the frame", { FROM(ADMIN_4), .protocol = TCP, .port = 22, .flags = SYN, .length = 1 }, OH_PACKET_MALFORMED },
-	{ "longer than the frame", { FROM6(ADMIN_6), .protocol = TCP, .port = 22, .flags = SYN, .length = 1 }, OH_PACKET_MALFORMED },
+	{ "longer than the frame", { FROM(ADMIN_4), .protocol = TCP, .port = 22, .flags = SYN, .length = 1 },
+		OH_PACKET_MALFORMED },
+	{ "longer than the frame", { FROM6(ADMIN_6), .protocol = TCP, .port = 22, .flags = SYN, .length = 1 },
+		OH_PACKET_MALFORMED },
 	{ "padded", { FROM(ADMIN_4), .protocol = TCP, .port = 22, .flags = SYN, .behind = 6 } },
 	{ "cut", { FROM(ADMIN_4), .protocol = TCP, .port = 22, .flags = SYN, .keep = 23 }, OH_PACKET_MALFORMED },
-	{ "mapped source", { FROM6("::ffff:10.1.2.3"), .protocol = TCP, .port = 22, .flags = SYN }, OH_PACKET_MALFORMED },
+	{ "mapped source", { FROM6("::ffff:10.1.2.3"), .protocol = TCP, .port = 22, .flags = SYN },
+		OH_PACKET_MALFORMED },
 };
 
 static void inbound_is_judged_as_the_table_says(void **state)
@@ -303,7 +353,8 @@ static const struct error_row errors[] = {
 	  { .to = API_6, .protocol = TCP, .source_port = 40001, .port = 443, .flags = ACK } },
 	{ "unreachable", { FROM(EVIL_4), .protocol = ICMP, .type = 3, .code = 1 },
 	  { .to = RESOLVER_4, .protocol = UDP, .source_port = 40001, .port = 53 } },
-	{ "time exceeded", { FROM(EVIL_4), .protocol = ICMP, .type = 11 }, { .to = STALE_4, .protocol = TCP, .port = 443, .flags = ACK } },
+	{ "time exceeded", { FROM(EVIL_4), .protocol = ICMP, .type = 11 },
+		{ .to = STALE_4, .protocol = TCP, .port = 443, .flags = ACK } },
 	{ "about a reply on an inbound rule", { FROM("10.0.1.1"), .protocol = ICMP, .type = 3, .code = 4 },
 	  { .to = ADMIN_4, .protocol = TCP, .source_port = 22, .port = 50000, .flags = ACK } },
 	{ "eight bytes of TCP are enough", { FROM("10.0.1.1"), .protocol = ICMP, .type = 3, .code = 4 },
@@ -311,11 +362,14 @@ static const struct error_row errors[] = {
 	{ "about no flow", { FROM("10.0.1.1"), .protocol = ICMP, .type = 3, .code = 4 },
 	  { .to = EVIL_4, .protocol = TCP, .port = 443, .flags = ACK }, 0, OH_INBOUND_NOT_ALLOWED },
 	{ "about a dead flow", { FROM("10.0.1.1"), .protocol = ICMP, .type = 3, .code = 4 },
-	  { .to = STALE_4, .protocol = TCP, .source_port = 40001, .port = 443, .flags = ACK }, 0, OH_INBOUND_NOT_ALLOWED },
-	{ "about what came in", { FROM("10.0.1.1"), .protocol = ICMP, .type = 3, .code = 4 },
-	  { .from = STALE_4, .to = THIS_4, .protocol = TCP, .source_port = 443, .port = TEST_SOURCE_PORT, .flags = ACK }, 0,
+	  { .to = STALE_4, .protocol = TCP, .source_port = 40001, .port = 443, .flags = ACK }, 0,
 	  OH_INBOUND_NOT_ALLOWED },
-	{ "about a ping", { FROM("10.0.1.1"), .protocol = ICMP, .type = 3, .code = 1 }, { .to = STALE_4, .protocol = ICMP, .type = 8 }, 0,
+	{ "about what came in", { FROM("10.0.1.1"), .protocol = ICMP, .type = 3, .code = 4 },
+	  { .from = STALE_4, .to = THIS_4, .protocol = TCP, .source_port = 443, .port = TEST_SOURCE_PORT,
+	  	.flags = ACK }, 0,
+	  OH_INBOUND_NOT_ALLOWED },
+	{ "about a ping", { FROM("10.0.1.1"), .protocol = ICMP, .type = 3, .code = 1 },
+		{ .to = STALE_4, .protocol = ICMP, .type = 8 }, 0,
 	  OH_INBOUND_NOT_ALLOWED },
 	{ "parameter problem", { FROM("10.0.1.1"), .protocol = ICMP, .type = 12 },
 	  { .to = STALE_4, .protocol = TCP, .port = 443, .flags = ACK }, 0, OH_INBOUND_NOT_ALLOWED },

@@ -13,9 +13,12 @@ from lab.lab import Lab                 # noqa: E402
 
 
 # What `make check` has the time for; OHGUARD_DOCKER=all (make check-docker) runs the rest too.
-QUICK = {"test_allowed_name_works_at_the_first_try[mine-machine]", "test_allowed_name_works_at_the_first_try[bridge-elsewhere]",
-         "test_nothing_else_leaves[mine-admin-machine]", "test_containers_reach_each_other_where_their_range_is_allowed",
-         "test_foreign_name_is_not_asked_for_by_the_embedded_resolver[machine]", "test_event_names_the_container[bridge]",
+QUICK = {"test_allowed_name_works_at_the_first_try[mine-machine]",
+         "test_allowed_name_works_at_the_first_try[bridge-elsewhere]",
+         "test_nothing_else_leaves[mine-admin-machine]",
+         "test_containers_reach_each_other_where_their_range_is_allowed",
+         "test_foreign_name_is_not_asked_for_by_the_embedded_resolver[machine]",
+         "test_event_names_the_container[bridge]",
          "test_event_of_a_forwarded_packet_says_whose_it_was_before_nat[198.51.100.20-mine]"}
 
 

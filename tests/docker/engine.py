@@ -17,7 +17,8 @@ NETWORK = "mine"        # user-defined: its containers ask Docker's embedded res
 EMBEDDED = "127.0.0.11"
 # Beyond Docker's defaults, and the device that a VPN in a container is given.
 ADMIN = ("--cap-add", "NET_RAW", "--cap-add", "NET_ADMIN", "--device", "/dev/net/tun")
-TOOLS = {"docker": "docker.io docker-cli", "dockerd": "docker.io", "containerd": "containerd", "runc": "runc", "iptables": "iptables", "busybox": "busybox-static"}
+TOOLS = {"docker": "docker.io docker-cli", "dockerd": "docker.io", "containerd": "containerd", "runc": "runc",
+         "iptables": "iptables", "busybox": "busybox-static"}
 
 
 def lacking():
@@ -41,12 +42,14 @@ class Engine:
                             input=json.dumps({"data-root": f"{self.dir}/data"}))
         with open(self.lab.dir / "log/dockerd.log", "ab") as log:
             # What is forwarded over IPv6 is masqueraded too, as over IPv4.
-            argv = ["unshare", "--mount", "--cgroup", HERE / "engine.sh", self.dir, f"/{PARENT}", "--ipv6", "--fixed-cidr-v6",
-                    "fd00:30::/64", "--experimental", "--ip6tables"]
+            argv = ["unshare", "--mount", "--cgroup", HERE / "engine.sh", self.dir, f"/{PARENT}", "--ipv6",
+                    "--fixed-cidr-v6", "fd00:30::/64", "--experimental", "--ip6tables"]
             self.process = self.lab.server.popen(argv, guarded=True, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        poll(lambda: self.process.poll() is not None or not self.docker("version", check=False).returncode, "the engine", 60)
+        poll(lambda: self.process.poll() is not None or not self.docker("version", check=False).returncode,
+             "the engine", 60)
         assert self.process.poll() is None, f"the engine ended: {self.said()}"
-        image = subprocess.run([sys.executable, HERE / "image", TOP / "build"], check=True, capture_output=True, text=True)
+        image = subprocess.run([sys.executable, HERE / "image", TOP / "build"], check=True, capture_output=True,
+                               text=True)
         self.docker("import", image.stdout.strip(), IMAGE)
         self.docker("network", "create", "--ipv6", "--subnet", "172.31.0.0/24", "--subnet", "fd00:31::/64", NETWORK)
         return self
@@ -91,8 +94,9 @@ class Container:
     def __init__(self, engine, name, network, options):
         self.engine, self.lab, self.name, self.network = engine, engine.lab, name, network
         certificates = f"{self.lab.dir}/etc/ssl/certs:/etc/ssl/certs:ro"
-        self.id = engine.docker("run", "--detach", "--name", name, "--network", network, "--volume", certificates, "--volume",
-                                f"{HERE.parent}/escapes:/escapes:ro", *options, IMAGE, "sleep", "86400").stdout.strip()
+        started = engine.docker("run", "--detach", "--name", name, "--network", network, "--volume", certificates,
+                                "--volume", f"{HERE.parent}/escapes:/escapes:ro", *options, IMAGE, "sleep", "86400")
+        self.id = started.stdout.strip()
         self.cgroup = engine.parent / self.id
 
     def command(self, *argv):
@@ -108,7 +112,8 @@ class Container:
 
     def curl(self, url, *args):
         """curl's exit status: 0, 6, 7, 28 or 35."""
-        return self.run("curl", "-sS", "-o", "/dev/null", "--connect-timeout", "3", "--max-time", "8", *map(str, args), url).returncode
+        argv = ["curl", "-sS", "-o", "/dev/null", "--connect-timeout", "3", "--max-time", "8", *map(str, args), url]
+        return self.run(*argv).returncode
 
     def at(self, name, address, *args):
         address = f"[{address}]" if ":" in address else address
@@ -116,7 +121,8 @@ class Container:
 
     def look(self):
         """What the engine says of its network: address, IPv6 address, own hardware address."""
-        said = json.loads(self.engine.docker("inspect", self.name).stdout)[0]["NetworkSettings"]["Networks"][self.network]
+        said = json.loads(self.engine.docker("inspect", self.name).stdout)[0]
+        said = said["NetworkSettings"]["Networks"][self.network]
         return said["IPAddress"], said["GlobalIPv6Address"], said["MacAddress"]
 
     def attacking(self, *more):

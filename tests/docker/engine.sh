@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # Docker's engine in a lab's server: what it takes for a machine is the lab's, and nothing outlives the namespaces.
-# usage: engine.sh FOLDER CGROUP-PARENT [OPTION...]     run it in namespaces of its own (mount, cgroup) and in the lab's cgroup
+# usage: engine.sh FOLDER CGROUP-PARENT [OPTION...]
+# Run it in namespaces of its own (mount, cgroup) and in the lab's cgroup.
 set -eu
 folder=$1 parent=$2
 shift 2
@@ -18,5 +19,5 @@ for below in /sys/kernel/security /sys/kernel/tracing /sys/kernel/debug; do
 done
 
 exec dockerd --exec-root "$folder/exec" --pidfile "$folder/pid" --host "unix://$folder/sock" \
-	--exec-opt native.cgroupdriver=cgroupfs --cgroup-parent "$parent" --storage-driver overlay2 --bip 172.30.0.1/24 \
-	--default-address-pool base=172.31.0.0/16,size=24 "$@"
+	--exec-opt native.cgroupdriver=cgroupfs --cgroup-parent "$parent" --storage-driver overlay2 \
+	--bip 172.30.0.1/24 --default-address-pool base=172.31.0.0/16,size=24 "$@"

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""The scene of tests/escapes with a real container as the place that is attacked from: bridged, with CAP_NET_RAW and CAP_NET_ADMIN."""
+"""The scene of tests/escapes with a real container as the place that is attacked from: bridged, with CAP_NET_RAW and
+CAP_NET_ADMIN."""
 import contextlib
 import os
 import subprocess
@@ -30,7 +31,8 @@ class Inside(Field):
 
     def container(self):
         self.box = -1
-        self.attacker = self.engine.start("attacker", "bridge", *ADMIN, *PUBLISHED, *(w for s in SYSCTLS for w in ("--sysctl", s)))
+        self.attacker = self.engine.start("attacker", "bridge", *ADMIN, *PUBLISHED,
+                                          *(w for s in SYSCTLS for w in ("--sysctl", s)))
         self.argv = self.attacker.attacking("--set", "unused=172.30.0.76")
 
     @staticmethod
@@ -67,8 +69,8 @@ class Inside(Field):
         return self.serving
 
     def enter(self, what):
-        return self.lab.server.popen(self.attacker.command(*self.argv, what), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                     stderr=subprocess.STDOUT, text=True, bufsize=1)
+        return self.lab.server.popen(self.attacker.command(*self.argv, what), stdin=subprocess.PIPE,
+                                     stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, bufsize=1)
 
     def end(self, process):
         if process is not self.serving:

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Docker's own engine beside the guard: what containers need works, nothing else leaves, and events say which one tried."""
+"""Docker's own engine beside the guard: what containers need works, nothing else leaves, and events say which one
+tried."""
 import contextlib
 import subprocess
 import sys
@@ -95,8 +96,10 @@ def test_connections_that_nat_tells_apart_live_side_by_side(loaded, engine, wher
     with contextlib.ExitStack() as stack:
         both = []
         for number in (0, 1):
-            argv = engine.container("bridge", number=number).command("python3", "-ISu", "-c", SAME_PORT, topology.ZONE[ALLOWED][0], ALLOWED)
-            process = stack.enter_context(engine.lab.server.popen(argv, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE))
+            container = engine.container("bridge", number=number)
+            argv = container.command("python3", "-ISu", "-c", SAME_PORT, topology.ZONE[ALLOWED][0], ALLOWED)
+            process = engine.lab.server.popen(argv, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            stack.enter_context(process)
             stack.callback(process.kill)
             both.append(process)
         for process in both * 2:
@@ -108,9 +111,10 @@ def test_connections_that_nat_tells_apart_live_side_by_side(loaded, engine, wher
 # -- what must not ----------------------------------------------------------------------------------------------
 
 # Of each kind one; all of them are in test_attacks.py.
-SAMPLE = ["tcp4", "tcp6", "tcp_other_port4", "udp4", "udp_quic4", "ping4", "mapped_udp", "translated_udp", "raw_udp4", "raw_header6",
-          "packet_raw4", "packet_raw6", "packet_spoofed4", "packet_dns", "packet_fragments4", "packet_forged4", "vxlan4", "macvlan",
-          "dns_name", "dns_tcp", "dns_public4", "dns_over_https4", "ntp_attacker4", "ntp_trailing", "metadata_tcp4", "metadata_tcp6",
+SAMPLE = ["tcp4", "tcp6", "tcp_other_port4", "udp4", "udp_quic4", "ping4", "mapped_udp", "translated_udp", "raw_udp4",
+          "raw_header6", "packet_raw4", "packet_raw6", "packet_spoofed4", "packet_dns", "packet_fragments4",
+          "packet_forged4", "vxlan4", "macvlan", "dns_name", "dns_tcp", "dns_public4", "dns_over_https4",
+          "ntp_attacker4", "ntp_trailing", "metadata_tcp4", "metadata_tcp6",
           "tls_name4", "tls_no_name4", "tls_plain6", "multicast4", "broadcast"]
 
 
@@ -127,7 +131,8 @@ def test_nothing_else_leaves(loaded, engine, network, admin, where):
     frames = engine.lab.wire.since(mark)
     assert [line.split()[0] for line in said.splitlines()] == names, said
     assert "broken" not in said and "unavailable" not in said, said
-    left = [f for f in frames if any(marker(n) in f.raw for n in names) or not all(expected(f, TABLE[n]) for n in names)]
+    left = [f for f in frames if any(marker(n) in f.raw for n in names)
+            or not all(expected(f, TABLE[n]) for n in names)]
     assert not left, f"{left[:5]}\n{said}"
 
 
@@ -153,12 +158,19 @@ while True:
     c.sendall(b"hello " + peer[0].encode())
     c.close()
 """
-TALK = "import socket, sys\ntry: print(socket.create_connection((sys.argv[1], int(sys.argv[2])), 2).recv(99).decode())\nexcept OSError as e: print(type(e).__name__)"
+TALK = """
+import socket, sys
+try:
+    print(socket.create_connection((sys.argv[1], int(sys.argv[2])), 2).recv(99).decode())
+except OSError as e:
+    print(type(e).__name__)
+"""
 
 
 @contextlib.contextmanager
 def listening(popen, argv, port):
-    with popen([*argv, "-ISu", "-c", LISTEN, str(port)], text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as process:
+    with popen([*argv, "-ISu", "-c", LISTEN, str(port)], text=True, stdin=subprocess.DEVNULL,
+               stdout=subprocess.PIPE) as process:
         try:
             assert process.stdout.readline() == "ready\n"
             yield
@@ -166,7 +178,8 @@ def listening(popen, argv, port):
             process.kill()
 
 
-@pytest.mark.parametrize("where, answer", [(MACHINE, "PermissionError"), (CONTAINERS, "PermissionError"), (ELSEWHERE, "hello")])
+@pytest.mark.parametrize("where, answer",
+                         [(MACHINE, "PermissionError"), (CONTAINERS, "PermissionError"), (ELSEWHERE, "hello")])
 def test_host_is_reached_only_where_its_containers_are_not_guarded(loaded, engine, where, answer):
     """By its bridge and by its uplink's address: nothing leaves the machine either way, so the uplink has no say."""
     loaded(where)
@@ -210,6 +223,10 @@ def test_published_port_answers_whom_an_inbound_rule_lets_in(loaded, engine, whe
         container.remove()
 
 
+def whose(event):
+    return event["container"], event["container_name"], event["container_by"]
+
+
 # -- who it was -------------------------------------------------------------------------------------------------
 
 ASK = "import socket, sys\ntry: socket.getaddrinfo(sys.argv[1], 443)\nexcept OSError: print('no')"
@@ -227,11 +244,12 @@ def test_foreign_name_is_not_asked_for_by_the_embedded_resolver(loaded, engine, 
     told = refusals(guard, reason="dns-name-not-allowed", name=name)
     assert told
     for e in told:
-        assert (e["container"], e["container_name"], e["container_by"]) == (container.id[:12], container.name, "address")
+        assert whose(e) == (container.id[:12], container.name, "address")
         if where == MACHINE:
             assert (e["hook"], e["command"], e["source"]) == ("egress", "dockerd", container.look()[0])
         else:
-            assert e["hook"] == "uplink-egress" and e["interface"].startswith("br-") and e["original_source"] == container.look()[0]
+            assert e["hook"] == "uplink-egress" and e["interface"].startswith("br-")
+            assert e["original_source"] == container.look()[0]
 
 
 @pytest.mark.parametrize("network", NETWORKS)
@@ -239,7 +257,7 @@ def test_event_names_the_container(loaded, engine, network):
     guard, container = loaded(MACHINE), engine.container(network)
     assert container.at("google.com", GOOGLE4) == REFUSED_AT_ONCE
     e, = refusals(guard, destination=GOOGLE4)
-    assert (e["command"], e["container"], e["container_name"], e["container_by"]) == ("curl", container.id[:12], container.name, "cgroup")
+    assert e["command"] == "curl" and whose(e) == (container.id[:12], container.name, "cgroup")
     assert e["cgroup"].endswith(container.id)
     container.at("google.com", GOOGLE4)
     assert f" in container {container.name} ({container.id[:12]})\n" in guard.ok("events").stdout
@@ -254,7 +272,7 @@ def test_event_of_a_forwarded_packet_says_whose_it_was_before_nat(loaded, engine
     told = refusals(guard, reason="forwarded", destination=address)
     assert told
     for e in told:
-        assert (e["container"], e["container_name"], e["container_by"]) == (container.id[:12], container.name, "address")
+        assert whose(e) == (container.id[:12], container.name, "address")
         assert e["original_source"] == own and e["source"] != own and e["cgroup"] is None
         assert e["interface"].startswith("br-" if network == NETWORK else "docker0")
     container.at("google.com", address)
@@ -295,4 +313,4 @@ def test_container_that_is_gone_keeps_its_name_out_of_it(loaded, engine):
     container.at("google.com", GOOGLE4)
     container.remove()
     e, = refusals(guard, destination=GOOGLE4)
-    assert (e["cgroup"], e["container"], e["container_name"], e["container_by"]) == (None, None, None, None)
+    assert (e["cgroup"], *whose(e)) == (None, None, None, None)

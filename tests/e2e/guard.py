@@ -198,7 +198,8 @@ class Guard:
     def curl(self, url, *args, **kw):
         """0, or curl's exit status: 6 where the name was not resolved, 7 where the connection was refused at once,
         28 where it hung."""
-        return self.lab.server.run(["curl", "-sS", "-o", "/dev/null", "--connect-timeout", "15", "--max-time", "25", *args, url],
+        return self.lab.server.run(["curl", "-sS", "-o", "/dev/null", "--connect-timeout", "15", "--max-time", "25",
+                                    *args, url],
                                    guarded=True, **kw).returncode
 
     def at(self, name, address, *args):
@@ -247,10 +248,12 @@ class Guard:
 
     def in_cgroup(self, cgroup, argv):
         """Runs an argv as a workload of another cgroup."""
-        return self.lab.server.run(["sh", "-c", 'echo $$ > "$1/cgroup.procs" && shift && exec "$@"', "sh", cgroup, *argv])
+        return self.lab.server.run(["sh", "-c", 'echo $$ > "$1/cgroup.procs" && shift && exec "$@"', "sh", cgroup,
+                                    *argv])
 
     def close(self, workload=True):
-        """From scratch and without ohguard's help: it may be what is broken. The workload ends too, unless it is to be kept."""
+        """From scratch and without ohguard's help: it may be what is broken. The workload ends too, unless it is to be
+        kept."""
         for cgroup in (*self.extra_cgroups, *([self.cgroup] if workload else ())):
             with contextlib.suppress(OSError):
                 (cgroup / "cgroup.kill").write_text("1")

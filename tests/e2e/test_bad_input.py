@@ -70,9 +70,10 @@ BAD_TARGETS = {
     "10.0.0.0/": "10.0.0.0/", "10.0.0/8": "10.0.0/8", "1.2.3": "1.2.3",
     "0.0.0.0/0": "every address", "::/0": "every address", "::ffff:0:0/96": "every address",
     "256.1.1.1": "256.1.1.1", "[2001:db8::1": "[", "2001:db8::g": "2001:db8::g", "[a.example]:443": "a.example",
-    NAME254: "253", LABEL64: "63", "a..b.example": "empty label", ".example": "empty label", "a b.example": "a b.example",
-    "https://a.example": "https", "a.example/path": "a.example/path", "*": "*", "*.": "*.", "a.*.example": "*",
-    "user@a.example": "@", "a.example:53": "53", "\u2028.example": "xn--", "x\ufffd.example": "xn--",
+    NAME254: "253", LABEL64: "63", "a..b.example": "empty label", ".example": "empty label",
+    "a b.example": "a b.example", "https://a.example": "https", "a.example/path": "a.example/path", "*": "*",
+    "*.": "*.", "a.*.example": "*", "user@a.example": "@", "a.example:53": "53", "\u2028.example": "xn--",
+    "x\ufffd.example": "xn--",
 }
 
 

@@ -172,8 +172,10 @@ def test_http2(loaded):
 def test_resumption(loaded, tmp_path, program, version):
     openssl = openssl35() if program == "3.5" else ["openssl"]
     session = tmp_path / "session"
-    assert "reused=." in talk(loaded, s_client(openssl, 8443, ALLOWED, version, "-sess_out", session), ALLOWED, "certificate=")
-    assert "reused=r" in talk(loaded, s_client(openssl, 8443, ALLOWED, version, "-sess_in", session), ALLOWED, "certificate=")
+    assert "reused=." in talk(loaded, s_client(openssl, 8443, ALLOWED, version, "-sess_out", session), ALLOWED,
+                              "certificate=")
+    assert "reused=r" in talk(loaded, s_client(openssl, 8443, ALLOWED, version, "-sess_in", session), ALLOWED,
+                              "certificate=")
     assert loaded.events() == []
     assert_never_leaves(loaded, lambda: talk(loaded, s_client(openssl, 8443, FORBIDDEN, version, "-sess_in", session),
                                              FORBIDDEN))
@@ -207,7 +209,8 @@ def test_early_data(loaded, tmp_path, program):
 def test_client_certificate(loaded, tmp_path, version):
     subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=an agent",
                     "-keyout", tmp_path / "key", "-out", tmp_path / "cert"], check=True, capture_output=True)
-    said = talk(loaded, s_client(["openssl"], 8443, ALLOWED, version, "-cert", tmp_path / "cert", "-key", tmp_path / "key"),
+    said = talk(loaded,
+                s_client(["openssl"], 8443, ALLOWED, version, "-cert", tmp_path / "cert", "-key", tmp_path / "key"),
                 ALLOWED, "certificate=CN=an agent")
     assert "certificate=CN=an agent" in said, said[-1500:]
     assert loaded.events() == []

@@ -20,7 +20,8 @@ TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 
 # The keys of DESIGN section 4, and what was added since.
 COUNT = {"packets", "bytes"}
-STATUS = {"instance", "enforcing", "mode", "cgroup", "healthy", "problems", "hooks"} | {"locked", "packet_sockets", "notes"}
+STATUS = {"instance", "enforcing", "mode", "cgroup", "healthy", "problems", "hooks"} | {
+    "locked", "packet_sockets", "notes"}
 HOOK = {"hook", "attached", "where", "since"}
 LIST_TARGET = {"target", "port", "source", "lapses", "addresses", "last_resolved", "last_error", "hits"} | {"service"}
 LIST_ADDRESS = {"address", "seconds_left", "learned"}
@@ -28,7 +29,8 @@ STATS = {"instance", "since", "verdicts", "reasons", "targets", "maps", "refresh
 STATS_TARGET = {"target", "packets", "bytes"} | {"port", "service", "hits"}
 REFRESH = {"last", "next_due", "failures", "names", "addresses"}
 EVENT = {"time", "verdict", "reason", "hook", "protocol", "source", "source_port", "destination", "destination_port",
-         "name", "pid", "uid", "command", "cgroup", "container"} | {"container_name", "container_by", "interface", "original_source"}
+         "name", "pid", "uid", "command", "cgroup", "container"} | {
+             "container_name", "container_by", "interface", "original_source"}
 REASONS = {"address-not-allowed", "address-expired", "port-not-allowed", "protocol-not-allowed",
            "dns-resolver-not-allowed", "dns-name-not-allowed", "dns-malformed", "ntp-server-not-allowed",
            "ntp-malformed", "tls-name-not-allowed", "tls-no-name", "tls-encrypted-hello", "tls-not-tls",
@@ -116,7 +118,8 @@ def test_status_text_and_json(loaded):
 def assert_no_lock(guard, *words):
     """`lock` says why it cannot be and what to do, and leaves nothing behind."""
     assert_says(guard.run("lock"), FAILED, *words)
-    assert guard.shell("test ! -e /etc/ohguard/lock.key && test ! -e $1/host/lock && echo none", PINS).stdout == "none\n"
+    assert guard.shell("test ! -e /etc/ohguard/lock.key && test ! -e $1/host/lock && echo "
+                       "none", PINS).stdout == "none\n"
     assert guard.json("status")["locked"] is False
 
 
@@ -235,7 +238,8 @@ def test_events_container_is_named(loaded):
     ident = "0123456789abcdef" * 4
     cgroup = loaded.sub_cgroup(f"docker-{ident}.scope")
     loaded.in_cgroup(cgroup, ["curl", "-sS", "https://google.com"])
-    assert {(e["container"], e["container_name"], e["container_by"]) for e in loaded.events()} == {(ident[:12], None, "cgroup")}
+    assert {(e["container"], e["container_name"], e["container_by"]) for e in loaded.events()} == {
+        (ident[:12], None, "cgroup")}
     for where in (cgroup, loaded.cgroup, cgroup):
         loaded.in_cgroup(where, ["curl", "-sS", "-4", "http://203.0.113.66"])
     assert [(e["container"], e["cgroup"]) for e in loaded.events()] == [
@@ -247,10 +251,10 @@ WRITE = 'mkdir -p "$(dirname "$1")"; printf "%s" "$2" >"$1"; chmod 600 "$1"; '
 
 
 @pytest.mark.parametrize("content, then, name", [
-    ('{"Name": "/web"}', "", "web"), ('{"Name": "/\\u001b]0;\\u0007"}', "", "\x1b]0;\7"), ('{"Name": 7}', "", None), ("[" * 5000, "", None),
-    ('{"Name": "/web"', "", None), ('{"Name": "/web"}', 'chown 1 "$1"', None), ('{"Name": "/web"}', 'chmod 666 "$1"', None),
-    ('{"Name": "/web"}', 'mv "$1" "$1.real"; ln -s "$1.real" "$1"', None), ("", 'rm "$1"; mkfifo "$1"', None),
-    ('{"Name": "/web"}', 'truncate -s 5M "$1"', None)])
+    ('{"Name": "/web"}', "", "web"), ('{"Name": "/\\u001b]0;\\u0007"}', "", "\x1b]0;\7"), ('{"Name": 7}', "", None),
+    ("[" * 5000, "", None), ('{"Name": "/web"', "", None), ('{"Name": "/web"}', 'chown 1 "$1"', None),
+    ('{"Name": "/web"}', 'chmod 666 "$1"', None), ('{"Name": "/web"}', 'mv "$1" "$1.real"; ln -s "$1.real" "$1"', None),
+    ("", 'rm "$1"; mkfifo "$1"', None), ('{"Name": "/web"}', 'truncate -s 5M "$1"', None)])
 def test_events_name_of_a_container_is_what_root_wrote_down_of_it(loaded, content, then, name):
     """Whatever stands there, the event is told."""
     path = f"/var/lib/docker/containers/{CONTAINER}/config.v2.json"

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""The verifier takes what each clang makes of the programs, whatever of them is loaded: compilers leave out checks that they
-can prove to be needless and the verifier cannot."""
+"""The verifier takes what each clang makes of the programs, whatever of them is loaded: compilers leave out checks that
+they can prove to be needless and the verifier cannot."""
 import functools
 import os
 import shutil

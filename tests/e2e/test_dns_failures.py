@@ -43,7 +43,8 @@ PRIVATE6 = {
     "loopback": ["::1"], "link-local": ["fe80::1"], "private": ["fd00::10"], "metadata": ["fd00:ec2::254"],
     "mapped private": ["::ffff:10.0.0.9"], "mapped metadata": ["::ffff:169.254.169.254"], "multicast": ["ff02::1"],
     "compatible": ["::10.0.0.9"], "translated metadata": ["64:ff9b::a9fe:a9fe"], "6to4": ["2002:a00:9::1"],
-    "translated": ["::ffff:0:8.8.8.8"], "ORCHID": ["2001:20::1"], "segment routing": ["5f00::1"], "documentation": ["3fff::1"],
+    "translated": ["::ffff:0:8.8.8.8"], "ORCHID": ["2001:20::1"], "segment routing": ["5f00::1"],
+    "documentation": ["3fff::1"],
 }
 
 # What is scripted -> what the refresh must say of it.
@@ -318,11 +319,13 @@ ASK = "import socket, sys; socket.getaddrinfo(sys.argv[1], 443)"
 
 
 @pytest.mark.parametrize("ranges, address", [
-    (["64:ff9b::/96"], "64:ff9b::a9fe:a9fe"), (["2002::/16"], "2002:a9fe:a9fe::1"), (["::ffff:0:0:0/96"], "::ffff:0:a9fe:a9fe"),
-    (["2001::/32"], "2001:0:102:304::5601:5601"), ([], "2001:db8:64::a9fe:a9fe")])
+    (["64:ff9b::/96"], "64:ff9b::a9fe:a9fe"), (["2002::/16"], "2002:a9fe:a9fe::1"),
+    (["::ffff:0:0:0/96"], "::ffff:0:a9fe:a9fe"), (["2001::/32"], "2001:0:102:304::5601:5601"),
+    ([], "2001:db8:64::a9fe:a9fe")])
 def test_metadata_address_is_never_let_in_by_what_it_means(guard, ranges, address):
     guard.lab.dns.script(NAME, aaaa=[address])
-    guard.conf(allow=(NAME,), dns=["nat64 = 2001:db8:64::/96", "inspect = on", *[f"private = {NAME} {r}" for r in ranges]])
+    guard.conf(allow=(NAME,),
+               dns=["nat64 = 2001:db8:64::/96", "inspect = on", *[f"private = {NAME} {r}" for r in ranges]])
     assert_says(guard.run("load"), DEGRADED, NAME, "metadata service")
     guard.python(ASK, NAME)     # nor from the answer to a program
     assert not guard.addresses(TARGET)

@@ -320,7 +320,8 @@ def traces(name):
 def child_lab(then):
     """A process that brings up a lab, prints its name and does `then`."""
     # SIGINT is ignored in what a shell put in the background, and so in us
-    code = (f"import signal, time, subprocess\nfrom lab.lab import Lab\nsignal.signal(signal.SIGINT, signal.default_int_handler)"
+    code = (f"import signal, time, subprocess\nfrom lab.lab import Lab\nsignal.signal(signal.SIGINT, "
+            f"signal.default_int_handler)"
             f"\nwith Lab() as lab:\n print(lab.id, flush=True)\n {then}")
     child = subprocess.Popen([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": str(TESTS)}, cwd="/",
                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)

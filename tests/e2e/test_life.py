@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""What can happen to a guard: commands at once, kill -9, links and cgroups that vanish, a machine that lacks something."""
+"""What can happen to a guard: commands at once, kill -9, links and cgroups that vanish, a machine that lacks
+something."""
 import json
 import random
 import subprocess
@@ -13,7 +14,8 @@ from guard import (ALLOWED, BINARY, CONF, DEGRADED, DONE, FAILED, FORBIDDEN, NOT
 from lab import topology
 
 HOOKS = ["egress", "connect4", "connect6", "sendmsg4", "sendmsg6", "sock_create", "ingress", "sock_ops"]
-# Older than the load, so that no connect hook has a say; tries for as long as it lives, then says how often it got through.
+# Older than the load, so that no connect hook has a say; tries for as long as it lives, then says how often it got
+# through.
 TRY = """
 import socket, sys, time
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -126,7 +128,8 @@ def test_configuration_edited_while_it_is_loaded_waits_for_the_next_load(loaded)
                                  stdout=subprocess.PIPE) as holder:
         assert holder.stdout.readline() == "held\n"
         with loaded.lab.server.popen([BINARY, "load"], stdout=subprocess.DEVNULL) as load:
-            poll(lambda: loaded.shell("ls -l /proc/$1/fd | grep -q $2", str(load.pid), lock, check=False).returncode == 0,
+            poll(lambda: loaded.shell("ls -l /proc/$1/fd | grep -q "
+                                      "$2", str(load.pid), lock, check=False).returncode == 0,
                  "the load to wait for the lock, its configuration read")
             loaded.conf(allow=("google.com",), extra="half a line")
             holder.communicate("\n")
@@ -178,7 +181,8 @@ def test_load_is_never_open(guard):
 
 def test_allowed_traffic_never_suffers_from_a_load(loaded):
     code = ("import socket, sys\nprint('open', flush=True)\nfor _ in sys.stdin:\n"
-            " for i in range(300): socket.create_connection(('203.0.113.10', 443), 10).close()\n print('done', flush=True)")
+            " for i in range(300): socket.create_connection(('203.0.113.10', 443), 10).close()\n print('done', "
+            "flush=True)")
     with loaded.lab.server.popen([sys.executable, "-c", code], guarded=True, text=True, stdin=subprocess.PIPE,
                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE) as client:
         try:
@@ -403,13 +407,15 @@ def test_foreign_program_that_keeps_others_out_is_named(guard, foreign_object, a
 @pytest.mark.parametrize("args", [(), ("--fail-closed",)])
 def test_cgroup_with_as_many_programs_as_it_takes_is_no_guard(guard, foreign_object, args):
     """The kernel's errno for that is the one of a full map, with which a load is degraded and guards."""
-    guard.shell("mkdir /sys/fs/bpf/test; for i in $(seq 64); do bpftool prog load $1 /sys/fs/bpf/test/$i type cgroup/skb;"
+    guard.shell("mkdir /sys/fs/bpf/test; for i in $(seq 64); do bpftool prog load $1 /sys/fs/bpf/test/$i type "
+                "cgroup/skb;"
                 "bpftool cgroup attach $2 egress pinned /sys/fs/bpf/test/$i multi; done", foreign_object, guard.cgroup)
     try:
         assert guard.run("load", "--cgroup", str(guard.cgroup), *args).returncode == FAILED
         assert_says(guard.run("status"), NOT_LOADED)
     finally:
-        guard.shell("for i in $(seq 64); do bpftool cgroup detach $1 egress pinned /sys/fs/bpf/test/$i; done", guard.cgroup)
+        guard.shell("for i in $(seq 64); do bpftool cgroup detach $1 egress pinned /sys/fs/bpf/test/$i; done",
+                    guard.cgroup)
     guard.load()
     guard.assert_stands()
 
@@ -438,7 +444,8 @@ def test_bpffs_that_is_not_mounted_is_mounted(fresh_guard):
 @pytest.mark.parametrize("capability", ["bpf", "net_admin", "sys_admin"])
 @pytest.mark.parametrize("command", ["load", "status"])
 def test_missing_capability_is_named(loaded, capability, command):
-    r = loaded.lab.server.run(["setpriv", f"--bounding-set=-{capability}", f"--inh-caps=-{capability}", BINARY, command])
+    r = loaded.lab.server.run(["setpriv", f"--bounding-set=-{capability}", f"--inh-caps=-{capability}", BINARY,
+                               command])
     if command == "load":
         assert_says(r, FAILED, f"CAP_{capability.upper()}")
     else:
@@ -462,7 +469,8 @@ def test_cgroup2_out_of_sight_is_told(loaded):
 
 def test_no_btf_is_told_and_enforced_without(guard):
     guard.conf()
-    r = guard.lab.server.run(["unshare", "-m", "sh", "-ec", 'mount -t tmpfs none /sys/kernel/btf; exec "$0" load', BINARY])
+    r = guard.lab.server.run(["unshare", "-m", "sh", "-ec", 'mount -t tmpfs none /sys/kernel/btf; exec "$0" load',
+                              BINARY])
     assert_says(r, DONE, "no BTF", "/sys/kernel/btf/vmlinux", "enforced")
     guard.assert_stands()
 

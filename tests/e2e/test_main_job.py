@@ -102,8 +102,9 @@ def assert_refused(guard, reason, attempt, expect, **event):
 
 
 @pytest.mark.parametrize("family", ["-4", "-6"])
-@pytest.mark.parametrize("url", ["https://google.com", "https://github.com", "http://example.com", "https://attacker.example",
-                                 "https://c2VjcmV0.attacker.example"])
+@pytest.mark.parametrize("url",
+                         ["https://google.com", "https://github.com", "http://example.com", "https://attacker.example",
+                          "https://c2VjcmV0.attacker.example"])
 def test_name_that_is_not_allowed_is_not_resolved(loaded, url, family):
     mark = loaded.lab.wire.mark()
     told = assert_refused(loaded, "dns-name-not-allowed", lambda: loaded.curl(url, family), NOT_RESOLVED,

@@ -43,7 +43,8 @@ class Guard:
 
     def load(self, dns="", ntp="server = 169.254.169.123"):
         text = CONF.format(cgroup=self.lab.cgroup, dns=dns, ntp=ntp)
-        self.lab.server.run(["sh", "-c", "mkdir -p /etc/ohguard && cat >/etc/ohguard/ohguard.conf"], input=text, check=True)
+        self.lab.server.run(["sh", "-c", "mkdir -p /etc/ohguard && cat >/etc/ohguard/ohguard.conf"], input=text,
+                            check=True)
         r = self.ohguard("load")
         assert r.returncode == 0, r.stderr
 
@@ -109,11 +110,13 @@ def test_other_name_never_leaves(guard, name, tcp):
     assert not [f for f in guard.lab.wire.traffic(mark) if b"".join(
         bytes([len(p)]) + p.encode() for p in name.split(".") if p) + b"\0\0\x01\0\x01" in bytes(f.payload)]
     events = guard.events()
-    assert events and {(e["reason"], e["name"], e["destination_port"]) for e in events} == {("dns-name-not-allowed", name.lower(), 53)}
+    told = {(e["reason"], e["name"], e["destination_port"]) for e in events}
+    assert told == {("dns-name-not-allowed", name.lower(), 53)}
 
 
 def test_glibc_is_told_at_once(guard):
-    r = guard.python("import socket\ntry:\n    socket.getaddrinfo('google.com', 443)\nexcept socket.gaierror as e:\n    print('refused')")
+    r = guard.python("import socket\ntry:\n    socket.getaddrinfo('google.com', 443)\nexcept socket.gaierror as e:\n   "
+                     " print('refused')")
     assert r.stdout == "refused\n", r.stderr
     assert {(e["reason"], e["name"]) for e in guard.events()} == {("dns-name-not-allowed", "google.com")}
 
@@ -284,7 +287,8 @@ def test_connection_of_what_is_taken_back_is_told_at_once(guard, how):
     """It waits for data that can never come, and would not see that by itself. Another's goes on."""
     text = CONF.format(cgroup=guard.lab.cgroup, dns="", ntp="server = none")
     if how == "load":
-        guard.lab.server.run(["sh", "-c", "cat >/etc/ohguard/ohguard.conf"], input=text + "target = 198.51.100.41\n", check=True)
+        guard.lab.server.run(["sh", "-c", "cat >/etc/ohguard/ohguard.conf"], input=text + "target = 198.51.100.41\n",
+                             check=True)
         assert guard.ohguard("load").returncode == 0
         guard.lab.server.run(["sh", "-c", "cat >/etc/ohguard/ohguard.conf"], input=text, check=True)
     else:
@@ -335,7 +339,8 @@ def test_allowed_server_name_connects(guard, args):
     assert guard.events() == []
 
 
-@pytest.mark.parametrize("name,reason", [("tenant.cdn.example", "tls-name-not-allowed"), ("xapi.openai.com", "tls-name-not-allowed")])
+@pytest.mark.parametrize("name,reason",
+                         [("tenant.cdn.example", "tls-name-not-allowed"), ("xapi.openai.com", "tls-name-not-allowed")])
 def test_other_server_name_sends_nothing(guard, name, reason):
     mark = guard.lab.wire.mark()
     assert is_cut(curl(guard, name, CDN, "-k"))
@@ -387,12 +392,14 @@ except OSError as e:
 
 
 def pieces(guard, data, step, pause, address=ADDRESS):
-    r = subprocess.run(guard.lab.server.command(["/usr/bin/python3", "-c", PIECES, address, str(step), str(pause)], True),
+    r = subprocess.run(guard.lab.server.command(["/usr/bin/python3", "-c", PIECES, address, str(step), str(pause)],
+                                                True),
                        env=guard.lab.server.environment(), input=data, capture_output=True, timeout=60)
     return r.stdout.decode()
 
 
-@pytest.mark.parametrize("size,step,pause", [(0, 1, 0), (0, 100, 0.05), (1500, 700, 0.2), (4000, 1000, 0.1), (0, 5, 0.01), (1500, 900, 2)])
+@pytest.mark.parametrize("size,step,pause",
+                         [(0, 1, 0), (0, 100, 0.05), (1500, 700, 0.2), (4000, 1000, 0.1), (0, 5, 0.01), (1500, 900, 2)])
 def test_split_hello_is_held_until_its_name_is_known(guard, size, step, pause):
     """22 or 21: the server answers with a handshake or an alert, so it got the hello."""
     mark = guard.lab.wire.mark()
@@ -440,7 +447,8 @@ def test_quick_error_comes_and_goes_with_inspect(guard):
                              input=text.replace("inspect = on", f"inspect = {inspect}"), check=True)
         assert guard.ohguard("load").returncode == 0
         assert hooks().get("sock_ops", False) == (inspect == "on")
-        assert guard.lab.server.run(["test", "-e", "/sys/fs/bpf/ohguard/host/sock_ops"]).returncode == (inspect == "off")
+        pinned = guard.lab.server.run(["test", "-e", "/sys/fs/bpf/ohguard/host/sock_ops"])
+        assert pinned.returncode == (inspect == "off")
     guard.lab.server.run(["rm", "/sys/fs/bpf/ohguard/host/sock_ops"], check=True)
     status = guard.ohguard("status")
     assert status.returncode == 4 and "sock_ops is not attached" in status.stdout
@@ -466,7 +474,8 @@ def test_observing_tells_of_each_query(guard):
     assert [(e["verdict"], e["reason"], e["name"]) for e in guard.events()] == [
         ("observed", "dns-name-not-allowed", name) for name in ("google.com", "github.com")]
     both = frame(query("google.com"))
-    assert guard.python(TCP_QUERIES.replace("range(2)", "range(1)"), 0.1, both[:9].hex(), both[9:].hex()).stdout == "answered 1\n"
+    r = guard.python(TCP_QUERIES.replace("range(2)", "range(1)"), 0.1, both[:9].hex(), both[9:].hex())
+    assert r.stdout == "answered 1\n"
     assert [(e["verdict"], e["reason"]) for e in guard.events()] == [("observed", "dns-malformed")]
 
 
@@ -533,7 +542,8 @@ except OSError as e:
         mark = guard.lab.wire.mark()
         p.stdin.write("\n")
         p.stdin.close()
-        assert p.stdout.read() in ("SSLEOFError\n", "ConnectionAbortedError\n")    # told by its first or its second call
+        # told by its first or its second call
+        assert p.stdout.read() in ("SSLEOFError\n", "ConnectionAbortedError\n")
         assert not payload(guard, mark, CDN)
     finally:
         p.kill()
@@ -618,7 +628,8 @@ def test_answer_within_an_answer_teaches_nothing(guard):
     guard.lab.dns.script("one.sub.lab.example", "garbage", bytes=(b"x" * 30 + frame(inner)).hex(), split=32)
     guard.lab.dns.script("two.sub.lab.example", "answer", a=["192.0.2.91"])
     assert guard.ohguard("allow", "*.sub.lab.example").returncode == 0
-    both = frame(query("one.sub.lab.example")) + frame(query("two.sub.lab.example"))    # two is asked when one is answered
+    # two is asked when one is answered
+    both = frame(query("one.sub.lab.example")) + frame(query("two.sub.lab.example"))
     assert guard.python(FRAMES, both.hex(), 2).stdout == "True\n" * 2
     assert learned(guard, "*.sub.lab.example") == {"192.0.2.91"}
     guard.lab.dns.script("two.sub.lab.example", "answer", a=["192.0.2.92"], split=20)
@@ -789,7 +800,8 @@ if not pid:
     q = f[42:]
     answer = (q[:2] + bytes.fromhex("81800001000100000000") + q[12:] + bytes.fromhex("c00c00010001000001000004") +
               socket.inet_aton("203.0.113.66"))
-    head = bytes([0x45, 0]) + struct.pack("!H", 28 + len(answer)) + bytes(4) + bytes([64, 17, 0, 0]) + f[30:34] + f[26:30]
+    head = bytes([0x45, 0]) + struct.pack("!H", 28 + len(answer)) + bytes(4) + bytes([64, 17, 0, 0])
+    head += f[30:34] + f[26:30]
     total = sum(struct.unpack("!10H", head))
     total = (total & 0xffff) + (total >> 16)
     head = head[:10] + struct.pack("!H", 0xffff - (total & 0xffff) - (total >> 16)) + head[12:]

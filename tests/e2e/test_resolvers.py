@@ -40,7 +40,8 @@ forward-zone:
 PROGRAM = """
 import socket, sys
 for i in range(int(sys.argv[1])):
-    for family, kind, protocol, _, address in socket.getaddrinfo(f"{i}.rotating.lab.example", 443, type=socket.SOCK_STREAM):
+    found = socket.getaddrinfo(f"{i}.rotating.lab.example", 443, type=socket.SOCK_STREAM)
+    for family, kind, protocol, _, address in found:
         with socket.socket(family, kind, protocol) as s:
             s.connect(address)
 print("connected")
@@ -61,8 +62,8 @@ def running(lab, kind, folder, host, address, guarded):
     with open(folder / "log", "wb") as log:
         p = host.popen(command(kind, folder, address), guarded, stdout=log, stderr=log)
         try:
-            poll(lambda: "NOERROR" in lab.server.run(["dig", "+time=1", "+tries=1", f"@{address}", "api.openai.com"]).stdout
-                 or p.poll() is not None, f"{kind} at {address}")
+            ask = ["dig", "+time=1", "+tries=1", f"@{address}", "api.openai.com"]
+            poll(lambda: "NOERROR" in lab.server.run(ask).stdout or p.poll() is not None, f"{kind} at {address}")
             assert p.poll() is None, (folder / "log").read_text()[-2000:]
             yield
         finally:

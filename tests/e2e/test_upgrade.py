@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""From one version to another whose maps have a different layout: enforcement stays on, and nothing passes meanwhile."""
+"""From one version to another whose maps have a different layout: enforcement stays on, and nothing passes
+meanwhile."""
 import os
 from pathlib import Path
 

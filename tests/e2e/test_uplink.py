@@ -46,7 +46,8 @@ def ip(text):
 def packet(source, destination, protocol, upper, hops=64):
     """An IP packet of the family of its addresses."""
     if ":" in destination:
-        return b"\x60\0\0\0" + len(upper).to_bytes(2, "big") + bytes([protocol, hops]) + ip(source) + ip(destination) + upper
+        head = b"\x60\0\0\0" + len(upper).to_bytes(2, "big") + bytes([protocol, hops])
+        return head + ip(source) + ip(destination) + upper
     head = bytes([0x45, 0]) + (20 + len(upper)).to_bytes(2, "big") + b"\0\0\0\0" + bytes([hops, protocol, 0, 0]) + \
         ip(source) + ip(destination)
     return head[:10] + checksum(head).to_bytes(2, "big") + head[12:] + upper
@@ -58,7 +59,8 @@ def udp(source, destination, sport, dport, data=b"secret"):
 
 
 def tcp(source, destination, sport, dport, flags, data=b""):
-    upper = sport.to_bytes(2, "big") + dport.to_bytes(2, "big") + bytes(8) + bytes([0x50, flags]) + b"\xff\xff\0\0\0\0" + data
+    upper = sport.to_bytes(2, "big") + dport.to_bytes(2, "big") + bytes(8) + bytes([0x50, flags])
+    upper += b"\xff\xff\0\0\0\0" + data
     return packet(source, destination, 6, upper)
 
 
@@ -77,7 +79,8 @@ class Box:
         call(["ip", "-n", self.netns, "-batch", "-"],
              f"link set lo up\naddr add {BOX4}/24 dev eth0\naddr add {BOX6}/64 dev eth0 nodad\nlink set eth0 up\n"
              "route add default via 172.30.0.1\nroute add default via fd30::1\n")
-        lab.server.run(["sh", "-ec", "echo 1 > /proc/sys/net/ipv4/ip_forward; echo 1 > /proc/sys/net/ipv6/conf/all/forwarding"],
+        lab.server.run(["sh", "-ec",
+                        "echo 1 > /proc/sys/net/ipv4/ip_forward; echo 1 > /proc/sys/net/ipv6/conf/all/forwarding"],
                        check=True)
         lab.server.run(["nft", "-f", "-"], check=True, input="""
             table inet box {
@@ -94,11 +97,12 @@ class Box:
                 f'{join}exec "$@"', "sh", *map(str, argv)]
 
     def run(self, *argv, cgroup=None, **kw):
-        return subprocess.run(self.command(argv, cgroup), env=self.lab.server.environment(), capture_output=True, text=True,
-                              stdin=subprocess.DEVNULL, timeout=60, **kw)
+        return subprocess.run(self.command(argv, cgroup), env=self.lab.server.environment(), capture_output=True,
+                              text=True, stdin=subprocess.DEVNULL, timeout=60, **kw)
 
     def curl(self, url, *args, **kw):
-        return self.run("curl", "-sS", "-o", "/dev/null", "--max-time", "10", "--connect-timeout", "2", *args, url, **kw)
+        return self.run("curl", "-sS", "-o", "/dev/null", "--max-time", "10", "--connect-timeout", "2", *args, url,
+                        **kw)
 
     def at(self, name, address, *args, **kw):
         return self.curl(f"https://{name}", "--resolve", f"{name}:443:{address}", *args, **kw).returncode
@@ -266,10 +270,11 @@ def test_guarded_container_is_told_of_a_revoked_connection(loaded, box):
     """Its sockets are in another network namespace."""
     child = loaded.sub_cgroup("revoked")
     loaded.ok("allow", "198.51.100.40")
-    wait = ("import errno, socket\ns = socket.create_connection(('198.51.100.40', 443))\nprint('connected', flush=True)\n"
+    wait = ("import errno, socket\ns = socket.create_connection(('198.51.100.40', 443))\nprint('connected', "
+            "flush=True)\n"
             "try:\n    s.recv(1)\nexcept OSError as e:\n    print(errno.errorcode[e.errno])")
-    p = subprocess.Popen(box.command([sys.executable, "-IS", "-c", wait], cgroup=child), env=loaded.lab.server.environment(),
-                         stdout=subprocess.PIPE, text=True)
+    p = subprocess.Popen(box.command([sys.executable, "-IS", "-c", wait], cgroup=child),
+                         env=loaded.lab.server.environment(), stdout=subprocess.PIPE, text=True)
     try:
         assert p.stdout.readline() == "connected\n"
         loaded.ok("revoke", "198.51.100.40")
@@ -316,8 +321,8 @@ def test_tun_device_is_no_way_out(loaded):
         assert r.returncode == 0, r.stderr
 
 
-@pytest.mark.parametrize("link", [f"type vxlan id 1 dstport 4789 remote {EVIL4} dev eth0", f"type ipip remote {EVIL4} local {ME4}",
-                                  f"type gretap remote {EVIL4} local {ME4}"])
+@pytest.mark.parametrize("link", [f"type vxlan id 1 dstport 4789 remote {EVIL4} dev eth0",
+                                  f"type ipip remote {EVIL4} local {ME4}", f"type gretap remote {EVIL4} local {ME4}"])
 def test_tunnel_is_no_way_out(loaded, link):
     server = loaded.lab.server
     if server.run(["ip", "link", "add", "ohtunnel0", *link.split()]).returncode:
@@ -391,7 +396,8 @@ def test_uninvited_packets_do_not_reach_the_stack(loaded, address):
         seen = loaded.shell("cat /proc/net/snmp /proc/net/snmp6").stdout
         attacker.run(["ping", family, "-c1", "-W1", address])
         attacker.run(["curl", "-sS", "-m1", f"http://[{address}]:8000" if ":" in address else f"http://{address}:8000"])
-        attacker.run([sys.executable, "-IS", "-c", f"import socket; s = socket.socket({10 if ':' in address else 2}, 2);"
+        attacker.run([sys.executable, "-IS", "-c",
+                      f"import socket; s = socket.socket({10 if ':' in address else 2}, 2);"
                       f"s.sendto(b'x', ('{address}', 8001)); s.sendto(b'x', ('{address}', 9))"])
         assert not loaded.lab.wire.traffic(mark), "no answer of any kind"
         assert loaded.reason("inbound-not-allowed") >= before + 4
@@ -399,7 +405,8 @@ def test_uninvited_packets_do_not_reach_the_stack(loaded, address):
         for line in ("Icmp: ", "Udp: ", "Icmp6InMsgs", "Udp6InDatagrams", "Udp6NoPorts"):
             if line.startswith("Icmp6"):
                 continue        # neighbour discovery counts there
-            assert [x for x in seen.split("\n") if x.startswith(line)] == [x for x in after.split("\n") if x.startswith(line)]
+            was, is_now = ([x for x in text.split("\n") if x.startswith(line)] for text in (seen, after))
+            assert was == is_now
     told = [e for e in loaded.events() if e["hook"] == "inbound"]
     assert told and told[0]["reason"] == "inbound-not-allowed"
     source = topology.ATTACKER + ("100.64.4.2", "fd00:64:4::2", topology.NAT)
@@ -429,7 +436,8 @@ for line in sys.stdin:
 def test_open_session_lives_over_load(guard):
     """An administrator's ssh, and a download that only the other side speaks in."""
     with listening(guard, ECHO, 22), guard.stream(ALLOWED) as stream, guard.lab.proxy.popen(
-            [sys.executable, "-ISu", "-c", SESSION, ME4], text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as ssh:
+            [sys.executable, "-ISu", "-c", SESSION, ME4], text=True, stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE) as ssh:
         try:
             for args in ((), ("--uplink", "eth0"), ("--uplink", "eth0"), ("--uplink", "none"), ("--uplink", "auto")):
                 ssh.stdin.write("still there\n")
@@ -458,7 +466,8 @@ def test_icmp_error_about_no_flow_is_dropped(loaded):
     upper = b"\x03\x04\0\0\0\0\x02\x00" + about
     upper = upper[:2] + checksum(upper).to_bytes(2, "big") + upper[4:]
     r = loaded.lab.attacker.run([sys.executable, "-IS", "-c",
-                                 "import socket, sys; s = socket.socket(2, 3, 1); s.sendto(bytes.fromhex(sys.argv[1]), (sys.argv[2], 0))",
+                                 "import socket, sys; s = socket.socket(2, 3, 1); s.sendto(bytes.fromhex(sys.argv[1]), "
+                                 "(sys.argv[2], 0))",
                                  upper.hex(), ME4])
     assert r.returncode == 0, r.stderr
     poll(lambda: loaded.reason("inbound-not-allowed") > before, "the error to be dropped")
@@ -512,7 +521,8 @@ def test_unload_leaves_nothing(loaded):
 def test_reload_has_no_open_moment(loaded):
     """A packet socket that never stops trying, over reloads."""
     code = ("import socket, sys, time\ns = socket.socket(17, 3, 0)\nprint('open', flush=True)\n"
-            "while True:\n try: s.sendto(bytes.fromhex(sys.argv[1]), ('eth0', 0))\n except OSError: pass\n time.sleep(0.0005)")
+            "while True:\n try: s.sendto(bytes.fromhex(sys.argv[1]), ('eth0', 0))\n except OSError: pass\n "
+            "time.sleep(0.0005)")
     argv = [sys.executable, "-IS", "-c", code, frame(loaded, udp(ME4, EVIL4, 1, 31337)).hex()]
     with loaded.lab.server.popen(argv, guarded=True, stdout=subprocess.PIPE) as p:
         try:
@@ -618,10 +628,11 @@ def test_forwarded_hello_for_an_allowed_name_passes(inspecting):
 
 @pytest.fixture
 def loss(inspecting):
-    """One of four segments to the site is lost behind the uplink, and one of four from it; but no SYN: whose SYN is lost
-    twice sends its hello in two frames, which is held (see docs/threat-model.md)."""
+    """One of four segments to the site is lost behind the uplink, and one of four from it; but no SYN: whose SYN is
+    lost twice sends its hello in two frames, which is held (see docs/threat-model.md)."""
     nft = ["nsenter", f"--net={inspecting.lab.router.netns}", "nft"]
-    rules = "".join(f"        ip {way} {API4} tcp flags & syn == 0 numgen random mod 100 < 25 drop\n" for way in ("saddr", "daddr"))
+    rules = "".join(f"        ip {way} {API4} tcp flags & syn == 0 numgen random mod 100 < 25 drop\n"
+                    for way in ("saddr", "daddr"))
     r = subprocess.run([*nft, "-f", "-"], input="table ip loss {\n    chain out {\n        type filter hook forward "
                        f"priority filter;\n{rules}    }}\n}}\n", text=True, capture_output=True)
     if r.returncode:
@@ -648,7 +659,8 @@ def test_forwarded_hello_that_is_lost_comes_again(inspecting, loss):
     assert r.stdout == "connected\n" * 3, r.stderr
 
 
-@pytest.mark.parametrize("url, reason", [("https://google.com:443", "tls-name-not-allowed"), ("http://x.example:443", "tls-not-tls")])
+@pytest.mark.parametrize("url, reason",
+                         [("https://google.com:443", "tls-name-not-allowed"), ("http://x.example:443", "tls-not-tls")])
 def test_forwarded_connection_must_open_with_an_allowed_hello(inspecting, url, reason):
     name = url.split("/")[2].split(":")[0]
     before = inspecting.reason(reason)

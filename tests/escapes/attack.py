@@ -3,10 +3,12 @@
 """Runs attacks, each in a process of its own with what Docker gives to root.
 
 usage: attack.py --list
-       attack.py NAME... | - [--to ADDRESS] [--to6 ADDRESS] [--box NETNS | --inside] [--set KEY=ADDRESS] [--mac OWN ROUTER]
+       attack.py NAME... | - [--to ADDRESS] [--to6 ADDRESS] [--box NETNS | --inside] [--set KEY=ADDRESS]
+                 [--mac OWN ROUTER]
 
-With - it reads names, one a line. Prints one line for each: NAME sent | refused ERROR | unavailable WHY. Where one needs something done outside (that the
-guard be loaded, that its process be moved) it prints NAME waits WHAT and goes on at the next line of its input.
+With - it reads names, one a line. Prints one line for each: NAME sent | refused ERROR | unavailable WHY. Where one
+needs something done outside (that the guard be loaded, that its process be moved) it prints NAME waits WHAT and goes
+on at the next line of its input.
 Whether a byte got out is for the wire to say, and not for this program.
 """
 import argparse
@@ -21,10 +23,10 @@ import flows, link, names, raw, sockets, tls    # noqa: E401,E402,F401  (they fi
 import kernel                                   # noqa: E402
 from table import DOCKER, LACKING, TABLE, Try, Unavailable      # noqa: E402
 
-LAB = {4: {"to": "203.0.113.66", "source": "10.0.1.10", "router": "10.0.1.1", "resolver": "10.0.0.2", "clock": "169.254.169.123", "allowed": "203.0.113.10",
-           "shared": "198.51.100.50", "unused": "10.0.1.76"},
-       6: {"to": "2001:db8:66::66", "source": "fd00:1::10", "router": "fd00:1::1", "resolver": "fd00:ec2::253", "clock": "fd00:ec2::123",
-           "allowed": "2001:db8:10::10", "shared": "2001:db8:50::50"}}
+LAB = {4: {"to": "203.0.113.66", "source": "10.0.1.10", "router": "10.0.1.1", "resolver": "10.0.0.2",
+           "clock": "169.254.169.123", "allowed": "203.0.113.10", "shared": "198.51.100.50", "unused": "10.0.1.76"},
+       6: {"to": "2001:db8:66::66", "source": "fd00:1::10", "router": "fd00:1::1", "resolver": "fd00:ec2::253",
+           "clock": "fd00:ec2::123", "allowed": "2001:db8:10::10", "shared": "2001:db8:50::50"}}
 IN_BOX = {4: "172.30.0.2", 6: "fd00:30::2"}
 BOX_MAC, BRIDGE_MAC = b"\2oh\0\0\x0b", b"\2oh\0\0\x0a"     # the harness chose them
 PATIENCE = 20       # seconds, for an attack that hangs
@@ -104,8 +106,10 @@ def main():
     p.add_argument("--list", action="store_true", help="names and what they try")
     p.add_argument("--to", help="the attacker's IPv4 address")
     p.add_argument("--to6", help="the attacker's IPv6 address")
-    p.add_argument("--set", action="append", default=[], metavar="KEY[6]=ADDRESS", help="source, unused, router, resolver, clock, allowed or shared")
-    p.add_argument("--mac", nargs=2, metavar=("OWN", "ROUTER"), type=lambda s: bytes.fromhex(s.replace(":", "")), help="hardware addresses")
+    p.add_argument("--set", action="append", default=[], metavar="KEY[6]=ADDRESS",
+                   help="source, unused, router, resolver, clock, allowed or shared")
+    p.add_argument("--mac", nargs=2, metavar=("OWN", "ROUTER"), type=lambda s: bytes.fromhex(s.replace(":", "")),
+                   help="hardware addresses")
     p.add_argument("--inside", action="store_true", help="this is a container already")
     p.add_argument("--box", help="a container's network namespace, as a path")
     args = p.parse_args()

@@ -25,7 +25,8 @@ def pseudo(source, to, protocol, size):
 
 def udp(source, to, sport, dport, data):
     head = struct.pack("!HHH", sport, dport, 8 + len(data))
-    return head + struct.pack("!H", checksum(pseudo(source, to, UDP, 8 + len(data)) + head + b"\0\0" + data) or 0xFFFF) + data
+    total = checksum(pseudo(source, to, UDP, 8 + len(data)) + head + b"\0\0" + data)
+    return head + struct.pack("!H", total or 0xFFFF) + data
 
 
 def tcp(source, to, sport, dport, flags, data=b"", seq=0x6F680001, ack=0x6F680002, options=b""):
@@ -65,7 +66,8 @@ def options6(following, data=b""):
     size = -(-(4 + len(data)) // 8) * 8
     body = bytes([30, len(data)]) + data        # 30: an experiment, skipped where not known
     pad = size - 2 - len(body)
-    return bytes([following, size // 8 - 1]) + body + (b"" if not pad else b"\0" if pad == 1 else bytes([1, pad - 2]) + bytes(pad - 2))
+    return bytes([following, size // 8 - 1]) + body + (b"" if not pad else b"\0" if pad == 1
+                                                       else bytes([1, pad - 2]) + bytes(pad - 2))
 
 
 def routing6(following, to, kind=0):
@@ -87,7 +89,8 @@ def wire_name(name):
 def answer(name, address, ident):
     """An A or AAAA record for the name."""
     data = packed(address)
-    return (struct.pack("!HH4H", ident, 0x8180, 1, 1, 0, 0) + wire_name(name) + struct.pack("!HH", 28 if len(data) == 16 else 1, 1) +
+    return (struct.pack("!HH4H", ident, 0x8180, 1, 1, 0, 0) + wire_name(name) +
+            struct.pack("!HH", 28 if len(data) == 16 else 1, 1) +
             b"\xc0\x0c" + struct.pack("!HHIH", 28 if len(data) == 16 else 1, 1, 300, len(data)) + data)
 
 
@@ -110,7 +113,8 @@ def hello(data, *more, session=b""):
     """A ClientHello in one record; data stands in the random bytes."""
     ciphers = struct.pack("!6H", 0xC02B, 0xC02F, 0xC02C, 0xC030, 0xCCA9, 0xCCA8)
     exts = extensions(*more)
-    body = (b"\3\3" + data.ljust(32, b"r")[:32] + bytes([len(session)]) + session + struct.pack("!H", len(ciphers)) + ciphers +
+    body = (b"\3\3" + data.ljust(32, b"r")[:32] + bytes([len(session)]) + session + struct.pack("!H", len(ciphers)) +
+            ciphers +
             b"\1\0" + struct.pack("!H", len(exts)) + exts)
     shake = b"\1" + len(body).to_bytes(3, "big") + body
     return b"\x16\3\1" + struct.pack("!H", len(shake)) + shake

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""A place where attacks are tried: one lab with a container in it, one guard, and what an attack may ask to be done outside.
+"""A place where attacks are tried: one lab with a container in it, one guard, and what an attack may ask to be done
+outside.
 
-This one is the machine itself, in the guarded cgroup, with its uplink guarded too. tests/docker has another, and tests/vm one without Python.
+This one is the machine itself, in the guarded cgroup, with its uplink guarded too. tests/docker has another, and
+tests/vm one without Python.
 """
 import os
 import subprocess
@@ -67,13 +69,17 @@ class Field:
         box = self.lab.netns("box")
         call(["ip", "netns", "add", box])
         self.box = os.open(f"/run/netns/{box}", os.O_RDONLY)       # the server has a /run of its own
-        self.lab.server.ip(f"link add box0 address 02:6f:68:00:00:0a type veth peer name eth0 address 02:6f:68:00:00:0b netns {box}",
-                           "addr add 172.30.0.1/24 dev box0", "addr add fd00:30::1/64 dev box0 nodad", "link set box0 up",
+        self.lab.server.ip(f"link add box0 address 02:6f:68:00:00:0a type veth peer name eth0 address "
+                           f"02:6f:68:00:00:0b netns {box}",
+                           "addr add 172.30.0.1/24 dev box0", "addr add fd00:30::1/64 dev box0 nodad",
+                           "link set box0 up",
                            "route add 10.0.1.76/32 dev box0")       # an address for who crafts a TCP of its own
-        call(["ip", "-n", box, "-batch", "-"], "link set lo up\naddr add 172.30.0.2/24 dev eth0\naddr add fd00:30::2/64 dev eth0 nodad\n"
+        call(["ip", "-n", box, "-batch", "-"],
+             "link set lo up\naddr add 172.30.0.2/24 dev eth0\naddr add fd00:30::2/64 dev eth0 nodad\n"
              "link set eth0 up\nroute add default via 172.30.0.1\nroute add default via fd00:30::1\n")
         call(["nsenter", f"--net={self.lab.server.netns}", "sh", "-ec",
-              "echo 1 >/proc/sys/net/ipv4/ip_forward; echo 1 >/proc/sys/net/ipv4/conf/eth0/proxy_arp; echo 1 >/proc/sys/net/ipv6/conf/all/forwarding"])
+              "echo 1 >/proc/sys/net/ipv4/ip_forward; echo 1 >/proc/sys/net/ipv4/conf/eth0/proxy_arp; echo 1 "
+              ">/proc/sys/net/ipv6/conf/all/forwarding"])
 
     def close(self):
         for process in self.begun.values():
@@ -111,7 +117,9 @@ class Field:
         """Why it is not tried here, or None."""
         if attack.stop == "uplink" and not self.uplink:
             return "stopped at the uplink, which this build does not guard (--uplink)"
-        return "stopped by BPF LSM alone, which this machine does not have on: see tests/vm" if attack.stop == "lsm" else None
+        if attack.stop == "lsm":
+            return "stopped by BPF LSM alone, which this machine does not have on: see tests/vm"
+        return None
 
     def leaves(self, attack):
         """Why it is known to get out, or None."""
@@ -125,9 +133,9 @@ class Field:
 
     def start(self, attack):
         argv = [sys.executable, "-IS", str(ATTACK), attack.name, "--box", f"/proc/self/fd/{self.box}"]
-        return self.lab.server.popen(argv, guarded=attack.where != "outside", stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                     stderr=subprocess.STDOUT, text=True, bufsize=1, pass_fds=(self.box,),
-                                     env={"PYTHONDONTWRITEBYTECODE": ""})
+        return self.lab.server.popen(argv, guarded=attack.where != "outside", stdin=subprocess.PIPE,
+                                     stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, bufsize=1,
+                                     pass_fds=(self.box,), env={"PYTHONDONTWRITEBYTECODE": ""})
 
     def begin(self, attack):
         """As far as an early attack goes without a guard."""
@@ -256,7 +264,8 @@ def expected(f, attack):
         return True
     if f.malformed or f.extensions or f.fragment is not None:
         return False
-    return (f.dst == topology.RESOLVER and f.dport == 53) or (f.dst == topology.TIME[0] and f.proto == "udp" and f.dport == 123) or \
+    return (f.dst == topology.RESOLVER and f.dport == 53) or \
+        (f.dst == topology.TIME[0] and f.proto == "udp" and f.dport == 123) or \
         (f.proto == "tcp" and f.dst in ALLOWED_ADDRESSES and f.dport == 443)
 
 

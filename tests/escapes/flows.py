@@ -29,7 +29,8 @@ def old_connection(t):
     time.sleep(0.3)
 
 
-@attack(LIFE, "a connection to a shared address, opened before the guard was loaded", "cgroup", "tls-incomplete", families=(4,), early=True)
+@attack(LIFE, "a connection to a shared address, opened before the guard was loaded", "cgroup", "tls-incomplete",
+        families=(4,), early=True)
 def old_shared_connection(t):
     s = t.connected(t.shared, 443)
     yield "load"
@@ -37,8 +38,8 @@ def old_shared_connection(t):
     time.sleep(0.3)
 
 
-@attack(LIFE, "a listening socket from before the guard was loaded", "cgroup", "address-not-allowed", families=(4,), early=True,
-        uplink="inbound-not-allowed")
+@attack(LIFE, "a listening socket from before the guard was loaded", "cgroup", "address-not-allowed", families=(4,),
+        early=True, uplink="inbound-not-allowed")
 def old_listener(t):
     s = socket.create_server(("", 3999))
     s.settimeout(1)
@@ -78,16 +79,18 @@ def passed_out(t):
     socket.socket(fileno=fd).sendto(t.marker, (t.to, t.port))
 
 
-@attack(LIFE, "a socket made outside, in a process that was moved in", "", "", where="outside", families=(4,), uplink="protocol-not-allowed",
-        leaves="a socket keeps the cgroup that it was made in: one from outside is not guarded, unless the guard is on the root")
+@attack(LIFE, "a socket made outside, in a process that was moved in", "", "", where="outside", families=(4,),
+        uplink="protocol-not-allowed",
+        leaves="a socket keeps the cgroup that it was made in: one from outside is not guarded, unless the guard is on "
+               "the root")
 def outside_socket(t):
     s = t.socket()
     yield "in"
     s.sendto(t.marker, (t.to, t.port))
 
 
-@attack(LIFE, "a socket made outside and passed in (SCM_RIGHTS)", "", "", where="outside", families=(4,), uplink="protocol-not-allowed",
-        leaves="the same: who hands out sockets must be guarded or trusted")
+@attack(LIFE, "a socket made outside and passed in (SCM_RIGHTS)", "", "", where="outside", families=(4,),
+        uplink="protocol-not-allowed", leaves="the same: who hands out sockets must be guarded or trusted")
 def passed_in(t):
     s = t.socket()
     ours, theirs = socket.socketpair()
@@ -142,7 +145,8 @@ def lapsed_new(t):
     t.connected(t.to, t.port).send(t.marker)
 
 
-@attack(LIFE, "a connection that was allowed, when its grant's time is over", "cgroup", "address-not-allowed", families=(4,))
+@attack(LIFE, "a connection that was allowed, when its grant's time is over", "cgroup", "address-not-allowed",
+        families=(4,))
 def lapsed_connection(t):
     yield "grant"
     s = t.connected(t.to, t.port)
@@ -162,12 +166,14 @@ def revoked_connection(t):
 
 # ---- inbound ----
 
-@attack(INBOUND, "a server on an inbound rule's port, for the attacker to connect to", "cgroup", "address-not-allowed", uplink="inbound-not-allowed")
+@attack(INBOUND, "a server on an inbound rule's port, for the attacker to connect to", "cgroup", "address-not-allowed",
+        uplink="inbound-not-allowed")
 def listen_22(t):
     yield from serve(t, 22)
 
 
-@attack(INBOUND, "a server on the agent's own port (3000)", "cgroup", "address-not-allowed", uplink="inbound-not-allowed")
+@attack(INBOUND, "a server on the agent's own port (3000)", "cgroup", "address-not-allowed",
+        uplink="inbound-not-allowed")
 def listen_3000(t):
     yield from serve(t, 3000)
 

@@ -8,11 +8,12 @@ import struct
 
 libc = ctypes.CDLL(None, use_errno=True)
 
-IP_HDRINCL, IP_OPTIONS, IP_TTL, IP_TRANSPARENT, IP_FREEBIND, IPV6_HDRINCL, IPV6_FREEBIND, IPV6_TRANSPARENT = 3, 4, 2, 19, 15, 36, 78, 75
+IP_HDRINCL, IP_OPTIONS, IP_TTL, IP_TRANSPARENT, IP_FREEBIND = 3, 4, 2, 19, 15
+IPV6_HDRINCL, IPV6_FREEBIND, IPV6_TRANSPARENT = 36, 78, 75
 IPV6_HOPOPTS, IPV6_DSTOPTS, IPV6_RTHDR, IPV6_UNICAST_HOPS = 54, 59, 57, 16
 SO_BINDTODEVICE, SO_MARK, SO_ZEROCOPY, MSG_ZEROCOPY, MSG_FASTOPEN = 25, 36, 60, 0x4000000, 0x20000000
-TCP_ULP, TCP_REPAIR, TCP_REPAIR_QUEUE, TCP_QUEUE_SEQ, TCP_FASTOPEN_CONNECT, TCP_FASTOPEN_NO_COOKIE = 31, 19, 20, 21, 30, 34
-TCP_REPAIR_WINDOW = 29
+TCP_ULP, TCP_REPAIR, TCP_REPAIR_QUEUE, TCP_QUEUE_SEQ, TCP_REPAIR_WINDOW = 31, 19, 20, 21, 29
+TCP_FASTOPEN_CONNECT, TCP_FASTOPEN_NO_COOKIE = 30, 34
 UDP_SEGMENT, UDP_CORK = 103, 1
 SOL_PACKET, PACKET_QDISC_BYPASS, PACKET_TX_RING = 263, 20, 13
 CLONE_NEWNS, CLONE_NEWNET, CLONE_NEWUSER = 0x20000, 0x40000000, 0x10000000
@@ -88,14 +89,16 @@ class Ring:
         entries, cq_entries = struct.unpack_from("II", params, 0)
         self.ring = mmap.mmap(self.fd, max(sq_off[6] + entries * 4, cq_off[5] + cq_entries * 16), offset=0)
         self.sqes = mmap.mmap(self.fd, entries * 64, offset=0x10000000)
-        self.sq_tail, self.sq_array, self.cq_head, self.cq_tail, self.cqes = sq_off[1], sq_off[6], cq_off[0], cq_off[1], cq_off[5]
+        self.sq_tail, self.sq_array = sq_off[1], sq_off[6]
+        self.cq_head, self.cq_tail, self.cqes = cq_off[0], cq_off[1], cq_off[5]
         self.mask, self.cq_mask = entries - 1, cq_entries - 1
 
     def call(self, opcode, fd, address=0, length=0, offset=0, flags=0, more=b""):
         """The result; raises OSError where it is an error."""
         tail = struct.unpack_from("I", self.ring, self.sq_tail)[0]
         at = (tail & self.mask) * 64
-        self.sqes[at:at + 64] = struct.pack("BBHiQQIIQ", opcode, 0, 0, fd, offset, address, length, flags, 0) + more.ljust(24, b"\0")
+        entry = struct.pack("BBHiQQIIQ", opcode, 0, 0, fd, offset, address, length, flags, 0)
+        self.sqes[at:at + 64] = entry + more.ljust(24, b"\0")
         struct.pack_into("I", self.ring, self.sq_array + (tail & self.mask) * 4, tail & self.mask)
         struct.pack_into("I", self.ring, self.sq_tail, tail + 1)
         # GETEVENTS, and SQ_WAKEUP: the kernel's own thread (SQPOLL) may have gone to sleep

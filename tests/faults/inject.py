@@ -9,16 +9,16 @@ from dataclasses import dataclass
 ERRORS = {
     "bpf": ("EPERM", "ENOMEM", "EMFILE"), "openat": ("EMFILE", "EACCES", "EIO"), "open_by_handle_at": ("ESTALE",),
     "read": ("EIO", "EINTR"), "write": ("ENOSPC", "EIO"), "fsync": ("EIO",), "rename": ("EIO", "ENOSPC"),
-    "unlink": ("EPERM", "EIO"), "rmdir": ("EBUSY",), "mkdir": ("ENOSPC", "EROFS"), "symlink": ("ENOSPC",), "fchmod": ("EPERM",),
-    "socket": ("EMFILE", "EPERM"), "bind": ("EPERM",), "connect": ("EPERM", "ENETUNREACH"), "getsockname": ("ENOBUFS",),
-    "sendto": ("EPERM", "ENOBUFS"), "recvmsg": ("ENOMEM", "ENOBUFS"), "recvfrom": ("EIO", "EINTR"), "poll": ("EINTR", "ENOMEM"),
-    "setsockopt": ("EPERM",), "getsockopt": ("EPERM",), "ioctl": ("EIO", "EPERM"), "mount": ("EPERM",),
-    "mmap": ("ENOMEM",), "mremap": ("ENOMEM",), "brk": ("ENOMEM",), "fcntl": ("EMFILE",), "dup3": ("EMFILE", "EINTR"),
-    "flock": ("EINTR", "ENOLCK"), "newfstatat": ("EIO", "ENOMEM"), "statfs": ("EIO",), "readlink": ("EIO",),
-    "getdents64": ("EIO",), "access": ("EIO",), "faccessat2": ("EIO",), "lseek": ("EIO",), "uname": ("EFAULT",),
-    "epoll_create1": ("EMFILE",), "epoll_ctl": ("ENOMEM",), "epoll_wait": ("EINTR",), "epoll_pwait": ("EINTR",),
-    "prlimit64": ("EPERM",), "getrandom": ("EIO",), "signalfd4": ("EMFILE",), "rt_sigaction": ("EINVAL",),
-    "statx": ("EIO",), "pread64": ("EIO",),
+    "unlink": ("EPERM", "EIO"), "rmdir": ("EBUSY",), "mkdir": ("ENOSPC", "EROFS"), "symlink": ("ENOSPC",),
+    "fchmod": ("EPERM",), "socket": ("EMFILE", "EPERM"), "bind": ("EPERM",), "connect": ("EPERM", "ENETUNREACH"),
+    "getsockname": ("ENOBUFS",), "sendto": ("EPERM", "ENOBUFS"), "recvmsg": ("ENOMEM", "ENOBUFS"),
+    "recvfrom": ("EIO", "EINTR"), "poll": ("EINTR", "ENOMEM"), "setsockopt": ("EPERM",), "getsockopt": ("EPERM",),
+    "ioctl": ("EIO", "EPERM"), "mount": ("EPERM",), "mmap": ("ENOMEM",), "mremap": ("ENOMEM",), "brk": ("ENOMEM",),
+    "fcntl": ("EMFILE",), "dup3": ("EMFILE", "EINTR"), "flock": ("EINTR", "ENOLCK"), "newfstatat": ("EIO", "ENOMEM"),
+    "statfs": ("EIO",), "readlink": ("EIO",), "getdents64": ("EIO",), "access": ("EIO",), "faccessat2": ("EIO",),
+    "lseek": ("EIO",), "uname": ("EFAULT",), "epoll_create1": ("EMFILE",), "epoll_ctl": ("ENOMEM",),
+    "epoll_wait": ("EINTR",), "epoll_pwait": ("EINTR",), "prlimit64": ("EPERM",), "getrandom": ("EIO",),
+    "signalfd4": ("EMFILE",), "rt_sigaction": ("EINVAL",), "statx": ("EIO",), "pread64": ("EIO",),
 }
 # Between any two of these the outside looks the same, so that it is enough to die before each.
 EFFECTS = {"bpf", "rename", "unlink", "rmdir", "mkdir", "symlink", "write", "fsync", "sendto", "mount"}
@@ -107,7 +107,8 @@ def run(host, argv, log, *options, seconds=40):
     """Exit status and lines on standard error; None where it hangs."""
     said = log.with_suffix(".err")
     with open(said, "w+") as err:
-        process = host.popen([*strace(log, *options), *argv], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=err)
+        process = host.popen([*strace(log, *options), *argv], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                             stderr=err)
         try:
             status = process.wait(seconds)
         except subprocess.TimeoutExpired:

@@ -59,7 +59,8 @@ class First(Scene):
             g.ask("shut")
         else:
             g.forget()      # it never stood: a link lives with its process until it is pinned
-        pinned = not g.guard.shell(f"ls {PINS}/host/egress {PINS}/host/egress-new 2>/dev/null | grep -q .", check=False).returncode
+        pinned = not g.guard.shell(f"ls {PINS}/host/egress {PINS}/host/egress-new 2>/dev/null | grep -q "
+                                   f".", check=False).returncode
         if pinned != (state == "closed"):
             yield f"{state}, and a pin of egress is {'' if pinned else 'not '}there"
         if status == DONE:

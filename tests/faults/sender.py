@@ -81,7 +81,8 @@ class Sender:
         try:
             s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             self.port += 1
-            s.bind(("", (SHUT_PORTS if self.shut else 10000) + self.port % (TOP_PORT - SHUT_PORTS if self.shut else 20000)))
+            s.bind(("",
+                    (SHUT_PORTS if self.shut else 10000) + self.port % (TOP_PORT - SHUT_PORTS if self.shut else 20000)))
             return self.attempt(s.connect, (self.to[family], PORT))
         except OSError:
             return False                    # the port is taken

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""One system call fails, or is the last: nothing forbidden ever leaves, each failure is told, and the next load repairs.
+"""One system call fails, or is the last: nothing forbidden ever leaves, each failure is told, and the next load
+repairs.
 
-A sample by default; all of it with OHGUARD_FAULTS=all (`make check-faults`), and OHGUARD_FAULTS=N for so many of each kind.
+A sample by default; all of it with OHGUARD_FAULTS=all (`make check-faults`), and OHGUARD_FAULTS=N for so many of each
+kind.
 """
 import os
 import pytest
@@ -29,7 +31,8 @@ def chosen(scene, found, kind):
     if not WANTED:      # one here and there; another with each scene
         at = SAMPLED.index(next(n for n in SAMPLED if SCENES[n] is scene))
         every = [list(inject.faults(found, (k,))) for k in KINDS[kind]]
-        return [some[(2 * i + 1) * len(some) // (2 * len(every)) - at % 7] for i, some in enumerate(every) if len(some) > 12]
+        return [some[(2 * i + 1) * len(some) // (2 * len(every)) - at % 7] for i, some in enumerate(every)
+                if len(some) > 12]
     every = list(inject.faults(found, (kind,)))
     if WANTED == "all":
         return every[::scene.share * (3 if kind == "lasting" else 1)]

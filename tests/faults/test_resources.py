@@ -174,7 +174,8 @@ def test_where_it_is_attached_is_asked_and_never_guessed(loaded):
     argv = [BINARY, "load", "--dry-run", "-c", "/etc/ohguard/nowhere.conf"]
     log = loaded.lab.dir / "strace.log"
     inject.run(loaded.lab.server, argv, log)
-    for fault in inject.faults([c for c in inject.calls(log) if c[0] in ("bpf", "openat", "open_by_handle_at", "readlink")][:60 if ALL else 12], ("error",)):
+    calls = [c for c in inject.calls(log) if c[0] in ("bpf", "openat", "open_by_handle_at", "readlink")]
+    for fault in inject.faults(calls[:60 if ALL else 12], ("error",)):
         r = loaded.lab.server.run([*inject.strace(log, *fault.options()), *argv])
         assert r.returncode == FAILED or f"would guard {loaded.cgroup}," in r.stdout, \
             f"{fault}: {r.stdout}{r.stderr}"

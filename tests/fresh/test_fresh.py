@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 REPO = Path(__file__).resolve().parents[2]
-MIRROR = os.environ.get("OHGUARD_MIRROR", "http://deb.debian.org")
 SUITES = os.environ.get("OHGUARD_SUITES", "bookworm").split()
 # Shell that runs as process 1 of its own mount and process namespaces: what it mounts and starts goes with it.
 INSIDE = """set -e
@@ -26,14 +25,15 @@ exec /usr/bin/env -i HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin DEBIAN_FRONTE
 
 def chroot(root, command, timeout):
     return subprocess.run(
-        ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--propagation", "private", "sh", "-c", INSIDE, root, command],
+        ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--propagation", "private", "sh", "-c", INSIDE, root,
+         command],
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=timeout)
 
 
 def tracked():
     """What a clone would hold, with what is not committed yet, and nothing built."""
-    out = subprocess.run(["git", "-C", REPO, "ls-files", "-z", "--cached", "--others", "--exclude-standard"], check=True,
-                         capture_output=True).stdout.decode()
+    out = subprocess.run(["git", "-C", REPO, "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+                         check=True, capture_output=True).stdout.decode()
     return [name for name in out.split("\0") if name and (REPO / name).is_file()]
 
 
@@ -43,8 +43,9 @@ def root(request):
     os.chmod(path, 0o755)
     suite = request.param
     keyring = "/usr/share/keyrings/debian-archive-keyring.gpg"
-    sources = [f"deb [signed-by={keyring}] {MIRROR}/debian {suite} main",
-               f"deb [signed-by={keyring}] {MIRROR}/debian-security {suite}-security main"]
+    mirror = subprocess.run([REPO / "scripts/mirror"], check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
+    sources = [f"deb [signed-by={keyring}] {mirror}/debian {suite} main",
+               f"deb [signed-by={keyring}] {mirror}/debian-security {suite}-security main"]
     try:
         # apt's own settings of this machine go along: how it reaches its mirror is no part of the test
         made = subprocess.run(["mmdebstrap", "--quiet", "--mode=root", "--variant=minbase", f"--keyring={keyring}",

@@ -119,7 +119,8 @@ static int given(const uint8_t *m, uint32_t n, const struct name *asked, const s
 	for (i = 0; i < n; i++) {
 		const struct entry *e = &entries[i];
 
-		if (e->type != (size == 4 ? 1 : 28) || e->size != size || e->ttl < a->ttl || memcmp(m + e->rdata, a->addr, size))
+		if (e->type != (size == 4 ? 1 : 28) || e->size != size || e->ttl < a->ttl ||
+			memcmp(m + e->rdata, a->addr, size))
 			continue;
 		if (equal(&e->owner, asked))
 			return 1;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/* Any bytes as a first flight, whole and in parts: what passes is a hello to another reader too, with that name, and no cut
- * of it decides otherwise. */
+/* Any bytes as a first flight, whole and in parts: what passes is a hello to another reader too, with that name, and no
+ * cut of it decides otherwise. */
 #include "fuzz.h"
 
 /* That other reader: of a whole hello, by offsets into a copy without records, with no limits but its own memory. */
@@ -106,7 +106,8 @@ static int says(const struct reader *r, const char *text)
 /* In up to three parts, cut where the input says. */
 static int in_parts(const uint8_t *data, size_t size, char *text)
 {
-	size_t cut = size ? (size_t)(data[size - 1] << 8 | data[size / 2]) % (size + 1) : 0, next = cut + (size - cut) / 3;
+	size_t cut = size ? (size_t)(data[size - 1] << 8 | data[size / 2]) % (size + 1) : 0,
+		next = cut + (size - cut) / 3;
 	int r = wire_hello(data, (uint32_t)cut);
 
 	if (r == OH_HELLO_INCOMPLETE) {

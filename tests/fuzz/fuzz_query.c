@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-/* Any bytes as a DNS query: what passes must be nothing but header, question and EDNS, and the same whatever the scratch held. */
+/* Any bytes as a DNS query: what passes must be nothing but header, question and EDNS, and the same whatever the
+ * scratch held. */
 #include "fuzz.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -33,7 +34,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	oh_key_to_text(&key, text);
 	must(strlen(text) == name - 2);
 	for (i = 0; i < name - 2; i++)
-		must(text[i] == '.' || text[i] == (data[13 + i] | (data[13 + i] >= 'A' && data[13 + i] <= 'Z' ? 0x20 : 0)));
+		must(text[i] == '.' ||
+			text[i] == (data[13 + i] | (data[13 + i] >= 'A' && data[13 + i] <= 'Z' ? 0x20 : 0)));
 	must(!oh_key_from_text(&key, text) && oh_key_covers(&key, oh_key(s)) && key.prefixlen == oh_key(s)->prefixlen);
 	return 0;
 }

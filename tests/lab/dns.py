@@ -107,8 +107,10 @@ def late(q, b, via):
 
 
 def raw(q, b, via):
-    """The query's id and question (`questions` times), with `counts` and what stands behind them (`rest`, hex) as given."""
-    return struct.pack("!6H", q.id, 0x8180, *b["counts"]) + q.question * b.get("questions", 1) + bytes.fromhex(b["rest"])
+    """The query's id and question (`questions` times), with `counts` and what stands behind them (`rest`, hex) as
+    given."""
+    head = struct.pack("!6H", q.id, 0x8180, *b["counts"])
+    return head + q.question * b.get("questions", 1) + bytes.fromhex(b["rest"])
 
 
 KINDS = {

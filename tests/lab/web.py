@@ -29,7 +29,9 @@ http {{
         listen 8443 ssl http2; listen [::]:8443 ssl http2;
         ssl_certificate {dir}/site.pem; ssl_certificate_key {dir}/site.key; ssl_session_cache shared:lab:1m;
         ssl_protocols TLSv1.2 TLSv1.3; ssl_early_data on; ssl_verify_client optional_no_ca; default_type text/plain;
-        location / {{ return 200 "lab: $host $server_protocol reused=$ssl_session_reused certificate=$ssl_client_s_dn\n"; }}
+        location / {{
+            return 200 "lab: $host $server_protocol reused=$ssl_session_reused certificate=$ssl_client_s_dn\n";
+        }}
     }}
 }}
 """

@@ -134,8 +134,8 @@ class Wire:
         return self._read(mark, self.mark(), want)
 
     def _ends_older(self, f, mark):
-        """Whether a frame is the bare RST of a connection that is older than `mark`: the kernel's own answer, from no socket
-        of the guarded cgroup, to what still came for one that is gone."""
+        """Whether a frame is the bare RST of a connection that is older than `mark`: the kernel's own answer, from no
+        socket of the guarded cgroup, to what still came for one that is gone."""
         return f.proto == "tcp" and f.flags == "R" and not f.payload and bool(
             self._read(len(PCAP_HEADER), mark, dict(src=f.src, sport=f.sport, dst=f.dst, dport=f.dport)))
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""One client of the soak: does its exchange again and again until its standard input ends, then says how often it went well.
+"""One client of the soak: does its exchange again and again until its standard input ends, then says how often it went
+well.
 
 usage: client.py KIND NAME|ADDRESS [FAMILY]     prints {"done": N, "failed": [what, ...]}
 """

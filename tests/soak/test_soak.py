@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Hours in short: allowed and forbidden traffic, over both families, while everything an operator does goes on.
 
-OHGUARD_SOAK=SECONDS (15; `make soak`: 30 minutes). Nothing leaks on the wire, no allowed exchange is refused, and neither
-memory nor descriptors, map entries, pins or programs grow.
+OHGUARD_SOAK=SECONDS (15; `make soak`: 30 minutes). Nothing leaks on the wire, no allowed exchange is refused, and
+neither memory nor descriptors, map entries, pins or programs grow.
 """
 import contextlib
 import ipaddress
@@ -32,7 +32,8 @@ CLIENTS = {
     "refused4": ("refused", SHARED, "4"), "refused6": ("refused", SHARED, "6"),
 }
 OTHERS = [f"n{i}.lab.example" for i in range(8)]
-TO = [ipaddress.ip_network(a) for a in (*topology.ZONE[ALLOWED], *topology.ZONE[SHARED], "192.0.2.0/24", "2001:db8:2::/64")]
+TO = [ipaddress.ip_network(a)
+      for a in (*topology.ZONE[ALLOWED], *topology.ZONE[SHARED], "192.0.2.0/24", "2001:db8:2::/64")]
 FORBIDDEN = (b"attacker", b"tenant", b"oh-fault")       # names that no frame may hold
 MORE_MEMORY = 512                                       # kB: pages come late
 MORE_ENTRIES = 0 if SECONDS > 120 else 500              # a pool of 400 addresses fills up first
@@ -46,7 +47,8 @@ def expected(f):
         return False
     if f.dst == topology.RESOLVER or f.dst == topology.TIME[0]:
         return f.dport in (53, 123)
-    return f.proto == "tcp" and f.dport == 443 and any(ipaddress.ip_address(f.dst) in n for n in TO if n.version == (6 if ":" in f.dst else 4))
+    return f.proto == "tcp" and f.dport == 443 and any(ipaddress.ip_address(f.dst) in n for n in TO
+                                                       if n.version == (6 if ":" in f.dst else 4))
 
 
 class Soak:
@@ -79,9 +81,12 @@ class Soak:
                 stack.callback(p.wait)
                 stack.callback(p.kill)
                 return p
-            self.stay = {"watch": start([BINARY, "refresh", "--watch"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL),
-                         "follow": start([BINARY, "events", "--follow", "--json"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)}
-            yield {name: start([sys.executable, "-IS", CLIENT, *args], guarded=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            self.stay = {"watch": start([BINARY, "refresh", "--watch"], stdout=subprocess.DEVNULL,
+                                        stderr=subprocess.DEVNULL),
+                         "follow": start([BINARY, "events", "--follow", "--json"], stdout=subprocess.DEVNULL,
+                                         stderr=subprocess.DEVNULL)}
+            yield {name: start([sys.executable, "-IS", CLIENT, *args], guarded=True, stdin=subprocess.PIPE,
+                               stdout=subprocess.PIPE)
                    for name, args in CLIENTS.items()}
 
     # -- what an operator does
@@ -89,13 +94,14 @@ class Soak:
     def act(self):
         other = self.random.choice(OTHERS)
         command = self.random.choice((
-            ("load",), ("load", "--no-resolve"), ("refresh",), ("refresh",), ("allow", other), ("allow", other, "--for", "2s"),
-            ("allow", "192.0.2.240/28", "--for", "1s"), ("revoke", other), ("revoke", SITE_AT), ("allow", SITE_AT), ("list",),
-            ("stats", "--prometheus"), ("status",)))
+            ("load",), ("load", "--no-resolve"), ("refresh",), ("refresh",), ("allow", other),
+            ("allow", other, "--for", "2s"), ("allow", "192.0.2.240/28", "--for", "1s"), ("revoke", other),
+            ("revoke", SITE_AT), ("allow", SITE_AT), ("list",), ("stats", "--prometheus"), ("status",)))
         r = self.guard.run(*command)
         self.did += 1
         told_so = command[0] == "revoke" and "is not allowed" in r.stderr
-        if r.returncode != DONE and not told_so and not (r.returncode == DEGRADED and command[0] in ("status", "refresh")):
+        if r.returncode != DONE and not told_so and not (r.returncode == DEGRADED
+                                                         and command[0] in ("status", "refresh")):
             self.failed.append(f"{' '.join(command)}: exit {r.returncode}: {r.stderr or r.stdout}")
 
     # -- what is looked at
@@ -116,7 +122,8 @@ class Soak:
         """How many there are that hold the map in which the policy's state is."""
         programs = json.loads(self.guard.shell("bpftool -j prog show").stdout)
         pinned = json.loads(self.guard.shell(f"bpftool -j link show pinned {PINS}/host/egress").stdout)["prog_id"]
-        maps = {m["id"]: m["name"] for m in json.loads(self.guard.shell("bpftool -j map show").stdout) if m.get("name") == "oh_control"}
+        maps = {m["id"]: m["name"] for m in json.loads(self.guard.shell("bpftool -j map show").stdout)
+                if m.get("name") == "oh_control"}
         ours = next(i for p in programs if p["id"] == pinned for i in p["map_ids"] if i in maps)
         return sum(ours in p.get("map_ids", ()) for p in programs)
 
@@ -161,7 +168,8 @@ def test_nothing_leaks_nothing_is_refused_and_nothing_grows(soak):
         said = {name: json.loads(p.communicate("\n", timeout=60)[0]) for name, p in clients.items()}
         soak.look()
     refused = soak.guard.json("stats")["verdicts"]["refused"]["packets"]
-    print({n: s["done"] for n, s in said.items()}, "actions", soak.did, "refused", refused, "\n", soak.samples[0], "\n", soak.samples[-1])
+    print({n: s["done"] for n, s in said.items()}, "actions", soak.did, "refused", refused, "\n", soak.samples[0], "\n",
+          soak.samples[-1])
     assert not soak.leaks, f"on the wire: {soak.leaks[:20]}"
     assert not {n: s["failed"][:5] for n, s in said.items() if s["failed"]}
     assert not soak.failed, soak.failed[:10]

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/* What the kernel says of the guard's programs, for docs/kernels.md: how each is attached, and the steps that the verifier
- * took for it (from Linux 5.16 on). One line each: "PROGRAM ATTACHMENT STEPS". */
+/* What the kernel says of the guard's programs, for docs/kernels.md: how each is attached, and the steps that the
+ * verifier took for it (from Linux 5.16 on). One line each: "PROGRAM ATTACHMENT STEPS". */
 #include <linux/bpf.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -35,7 +35,8 @@ static int next(int next_id, int by_id, uint32_t *id)
 
 static int info_of(int fd, void *info, size_t size)
 {
-	union bpf_attr attr = { .info = { .bpf_fd = (uint32_t)fd, .info_len = (uint32_t)size, .info = (uintptr_t)info } };
+	union bpf_attr attr = { .info = { .bpf_fd = (uint32_t)fd, .info_len = (uint32_t)size,
+		.info = (uintptr_t)info } };
 
 	memset(info, 0, size);
 	return bpf(BPF_OBJ_GET_INFO_BY_FD, &attr);

@@ -57,7 +57,8 @@ def plan(path):
             break
         if found[1] not in wants:
             raise ValueError(f"{path}: no header '{found[1]}'; there are {', '.join(wants)}")
-        wants[found[1]] = found[2]
+        # Long lists go over several lines of one key.
+        wants[found[1]] = f"{wants[found[1]]} {found[2]}" if found[1] in ("files", "prepare") else found[2]
     if wants["mode"] not in ("initramfs", "systemd"):
         raise ValueError(f"{path}: needs '# mode: initramfs' or '# mode: systemd' below its first line")
     return Plan(path, tuple(wants.items()))
@@ -65,7 +66,8 @@ def plan(path):
 
 def pytest_generate_tests(metafunc):
     plans = [plan(path) for path in CASES]
-    pairs = [(kernel, p) for kernel in KERNELS for p in plans if p.wants["kernels"] == "all" or kernel in p.wants["kernels"].split()]
+    pairs = [(kernel, p) for kernel in KERNELS for p in plans if p.wants["kernels"] == "all"
+             or kernel in p.wants["kernels"].split()]
     # Cases of one machine follow one another, whatever their names.
     pairs.sort(key=lambda pair: (KERNELS.index(pair[0]), pair[1].machine_key("")))
     metafunc.parametrize("kernel,case", pairs, ids=[f"{kernel}-{p.path.stem}" for kernel, p in pairs])

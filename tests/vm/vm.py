@@ -182,7 +182,8 @@ class Reader:
             self.current = None
 
     def results(self):
-        return {name: Result(status, self.output[name].decode(errors="replace")) for name, status in self.status.items()}
+        return {name: Result(status, self.output[name].decode(errors="replace"))
+                for name, status in self.status.items()}
 
 
 def dies_with_parent():
@@ -244,7 +245,8 @@ class Run:
             said = {name: len(text) for name, text in self.reader.output.items()}
             self.boot(boot)
             if not self.reader.booted and self.fell_in_its_own_start():
-                print(f"kernel {self.machine.kernel}, boot {boot}: panicked before init began; once more", file=sys.stderr)
+                print(f"kernel {self.machine.kernel}, boot {boot}: panicked before init began; once more",
+                      file=sys.stderr)
                 self.boot(boot)
             self.look_outside(said)
             expected = ("finished",) if boot == self.machine.boots else ("reboot", "reset")
@@ -269,8 +271,8 @@ class Run:
             for verb, where, text in OUTSIDE.findall(output[said.get(name, 0) :]):
                 seen = text in (self.work / where.decode()).read_bytes()
                 good = seen == (verb == b"want")
-                line = f"{'ok' if good else 'FAILED'}: {text.decode()} {'' if seen else 'not '}on the {where.decode()}\n"
-                self.reader.output[name] += line.encode()
+                line = f"{text.decode()} {'' if seen else 'not '}on the {where.decode()}\n"
+                self.reader.output[name] += f"{'ok' if good else 'FAILED'}: {line}".encode()
                 self.reader.status[name] = self.reader.status.get(name) or int(not good)
 
     def boot(self, boot):
@@ -293,7 +295,8 @@ class Run:
                     qemu.wait()
 
     def listen(self, port, started):
-        """Until the machine has nothing more to say. The bound is for a hang only: each case has its own, in the guest."""
+        """Until the machine has nothing more to say. The bound is for a hang only: each case has its own, in the
+        guest."""
         deadline = started + self.machine.boot_timeout
         in_cases = sum(case.timeout for case in self.cases) + self.machine.boot_timeout
         booted = False
@@ -316,7 +319,8 @@ class Run:
             where = f"in case {self.reader.current}"
         else:
             where = "between cases" if self.reader.booted else "before it ran any case"
-        text = [f"kernel {self.machine.kernel}, mode {self.machine.mode}, boot {boot}: the machine ended or hung {where}"]
+        text = [f"kernel {self.machine.kernel}, mode {self.machine.mode}, boot {boot}: the machine ended or hung "
+                f"{where}"]
         for name in ("qemu.log", "console"):
             lines = self.text_of(name).splitlines()
             if lines:

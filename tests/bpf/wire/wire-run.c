@@ -68,7 +68,8 @@ static int verify_one(const char *path, const char *name)
 	bpf_program__set_log_level(p, 4);
 	err = bpf_object__load(object);
 	line = strstr(log_buf, "processed ");
-	printf("  %-12s %s %.*s\n", name, err ? "REFUSED" : "ok", line ? (int)strcspn(line, "\n") : 0, line ? line : "");
+	printf("  %-12s %s %.*s\n", name, err ? "REFUSED" : "ok", line ? (int)strcspn(line, "\n") : 0,
+		line ? line : "");
 	if (err) {
 		size_t n = strlen(log_buf);
 
@@ -276,7 +277,8 @@ static int visit_time(struct wire *w, int kind, const char *path, const __u8 *da
 	bpf_map_update_elem(w->pending, &zero, &asked, BPF_ANY);
 	base = median_ns(w->empty, kind, data, len, &result);
 	ns = median_ns(w->prog[kind], kind, data, len, &result);
-	printf("  %-44s %5u bytes  %5u ns over empty (%u)  result %d\n", strrchr(path, '/') + 1, len, ns - base, base, result);
+	printf("  %-44s %5u bytes  %5u ns over empty (%u)  result %d\n", strrchr(path, '/') + 1, len, ns - base, base,
+		result);
 	return 0;
 }
 

@@ -102,7 +102,7 @@ OH_INLINE int wire_ntp_run(struct __sk_buff *skb)
 
 /* tc returns any number; cgroup_skb, where the engine lives, returns a verdict. */
 #define WIRE_PROGRAMS(name)                                                                                            \
-	SEC("classifier") int tc_##name(struct __sk_buff *skb) { return wire_##name##_run(skb); }                              \
+	SEC("classifier") int tc_##name(struct __sk_buff *skb) { return wire_##name##_run(skb); }                      \
 	SEC("cgroup_skb/egress") int cg_##name(struct __sk_buff *skb) { return wire_##name##_run(skb) == 0; }
 
 SEC("classifier") int tc_empty(struct __sk_buff *skb)

@@ -95,7 +95,8 @@ static void rest_behind_a_section_refused(void **state)
 
 static void nul_refused(void **state)
 {
-	static const char middle[] = "[a]\nk = v\0evil\nl = w\n", first[] = "[a]\n\0k = v\n", alone[] = "[a]\n\0\nk = v\n";
+	static const char middle[] = "[a]\nk = v\0evil\nl = w\n", first[] = "[a]\n\0k = v\n",
+		alone[] = "[a]\n\0\nk = v\n";
 	static const struct {
 		const char *bytes;
 		size_t size;

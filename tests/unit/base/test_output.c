@@ -43,9 +43,11 @@ static void json_is_written(void **state)
 	json_object_end(&j);
 	json_end(&j);
 	fclose(out);
-	assert_string_equal(text, "{\"name\": \"a \\\"b\\\"\\u000a\\u001b\", \"none\": null, \"least\": -9223372036854775808, "
-			    "\"most\": 9223372036854775807, \"yes\": true, \"no\": false, \"null\": null, \"empty\": [], "
-			    "\"list\": [1, {}, {\"k\\\"\": \"v\"}, [\"x\"]], \"last\": -1}\n");
+	assert_string_equal(text,
+			    "{\"name\": \"a \\\"b\\\"\\u000a\\u001b\", \"none\": null, "
+			    "\"least\": -9223372036854775808, \"most\": 9223372036854775807, "
+			    "\"yes\": true, \"no\": false, \"null\": null, "
+			    "\"empty\": [], \"list\": [1, {}, {\"k\\\"\": \"v\"}, [\"x\"]], \"last\": -1}\n");
 	free(text);
 }
 
@@ -55,10 +57,10 @@ static void reasons_are_permanent(void **state)
 	static const char *const names[] = {
 		[0] = "none", "loopback", "host-need", "inbound-reply", "dns", "ntp", "target",
 		[16] = "address-not-allowed", "address-expired", "port-not-allowed", "protocol-not-allowed",
-		"dns-resolver-not-allowed", "dns-name-not-allowed", "dns-malformed", "ntp-server-not-allowed", "ntp-malformed",
-		"tls-name-not-allowed", "tls-no-name", "tls-encrypted-hello", "tls-not-tls", "tls-incomplete", "fragment",
-		"packet-malformed", "raw-socket", "packet-socket", "forwarded", "inbound-not-allowed", "metadata-service",
-		"lockdown", "source-route",
+		"dns-resolver-not-allowed", "dns-name-not-allowed", "dns-malformed", "ntp-server-not-allowed",
+		"ntp-malformed", "tls-name-not-allowed", "tls-no-name", "tls-encrypted-hello", "tls-not-tls",
+		"tls-incomplete", "fragment", "packet-malformed", "raw-socket", "packet-socket", "forwarded",
+		"inbound-not-allowed", "metadata-service", "lockdown", "source-route",
 	};
 
 	(void)state;

@@ -160,9 +160,12 @@ static void hostile_text_is_escaped(void **state)
 		{ "\xc2\x80\xc2\xa0", "\\xc2\\x80\xc2\xa0", "\\u00c2\\u0080\xc2\xa0" },
 		/* what turns the text around it round, or breaks its line */
 		{ "a\xe2\x80\xae" "b", "a\\xe2\\x80\\xaeb", "a\\u00e2\\u0080\\u00aeb" },
-		{ "\xe2\x80\xa8\xe2\x80\xaa", "\\xe2\\x80\\xa8\\xe2\\x80\\xaa", "\\u00e2\\u0080\\u00a8\\u00e2\\u0080\\u00aa" },
-		{ "\xe2\x81\xa6\xe2\x81\xa9", "\\xe2\\x81\\xa6\\xe2\\x81\\xa9", "\\u00e2\\u0081\\u00a6\\u00e2\\u0081\\u00a9" },
-		{ "\xe2\x80\x8e\xe2\x80\x8f", "\\xe2\\x80\\x8e\\xe2\\x80\\x8f", "\\u00e2\\u0080\\u008e\\u00e2\\u0080\\u008f" },
+		{ "\xe2\x80\xa8\xe2\x80\xaa", "\\xe2\\x80\\xa8\\xe2\\x80\\xaa",
+			"\\u00e2\\u0080\\u00a8\\u00e2\\u0080\\u00aa" },
+		{ "\xe2\x81\xa6\xe2\x81\xa9", "\\xe2\\x81\\xa6\\xe2\\x81\\xa9",
+			"\\u00e2\\u0081\\u00a6\\u00e2\\u0081\\u00a9" },
+		{ "\xe2\x80\x8e\xe2\x80\x8f", "\\xe2\\x80\\x8e\\xe2\\x80\\x8f",
+			"\\u00e2\\u0080\\u008e\\u00e2\\u0080\\u008f" },
 		{ "\xd8\x9c", "\\xd8\\x9c", "\\u00d8\\u009c" },
 		/* and their neighbours, which do not */
 		{ "\xe2\x80\x8d\xe2\x80\x90", "\xe2\x80\x8d\xe2\x80\x90", "\xe2\x80\x8d\xe2\x80\x90" },

@@ -85,7 +85,8 @@ static void answers_are_judged(void **state)
 		{ "x.corp.example", "", "fc00::1", "", "", 1, "x.corp.example: a private address" },
 		/* the metadata service is nobody's, whatever range is allowed */
 		{ "x.corp.example", "169.254.1.1", "", "169.254.1.1", "", 0, "" },
-		{ "x.corp.example", "169.254.169.254", "fd00:ec2::254", "", "", 2, "x.corp.example: a metadata service address" },
+		{ "x.corp.example", "169.254.169.254", "fd00:ec2::254", "", "", 2,
+			"x.corp.example: a metadata service address" },
 	};
 	struct config_private private[3];
 	struct config c;

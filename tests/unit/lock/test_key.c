@@ -88,7 +88,8 @@ static void key_that_is_none_is_refused(void **state)
 	static const char *const rows[] = {
 		"", "\n", "0001", "zz0102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f",
 		"000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f0",
-		"000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1", "000102030405060708090A0B0C0D0E0F101112131415161718191A1B1C1D1E1F",
+		"000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1",
+		"000102030405060708090A0B0C0D0E0F101112131415161718191A1B1C1D1E1F",
 		"\n000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1",
 	};
 	__u8 hash[OH_LOCK_KEY_MAX];
@@ -136,7 +137,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(key_is_hashed_by_its_digits, unit_make_folder, unit_remove_folder),
 		cmocka_unit_test_setup_teardown(key_that_is_none_is_refused, unit_make_folder, unit_remove_folder),
 		cmocka_unit_test_setup_teardown(key_of_others_is_refused, unit_make_folder, unit_remove_folder),
-		cmocka_unit_test_setup_teardown(key_is_not_made_where_it_cannot_be, unit_make_folder, unit_remove_folder),
+		cmocka_unit_test_setup_teardown(key_is_not_made_where_it_cannot_be, unit_make_folder,
+			unit_remove_folder),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

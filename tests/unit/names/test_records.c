@@ -80,7 +80,8 @@ static void ttl_is_clamped_and_graced(void **state)
 
 static void due_with_the_shortest(void **state)
 {
-	struct answer_address list[] = { { address("192.0.2.1"), 600 }, { address("192.0.2.2"), 90 }, { address("192.0.2.3"), 300 } };
+	struct answer_address list[] = { { address("192.0.2.1"), 600 }, { address("192.0.2.2"), 90 },
+		{ address("192.0.2.3"), 300 } };
 	struct answer a = { .list = list, .count = 3 };
 	struct record r = make();
 
@@ -94,7 +95,8 @@ static void due_with_the_shortest(void **state)
 
 static void repeated_address_counts_once(void **state)
 {
-	struct answer_address list[] = { { address("192.0.2.1"), 60 }, { address("192.0.2.1"), 600 }, { address("192.0.2.1"), 30 } };
+	struct answer_address list[] = { { address("192.0.2.1"), 60 }, { address("192.0.2.1"), 600 },
+		{ address("192.0.2.1"), 30 } };
 	struct answer a = { .list = list, .count = 3 };
 	struct record r = make();
 

@@ -223,12 +223,14 @@ static void fixed_fields_are_checked(void **state)
 
 static void other_protocols_are_not_tls_at_once(void **state)
 {
-	static const char *const first[] = {"GET / HTTP/1.1\r\n", "SSH-2.0-x\r\n", "\x80\x2e\1\3\1", "\x16\x2", "\x16\3\1\0\0",
+	static const char *const first[] = {"GET / HTTP/1.1\r\n", "SSH-2.0-x\r\n", "\x80\x2e\1\3\1", "\x16\x2",
+		"\x16\3\1\0\0",
 					    "\x16\3\1\0\5\2", "\x17\3\3", "\x15\3\1\0\2\1\0", "\n"};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(first) / sizeof(first[0]); i++) {
-		uint32_t len = first[i][0] == 0x16 && i == 4 ? 5 : first[i][0] == 0x16 && i == 5 ? 6 : (uint32_t)strlen(first[i]);
+		uint32_t len = first[i][0] == 0x16 && i == 4 ? 5 : first[i][0] == 0x16 &&
+			i == 5 ? 6 : (uint32_t)strlen(first[i]);
 
 		if (wire_hello((const uint8_t *)first[i], len) != OH_HELLO_NOT_TLS)
 			fail_msg("number %zu", i);
@@ -266,7 +268,8 @@ static void sixty_four_extensions_are_read_and_one_more_not(void **state)
 		for (uint32_t i = 0; i < n; i++)
 			ext[4 * i] = 0x7a;
 		memcpy(ext + 4 * n, OPENAI, sizeof(OPENAI) - 1);
-		assert_int_equal(run(hello(ext, 4 * n + sizeof(OPENAI) - 1)), n < 64 ? OH_HELLO_COMPLETE : OH_HELLO_MALFORMED);
+		assert_int_equal(run(hello(ext, 4 * n + sizeof(OPENAI) - 1)),
+			n < 64 ? OH_HELLO_COMPLETE : OH_HELLO_MALFORMED);
 	}
 }
 
@@ -322,7 +325,8 @@ static void hello_in_up_to_four_records_is_read(void **state)
 
 	(void)state;
 	for (uint32_t size = 1; size < 120; size++) {
-		uint32_t len = hello(OPENAI, sizeof(OPENAI) - 1), records = (len - 5 + size - 1) / size, all = split(len, size);
+		uint32_t len = hello(OPENAI, sizeof(OPENAI) - 1), records = (len - 5 + size - 1) / size,
+			all = split(len, size);
 
 		assert_int_equal(run(all), records <= OH_TLS_RECORDS ? OH_HELLO_COMPLETE : OH_HELLO_TOO_LARGE);
 		if (records > OH_TLS_RECORDS)
@@ -396,7 +400,8 @@ static void rest_of_many_extensions_in_one_segment_is_refused(void **state)
 	for (uint32_t i = 0; i < 200; i++)
 		ext[sizeof(OPENAI) - 1 + 4 * i] = 0x7a;
 	len = hello(ext, sizeof(OPENAI) - 1 + 4 * 200);
-	assert_int_equal(wire_hello_in_two(data, len, len - 4 * 100), OH_HELLO_MALFORMED); /* 100 and more in the first */
+	/* 100 and more in the first */
+	assert_int_equal(wire_hello_in_two(data, len, len - 4 * 100), OH_HELLO_MALFORMED);
 	len = hello(ext, sizeof(OPENAI) - 1 + 4 * 150);
 	assert_int_equal(wire_hello_in_two(data, len, len - 4 * 100), OH_HELLO_COMPLETE);
 	len = hello(ext, sizeof(OPENAI) - 1 + 4 * 180);

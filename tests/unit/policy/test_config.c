@@ -96,9 +96,11 @@ static void every_key(void **state)
 	char text[ADDRESS_TEXT_MAX];
 
 	(void)state;
-	assert_int_equal(read_text("[guard]\ncgroup = /sys/fs/cgroup/agent/\nuplink = eth0\nuplink = auto\nmax-addresses = 1024\n"
-				   "[dns]\nresolver = 10.0.0.2\nresolver = 2001:db8::2\nmin-ttl = 1m\nmax-ttl = 2h\ngrace = 5\n"
-				   "max-stale = 2d\nprivate = db.example 10.1.0.0/16\nprivate = *.corp.example 10.2.0.0/16\n"
+	assert_int_equal(read_text("[guard]\ncgroup = /sys/fs/cgroup/agent/\nuplink = eth0\nuplink = auto\n"
+				   "max-addresses = 1024\n"
+				   "[dns]\nresolver = 10.0.0.2\nresolver = 2001:db8::2\nmin-ttl = 1m\nmax-ttl = 2h\n"
+				   "grace = 5\nmax-stale = 2d\n"
+				   "private = db.example 10.1.0.0/16\nprivate = *.corp.example 10.2.0.0/16\n"
 				   "nat64 = 2001:db8:64::/96\nnat64 = 2001:db8:6600::/40\n"
 				   "[ntp]\nserver = time.example\nserver = 10.0.0.3\n"
 				   "[inbound]\naccept = 22 10.0.0.0/24\naccept = 3000 10.0.0.10\n"
@@ -155,7 +157,8 @@ static void none_stands_alone(void **state)
 {
 	static const char *const texts[] = {
 		"[ntp]\nserver = 192.0.2.1\nserver = none\n", "[ntp]\nserver = none\nserver = 192.0.2.1\n",
-		"[inbound]\naccept = 22 10.0.0.0/8\naccept = none\n", "[inbound]\naccept = none\naccept = 22 10.0.0.0/8\n",
+		"[inbound]\naccept = 22 10.0.0.0/8\naccept = none\n",
+		"[inbound]\naccept = none\naccept = 22 10.0.0.0/8\n",
 	};
 
 	(void)state;
@@ -201,7 +204,8 @@ static void bad_values(void **state)
 		{ "dns", "max-ttl = 8d", "'8d' is not a time" },
 		{ "dns", "grace = -1", "'-1' is not a time" },
 		{ "dns", "max-stale = 31d", "'31d' is not a time" },
-		{ "dns", "nat64 = 2001:db8::/95", "'2001:db8::/95' is not an IPv6 prefix of 32, 40, 48, 56, 64 or 96 bits" },
+		{ "dns", "nat64 = 2001:db8::/95",
+			"'2001:db8::/95' is not an IPv6 prefix of 32, 40, 48, 56, 64 or 96 bits" },
 		{ "dns", "nat64 = 2001:db8::1/96", "is not an IPv6 prefix" },
 		{ "dns", "nat64 = 10.0.0.0/32", "is not an IPv6 prefix" },
 		{ "dns", "nat64 = auto", "is not an IPv6 prefix" },
@@ -237,7 +241,8 @@ static void bad_values(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(rows); i++) {
-		snprintf(text, sizeof(text), *rows[i].section ? "; line 1\n[%s]\n%s\n" : "; line 1\n;%s\n%s\n", rows[i].section,
+		snprintf(text, sizeof(text), *rows[i].section ? "; line 1\n[%s]\n%s\n" : "; line 1\n;%s\n%s\n",
+			rows[i].section,
 			 rows[i].line);
 		if (read_text(text) >= 0)
 			fail_msg("'%s' is accepted", rows[i].line);
@@ -256,7 +261,8 @@ static void values_that_contradict(void **state)
 	assert_non_null(strstr(e.text, "min-ttl is longer than max-ttl"));
 	assert_int_equal(read_text("[allow]\ntarget = 169.254.169.254:80\n"), -EINVAL);
 	assert_non_null(strstr(e.text, "[imds] access"));
-#define FOUR "private = a.b.example 10.1.0.0/16\nprivate = a.b.example 10.2.0.0/16\nprivate = *.b.example 10.3.0.0/16\n" \
+#define FOUR "private = a.b.example 10.1.0.0/16\nprivate = a.b.example 10.2.0.0/16\n" \
+	     "private = *.b.example 10.3.0.0/16\n" \
 	     "private = *.example 10.4.0.0/16\nprivate = b.example 10.6.0.0/16\nprivate = *.a.b.example 10.6.0.0/16\n"
 	assert_int_equal(read_text(RESOLVER FOUR), 0);
 	assert_int_equal(c.private_count, 6);
@@ -265,7 +271,8 @@ static void values_that_contradict(void **state)
 	assert_non_null(strstr(e.text, "a.b.example: more than 4 ranges"));
 	assert_int_equal(read_text("[allow]\ntarget = [fd00:ec2::254]:80\n"), -EINVAL);
 	assert_int_equal(read_text("[allow]\ntarget = [64:ff9b::a9fe:a9fe]:80\n"), -EINVAL);
-	assert_int_equal(read_text("[allow]\ntarget = [2001:db8:64::a9fe:a9fe]:80\n[dns]\nnat64 = 2001:db8:64::/96\n"), -EINVAL);
+	assert_int_equal(read_text("[allow]\ntarget = [2001:db8:64::a9fe:a9fe]:80\n[dns]\nnat64 = 2001:db8:64::/96\n"),
+		-EINVAL);
 	assert_non_null(strstr(e.text, "[imds] access"));
 	assert_int_equal(read_text(RESOLVER "[allow]\ntarget = 169.254.169.254:80\n[imds]\naccess = allow\n"), 0);
 	config_free(&c);

@@ -49,7 +49,8 @@ static void grants_are_added_changed_and_removed(void **state)
 	grants_remove(&grants, grants_find(&grants, &a));
 	assert_null(grants_find(&grants, &a));
 	assert_int_equal(grants.count, 21);
-	assert_int_equal(grants_find(&grants, &(struct target){ .kind = TARGET_NAME, .service = OH_SERVICE_TCP, .port = 80,
+	assert_int_equal(grants_find(&grants,
+		&(struct target){ .kind = TARGET_NAME, .service = OH_SERVICE_TCP, .port = 80,
 								 .name = "a.example" })->lapses, 5);
 	assert_int_equal(copy.count, 22);
 	assert_non_null(grants_find(&copy, &a));
@@ -84,7 +85,8 @@ static void grants_lapse_to_the_second(void **state)
 
 static void grants_file_round_trip(void **state)
 {
-	static const char *const list[] = { "a.example:443", "*.b.example:8443", "192.0.2.1:443", "[2001:db8::/32]:443" };
+	static const char *const list[] = { "a.example:443", "*.b.example:8443", "192.0.2.1:443",
+		"[2001:db8::/32]:443" };
 	struct grants grants = { 0 }, back;
 	char buffer[OH_TARGET_TEXT_MAX];
 
@@ -212,7 +214,8 @@ static void names_to_resolve(void **state)
 {
 	struct target list[] = {
 		target("b.example:443"), target("a.example:443"), target("b.example:80"), target("*.c.example:443"),
-		target("192.0.2.1:443"), target("192.0.2.0/24:443"), target("time.example:123/ntp"), target("10.0.0.2:53/dns"),
+		target("192.0.2.1:443"), target("192.0.2.0/24:443"), target("time.example:123/ntp"),
+		target("10.0.0.2:53/dns"),
 	};
 	const struct config c = { .targets = list, .target_count = COUNT(list) };
 	const struct grants none = { 0 };

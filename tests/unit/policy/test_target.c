@@ -202,9 +202,9 @@ static void servers(void **state)
 static void different_targets_differ(void **state)
 {
 	static const char *const list[] = {
-		"a.example:443", "a.example:80", "b.example:443", "*.a.example:443", "10.0.0.1:443", "10.0.0.1:80", "10.0.0.2:443",
-		"10.0.0.0/24:443", "10.0.0.0/25:443", "[2001:db8::1]:443", "[2001:db8::/32]:443", "10.0.0.1:53/dns",
-		"10.0.0.1:123/ntp", "a.example:123/ntp",
+		"a.example:443", "a.example:80", "b.example:443", "*.a.example:443", "10.0.0.1:443", "10.0.0.1:80",
+		"10.0.0.2:443", "10.0.0.0/24:443", "10.0.0.0/25:443", "[2001:db8::1]:443", "[2001:db8::/32]:443",
+		"10.0.0.1:53/dns", "10.0.0.1:123/ntp", "a.example:123/ntp",
 	};
 
 	(void)state;

@@ -4,8 +4,8 @@
 # alone: yes
 # timeout: 180
 # files: build/ohguard:/bin/ohguard build/newest/ohguard:/bin/newest build/tests/vm/facts:/bin/facts
-# What docs/kernels.md tells of this kernel: every combination of programs loads, what the newest clang makes of them verifies too
-# (each clang: tests/e2e/test_compilers.py), how they are attached, what they cost the verifier.
+# What docs/kernels.md tells of this kernel: every combination of programs loads, what the newest clang makes of them
+# verifies too (each clang: tests/e2e/test_compilers.py), how they are attached, what they cost the verifier.
 . /vm/lib.sh
 
 root=/sys/fs/cgroup
@@ -20,7 +20,8 @@ fact kernel "$(uname -r)"
 fact lsm "$(cat /sys/kernel/security/lsm)"
 for inspect in off on; do for uplink in none eth0; do
     printf '[dns]\nresolver = 192.0.2.2\ninspect = %s\n' $inspect >/tmp/facts.conf
-    want "load with inspect = $inspect, uplink $uplink" ohguard load -c /tmp/facts.conf --cgroup "$root/facts" --uplink $uplink --no-resolve
+    want "load with inspect = $inspect, uplink $uplink" ohguard load -c /tmp/facts.conf --cgroup "$root/facts" \
+        --uplink $uplink --no-resolve
     want "status is clean" ohguard status
     facts >/tmp/facts
     [ $inspect = off ] || while read -r program how steps; do fact "$program" "$how $steps"; done </tmp/facts

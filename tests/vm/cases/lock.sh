@@ -22,15 +22,18 @@ works() { text=$1; shift; want "works: $text" quiet "$@"; }
 # Its process 1 is not the host's.
 container() { unshare -m -p -f --mount-proc "$@"; }
 # A configuration in force that is not in force.
-fake() { unshare -m sh -c 'mount -t tmpfs tmpfs /run && mkdir -p /run/ohguard/host && cp /tmp/evil.conf /run/ohguard/host/loaded.conf &&
-    ohguard list | grep 203.0.113.66'; }
+fake() {
+    unshare -m sh -c 'mount -t tmpfs tmpfs /run && mkdir -p /run/ohguard/host &&
+        cp /tmp/evil.conf /run/ohguard/host/loaded.conf && ohguard list | grep 203.0.113.66'
+}
 locked_is() { ohguard status --json | grep -q "\"locked\": $1"; }
 
 mount_at cgroup2 "$root"
 mount_at bpf /sys/fs/bpf
 mount_at securityfs /sys/kernel/security
 mkdir -p "$guarded" /etc/ohguard /var/lib /mnt /tmp/other
-printf '[guard]\ncgroup = %s\nuplink = up0\n[dns]\nresolver = 10.0.2.3\n[allow]\ntarget = 203.0.113.5\n' "$guarded" >/etc/ohguard/ohguard.conf
+printf '[guard]\ncgroup = %s\nuplink = up0\n[dns]\nresolver = 10.0.2.3\n[allow]\ntarget = 203.0.113.5\n' "$guarded" \
+    >/etc/ohguard/ohguard.conf
 printf '[guard]\ncgroup = %s\n[allow]\ntarget = 203.0.113.66\n' "$guarded" >/tmp/evil.conf
 
 ip link add up0 type veth
@@ -41,7 +44,8 @@ refused "AF_XDP, inside" inside poke packet 44
 works "a packet socket, outside" poke packet 17
 works "PACKET_QDISC_BYPASS, outside" poke bypass
 want "status says so" sh -c 'ohguard status | grep -q "packet sockets: refused by LSM"'
-want "an event tells it" sh -c "ohguard events --json | grep '\"hook\": \"lsm\"' | grep -q '\"reason\": \"packet-socket\"'"
+want "an event tells it" sh -c \
+    "ohguard events --json | grep '\"hook\": \"lsm\"' | grep -q '\"reason\": \"packet-socket\"'"
 want "load again keeps it" ohguard load
 refused "a packet socket, after a second load" inside poke packet 17
 
@@ -166,7 +170,8 @@ refused "by another clock" poke clocks /bin/ohguard list
 refused "by a copy of the binary" sh -c 'cp /bin/ohguard /tmp/ohguard; /tmp/ohguard list'
 refused "in a chroot" sh -c 'mount -o rbind / /tmp/jail && chroot /tmp/jail /bin/ohguard list'
 works "removing a bind mount of the root" umount -l /tmp/jail
-refused "as another instance, by a link" sh -c 'ln -s host /var/lib/ohguard/evil; ln -s host /sys/fs/bpf/ohguard/evil; ohguard load --name evil -c /tmp/evil.conf'
+refused "as another instance, by a link" sh -c \
+    'ln -s host /var/lib/ohguard/evil; ln -s host /sys/fs/bpf/ohguard/evil; ohguard load --name evil -c /tmp/evil.conf'
 refused "an unload of that" ohguard unload --yes --name evil
 rm -f /var/lib/ohguard/evil /sys/fs/bpf/ohguard/evil
 
@@ -220,5 +225,6 @@ want "lock with the key that is there" ohguard lock
 want "unload with the key" ohguard unload --yes
 deny "nothing is left" test -e $pins
 # Links of LSM programs end a while after their pins.
-works "a packet socket, unloaded" inside sh -c "for i in \$(seq 100); do poke packet 17 && exit 0; sleep 0.2; done; exit 1"
+works "a packet socket, unloaded" inside sh -c \
+    "for i in \$(seq 100); do poke packet 17 && exit 0; sleep 0.2; done; exit 1"
 finish

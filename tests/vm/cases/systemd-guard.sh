@@ -4,8 +4,16 @@
 # boots: 2
 # alone: yes
 # timeout: 300
-# files: build/ohguard:/usr/sbin/ohguard build/systemd/ohguard.service:/etc/systemd/system/ohguard.service build/systemd/ohguard-refresh.service:/etc/systemd/system/ohguard-refresh.service build/systemd/ohguard-uplink.service:/etc/systemd/system/ohguard-uplink.service systemd/ohguard-refresh.timer:/etc/systemd/system/ohguard-refresh.timer build/systemd/90-ohguard.rules:/etc/udev/rules.d/90-ohguard.rules tests/vm/shout.py:/vm/shout.py tests/vm/shout.service:/etc/systemd/system/shout.service
-# prepare: mkdir /etc/ohguard; printf '[guard]\nuplink = eth0\n[dns]\nresolver = 127.0.0.1\n[allow]\ntarget = 203.0.113.5\n' >/etc/ohguard/ohguard.conf; systemctl -q enable ohguard.service ohguard-refresh.timer shout.service
+# files: build/ohguard:/usr/sbin/ohguard build/systemd/ohguard.service:/etc/systemd/system/ohguard.service
+# files: build/systemd/ohguard-refresh.service:/etc/systemd/system/ohguard-refresh.service
+# files: build/systemd/ohguard-uplink.service:/etc/systemd/system/ohguard-uplink.service
+# files: systemd/ohguard-refresh.timer:/etc/systemd/system/ohguard-refresh.timer
+# files: build/systemd/90-ohguard.rules:/etc/udev/rules.d/90-ohguard.rules tests/vm/shout.py:/vm/shout.py
+# files: tests/vm/shout.service:/etc/systemd/system/shout.service
+# prepare: mkdir /etc/ohguard;
+# prepare: printf '[guard]\nuplink = eth0\n[dns]\nresolver = 127.0.0.1\n[allow]\ntarget = 203.0.113.5\n'
+# prepare: >/etc/ohguard/ohguard.conf;
+# prepare: systemctl -q enable ohguard.service ohguard-refresh.timer shout.service
 # The whole machine, guarded from its first boot on, then with a broken configuration. All the while something tries to
 # get out by eth0, and the host records what does.
 . /vm/lib.sh
@@ -37,7 +45,8 @@ has_address() {
     return 1
 }
 guarded() {
-    systemctl -q is-active ohguard.service || { systemctl status --no-pager -l ohguard.service; die "ohguard.service is active"; }
+    systemctl -q is-active ohguard.service ||
+        { systemctl status --no-pager -l ohguard.service; die "ohguard.service is active"; }
     want "it was in force before systemd-networkd began" before systemd-networkd.service ExecMainStartTimestampMonotonic
     want "it was in force before network-pre.target" before network-pre.target ActiveEnterTimestampMonotonic
     want "the root cgroup is guarded" status_has '"cgroup": "/sys/fs/cgroup"'
@@ -57,19 +66,21 @@ case $OHGUARD_VM_BOOT in
         guarded
         outside deny wire oh-shut-frame
         want "the units are well formed" systemd-analyze verify --man=no /etc/systemd/system/ohguard.service \
-            /etc/systemd/system/ohguard-refresh.service /etc/systemd/system/ohguard-refresh.timer /etc/systemd/system/ohguard-uplink.service
+            /etc/systemd/system/ohguard-refresh.service /etc/systemd/system/ohguard-refresh.timer \
+            /etc/systemd/system/ohguard-uplink.service
         for unit in ohguard ohguard-refresh ohguard-uplink; do
             fact "$unit.service exposure" "$(systemd-analyze security --no-pager $unit.service | tail -n 1)"
         done
         want "the timer is active" systemctl -q is-active ohguard-refresh.timer
         want "a refresh by the timer succeeds" sh -c \
-            'for _ in $(seq 300); do [ "$(systemctl show -P ExecMainExitTimestampMonotonic ohguard-refresh.service)" -gt 0 ] && break; sleep 0.2; done
-             [ "$(systemctl show -P Result ohguard-refresh.service)" = success ] &&
-             [ "$(systemctl show -P ExecMainExitTimestampMonotonic ohguard-refresh.service)" -gt 0 ]'
+            'ended() { [ "$(systemctl show -P ExecMainExitTimestampMonotonic ohguard-refresh.service)" -gt 0 ]; }
+             for _ in $(seq 300); do ended && break; sleep 0.2; done
+             [ "$(systemctl show -P Result ohguard-refresh.service)" = success ] && ended'
         want "what watches for uplinks runs" systemctl -q is-active ohguard-uplink.service
         want "allow" ohguard allow 203.0.113.9:8443
         deny "what is allowed is not refused" refused_at_once 203.0.113.9 8443
-        dnsmasq --no-resolv --no-hosts --listen-address=127.0.0.1 --bind-interfaces --local-ttl=60 --local=/example/ --host-record=site.example,203.0.113.77
+        dnsmasq --no-resolv --no-hosts --listen-address=127.0.0.1 --bind-interfaces --local-ttl=60 --local=/example/ \
+            --host-record=site.example,203.0.113.77
         want "allow a name" ohguard allow site.example
         want "reload keeps the guard" systemctl reload ohguard.service
         want "after it a forbidden connection is refused at once" refused_at_once $outside 443

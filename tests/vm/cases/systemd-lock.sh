@@ -6,16 +6,25 @@
 # full: yes
 # timeout: 400
 # append: lsm=landlock,lockdown,yama,integrity,apparmor,bpf
-# files: build/ohguard:/usr/sbin/ohguard build/tests/vm/poke:/usr/local/bin/poke build/systemd/ohguard.service:/etc/systemd/system/ohguard.service build/systemd/ohguard-refresh.service:/etc/systemd/system/ohguard-refresh.service build/systemd/ohguard-lock.service:/etc/systemd/system/ohguard-lock.service systemd/ohguard-refresh.timer:/etc/systemd/system/ohguard-refresh.timer
-# prepare: mkdir /etc/ohguard; printf '[dns]\nresolver = 10.0.2.3\n[allow]\ntarget = 203.0.113.5\n' >/etc/ohguard/ohguard.conf; systemctl -q enable ohguard.service ohguard-lock.service ohguard-refresh.timer
-# A machine that is guarded whole and locked from boot on: its units work, which have mounts of their own, and nobody else.
+# files: build/ohguard:/usr/sbin/ohguard build/tests/vm/poke:/usr/local/bin/poke
+# files: build/systemd/ohguard.service:/etc/systemd/system/ohguard.service
+# files: build/systemd/ohguard-refresh.service:/etc/systemd/system/ohguard-refresh.service
+# files: build/systemd/ohguard-lock.service:/etc/systemd/system/ohguard-lock.service
+# files: systemd/ohguard-refresh.timer:/etc/systemd/system/ohguard-refresh.timer
+# prepare: mkdir /etc/ohguard;
+# prepare: printf '[dns]\nresolver = 10.0.2.3\n[allow]\ntarget = 203.0.113.5\n' >/etc/ohguard/ohguard.conf;
+# prepare: systemctl -q enable ohguard.service ohguard-lock.service ohguard-refresh.timer
+# A machine that is guarded whole and locked from boot on: its units work, which have mounts of their own, and nobody
+# else.
 . /vm/lib.sh
 
 key=/etc/ohguard/lock.key
 status_has() { ohguard status --json | grep -q "$1"; }
 quiet() { "$@" >/dev/null 2>&1 </dev/null; }
 container() { unshare --mount --pid --fork --ipc --cgroup --mount-proc "$@"; }
-confined() { systemd-run -q --wait -p ProtectSystem=strict -p PrivateTmp=yes -p ProtectHome=yes -p PrivateDevices=yes "$@"; }
+confined() {
+    systemd-run -q --wait -p ProtectSystem=strict -p PrivateTmp=yes -p ProtectHome=yes -p PrivateDevices=yes "$@"
+}
 monotonic() { systemctl show -P "$2" "$1"; }
 # A unit whose /run says that another configuration is in force.
 fake() { systemd-run -q --pipe --wait -p BindPaths=/root/fake:/run/ohguard ohguard list 2>&1 | grep "$1"; }
@@ -31,7 +40,8 @@ refreshed_since() {
 now() { awk '{ print int($1 * 1000000) }' /proc/uptime; }
 
 for unit in ohguard ohguard-lock; do
-    systemctl -q is-active $unit.service || { systemctl status --no-pager -l $unit.service; die "$unit.service is active"; }
+    systemctl -q is-active $unit.service ||
+        { systemctl status --no-pager -l $unit.service; die "$unit.service is active"; }
 done
 want "it enforces" status_has '"enforcing": true'
 want "it is locked" status_has '"locked": true'
@@ -43,7 +53,8 @@ want "a refresh by the timer" refreshed_since "$(monotonic ohguard-lock.service 
 deny "removal of a pin" quiet rm /sys/fs/bpf/ohguard/host/egress
 deny "reading the key" quiet cat $key
 if [ "$OHGUARD_VM_BOOT" = 2 ]; then
-    deny "the boot before ended with file systems not clean" sh -c 'journalctl -k -b | grep -Eq "recovering journal|recovery complete"'
+    deny "the boot before ended with file systems not clean" sh -c \
+        'journalctl -k -b | grep -Eq "recovering journal|recovery complete"'
     want "unlock" ohguard unlock
     finish
 fi
@@ -58,7 +69,8 @@ deny "from a container" quiet container ohguard list
 deny "unlocking from a container" quiet container ohguard unlock
 deny "in another network namespace" quiet unshare -n ohguard list
 deny "by another clock" quiet poke clocks /usr/sbin/ohguard list
-deny "in a unit that may not enter the host's mounts" confined -p CapabilityBoundingSet='CAP_BPF CAP_SYS_ADMIN' ohguard list
+deny "in a unit that may not enter the host's mounts" confined -p CapabilityBoundingSet='CAP_BPF CAP_SYS_ADMIN' \
+    ohguard list
 want "in a unit that may" confined ohguard list
 want "other units start, with mounts of their own" confined -p ProtectKernelTunables=yes true
 mkdir -p /root/fake/host

@@ -5,7 +5,9 @@
 # full: yes
 # timeout: 300
 # files: build/ohguard:/usr/sbin/ohguard
-# prepare: printf '[Match]\nName=eth0\n[Network]\nDHCP=no\n' >/etc/systemd/network/eth0.network; printf '[Resolve]\nDNS=10.53.0.2\nDomains=~.\nLLMNR=no\nMulticastDNS=no\n' >/etc/systemd/resolved.conf; ln -s ../run/systemd/resolve/stub-resolv.conf /etc/resolv.conf
+# prepare: printf '[Match]\nName=eth0\n[Network]\nDHCP=no\n' >/etc/systemd/network/eth0.network;
+# prepare: printf '[Resolve]\nDNS=10.53.0.2\nDomains=~.\nLLMNR=no\nMulticastDNS=no\n' >/etc/systemd/resolved.conf;
+# prepare: ln -s ../run/systemd/resolve/stub-resolv.conf /etc/resolv.conf
 # Who asks is systemd-resolved, for programs that ask its stub. A pool of 200 addresses rotates with a TTL of 1: what an
 # answer says is allowed before the program that waits for it can connect.
 . /vm/lib.sh
@@ -17,7 +19,9 @@ ip link add up0 type veth peer name far0 netns far
 ip addr add 10.53.0.1/24 dev up0
 ip link set up0 up
 ip route add 203.0.113.0/24 via 10.53.0.2
-ip netns exec far sh -ec 'ip addr add 10.53.0.2/24 dev far0; ip link set far0 up; ip link set lo up; ip route add local 203.0.113.0/24 dev lo'
+ip netns exec far sh -ec \
+    'ip addr add 10.53.0.2/24 dev far0; ip link set far0 up; ip link set lo up
+    ip route add local 203.0.113.0/24 dev lo'
 
 # Not in the guarded slice. Two addresses to a question for pool.example, others than to the one before.
 cat >/run/upstream.py <<'PY'
@@ -68,11 +72,16 @@ client() { said=$(python3 /run/client.py "$@"); echo "$said"; }
 systemd-run -q --slice=far.slice -p StandardOutput=file:$asked ip netns exec far python3 /run/upstream.py
 want "systemd-resolved starts" systemctl -q start systemd-resolved.service
 want "programs ask its stub" grep -q 'nameserver 127.0.0.53' /etc/resolv.conf
-for _ in $(seq 50); do getent ahostsv4 unguarded.example >/dev/null; grep -q unguarded.example $asked && break; sleep 0.2; done
+for _ in $(seq 50); do
+    getent ahostsv4 unguarded.example >/dev/null
+    grep -q unguarded.example $asked && break
+    sleep 0.2
+done
 want "unguarded, any name reaches the upstream resolver" grep -q unguarded.example $asked
 
 mkdir -p /etc/ohguard
-printf '[guard]\ncgroup = /sys/fs/cgroup/system.slice\n[dns]\nmin-ttl = 1s\n[allow]\ntarget = pool.example\n' >/etc/ohguard/ohguard.conf
+printf '[guard]\ncgroup = /sys/fs/cgroup/system.slice\n[dns]\nmin-ttl = 1s\n[allow]\ntarget = pool.example\n' \
+    >/etc/ohguard/ohguard.conf
 want "load: the resolver is the one behind the stub" ohguard load
 client pool.example 15
 want "no connection is refused" test "${said%% *}" = refused=0
