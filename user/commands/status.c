@@ -67,7 +67,10 @@ static void check_uplinks(struct status *s)
 	for (size_t i = 0; i < s->uplink_hook_count; i++) {
 		const struct engine_hook *h = &s->uplink_hooks[i];
 
-		if (!h->attached)
+		if (*h->before)
+			remark(&s->problems, "%s is not in force at %s: %s runs before it: run "
+				"`ohguard refresh`", h->name, h->where, h->before);
+		else if (!h->attached)
 			remark(&s->problems, "%s is not attached to %s: run `ohguard refresh`", h->name, h->where);
 	}
 	for (int i = 0; i < OH_UPLINKS_MAX && *s->uplinks.missing[i]; i++) {
@@ -180,6 +183,7 @@ static void print_json_hook(struct json *j, const struct engine_hook *h)
 	json_bool(j, "attached", h->attached);
 	json_string(j, "where", h->attached ? h->where : NULL);
 	json_string(j, "since", h->attached ? text_time(h->since, when) : NULL);
+	json_string(j, "before", *h->before ? h->before : NULL);
 	json_object_end(j);
 }
 

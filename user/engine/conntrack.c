@@ -12,6 +12,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#include "base/netlink.h"
 #include "policy/address.h"
 
 struct request {
@@ -69,29 +70,6 @@ static void make_request(struct request *q, const struct oh_event *event)
 	close_nest(q, tuple);
 }
 
-/* An attribute within size bytes, or NULL; its content's size in *ret_size. */
-static const void *find(const void *from, size_t size, int type, size_t *ret_size)
-{
-	const char *at = from;
-
-	while (size >= NLA_HDRLEN) {
-		const struct nlattr *a = (const struct nlattr *)at;
-		size_t step = NLA_ALIGN(a->nla_len);
-
-		if (a->nla_len < NLA_HDRLEN || a->nla_len > size)
-			return NULL;
-		if ((a->nla_type & NLA_TYPE_MASK) == type) {
-			*ret_size = a->nla_len - NLA_HDRLEN;
-			return at + NLA_HDRLEN;
-		}
-		if (step > size)
-			return NULL;
-		at += step;
-		size -= step;
-	}
-	return NULL;
-}
-
 static bool take_source(const struct nlmsghdr *header, size_t size, struct oh_address *ret)
 {
 	const char *at = (const char *)header + NLMSG_LENGTH(sizeof(struct nfgenmsg));
@@ -100,16 +78,16 @@ static bool take_source(const struct nlmsghdr *header, size_t size, struct oh_ad
 	if (size < NLMSG_LENGTH(sizeof(struct nfgenmsg)) || header->nlmsg_type != (NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_NEW))
 		return false;
 	size -= NLMSG_LENGTH(sizeof(struct nfgenmsg));
-	tuple = find(at, size, CTA_TUPLE_ORIG, &size);
-	tuple = tuple ? find(tuple, size, CTA_TUPLE_IP, &size) : NULL;
+	tuple = netlink_find(at, size, CTA_TUPLE_ORIG, &size);
+	tuple = tuple ? netlink_find(tuple, size, CTA_TUPLE_IP, &size) : NULL;
 	if (!tuple)
 		return false;
-	source = find(tuple, size, CTA_IP_V4_SRC, &size);
+	source = netlink_find(tuple, size, CTA_IP_V4_SRC, &size);
 	if (source && size == 4) {
 		*ret = address_from_ip4(source);
 		return true;
 	}
-	source = find(tuple, size, CTA_IP_V6_SRC, &size);
+	source = netlink_find(tuple, size, CTA_IP_V6_SRC, &size);
 	if (!source || size != 16)
 		return false;
 	memcpy(ret->byte, source, 16);

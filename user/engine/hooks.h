@@ -25,6 +25,7 @@ struct hook {
 struct engine_hook {
 	const char *name;
 	bool attached;
+	char before[64];		/* what runs before it at an interface, so that it does not count as attached; "": nothing */
 	char where[PATH_MAX];		/* the cgroup's path, "" where it is not found; or the interface's name */
 	uint64_t cgroup;		/* its id, 0: the link is dead, or the hook is an uplink's */
 	int64_t since;			/* seconds of CLOCK_REALTIME: when its program was loaded */

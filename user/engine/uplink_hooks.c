@@ -6,7 +6,6 @@
 
 #include <bpf/bpf.h>
 #include <dirent.h>
-#include <linux/if_link.h>
 #include <net/if.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,11 +13,7 @@
 
 #include "base/clock.h"
 #include "base/file.h"
-#include "engine/libbpf_compat.h"
-
-/* Before all other filters, of which one could let a packet pass and end the search. The handle tells ours apart. */
-#define FILTER_PRIORITY 1
-#define FILTER_HANDLE 0x6f68
+#include "engine/device.h"
 
 #define PIN_MAX (PATH_MAX + 96)
 
@@ -91,66 +86,38 @@ static void close_pin(struct pinned *p)
 	p->fd = -1;
 }
 
-/* The program of our filter at an interface, 0: there is none. */
-static uint32_t filter_program(const struct hook *kind, unsigned int index)
-{
-	DECLARE_LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)index, .attach_point = kind->point);
-	DECLARE_LIBBPF_OPTS(bpf_tc_opts, options, .handle = FILTER_HANDLE, .priority = FILTER_PRIORITY);
-
-	return bpf_tc_query(&hook, &options) ? 0 : options.prog_id;
-}
-
 /* The interface is asked, since a link may have gone elsewhere with an interface that had this number before. */
-static bool is_in_force(const struct hook *kind, unsigned int index, const struct pinned *p)
+static bool is_there(const struct hook *kind, unsigned int index, const struct pinned *p)
 {
-	__u32 ids[64], count = 64, flags = 0;
-
 	if (p->fd < 0 || !p->program.id)
 		return false;
-	if (!p->link)
-		return filter_program(kind, index) == p->program.id;
-	if (p->index == index && kind->type == BPF_XDP)
-		return !bpf_xdp_query_id((int)index, 0, ids) && *ids == p->program.id;
-	if (p->index != index || bpf_prog_query((int)index, (enum bpf_attach_type)kind->type, 0, &flags, ids, &count))
-		return false;
-	for (__u32 i = 0; i < count; i++) {
-		if (ids[i] == p->program.id)
-			return true;
-	}
-	return false;
+	return p->link ? p->index == index : device_has_filter(kind, index, p->program.id);
 }
 
-/* By the driver where it can, else by the stack. */
-static int create_link(int program, int hook, const struct uplink *u)
+/* What another lets pass before it is asked would not be judged. */
+static bool is_in_force(const struct hook *kind, unsigned int index, const struct pinned *p)
 {
-	DECLARE_LIBBPF_OPTS(bpf_link_create_opts, generic, .flags = XDP_FLAGS_SKB_MODE);
-	enum bpf_attach_type type = (enum bpf_attach_type)engine_hooks[hook].type;
-	int link = bpf_link_create(program, (int)u->index, type, NULL);
+	struct device_first first;
 
-	if (link < 0 && type == BPF_XDP && errno != EBUSY)
-		link = bpf_link_create(program, (int)u->index, type, &generic);
-	return link;
+	if (!is_there(kind, index, p))
+		return false;
+	device_first(kind, index, !p->link, &first);
+	return first.program == p->program.id;
 }
 
 /* A kernel without tcx. The pin comes first, so that a filter of ours never lacks one. */
 static int attach_filter(int program, int hook, const struct uplink *u, const char *path, struct error *e)
 {
-	DECLARE_LIBBPF_OPTS(bpf_tc_hook, at, .ifindex = (int)u->index, .attach_point = engine_hooks[hook].point);
-	DECLARE_LIBBPF_OPTS(bpf_tc_opts, options, .handle = FILTER_HANDLE, .priority = FILTER_PRIORITY,
-			    .prog_fd = program, .flags = BPF_TC_F_REPLACE);
 	int r;
 
-	if (access(path, F_OK) && filter_program(&engine_hooks[hook], u->index))
+	if (access(path, F_OK) && device_has_any_filter(&engine_hooks[hook], u->index))
 		return error_set(e, EBUSY, "uplink %s: guarded by another instance already", u->name);
 	r = engine_pin(program, path, e);
 	if (r)
 		return r;
-	r = bpf_tc_hook_create(&at);
-	if (r && r != -EEXIST)
-		return error_set(e, -r, "uplink %s: no clsact there: %s", u->name, strerror(-r));
-	r = bpf_tc_attach(&at, &options);
-	return r ? error_set(e, -r, "uplink %s: %s cannot be attached: %s", u->name, engine_hook_names[hook],
-			     strerror(-r)) : 0;
+	r = device_filter(program, &engine_hooks[hook], u->index);
+	return r ? error_set(e, -r, "uplink %s: %s cannot be attached: %s (see `tc filter show dev %s`)", u->name,
+			     engine_hook_names[hook], strerror(-r), u->name) : 0;
 }
 
 /* A load that was killed before its last rename: what it attached is in force, and XDP has room for one alone. */
@@ -164,32 +131,33 @@ static void finish_pin(const char *path)
 
 static int attach_one(int program, int hook, const struct uplink *u, const char *pins, struct error *e)
 {
+	const struct hook *kind = &engine_hooks[hook];
 	char path[PIN_MAX];
 	struct pinned old;
-	bool update;
 	int link, r;
 
 	pin_path(pins, hook, u->index, path);
 	finish_pin(path);
 	old = open_pin(pins, hook, u->index);
-	update = old.link && is_in_force(&engine_hooks[hook], u->index, &old);
-	if (update) {
+	if (old.link && is_in_force(kind, u->index, &old)) {
 		r = bpf_link_update(old.fd, program, NULL) ?
 		    error_set(e, errno, "uplink %s: %s cannot be replaced: %s", u->name, engine_hook_names[hook],
 			      strerror(errno)) : 0;
 		close_pin(&old);
 		return r;
 	}
+	link = device_link(program, kind, u->index);
+	if (link == -EEXIST && old.link && is_there(kind, u->index, &old))
+		link = device_link_first(old.fd, program, kind, u->index);
 	close_pin(&old);
-	link = create_link(program, hook, u);
-	if (link < 0 && errno == EINVAL && engine_hooks[hook].point)
+	if (link == -EINVAL && kind->point)
 		return attach_filter(program, hook, u, path, e);
-	if (link < 0 && errno == EBUSY)
+	if (link == -EBUSY)
 		return error_set(e, EBUSY, "uplink %s: another XDP program is attached there (of another instance, or see "
 				 "`bpftool net`): detach it, or name another uplink", u->name);
 	if (link < 0)
-		return error_set(e, errno, "uplink %s: %s cannot be attached: %s", u->name, engine_hook_names[hook],
-				 strerror(errno));
+		return error_set(e, -link, "uplink %s: %s cannot be attached: %s", u->name, engine_hook_names[hook],
+				 strerror(-link));
 	r = engine_pin(link, path, e);
 	close(link);
 	return r;
@@ -282,15 +250,13 @@ int engine_add_uplinks(const char *pins, const struct uplinks *uplinks, struct e
 /* Ends what is attached to the interface. Whoever has taken the place meanwhile stays: its program is not the pinned one. */
 static int detach_one(const char *pins, int hook, unsigned int index, struct error *e)
 {
-	DECLARE_LIBBPF_OPTS(bpf_tc_hook, at, .ifindex = (int)index, .attach_point = engine_hooks[hook].point);
-	DECLARE_LIBBPF_OPTS(bpf_tc_opts, options, .handle = FILTER_HANDLE, .priority = FILTER_PRIORITY);
 	struct pinned p = open_pin(pins, hook, index);
 	char path[PIN_MAX];
 	int r = 0;
 
 	pin_path(pins, hook, index, path);
-	if (p.fd >= 0 && !p.link && is_in_force(&engine_hooks[hook], index, &p))
-		r = bpf_tc_detach(&at, &options);
+	if (!p.link && is_there(&engine_hooks[hook], index, &p))
+		r = device_remove_filter(&engine_hooks[hook], index);
 	close_pin(&p);
 	if (r)
 		return error_set(e, -r, "%s: %s", path, strerror(-r));
@@ -323,11 +289,18 @@ int engine_detach_uplinks(const char *pins, const struct uplinks *but, struct er
 
 void engine_read_uplink_hook(const char *pins, enum oh_hook hook, const struct uplink *uplink, struct engine_hook *ret)
 {
+	const struct hook *kind = &engine_hooks[hook];
 	struct pinned p = open_pin(pins, (int)hook, uplink->index);
+	struct device_first first;
 
 	*ret = (struct engine_hook){ .name = engine_hook_names[hook] };
 	snprintf(ret->where, sizeof(ret->where), "%s", uplink->name);
-	ret->attached = is_in_force(&engine_hooks[hook], uplink->index, &p);
+	if (is_there(kind, uplink->index, &p)) {
+		device_first(kind, uplink->index, !p.link, &first);
+		ret->attached = first.program == p.program.id;
+		if (!ret->attached)
+			snprintf(ret->before, sizeof(ret->before), "%s", first.name);
+	}
 	ret->program = p.program.id;
 	ret->since = clock_boot_at() + (int64_t)(p.program.load_time / 1000000000);
 	close_pin(&p);
