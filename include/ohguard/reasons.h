@@ -14,32 +14,32 @@
 	OH_REASON(4, DNS, "dns", "a DNS query to a configured resolver") \
 	OH_REASON(5, NTP, "ntp", "a plain client request to a configured time server") \
 	OH_REASON(6, TARGET, "target", "an allowed port of an allowed address, or of a connection admitted to it") \
-	OH_REASON(16, ADDRESS_NOT_ALLOWED, "address-not-allowed", "the address is none that an allowed target has") \
-	OH_REASON(17, ADDRESS_EXPIRED, "address-expired", "the address was allowed, but its time is over") \
+	OH_REASON(16, ADDRESS_NOT_ALLOWED, "address-not-allowed", "no allowed target has this address") \
+	OH_REASON(17, ADDRESS_EXPIRED, "address-expired", "the address was allowed, but has expired") \
 	OH_REASON(18, PORT_NOT_ALLOWED, "port-not-allowed", "the address is allowed on another port") \
 	OH_REASON(19, PROTOCOL_NOT_ALLOWED, "protocol-not-allowed", "neither TCP, nor DNS or NTP over UDP") \
-	OH_REASON(20, DNS_RESOLVER_NOT_ALLOWED, "dns-resolver-not-allowed", "port 53 of an address that is no configured resolver") \
+	OH_REASON(20, DNS_RESOLVER_NOT_ALLOWED, "dns-resolver-not-allowed", "DNS to a server that is not configured") \
 	OH_REASON(21, DNS_NAME_NOT_ALLOWED, "dns-name-not-allowed", "a query for a name that is not allowed") \
 	OH_REASON(22, DNS_MALFORMED, "dns-malformed", "not one well-formed standard query") \
-	OH_REASON(23, NTP_SERVER_NOT_ALLOWED, "ntp-server-not-allowed", "port 123 of an address that is no configured time server") \
+	OH_REASON(23, NTP_SERVER_NOT_ALLOWED, "ntp-server-not-allowed", "NTP to a server that is not configured") \
 	OH_REASON(24, NTP_MALFORMED, "ntp-malformed", "not a plain client request") \
 	OH_REASON(25, TLS_NAME_NOT_ALLOWED, "tls-name-not-allowed", "a TLS server name that is not allowed") \
 	OH_REASON(26, TLS_NO_NAME, "tls-no-name", "a TLS hello without a server name") \
 	OH_REASON(27, TLS_ENCRYPTED_HELLO, "tls-encrypted-hello", "a TLS hello whose server name is encrypted") \
 	OH_REASON(28, TLS_NOT_TLS, "tls-not-tls", "a connection that does not open with a TLS hello") \
-	OH_REASON(29, TLS_INCOMPLETE, "tls-incomplete", "a TLS hello that is not whole yet") \
+	OH_REASON(29, TLS_INCOMPLETE, "tls-incomplete", "a TLS hello that is not complete yet") \
 	OH_REASON(30, FRAGMENT, "fragment", "an IP fragment") \
-	OH_REASON(31, PACKET_MALFORMED, "packet-malformed", "headers that are cut short, contradict each other or cannot be read") \
-	OH_REASON(32, RAW_SOCKET, "raw-socket", "from a raw socket, or a socket of a kind that escapes the connect hooks") \
+	OH_REASON(31, PACKET_MALFORMED, "packet-malformed", "headers that are cut short, unreadable or contradictory") \
+	OH_REASON(32, RAW_SOCKET, "raw-socket", "from a raw socket, or a socket that escapes the connect hooks") \
 	OH_REASON(33, PACKET_SOCKET, "packet-socket", "from a packet socket") \
-	OH_REASON(34, FORWARDED, "forwarded", "forwarded, and not to where this machine itself may go") \
-	OH_REASON(35, INBOUND_NOT_ALLOWED, "inbound-not-allowed", "uninvited from outside") \
+	OH_REASON(34, FORWARDED, "forwarded", "forwarded to where this machine itself may not go") \
+	OH_REASON(35, INBOUND_NOT_ALLOWED, "inbound-not-allowed", "unsolicited, from outside") \
 	OH_REASON(36, METADATA_SERVICE, "metadata-service", "the instance metadata service") \
 	OH_REASON(37, LOCKDOWN, "lockdown", "no policy is loaded yet") \
-	OH_REASON(38, SOURCE_ROUTE, "source-route", "a source route or routing header: where it goes is not its destination") \
-	OH_REASON(39, TLS_IN_SYN, "tls-in-syn", "data in the first segment of a connection that must open with a TLS hello") \
+	OH_REASON(38, SOURCE_ROUTE, "source-route", "a source route or routing header, which leads elsewhere") \
+	OH_REASON(39, TLS_IN_SYN, "tls-in-syn", "data in the SYN of a connection that must open with a TLS hello") \
 	OH_REASON(40, NTP_RATE, "ntp-rate", "more requests to one time server than its clients send") \
-	OH_REASON(41, SHARED_PAGES, "shared-pages", "what must be looked at lies in pages that its sender can still write")
+	OH_REASON(41, SHARED_PAGES, "shared-pages", "what must be judged is in pages that its sender can still write")
 
 enum oh_reason {
 #define OH_REASON(number, symbol, name, text) OH_##symbol = number,
