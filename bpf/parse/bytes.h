@@ -42,16 +42,18 @@ struct oh_dns_pending {
 };
 _Static_assert(sizeof(struct oh_dns_pending) == 264, "layout");
 
-/* Where a hello goes on whose name was read before its end. */
+/* Where a client's plaintext goes on whose hello's name was read: see tls_client.h. */
 struct oh_tls_rest {
-	__u16 hello; /* bytes of it to come; 0: nothing more of it */
-	__u16 record; /* of them, those in the record that is under way; 0: a record's header comes next */
+	__u16 hello; /* bytes of the hello to come; 0: none, and records follow it */
+	__u16 record; /* bytes to come of the record that is under way; 0: a record's header comes next */
 	__u16 skip; /* bytes of the extension that is under way */
 	__u8 headed; /* bytes of the next extension's header that are there */
 	__u8 recorded; /* and of the next record's */
 	__u8 header[4];
 	__u8 record_header[5];
-	__u8 pad[7];
+	__u8 offers; /* OH_TLS_OFFERS_*: what the last hello holds */
+	__u8 pad[2];
+	__u32 mark; /* of its name: see oh_name_mark() */
 };
 _Static_assert(sizeof(struct oh_tls_rest) == 24, "layout");
 
@@ -96,6 +98,7 @@ struct oh_scratch {
 	__u32 key_at;
 	/* the hello */
 	__u32 need; /* its size, as it announces it */
+	__u32 read; /* bytes of the segment that were looked at, from where it was asked to */
 	__u32 name; /* where its server_name extension stands, 0: none yet */
 	__u32 name_len;
 	struct oh_tls_rest rest __attribute__((aligned(8)));

@@ -74,6 +74,24 @@ OH_INLINE const struct oh_name_key *oh_key(struct oh_scratch *s)
 	return (const struct oh_name_key *)(s->rev + at);
 }
 
+/* A number that tells the name that was parsed last from most others: for who has been found to be allowed already. */
+OH_SUBPROG __u64 oh_name_mark(__u32 slot)
+{
+	struct oh_scratch *s = oh_scratch(slot);
+	__u32 i, mark = 2166136261U;
+
+	if (!s)
+		return 0;
+	for (i = 0; i < OH_KEY_DATA; i++) {
+		__u32 at = (OH_MEM(s->key_at) & 0xff) + sizeof(__u32) + i;
+
+		if (at >= OH_REV_END)
+			break;
+		mark = (mark ^ s->rev[at]) * 16777619U; /* FNV-1a */
+	}
+	return mark;
+}
+
 /*
  * For user space: the key of a rule, from "api.openai.com" or "*.openai.com",
  * any letter case. No trailing dot, no empty label, punycode already. 0, or -1

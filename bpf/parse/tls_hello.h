@@ -1,16 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR MIT */
 /*
- * The first flight of a TLS connection: the server name in its ClientHello.
+ * The server name in a TLS ClientHello.
  *
  * The hello may be in up to OH_TLS_RECORDS records (nobody's default, but
- * legal) as far as it is handed over at once. Whatever follows it in later
- * records of the segment is let be: early data and the change-cipher-spec
- * before it. In its own last record nothing may follow.
- *
- * TCP may not hand over a large hello at once. So oh_tls_hello() is content
- * with one up to its name, and says where the rest goes on; oh_tls_rest() looks
- * at that as it comes, extension by extension: it may hold neither another
- * name nor an encrypted one, and must end where it said.
+ * legal) as far as it is handed over at once. In its own last record nothing
+ * may follow. What follows in others, and the rest of a hello that TCP did not
+ * hand over at once, is for tls_client.h: oh_tls_hello() is content with one
+ * up to its name, and says where the rest goes on.
  *
  * GREASE ECH is the same extension as the real one and cannot be told from it,
  * so it is refused too; so is the older draft's encrypted server name.
@@ -25,12 +21,16 @@
 #define OH_TLS_PART_MAX 8192 /* of a hello in several records: what the last one may bring, and the others together */
 #define OH_TLS_RECORDS 4
 #define OH_TLS_EXTENSIONS 64
-#define OH_TLS_STEPS 128 /* of the rest in one segment: two for each extension, one or two for each record */
 #define OH_TLS_PART 8 /* extensions, or steps, in one function that the verifier walks once */
 
 #define OH_TLS_EXT_NAME 0
+#define OH_TLS_EXT_EARLY 42 /* RFC 8446, 4.2.10 */
+#define OH_TLS_EXT_VERSIONS 43 /* RFC 8446, 4.2.1: no TLS 1.3 without it, and so no second hello */
 #define OH_TLS_EXT_ECH 0xfe0d
 #define OH_TLS_EXT_ESNI 0xffce
+
+#define OH_TLS_OFFERS_EARLY 1
+#define OH_TLS_OFFERS_VERSIONS 2
 
 /* Numbers are permanent. */
 enum oh_tls_result {
@@ -44,7 +44,9 @@ enum oh_tls_result {
 	OH_HELLO_BAD_NAME = 7, /* trailing dot, address, empty label, a byte no name has: tls-no-name */
 	OH_HELLO_READ = 8,
 	OH_HELLO_MORE = 9, /* inside only: the hello goes on in the next record */
-	OH_HELLO_NAMED = 10, /* oh_key() has the name, and the hello goes on: see oh_tls_rest() */
+	OH_HELLO_NAMED = 10, /* oh_key() has the name, and the hello or what follows it goes on: see oh_tls_client() */
+	OH_HELLO_BEGINS = 11, /* another one does, behind what was read */
+	OH_HELLO_OVER = 12, /* the client says no more in plaintext that is to be judged */
 	OH_HELLO_RESULT_MAX,
 };
 
@@ -141,6 +143,7 @@ OH_INLINE enum oh_tls_result oh_tls_gather(oh_bytes b, __u32 off, __u32 len, str
 		if (r == OH_HELLO_NOT_TLS)
 			return OH_HELLO_MALFORMED;
 	}
+	OH_MEM(s->read) = OH_MEM(s->len) + i * 5;
 	return r == OH_HELLO_MORE ? OH_HELLO_TOO_LARGE : r;
 }
 
@@ -221,10 +224,14 @@ OH_INLINE int oh_tls_server_name(struct oh_scratch *s, __u32 pos, __u32 n, __u32
 }
 
 /* Whether an extension of n bytes may stand where `left` bytes of the hello are to come. */
-OH_INLINE enum oh_tls_result oh_tls_extension(__u32 type, __u32 n, __u32 left)
+OH_INLINE enum oh_tls_result oh_tls_extension(struct oh_scratch *s, __u32 type, __u32 n, __u32 left)
 {
 	if (n > left)
 		return OH_HELLO_MALFORMED;
+	if (type == OH_TLS_EXT_EARLY)
+		OH_MEM(s->rest.offers) |= OH_TLS_OFFERS_EARLY;
+	if (type == OH_TLS_EXT_VERSIONS)
+		OH_MEM(s->rest.offers) |= OH_TLS_OFFERS_VERSIONS;
 	return type == OH_TLS_EXT_ECH || type == OH_TLS_EXT_ESNI ? OH_HELLO_ENCRYPTED : OH_HELLO_COMPLETE;
 }
 
@@ -242,7 +249,7 @@ OH_SUBPROG int oh_tls_extensions_part(__u32 pos, __u32 have, __u32 end, __u32 sl
 		int r;
 
 		pos += 4;
-		r = oh_tls_extension(type, n, end - pos);
+		r = oh_tls_extension(s, type, n, end - pos);
 		if (r)
 			return -r;
 		if (type == OH_TLS_EXT_NAME) {
@@ -296,7 +303,7 @@ OH_INLINE enum oh_tls_result oh_tls_reach(__u32 pos, __u32 have, __u32 end)
 	return pos > end ? OH_HELLO_MALFORMED : pos > have ? OH_HELLO_INCOMPLETE : OH_HELLO_COMPLETE;
 }
 
-/* The payload of len bytes at off, from the first byte the client sent. */
+/* The hello in len bytes at off, from its record's first byte on. */
 OH_SUBPROG int oh_tls_hello(oh_bytes b, __u32 off, __u32 len, __u32 slot)
 {
 	struct oh_scratch *s = oh_scratch(slot);
@@ -305,6 +312,7 @@ OH_SUBPROG int oh_tls_hello(oh_bytes b, __u32 off, __u32 len, __u32 slot)
 
 	if (!s)
 		return OH_HELLO_READ;
+	OH_MEM(s->rest.offers) = 0;
 	r = oh_tls_gather(b, off, len, s);
 	if (r && r != OH_HELLO_INCOMPLETE)
 		return r;
@@ -343,124 +351,6 @@ OH_SUBPROG int oh_tls_hello(oh_bytes b, __u32 off, __u32 len, __u32 slot)
 	if (pos + n != end)
 		return OH_HELLO_MALFORMED;
 	return oh_tls_extensions(pos, have, end, slot);
-}
-
-/* The bytes of a header at off that are there, behind the `have` of `size` that came before, to `to`: how many; 0 for a
- * read that failed. */
-OH_INLINE __u32 oh_tls_take(oh_bytes b, __u32 off, __u32 len, __u8 *to, __u32 have, __u32 size)
-{
-	__u32 n = size - have < len ? size - have : len;
-	__u64 at = have;
-
-	OH_OPAQUE(at);
-	at &= 7;
-	n = oh_bound(n, 8);
-	return oh_load(b, off, to + at, n) ? 0 : n;
-}
-
-/* The rest's next record begins or goes on at off: the bytes of its header that were taken, or a reason, negative. */
-OH_SUBPROG int oh_tls_next_record(oh_bytes b, __u32 off, __u32 len, __u32 slot)
-{
-	struct oh_scratch *s = oh_scratch(slot);
-	__u32 have, taken, size = 0;
-	enum oh_tls_result r;
-
-	if (!s)
-		return -OH_HELLO_READ;
-	have = OH_MEM(s->rest.recorded);
-	taken = oh_tls_take(b, off, len, s->rest.record_header, have, 5);
-	if (!taken)
-		return -OH_HELLO_READ;
-	r = oh_tls_record(s->rest.record_header, have + taken, &size);
-	if (r == OH_HELLO_NOT_TLS || size > OH_MEM(s->rest.hello))
-		return -OH_HELLO_MALFORMED;
-	OH_MEM(s->rest.recorded) = r == OH_HELLO_INCOMPLETE ? have + taken : 0;
-	OH_MEM(s->rest.record) = size;
-	return taken;
-}
-
-/* The rest's next extension begins or goes on at off, where len bytes of its record are there: what was taken of them,
- * or a reason, negative. */
-OH_SUBPROG int oh_tls_next_extension(oh_bytes b, __u32 off, __u32 len, __u32 slot)
-{
-	struct oh_scratch *s = oh_scratch(slot);
-	__u32 taken, skip, have, type, n;
-	enum oh_tls_result r;
-
-	if (!s)
-		return -OH_HELLO_READ;
-	skip = OH_MEM(s->rest.skip);
-	have = OH_MEM(s->rest.headed);
-	if (skip)
-		taken = skip < len ? skip : len;
-	else
-		taken = oh_tls_take(b, off, len, s->rest.header, have, 4);
-	if (!taken)
-		return -OH_HELLO_READ;
-	OH_MEM(s->rest.record) -= taken;
-	OH_MEM(s->rest.hello) -= taken;
-	if (skip) {
-		OH_MEM(s->rest.skip) = skip - taken;
-		return taken;
-	}
-	OH_MEM(s->rest.headed) = have + taken < 4 ? have + taken : 0;
-	if (have + taken < 4)
-		return taken;
-	type = oh_be16(s->rest.header);
-	n = oh_be16(s->rest.header + 2);
-	r = oh_tls_extension(type, n, OH_MEM(s->rest.hello));
-	if (!r && type == OH_TLS_EXT_NAME)
-		r = OH_HELLO_MALFORMED; /* the second one */
-	OH_MEM(s->rest.skip) = n;
-	return r ? -(int)r : (int)taken;
-}
-
-/* OH_TLS_PART steps of oh_tls_rest(): the bytes taken, or a reason, negative. */
-OH_SUBPROG int oh_tls_rest_part(oh_bytes b, __u32 off, __u32 len, __u32 slot)
-{
-	struct oh_scratch *s = oh_scratch(slot);
-	__u32 i, from = off;
-
-	if (!s)
-		return -OH_HELLO_READ;
-	for (i = 0; i < OH_TLS_PART && len && OH_MEM(s->rest.hello); i++) {
-		__u32 record = OH_MEM(s->rest.record);
-		int taken;
-
-		if (record)
-			taken = oh_tls_next_extension(b, off, record < len ? record : len, slot);
-		else
-			taken = oh_tls_next_record(b, off, len, slot);
-		if (taken <= 0)
-			return taken;
-		off += taken;
-		len -= taken;
-	}
-	return off - from;
-}
-
-/* What follows in len bytes at off on what s->rest tells of: NAMED while the hello goes on. */
-OH_SUBPROG int oh_tls_rest(oh_bytes b, __u32 off, __u32 len, __u32 slot)
-{
-	struct oh_scratch *s = oh_scratch(slot);
-	__u32 i;
-
-	if (!s)
-		return OH_HELLO_READ;
-	for (i = 0; i < OH_TLS_STEPS; i += OH_TLS_PART) {
-		int taken;
-
-		if (!OH_MEM(s->rest.hello))
-			return OH_MEM(s->rest.headed) ? OH_HELLO_MALFORMED : OH_HELLO_COMPLETE;
-		if (!len)
-			return OH_HELLO_NAMED;
-		taken = oh_tls_rest_part(b, off, len, slot);
-		if (taken <= 0)
-			return taken < 0 ? -taken : OH_HELLO_READ;
-		off += taken;
-		len -= taken;
-	}
-	return OH_HELLO_MALFORMED;
 }
 
 #endif

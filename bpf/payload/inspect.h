@@ -9,7 +9,7 @@
 #include "parse/ntp.h"
 #include "payload/resent.h"
 #include "payload/shared_pages.h"
-#include "parse/tls_hello.h"
+#include "parse/tls_client.h"
 
 /* In place of a reason: the segment is dropped and not counted. The sender's TCP keeps its bytes, joins what is
  * written later to them, and sends them all again. */
@@ -22,10 +22,16 @@ _Static_assert(sizeof(struct oh_tls_rest) == 8 * OH_REST_WORDS, "rest of struct 
 #define OH_NTP_BURST 8
 #define OH_NTP_KEEP 7200	/* seconds: pollers pause for 34 minutes at most (systemd-timesyncd) */
 
-/* Where what is looked at in a packet ends. No parser goes further into a segment: what follows the hello is let be. */
-static __always_inline __u32 oh_looked_at(const struct oh_flow *f)
+/* Beside a reason, in place of a parser's result. */
+#define OH_REFUSED 0x100
+
+/* Where what is looked at in a packet ends: no parser goes further into a segment. Early data is walked over as it comes. */
+static __always_inline __u32 oh_looked_at(const struct oh_flow *f, const struct oh_connection *c)
 {
-	return f->payload + (f->payload_length < OH_LOOK_BYTES ? f->payload_length : OH_LOOK_BYTES);
+	const struct oh_tls_rest *rest = c ? (const struct oh_tls_rest *)c->rest : NULL;
+	bool early = c && c->look == OH_LOOK_TLS && rest->offers & OH_TLS_OFFERS_EARLY && f->stage == OH_STAGE_PACKET;
+
+	return f->payload + (f->payload_length < OH_LOOK_BYTES || early ? f->payload_length : OH_LOOK_BYTES);
 }
 
 static __always_inline const struct oh_name_entry *oh_find_name(__u32 slot)
@@ -122,8 +128,8 @@ static __always_inline enum oh_reason oh_hello_reason(int result)
 	return OH_TLS_NOT_TLS;
 }
 
-/* The first flight of a connection to a port, length bytes at `at`: a word like that of oh_lookup(), with the target
- * whose name it gives. */
+/* A hello of a connection to a port, length bytes at `at`: a word like that of oh_lookup(), with the target whose name it
+ * gives. */
 __attribute__((noinline)) __u64 oh_inspect_hello(struct __sk_buff *skb, __u32 at, __u32 length, __u32 slot, __u32 port)
 {
 	const struct oh_name_entry *entry;
@@ -149,7 +155,7 @@ static __always_inline enum oh_reason oh_inspect_ntp_packet(struct __sk_buff *sk
 	__u64 high = (__u64)to[1] << 32 | to[0], low = (__u64)to[3] << 32 | to[2];
 	enum oh_reason reason;
 
-	if (oh_can_change(skb, f, oh_looked_at(f)))
+	if (oh_can_change(skb, f, oh_looked_at(f, NULL)))
 		return OH_SHARED_PAGES;
 	reason = oh_inspect_ntp(skb, f->payload, f->payload_length, high, low);
 	/* Clients resolve once and poll for days: like a connection, it lives for as long as it is used. */
@@ -179,32 +185,61 @@ static __always_inline void oh_copy_rest(__u64 *to, const __u64 *from)
 		to[i] = from[i];
 }
 
-/* What goes out of a hello is good as far as it goes: its name is allowed, and its rest is looked at as it comes. */
+/* A hello in length bytes at `at`: what oh_tls_client() says of it and of what follows it, or OH_REFUSED and a reason. The
+ * connection is that of the name in its first hello, and a second one must give the same. */
+static __always_inline int oh_inspect_name(struct __sk_buff *skb, const struct oh_flow *f, struct oh_connection *c, __u32 at,
+					   __u32 length, struct oh_admission *admission, __u32 slot)
+{
+	bool second = c->look == OH_LOOK_TLS;
+	struct oh_scratch *s = oh_scratch(slot);
+	__u64 found = oh_inspect_hello(skb, at, length, slot, f->destination_port);
+	__u32 mark = oh_name_mark(slot);
+
+	if (!s)
+		return OH_REFUSED | OH_HOLD;
+	if (OH_FOUND_REASON(found) != OH_TARGET)
+		return OH_REFUSED | OH_FOUND_REASON(found);
+	if (second && mark != OH_MEM(s->rest.mark))
+		return OH_REFUSED | OH_TLS_NAME_NOT_ALLOWED;
+	OH_MEM(s->rest.mark) = mark;
+	admission->target = OH_FOUND_TARGET(found);
+	admission->generation = found >> 32;
+	return OH_MEM(s->rest.hello) ? OH_HELLO_NAMED : OH_HELLO_COMPLETE;
+}
+
+/* What goes out of a hello is good as far as it goes: its name is allowed, and its rest is looked at as it comes. So is what
+ * follows it, until the client says no more in plaintext. */
 static __always_inline enum oh_reason oh_inspect_tls_segment(struct __sk_buff *skb, const struct oh_flow *f,
 							     struct oh_connection *c, __u32 known,
 							     struct oh_admission *admission, __u32 slot)
 {
+	__u32 at = f->payload + known, end = oh_looked_at(f, c), read = 0;
 	struct oh_scratch *s = oh_scratch(slot);
-	__u64 found = OH_TARGET;
-	int r;
+	int r = OH_HELLO_BEGINS;
 
-	if (!s)
+	if (!s || end <= at)
 		return OH_HOLD;
-	if (c->look == OH_LOOK_REST) {
+	if (c->look == OH_LOOK_TLS) {
 		oh_copy_rest((__u64 *)&s->rest, c->rest);
-		r = oh_tls_rest(skb, f->payload + known, f->payload_length - known, slot);
-		if (r && r != OH_HELLO_NAMED)
-			return oh_hello_reason(r);
-	} else {
-		found = oh_inspect_hello(skb, f->payload, f->payload_length, slot, f->destination_port);
-		if (OH_FOUND_REASON(found) != OH_TARGET)
-			return OH_FOUND_REASON(found);
-		if (admission->flow && (OH_MEM(s->rest.hello) || OH_MEM(s->len) > OH_SENT_BYTES - 5 * OH_TLS_RECORDS))
-			return OH_HOLD;
-		/* From here on the connection is that of the name it gave. */
-		c->target = admission->target = OH_FOUND_TARGET(found);
-		c->generation = admission->generation = found >> 32;
+		r = oh_tls_client(skb, at, end - at, slot);
+		read = OH_MEM(s->read);
 	}
+	if (r == OH_HELLO_BEGINS) {
+		r = oh_inspect_name(skb, f, c, at + read, end - at - read, admission, slot);
+		if (r & OH_REFUSED)
+			return r & ~OH_REFUSED;
+		read += OH_MEM(s->read);
+	}
+	if (r == OH_HELLO_COMPLETE) {
+		r = oh_tls_client(skb, at + read, end - at - read, slot);
+		read += OH_MEM(s->read);
+	}
+	if (r != OH_HELLO_NAMED && r != OH_HELLO_OVER)	/* no client sends two hellos at once */
+		return oh_hello_reason(r);
+	if (r == OH_HELLO_NAMED && end - f->payload < f->payload_length)	/* nor so many records */
+		return OH_TLS_NOT_TLS;
+	c->target = admission->target;
+	c->generation = admission->generation;
 	if (admission->flow) {
 		known = f->payload_length < OH_SENT_BYTES ? f->payload_length : OH_SENT_BYTES;
 		if (oh_keep_sent(skb, f->payload, known, slot))
@@ -215,7 +250,7 @@ static __always_inline enum oh_reason oh_inspect_tls_segment(struct __sk_buff *s
 	}
 	oh_copy_rest(c->rest, (const __u64 *)&s->rest);
 	c->sequence = f->sequence + f->payload_length;
-	c->look = OH_MEM(s->rest.hello) ? OH_LOOK_REST : OH_LOOK_NONE;
+	c->look = r == OH_HELLO_OVER ? OH_LOOK_NONE : OH_LOOK_TLS;
 	return OH_TARGET;
 }
 
@@ -254,7 +289,7 @@ static __always_inline enum oh_reason oh_inspect_tcp(struct __sk_buff *skb, cons
 		return OH_HOLD;
 	if (known >= f->payload_length && !admission->flow)	/* the same bytes: it is this kernel's TCP that sends them */
 		return reason;
-	if (oh_can_change(skb, f, oh_looked_at(f)))
+	if (oh_can_change(skb, f, oh_looked_at(f, c)))
 		return OH_SHARED_PAGES;
 	admission->slot = oh_scratch_take();
 	if (admission->slot >= OH_SLOTS)
@@ -292,7 +327,7 @@ static __always_inline enum oh_reason oh_inspect(struct __sk_buff *skb, const st
 	/* UDP segmentation would make several datagrams of it, of which each could be another query. */
 	if ((!f->socket && f->stage != OH_STAGE_UPLINK) || skb->gso_size)
 		return OH_DNS_MALFORMED;
-	if (oh_can_change(skb, f, oh_looked_at(f)))
+	if (oh_can_change(skb, f, oh_looked_at(f, c)))
 		return OH_SHARED_PAGES;
 	admission->slot = oh_scratch_take();
 	if (admission->slot >= OH_SLOTS)

@@ -217,7 +217,7 @@ static __always_inline bool oh_pass_uplink(struct __sk_buff *skb)
 		if (fr->flow.protocol == OH_PROTOCOL_TCP && (fr->admission.fresh || (c && c->look != OH_LOOK_NONE)))
 			oh_read_sequence(skb, &fr->flow);
 		if (oh_is_looked_at(c, reason, &fr->admission))
-			oh_make_linear(skb, oh_looked_at(&fr->flow));
+			oh_make_linear(skb, oh_looked_at(&fr->flow, c));
 		reason = oh_inspect(skb, &fr->flow, c, reason, &fr->admission);
 	}
 	if (reason == OH_HOLD)

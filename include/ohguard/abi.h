@@ -146,9 +146,9 @@ struct oh_control {
 /* What the payload of an admitted TCP connection must be. */
 enum oh_look {
 	OH_LOOK_NONE,		/* anything, from here on */
-	OH_LOOK_HELLO,		/* a TLS hello for an allowed name: once */
+	OH_LOOK_HELLO,		/* a TLS hello for an allowed name */
 	OH_LOOK_QUERIES,	/* DNS queries for allowed names: always */
-	OH_LOOK_REST,		/* the rest of a hello whose name is allowed: until its end */
+	OH_LOOK_TLS,		/* what follows the name in the first hello: until the client says no more in plaintext */
 	OH_LOOK_SENT,		/* of a flow: what was looked at, the same again, or anything behind it: until it is acknowledged */
 };
 
@@ -181,7 +181,7 @@ struct oh_connection {
 	__u64 netns;		/* cookie of the socket's network namespace, 0: not known */
 	__u32 answers;		/* TCP sequence number at which the resolver's next message begins */
 	__u32 framed;		/* 1: answers says so; apart from the bits, which other CPUs may be writing */
-	__u64 rest[OH_REST_WORDS];	/* OH_LOOK_REST: struct oh_tls_rest, see bpf/parse/bytes.h */
+	__u64 rest[OH_REST_WORDS];	/* OH_LOOK_TLS: struct oh_tls_rest, see bpf/parse/bytes.h */
 };
 
 /* Key of oh_flows (LRU hash; value struct oh_connection): a flow that was let out over an uplink, as it stands on the

@@ -103,7 +103,7 @@ def argv(tmp_path_factory):
 def loaded(guard):
     """What an earlier test's connections still hold back is older than this guard, and would be told as refused."""
     guard.shell("ss -K -t dport = 443 or dport = 8443")
-    guard.load(allow=(ALLOWED, f"{ALLOWED}:8443"), dns=("inspect = on",))
+    guard.load(allow=(ALLOWED, f"{ALLOWED}:8443", f"{ALLOWED}:8444"), dns=("inspect = on",))
     guard.events()
     return guard
 
@@ -158,6 +158,26 @@ def test_post_quantum_hello_is_larger_than_a_segment(loaded, argv):
     assert "lab:" in talk(loaded, argv("openssl-3.5", ALLOWED, "1.3"), ALLOWED)
     first = next(bytes(f.payload) for f in loaded.lab.wire.traffic(mark, dst=ADDRESS) if bytes(f.payload))
     assert int.from_bytes(first[3:5], "big") > 1448
+
+
+def hellos(frames):
+    """The names in the hellos that a client sent."""
+    data, names = b"".join(bytes(f.payload) for f in frames), []
+    while data:
+        size = 5 + int.from_bytes(data[3:5], "big")
+        if data[0] == 22 and data[5] == 1:
+            names.append(next(n for n in (ALLOWED, FORBIDDEN) if n.encode() in data[:size]))
+        data = data[size:]
+    return names
+
+
+@pytest.mark.parametrize("client", ["openssl", "openssl-3.5", "gnutls", "nss", "curl", "python", "go", "node"])
+def test_second_hello_that_the_server_asks_for_passes(loaded, argv, client):
+    mark = loaded.lab.wire.mark()
+    said = talk(loaded, argv(client, ALLOWED, "1.3", 8444), ALLOWED)
+    assert f"lab: {ALLOWED}" in said, said[-1500:]
+    assert hellos(f for f in loaded.lab.wire.traffic(mark, dst=ADDRESS) if bytes(f.payload)) == [ALLOWED, ALLOWED]
+    assert loaded.events() == []
 
 
 def test_http2(loaded):

@@ -120,6 +120,20 @@ def hello(data, *more, session=b""):
     return b"\x16\3\1" + struct.pack("!H", len(shake)) + shake
 
 
+def hello13(data, name, share=None, session=b"s" * 32, early=b"", more=b""):
+    """A TLS 1.3 hello; without a key share, for which the server asks for a second one (HelloRetryRequest)."""
+    key = struct.pack("!HH", 29, 32) + share if share else b""
+    body = (b"\3\3" + data.ljust(32, b"r")[:32] + bytes([len(session)]) + session + struct.pack("!H3H", 6, 0x1301, 0x1302, 0x1303) + b"\1\0")
+    exts = extensions(server_name(name), extension(43, b"\2\3\4"), extension(45, b"\1\1"),
+                      extension(51, struct.pack("!H", len(key)) + key), early, more)
+    shake = body + struct.pack("!H", len(exts)) + exts
+    return record(22, b"\1" + len(shake).to_bytes(3, "big") + shake)
+
+
+def record(kind, data):
+    return struct.pack("!BHH", kind, 0x0303, len(data)) + data
+
+
 def sctp_init(sport, dport, data):
     chunk = struct.pack("!BBHIIHHI", 1, 0, 20 + len(data), 0x6F68, 65535, 1, 1, 1) + data
     head = struct.pack("!HHI", sport, dport, 0)

@@ -90,6 +90,79 @@ def tls_endless(t):
     return [b"\x16\3\1\x3f\xf0\1\0\x7f\xff\3\3" + t.marker * 512 for _ in range(8)]
 
 
+CIPHER = craft.record(20, b"\1")
+KEY = b"\x09" + bytes(31)      # X25519's base point, which is a key as good as any
+
+
+def answered(s):
+    """The server took the hello that went before: what it answers, as a whole record."""
+    kind = 20
+    while kind == 20:       # a change-cipher-spec, which says nothing
+        head = s.recv(5, socket.MSG_WAITALL)
+        kind = head[0] if head else None
+        said = s.recv(int.from_bytes(head[3:5], "big"), socket.MSG_WAITALL)
+    if kind != 22:
+        raise ConnectionError(f"the server answers {head + said!r}")
+
+
+def retried(what, reason="tls-name-not-allowed", families=(4,)):
+    """An attack in what follows a hello for our name that the server asks to repeat: the function makes its pieces."""
+    def enter(make):
+        def act(t):
+            s = t.connected(t.shared, 443)
+            s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            s.send(craft.hello13(b"", OURS))
+            answered(s)
+            for piece in make(t):
+                s.send(piece)
+                time.sleep(0.05)
+            answered(s)
+        act.__name__ = make.__name__
+        return attack(THEME, what, "cgroup", reason, families=families)(act)
+    return enter
+
+
+@retried("another tenant's name in the second hello, which the server asked for", families=(4, 6))
+def tls_second_hello(t):
+    return [craft.hello13(t.marker, OTHER, KEY)]
+
+
+@retried("the same behind a change-cipher-spec, as clients send it")
+def tls_second_behind_cipher(t):
+    return [CIPHER + craft.hello13(t.marker, OTHER, KEY)]
+
+
+@retried("the same with the record's header in parts")
+def tls_second_split(t):
+    data = CIPHER + craft.hello13(t.marker, OTHER, KEY)
+    return [data[i:i + 1] for i in range(14)] + [data[14:]]
+
+
+@retried("the same in records of 40 bytes, the first as long as an encrypted Finished", "tls-incomplete")
+def tls_second_in_records(t):
+    data = craft.hello13(t.marker, OTHER, KEY)[5:]
+    return [CIPHER + b"".join(craft.record(22, data[i:i + 40]) for i in range(0, len(data), 40))]
+
+
+@retried("no name in the second hello", "tls-no-name")
+def tls_second_no_name(t):
+    data = craft.hello13(t.marker, "", KEY)
+    none = craft.server_name("")
+    at = data.index(none)
+    size = len(data) - len(none)
+    ext = 5 + 4 + 2 + 32 + 1 + 32 + 2 + 6 + 2
+    return [data[:3] + struct.pack("!H", size - 5) + b"\1" + (size - 9).to_bytes(3, "big") + data[9:ext] +
+            struct.pack("!H", size - ext - 2) + data[ext + 2:at] + data[at + len(none):]]
+
+
+@attack(THEME, "both hellos at once, without waiting to be asked", "cgroup", "tls-not-tls", families=(4,))
+def tls_second_at_once(t):
+    s = t.connected(t.shared, 443)
+    s.send(craft.hello13(b"", OURS) + CIPHER + craft.hello13(t.marker, OTHER, KEY))
+    answered(s)
+    answered(s)
+
+
 @attack(THEME, "another tenant's name in the first segment (fast open)", "cgroup", "tls-in-syn")
 def tls_fast_open(t):
     s = t.socket(socket.SOCK_STREAM)

@@ -24,6 +24,13 @@ http {{
         location /stream {{ root {dir}/www; limit_rate 2k; }}
         location /big {{ root {dir}/www; }}
     }}
+    # A group that no client sends a key for unasked: the server asks each for a second hello.
+    server {{
+        listen 8444 ssl; listen [::]:8444 ssl;
+        ssl_certificate {dir}/site.pem; ssl_certificate_key {dir}/site.key; ssl_ecdh_curve secp384r1;
+        ssl_protocols TLSv1.3; ssl_early_data on; default_type text/plain;
+        location / {{ return 200 "lab: $host\n"; }}
+    }}
     # HTTP/2, early data and client certificates, of which it says what came.
     server {{
         listen 8443 ssl http2; listen [::]:8443 ssl http2;

@@ -6,7 +6,7 @@
 #include "parse/dns_answer.h"
 #include "parse/dns_query.h"
 #include "parse/ntp.h"
-#include "parse/tls_hello.h"
+#include "parse/tls_client.h"
 #include "wire.h"
 
 char wire_license[] SEC("license") = "GPL";
@@ -66,6 +66,7 @@ OH_INLINE int wire_hello_run(struct __sk_buff *skb)
 OH_INLINE int wire_parts_run(struct __sk_buff *skb)
 {
 	__u32 slot = oh_scratch_take(), at = skb->mark;
+	struct oh_scratch *s;
 	int r;
 
 	if (slot >= OH_SLOTS)
@@ -74,7 +75,10 @@ OH_INLINE int wire_parts_run(struct __sk_buff *skb)
 	if (r == OH_HELLO_INCOMPLETE)
 		r = oh_tls_hello(skb, WIRE_OFF(skb), WIRE_LEN(skb), slot);
 	else if (r == OH_HELLO_NAMED)
-		r = oh_tls_rest(skb, WIRE_OFF(skb) + at, WIRE_LEN(skb) - at, slot);
+		r = oh_tls_client(skb, WIRE_OFF(skb) + at, WIRE_LEN(skb) - at, slot);
+	s = oh_scratch(slot);
+	if (r == OH_HELLO_NAMED && s && !OH_MEM(s->rest.hello))
+		r = OH_HELLO_COMPLETE;
 	if (!r)
 		r = wire_allowed(slot);
 	oh_scratch_release(slot);

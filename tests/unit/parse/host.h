@@ -8,7 +8,7 @@
 #include "parse/dns_answer.h"
 #include "parse/dns_query.h"
 #include "parse/ntp.h"
-#include "parse/tls_hello.h"
+#include "parse/tls_client.h"
 
 /* The name asked when an answer does not bring its own question: www.openai.com, A, id 0x1234. */
 static const struct oh_dns_pending wire_asked = {
@@ -72,12 +72,20 @@ static inline int wire_hello(const uint8_t *data, uint32_t len)
 	return oh_tls_hello(&b, 0, len, 0);
 }
 
-/* What follows on the hello that slot 0 knows the beginning of. */
-static inline int wire_rest(const uint8_t *data, uint32_t len)
+/* What follows on what slot 0 knows the beginning of. */
+static inline int wire_client(const uint8_t *data, uint32_t len)
 {
 	struct oh_buffer b = {data, len};
 
-	return oh_tls_rest(&b, 0, len, 0);
+	return oh_tls_client(&b, 0, len, 0);
+}
+
+/* The same, of a hello and no further: COMPLETE where it ends in there. */
+static inline int wire_rest(const uint8_t *data, uint32_t len)
+{
+	int r = wire_client(data, len);
+
+	return r == OH_HELLO_NAMED && !oh_scratch(0)->rest.hello ? OH_HELLO_COMPLETE : r;
 }
 
 /* As TCP hands it over in two parts: what cannot be let out yet comes again, with the rest. */
