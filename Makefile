@@ -45,7 +45,7 @@ BPFT_BIN  := $(BPFT_SRC:%.c=$(BUILD)/%)
 .PHONY: all tests newest check check-unit check-bpf check-e2e check-escapes check-faults soak check-docker check-aws check-vm bench demo fuzz lint docs install uninstall clean
 .DELETE_ON_ERROR:
 
-UNITS := ohguard.service ohguard-refresh.service ohguard-uplink.service ohguard-lock.service
+UNITS := ohguard.service $(patsubst %,ohguard-%.service,refresh uplink events lock)
 
 all: $(BUILD)/ohguard $(UNITS:%=$(BUILD)/systemd/%) $(BUILD)/systemd/90-ohguard.rules
 

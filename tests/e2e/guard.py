@@ -271,6 +271,18 @@ class Guard:
         return json.loads(out) if out.strip() else []
 
 
+@contextlib.contextmanager
+def serving(guard):
+    """`ohguard serve` beside the guard: the process, alive and known to the kernel."""
+    process = guard.lab.server.popen([BINARY, "serve"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    try:
+        poll(lambda: guard.json("status")["refused_names"] == "answered", "a helper")
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
 @pytest.fixture
 def guard(lab):
     """A guard that is not loaded yet, with the default configuration of these tests written; nothing is left of it."""

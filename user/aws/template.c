@@ -23,6 +23,7 @@
 	X(openhands_unit, "openhands.service", IN "openhands.service", "OpenHands") \
 	X(docker_unit, "openhands-docker.service", IN "openhands-docker.service", "the agent's rootless Docker") \
 	X(guard_unit, "ohguard.service", "systemd/ohguard.service.in", "the guard at boot") \
+	X(events_unit, "ohguard-events.service", "systemd/ohguard-events.service.in", "answers refused names") \
 	X(refresh_unit, "ohguard-refresh.service", "systemd/ohguard-refresh.service.in", "resolves what is due") \
 	X(refresh_timer, "ohguard-refresh.timer", "systemd/ohguard-refresh.timer", "and when") \
 	X(set_key, "set-key.sh", IN "set-key.sh", "takes the API key on a server") \

@@ -11,6 +11,11 @@ static int64_t nanoseconds(clockid_t clock)
 	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
+int64_t clock_boot_ns(void)
+{
+	return nanoseconds(CLOCK_BOOTTIME);
+}
+
 int64_t clock_boot(void)
 {
 	return nanoseconds(CLOCK_BOOTTIME) / 1000000000;

@@ -7,6 +7,7 @@
 
 /* Seconds of CLOCK_BOOTTIME. */
 int64_t clock_boot(void);
+int64_t clock_boot_ns(void);
 
 int64_t clock_monotonic_ms(void);
 /* Seconds of CLOCK_MONOTONIC: for how long something took, or may take. A suspended machine's do not count. */

@@ -1,19 +1,18 @@
 // SPDX-License-Identifier: MIT
-/* ohguard serve: the resident helper. It answers what the guard refused for its name, so that programs are told "no such
- * name" instead of waiting. Enforcement does not need it. */
-#include <bpf/bpf.h>
+/* ohguard serve: the resident helper. It answers what the guard refused for its name, so that programs are told "no
+ * such name" instead of waiting. Enforcement does not need it. */
 #include <bpf/libbpf.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/signalfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/file.h"
 #include "commands/cmd.h"
+#include "engine/answerer.h"
 #include "engine/inject.h"
 #include "guard/guard.h"
 #include "names/reply.h"
@@ -36,23 +35,11 @@ static int answer(void *context, void *data, size_t size)
 	if (size < sizeof(*r) || r->length > sizeof(r->packet) ||
 	    !reply_make(r->packet, r->length, r->reason == OH_DNS_NAME_NOT_ALLOWED, &reply))
 		return 0;
-	for (size_t i = 0; i < reply.count; i++)
-		inject_send(s->inject, r->netns, (pid_t)r->pid, reply.family, reply.packets[i].bytes, reply.packets[i].length);
-	return 0;
-}
+	for (size_t i = 0; i < reply.count; i++) {
+		const struct reply_packet *p = &reply.packets[i];
 
-/* alive false: nobody answers from now on. */
-static int beat(const struct engine *engine, bool alive, struct error *e)
-{
-	struct oh_answerer a = { .pid = (__u32)getpid() };
-	struct timespec now;
-	__u32 zero = 0;
-
-	clock_gettime(CLOCK_BOOTTIME, &now);
-	if (alive)
-		a.until = (__u64)now.tv_sec * 1000000000 + (__u64)now.tv_nsec + OH_ANSWERER_ALIVE;
-	if (bpf_map_update_elem(engine->map[ENGINE_ANSWERER], &zero, &a, BPF_ANY))
-		return error_set(e, errno, "%s: %s", engine_map_names[ENGINE_ANSWERER], strerror(errno));
+		inject_send(s->inject, r->netns, (pid_t)r->pid, reply.family, p->bytes, p->length);
+	}
 	return 0;
 }
 
@@ -77,7 +64,7 @@ static int go_on(struct server *s, struct error *e)
 		ring_buffer__free(s->ring);
 		r = open_ring(s, e);
 	}
-	return r ? r : beat(&s->g.engine, true, e);
+	return r ? r : answerer_beat(&s->g.engine, true, e);
 }
 
 static int serve(struct server *s, int signals, struct error *e)
@@ -145,7 +132,7 @@ int cmd_serve(int argc, char **argv)
 	if (!r)
 		r = serve(&s, signals, &e);
 	if (lock >= 0) {
-		beat(&s.g.engine, false, &e_ignored);
+		answerer_beat(&s.g.engine, false, &e_ignored);
 		close(lock);
 	}
 	inject_close(s.inject);

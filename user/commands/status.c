@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "base/text.h"
 #include "commands/cmd.h"
+#include "engine/answerer.h"
 #include "engine/hooks.h"
 #include "engine/packet.h"
 #include "engine/uplink_hooks.h"
@@ -28,6 +29,7 @@ struct status {
 	bool enforcing;
 	bool locked;
 	bool packet;	/* packet sockets are refused */
+	bool answering;	/* refused names are answered */
 	struct remarks problems;
 	struct remarks notes;	/* what no setting of ours closes here, or what was said to be meant */
 };
@@ -149,6 +151,7 @@ static int read_status(struct guard *g, struct status *s, struct error *e)
 
 	engine_read_hooks(g->pins, s->hooks);
 	s->packet = packet_in_force(g->pins);
+	s->answering = answerer_is_alive(&g->engine);
 	s->settings = g->engine.settings;
 	check_hooks(s);
 	read_uplinks(s, g->pins);
@@ -207,6 +210,7 @@ static void print_json(const struct status *s)
 	json_string(&j, "cgroup", s->hooks[OH_HOOK_EGRESS].where);
 	json_bool(&j, "locked", s->locked);
 	json_string(&j, "packet_sockets", s->packet ? "refused" : "not refused");
+	json_string(&j, "refused_names", s->answering ? "answered" : "error");
 	json_bool(&j, "healthy", !s->problems.count);
 	json_remarks(&j, "problems", &s->problems);
 	json_remarks(&j, "notes", &s->notes);
@@ -251,6 +255,9 @@ static void print_text(const struct status *s)
 	}
 	for (size_t i = 0; i < s->uplink_hook_count; i++)
 		print_hook(&s->uplink_hooks[i], s->uplink_hooks[i].where);
+	if (s->settings.answer)
+		printf("  refused names: %s\n", s->answering ? "answered as no such name" :
+		       "an error, after which some programs wait: start ohguard-events.service");
 	printf("  packet sockets: %s\n", s->packet ? "refused by LSM" : "not refused: no BPF LSM");
 	printf("  lock: %s\n", s->locked ? "on" : "off");
 }
