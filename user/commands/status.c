@@ -27,7 +27,7 @@ struct status {
 	struct oh_control control;
 	bool enforcing;
 	bool locked;
-	bool packet;	/* packet sockets are refused */
+	bool packet;	/* packet sockets and unknown families are refused */
 	struct remarks problems;
 	struct remarks notes;	/* what no setting of ours closes here, or what was said to be meant */
 };
@@ -149,6 +149,9 @@ static int read_status(struct guard *g, struct status *s, struct error *e)
 
 	engine_read_hooks(g->pins, s->hooks);
 	s->packet = packet_in_force(g->pins);
+	if (!s->packet)
+		remark(&s->notes, "sockets of families that no hook sees (AF_VSOCK, which reaches the hypervisor, RDS, TIPC, Bluetooth) are "
+		       "not refused without BPF LSM: keep them from the workload with RestrictAddressFamilies= or seccomp");
 	s->settings = g->engine.settings;
 	check_hooks(s);
 	read_uplinks(s, g->pins);
@@ -251,7 +254,8 @@ static void print_text(const struct status *s)
 	}
 	for (size_t i = 0; i < s->uplink_hook_count; i++)
 		print_hook(&s->uplink_hooks[i], s->uplink_hooks[i].where);
-	printf("  packet sockets: %s\n", s->packet ? "refused by LSM" : "not refused: no BPF LSM");
+	printf("  packet sockets: %s\n", s->packet ? "refused by LSM, and families other than IP, Unix and netlink" :
+	       "not refused, nor other families: no BPF LSM");
 	printf("  lock: %s\n", s->locked ? "on" : "off");
 }
 
