@@ -40,7 +40,7 @@ for f in $families; do
     deny "AF_${f%:*} is refused outside" not_permitted poke family "${f#*:}"
 done
 for f in UNIX:1 INET:2 INET6:10 NETLINK:16; do works "AF_${f%:*}" inside poke family "${f#*:}"; done
-want "each try is counted" test "$(counted)" -ge $((before + $(echo $families | wc -w)))
+want "each try is counted" test "$(counted)" -ge $((before + $(echo "$families" | wc -w)))
 want "an event tells it" sh -c "ohguard events --name families --json | grep '\"hook\": \"lsm\"' | grep -q '\"reason\": \"family-not-allowed\"'"
 want "status says so" sh -c 'ohguard status --name families | grep -q "families other than IP, Unix and netlink"'
 want "load, observing" ohguard load --name families -c $conf --no-resolve --observe
