@@ -172,6 +172,8 @@ static int read_status(struct guard *g, struct status *s, struct error *e)
 		check_records(s, g, time(NULL));
 	guard_unlock(g);
 	ways_out_suffixes(&g->policy, &s->notes);
+	ways_out_sockets(s->hooks[OH_HOOK_EGRESS].where, &s->notes);
+	ways_out_resolver(&s->settings, s->hooks[OH_HOOK_EGRESS].where, &s->problems);
 	if (guard_config_changed(g))
 		remark(&s->problems, "the configuration was edited: `ohguard load` puts it in force");
 	return 0;
