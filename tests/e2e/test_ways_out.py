@@ -19,8 +19,24 @@ print("bound", flush=True)
 time.sleep(600)
 """
 # usage: UID GID: becomes that user, says so and stays.
-STAY = "import os, sys, time; os.setgroups([7]); os.setgid(int(sys.argv[2])); os.setuid(int(sys.argv[1])); print('there', flush=True); time.sleep(600)"
-SOCKET = "import os, socket, sys; socket.socket(socket.AF_UNIX).bind(sys.argv[1]); os.chown(sys.argv[1], int(sys.argv[2]), int(sys.argv[3])); os.chmod(sys.argv[1], int(sys.argv[4], 8))"
+STAY = """
+import os, sys, time
+os.setgroups([7])
+os.setgid(int(sys.argv[2]))
+os.setuid(int(sys.argv[1]))
+print("there", flush=True)
+time.sleep(600)
+"""
+# usage: UID GID CGROUP: the same in another cgroup.
+STAY_IN = f"import sys\nopen(sys.argv[3] + '/cgroup.procs', 'w').write('0'){STAY}"
+# usage: PATH UID GID MODE
+SOCKET = """
+import os, socket, sys
+path, uid, gid, mode = sys.argv[1:]
+socket.socket(socket.AF_UNIX).bind(path)
+os.chown(path, int(uid), int(gid))
+os.chmod(path, int(mode, 8))
+"""
 
 
 @pytest.fixture
@@ -29,7 +45,8 @@ def start(guard):
     running = []
 
     def begin(code, *args, **where):
-        process = guard.lab.server.popen([sys.executable, "-IS", "-c", code, *map(str, args)], stdout=subprocess.PIPE, text=True, **where)
+        process = guard.lab.server.popen([sys.executable, "-IS", "-c", code, *map(str, args)],
+                                         stdout=subprocess.PIPE, text=True, **where)
         running.append(process)
         assert process.stdout.readline()
         return process
@@ -56,7 +73,7 @@ def problems(guard):
 def test_resolver_outside_the_guard_is_a_problem(stub, start, address):
     start(LISTEN, address, 53)
     stub.conf()
-    assert_says(stub.run("load"), DEGRADED, f"the resolver at {STUB} is not guarded", "name the uplink", "upstream resolver")
+    assert_says(stub.run("load"), DEGRADED, f"the resolver at {STUB} is not guarded", "name the uplink", "upstream")
     assert [p for p in problems(stub) if "guard its unit too" in p]
     assert stub.run("status").returncode == DEGRADED
 
@@ -101,7 +118,8 @@ def notes(guard):
 
 def test_sockets_that_lead_out_are_told_of(guard, start):
     guard.load()
-    guard.shell("mkdir -p -m 755 /run/user/1234 /run/screen && mkdir -p -m 700 /run/screen/S-agent && chown 1234 /run/screen/S-agent")
+    guard.shell("mkdir -p -m 755 /run/user/1234 /run/screen && mkdir -p -m 700 /run/screen/S-agent && "
+                "chown 1234 /run/screen/S-agent")
     start(STAY, 1234, 1234, guarded=True)
     assert not notes(guard)
     guard.python(SOCKET, "/run/docker.sock", 0, 99, "660")
@@ -125,7 +143,7 @@ def test_what_no_process_of_the_guard_sees_is_not_told_of(guard, start):
     inside = start(STAY, 4321, 4321, guarded=True)
     assert not notes(guard), "another user"
     below = guard.sub_cgroup("below")
-    deep = start(f"import sys; open(sys.argv[3] + '/cgroup.procs', 'w').write('0'); {STAY}", 1234, 1234, below)
+    deep = start(STAY_IN, 1234, 1234, below)
     assert notes(guard), "in a cgroup below"
     deep.kill()
     poll(lambda: not notes(guard), "the process's end")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Socket families that none of the engine's hooks sees. Python knows few of their addresses, so they are made by hand."""
+"""Socket families that no hook of the engine sees. Python knows few of their addresses, so they are made by hand."""
 import ctypes
 import os
 import socket
@@ -16,8 +16,8 @@ HERE = ends("no device of the family leads out of a container")
 NOWHERE = "no wire of the lab's is of that kind"
 
 
-def family(what, unseen=NOWHERE, **more):
-    return attack(THEME, what, "lsm", "family-not-allowed", families=(4,), unseen=unseen, **{"container": HERE, **more})
+def family(what, unseen=NOWHERE, container=HERE, **more):
+    return attack(THEME, what, "lsm", "family-not-allowed", (4,), unseen=unseen, container=container, **more)
 
 
 def call(function, s, address, *rest):
@@ -33,7 +33,7 @@ def ip4_address(address, port):
     return struct.pack("=H", socket.AF_INET) + struct.pack("!H", port) + packed(address) + bytes(8)
 
 
-@family("AF_VSOCK: a stream to the hypervisor's side", unseen="the lab is no virtual machine of its own: it goes to the kernel itself, CID 1")
+@family("AF_VSOCK: a stream to the hypervisor's side", unseen="here it goes to the kernel itself (CID 1)")
 def vsock(t):
     s = socket.socket(VSOCK, socket.SOCK_STREAM)
     s.settimeout(1)
@@ -41,7 +41,7 @@ def vsock(t):
     s.send(t.marker)
 
 
-@family("AF_RDS: a datagram, which a thread of the kernel's carries over a TCP connection of its own", unseen="",
+@family("AF_RDS: a datagram, which a thread of the kernel's carries over a TCP connection of its own", "",
         container=at_uplink("forwarded"), uplink="address-not-allowed")
 def rds(t):
     s = socket.socket(RDS, socket.SOCK_SEQPACKET)
@@ -69,18 +69,23 @@ def smc_protocol(t):
     t.socket(socket.SOCK_STREAM, 256).connect((t.to, t.port))
 
 
+def l2tp_address(t, address, connection):
+    six = b"" if t.family == 4 else bytes(4)       # flow and scope
+    whole = struct.pack("=HH", t.af, 0) + six + packed(address) + six + struct.pack("=I", connection)
+    return whole.ljust(16, b"\0")
+
+
 @attack(THEME, "L2TP as a protocol of AF_INET", "sock_create", "raw-socket")
 def l2tp(t):
     s = t.socket(socket.SOCK_DGRAM, 115)
-    scope = b"" if t.family == 4 else bytes(4)
-    address = struct.pack("=HH", t.af, 0) + (b"" if t.family == 4 else bytes(4)) + packed(t.to) + scope + struct.pack("=I", 7)
-    call("bind", s, struct.pack("=HH", t.af, 0) + (b"" if t.family == 4 else bytes(4)) + packed(t.source) + scope + struct.pack("=I", 8))
-    send(s, t.marker, address.ljust(16, b"\0"))
+    call("bind", s, l2tp_address(t, t.source, 8))
+    send(s, t.marker, l2tp_address(t, t.to, 7))
 
 
 @family("AF_KEY: a socket to the keys of IPsec", caps=("NET_ADMIN",))
 def key(t):
-    socket.socket(KEY, socket.SOCK_RAW, 2).send(struct.pack("=BBBBHHII", 2, 7, 3, 0, 2, 0, 1, os.getpid()))     # SADB_REGISTER
+    s = socket.socket(KEY, socket.SOCK_RAW, 2)
+    s.send(struct.pack("=BBBBHHII", 2, 7, 3, 0, 2, 0, 1, os.getpid()))     # SADB_REGISTER
 
 
 @family("AF_ALG: the kernel's ciphers, which devices may compute")
@@ -95,7 +100,7 @@ def kcm(t):
     socket.socket(KCM, socket.SOCK_DGRAM).send(t.marker)
 
 
-@family("every other family (PPPoX, X.25, CAN, Bluetooth, MCTP, QIPCRTR, RxRPC and so on): a socket of any type")
+@family("every other family (PPPoX, X.25, CAN, Bluetooth, MCTP, QIPCRTR, RxRPC): a socket of any type")
 def other_families(t):
     errors = set()
     for number in OTHERS:
