@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* BPF LSM, attached by `ohguard load`: no packet sockets for the workload, whose packets only the uplink's hook would
- * see, or none. User side: user/engine/packet.c. */
+/* BPF LSM, attached by `ohguard load`: for the workload no packet sockets, whose packets only the uplink's hook would see, or
+ * none; and no sockets of families that none of the hooks sees. User side: user/engine/packet.c. */
 #ifndef OHGUARD_BPF_PACKET_H
 #define OHGUARD_BPF_PACKET_H
 
@@ -13,6 +13,11 @@
 #define PID_INIT_INO 0xeffffffcU	/* include/linux/proc_ns.h */
 #define IPC_INIT_INO 0xefffffffU
 #define CGROUP_INIT_INO 0xeffffffbU
+#define FAMILY_UNSPECIFIED 0
+#define FAMILY_UNIX 1
+#define FAMILY_INET 2
+#define FAMILY_INET6 10
+#define FAMILY_NETLINK 16
 #define FAMILY_PACKET 17
 #define FAMILY_XDP 44
 #define LEVEL_PACKET 263
@@ -40,6 +45,21 @@ static __always_inline bool is_guarded(void)
 	return is_in_cgroup(oh_packet.cgroup, oh_packet.level);
 }
 
+/* Whose sockets the other hooks judge, or which reach nothing but this kernel. All others may lead to a hypervisor, over a
+ * link, or by sockets of the kernel's own. */
+static __always_inline bool is_known_family(int family)
+{
+	return family == FAMILY_UNSPECIFIED || family == FAMILY_UNIX || family == FAMILY_INET || family == FAMILY_INET6 ||
+	       family == FAMILY_NETLINK;
+}
+
+/* Most of them ask for no capability. So where the whole machine is guarded they are left to its own services, which are
+ * root, and not to its users. */
+static __always_inline bool may_have_known_families_alone(void)
+{
+	return is_workload() || (!oh_packet.level && (__u32)bpf_get_current_uid_gid());
+}
+
 static __always_inline void count_one(__u32 index)
 {
 	struct oh_count *count = bpf_map_lookup_elem(&oh_counts, &index);
@@ -48,7 +68,7 @@ static __always_inline void count_one(__u32 index)
 		count->packets++;
 }
 
-static __always_inline int refuse_packet_socket(void)
+static __always_inline int refuse_socket(enum oh_reason reason)
 {
 	struct oh_event *e = bpf_ringbuf_reserve(&oh_events, sizeof(*e), 0);
 
@@ -56,7 +76,7 @@ static __always_inline int refuse_packet_socket(void)
 		__builtin_memset(e, 0, sizeof(*e));
 		e->time = bpf_ktime_get_boot_ns();
 		e->hook = OH_HOOK_LSM;
-		e->reason = OH_PACKET_SOCKET;
+		e->reason = reason;
 		e->observed = oh_packet.observe;
 		e->pid = bpf_get_current_pid_tgid() >> 32;
 		e->uid = bpf_get_current_uid_gid();
@@ -66,7 +86,7 @@ static __always_inline int refuse_packet_socket(void)
 	} else {
 		count_one(OH_COUNT_EVENTS_LOST);
 	}
-	count_one(OH_PACKET_SOCKET);
+	count_one(reason);
 	return refuse_if(!oh_packet.observe);
 }
 
@@ -77,9 +97,13 @@ int BPF_PROG(oh_socket_create, int family, int type, int protocol, int kern)
 		return 0;
 	if (protocol == OH_PACKET_PROBE_PROTOCOL && family == 2)
 		return -OH_PACKET_PROBE_ANSWER;
-	if ((family == FAMILY_PACKET && is_workload()) || (family == FAMILY_XDP && is_guarded()))
-		return refuse_packet_socket();
-	return 0;
+	if (is_known_family(family))
+		return 0;
+	if (family == FAMILY_PACKET)
+		return is_workload() ? refuse_socket(OH_PACKET_SOCKET) : 0;
+	if (family == FAMILY_XDP)
+		return is_guarded() ? refuse_socket(OH_PACKET_SOCKET) : 0;
+	return may_have_known_families_alone() ? refuse_socket(OH_FAMILY_NOT_ALLOWED) : 0;
 }
 
 /* What such a socket sends past the uplink's queue is seen by no hook: refused to the host's own programs too. */
@@ -88,7 +112,7 @@ int BPF_PROG(oh_setsockopt, struct socket *socket, int level, int option)
 {
 	if (level != LEVEL_PACKET || option != OPTION_QDISC_BYPASS || !is_guarded())
 		return 0;
-	return refuse_packet_socket();
+	return refuse_socket(OH_PACKET_SOCKET);
 }
 
 #endif

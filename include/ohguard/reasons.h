@@ -39,7 +39,8 @@
 	OH_REASON(38, SOURCE_ROUTE, "source-route", "a source route or routing header, which leads elsewhere") \
 	OH_REASON(39, TLS_IN_SYN, "tls-in-syn", "data in the SYN of a connection that must open with a TLS hello") \
 	OH_REASON(40, NTP_RATE, "ntp-rate", "more requests to one time server than its clients send") \
-	OH_REASON(41, SHARED_PAGES, "shared-pages", "what must be judged is in pages that its sender can still write")
+	OH_REASON(41, SHARED_PAGES, "shared-pages", "what must be judged is in pages that its sender can still write") \
+	OH_REASON(43, FAMILY_NOT_ALLOWED, "family-not-allowed", "a socket of a family that no other hook sees")
 
 enum oh_reason {
 #define OH_REASON(number, symbol, name, text) OH_##symbol = number,

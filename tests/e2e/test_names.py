@@ -433,7 +433,7 @@ except OSError as e:
 
 def test_this_kernel_shows_which_pages_can_change(guard):
     """Where one does not, status says so: see tests/vm/cases/initramfs-lockdown.sh."""
-    assert json.loads(guard.ohguard("status", "--json").stdout)["notes"] == []
+    assert not [n for n in json.loads(guard.ohguard("status", "--json").stdout)["notes"] if "pages" in n]
 
 
 def test_quick_error_comes_and_goes_with_inspect(guard):

@@ -105,6 +105,23 @@ static int map_write(char **arg)
 	return fd < 0 || bpf(BPF_MAP_LOOKUP_ELEM, &attr) ? -1 : bpf(BPF_MAP_UPDATE_ELEM, &attr);
 }
 
+/* A socket of that family, of whatever type there is. */
+static int family(char **arg)
+{
+	static const int types[] = { SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET, SOCK_RAW };
+	int fd = -1;
+
+	for (int i = 0; i < 4 && fd < 0; i++)
+		fd = socket(atoi(arg[0]), types[i], 0);
+	return fd;
+}
+
+/* The same by a user of the host. */
+static int family_as(char **arg)
+{
+	return setuid((uid_t)atoi(arg[0])) ? -1 : family(arg + 1);
+}
+
 static int packet(char **arg)
 {
 	int fd = socket(atoi(arg[0]), SOCK_RAW, 0);
@@ -239,7 +256,7 @@ static const struct {
 	int arguments;
 } commands[] = {
 	{ "ids", ids, 1 }, { "pin-get", pin_get, 1 }, { "link-get", link_get, 1 }, { "link-detach", link_detach, 1 },
-	{ "map-get", map_get, 1 }, { "map-write", map_write, 1 }, { "packet", packet, 1 }, { "bypass", bypass, 0 },
+	{ "map-get", map_get, 1 }, { "map-write", map_write, 1 }, { "packet", packet, 1 }, { "family", family, 1 }, { "family-as", family_as, 2 }, { "bypass", bypass, 0 },
 	{ "attach", attach, 1 }, { "memory", memory, 1 }, { "spoof", spoof, 2 }, { "handle", handle, 2 },
 	{ "move-mount", move_mount_, 2 }, { "traced", traced, 1 }, { "any-link", any_link, 0 }, { "clocks", clocks, 1 },
 };

@@ -17,6 +17,7 @@
 #include "engine/uplink_hooks.h"
 #include "guard/change.h"
 #include "guard/refresh.h"
+#include "guard/ways_out.h"
 
 #define CGROUP2_MAGIC 0x63677270	/* linux/magic.h */
 
@@ -229,6 +230,16 @@ static bool warn_missing(const struct uplinks *uplinks)
 	return missing;
 }
 
+static bool warn_resolver(const struct load *o, const struct guard *g)
+{
+	struct remarks found = { 0 };
+
+	ways_out_resolver(&g->engine.settings, o->where, &found);
+	for (size_t i = 0; i < found.count; i++)
+		error_warn("%s", found.list[i]);
+	return found.count;
+}
+
 /* The configuration cannot be used and nothing is enforced: refuse everything rather than nothing. */
 static int load_closed(struct load *o)
 {
@@ -293,6 +304,7 @@ static int load(struct load *o)
 		error_warn("this kernel shows no BTF (/sys/kernel/btf/vmlinux): all is enforced without it, but there "
 			   "can be no `lock`");
 	missing = warn_missing(&o->found);
+	missing |= warn_resolver(o, &g);
 	refresh_warn(&names);
 	report(o, &g, &names);
 	guard_close(&g);

@@ -28,7 +28,7 @@ struct status {
 	struct oh_control control;
 	bool enforcing;
 	bool locked;
-	bool packet;	/* packet sockets are refused */
+	bool packet;	/* packet sockets and unknown families are refused */
 	bool answering;	/* refused names are answered */
 	struct remarks problems;
 	struct remarks notes;	/* what no setting of ours closes here, or what was said to be meant */
@@ -152,6 +152,10 @@ static int read_status(struct guard *g, struct status *s, struct error *e)
 	engine_read_hooks(g->pins, s->hooks);
 	s->packet = packet_in_force(g->pins);
 	s->answering = answerer_is_alive(&g->engine);
+	if (!s->packet)
+		remark(&s->notes,
+			"sockets of families that no hook sees (AF_VSOCK, which reaches the hypervisor, RDS, TIPC, Bluetooth) "
+			"are not refused without BPF LSM: keep them from the workload with RestrictAddressFamilies= or seccomp");
 	s->settings = g->engine.settings;
 	check_hooks(s);
 	read_uplinks(s, g->pins);
@@ -172,6 +176,8 @@ static int read_status(struct guard *g, struct status *s, struct error *e)
 		check_records(s, g, time(NULL));
 	guard_unlock(g);
 	ways_out_suffixes(&g->policy, &s->notes);
+	ways_out_sockets(s->hooks[OH_HOOK_EGRESS].where, &s->notes);
+	ways_out_resolver(&s->settings, s->hooks[OH_HOOK_EGRESS].where, &s->problems);
 	if (guard_config_changed(g))
 		remark(&s->problems, "the configuration was edited: `ohguard load` puts it in force");
 	return 0;
@@ -258,7 +264,8 @@ static void print_text(const struct status *s)
 	if (s->settings.answer)
 		printf("  refused names: %s\n", s->answering ? "answered as no such name" :
 		       "an error, after which some programs wait: start ohguard-events.service");
-	printf("  packet sockets: %s\n", s->packet ? "refused by LSM" : "not refused: no BPF LSM");
+	printf("  packet sockets: %s\n", s->packet ? "refused by LSM, and families other than IP, Unix and netlink" :
+	       "not refused, nor other families: no BPF LSM");
 	printf("  lock: %s\n", s->locked ? "on" : "off");
 }
 

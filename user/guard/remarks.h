@@ -6,7 +6,7 @@
 #include <stddef.h>
 
 #define REMARKS_MAX 16
-#define REMARK_MAX 320
+#define REMARK_MAX 512
 
 struct remarks {
 	char list[REMARKS_MAX][REMARK_MAX];

@@ -9,4 +9,11 @@
 /* Suffixes below which anyone can have a name. */
 void ways_out_suffixes(const struct policy *policy, struct remarks *ret);
 
+/* With one cgroup guarded: a resolver on this machine's loopback that no guard judges. It passes on whatever name it is
+ * asked for. */
+void ways_out_resolver(const struct oh_settings *settings, const char *cgroup, struct remarks *ret);
+
+/* With one cgroup guarded: Unix sockets that its processes may connect to and behind which servers run commands. */
+void ways_out_sockets(const char *cgroup, struct remarks *ret);
+
 #endif

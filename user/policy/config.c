@@ -390,7 +390,7 @@ static const struct config defaults = {
 /* ssh from the private networks, so that loading the guard over ssh does not lock its operator out. */
 static const char *const default_inbound[] = { "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7" };
 
-size_t config_find_resolvers(const char *resolv_conf, struct oh_address ret[CONFIG_RESOLVERS_MAX])
+size_t config_find_resolvers(const char *resolv_conf, bool local, struct oh_address ret[CONFIG_RESOLVERS_MAX])
 {
 	FILE *f = fopen(resolv_conf, "re");
 	char line[512], text[ADDRESS_TEXT_MAX];
@@ -405,9 +405,8 @@ size_t config_find_resolvers(const char *resolv_conf, struct oh_address ret[CONF
 		if (sscanf(line, "nameserver %51s", text) != 1 || address_parse(text, &a))
 			continue;
 		special = address_special(&a, NULL);
-		if (special && (strstr(special, "loopback") || strstr(special, "this network")))
-			continue;	/* this machine, which the packets never leave */
-		ret[n++] = a;
+		if (local == (special && (strstr(special, "loopback") || strstr(special, "this network"))))
+			ret[n++] = a;
 	}
 	fclose(f);
 	return n;
@@ -431,9 +430,9 @@ static int fill_in(struct config *c, struct error *e)
 	int r = 0;
 
 	if (!c->resolver_set)	/* systemd-resolved's own list, where resolv.conf names only its stub */
-		c->resolver_count = config_find_resolvers("/etc/resolv.conf", c->resolvers);
+		c->resolver_count = config_find_resolvers("/etc/resolv.conf", false, c->resolvers);
 	if (!c->resolver_count)
-		c->resolver_count = config_find_resolvers("/run/systemd/resolve/resolv.conf", c->resolvers);
+		c->resolver_count = config_find_resolvers("/run/systemd/resolve/resolv.conf", false, c->resolvers);
 	if (!c->resolver_count) {
 		address_parse(AMAZON_RESOLVER, &c->resolvers[0]);
 		c->resolver_count = 1;

@@ -65,8 +65,8 @@ int config_default(struct config *ret, struct error *e);
 /* Puts these (ended by NULL) in place of its uplinks, as lines of the file would. */
 int config_set_uplinks(struct config *c, const char **values, struct error *e);
 
-/* The name servers of a resolv.conf(5) file that are not on this machine. Returns how many, at most
- * CONFIG_RESOLVERS_MAX; 0 also where there is no such file. */
-size_t config_find_resolvers(const char *resolv_conf, struct oh_address ret[CONFIG_RESOLVERS_MAX]);
+/* The name servers of a resolv.conf(5) file: local are those on this machine, which packets to them never leave. Returns how
+ * many, at most CONFIG_RESOLVERS_MAX; 0 also where there is no such file. */
+size_t config_find_resolvers(const char *resolv_conf, bool local, struct oh_address ret[CONFIG_RESOLVERS_MAX]);
 
 #endif

@@ -380,9 +380,9 @@ static void resolvers_are_found(void **state)
 	struct oh_address found[CONFIG_RESOLVERS_MAX];
 
 	(void)state;
-	assert_int_equal(config_find_resolvers(unit_path("missing"), found), 0);
+	assert_int_equal(config_find_resolvers(unit_path("missing"), false, found), 0);
 	for (size_t i = 0; i < COUNT(rows); i++) {
-		size_t n = config_find_resolvers(unit_write_text(rows[i].text), found);
+		size_t n = config_find_resolvers(unit_write_text(rows[i].text), false, found);
 		char text[ADDRESS_TEXT_MAX], list[512] = "";
 
 		for (size_t k = 0; k < n; k++) {
@@ -399,8 +399,11 @@ static void unspecified_resolver_is_this_machine(void **state)
 	struct oh_address found[CONFIG_RESOLVERS_MAX];
 
 	(void)state;
-	assert_int_equal(config_find_resolvers(unit_write_text("nameserver ::\n"), found), 0);
-	assert_int_equal(config_find_resolvers(unit_write_text("nameserver 0.0.0.0\n"), found), 0);
+	assert_int_equal(config_find_resolvers(unit_write_text("nameserver ::\n"), false, found), 0);
+	assert_int_equal(config_find_resolvers(unit_write_text("nameserver 0.0.0.0\n"), false, found), 0);
+	assert_int_equal(config_find_resolvers(unit_write_text("nameserver 0.0.0.0\nnameserver 10.0.0.2\nnameserver 127.0.0.53\n"),
+					       true, found), 2);
+	assert_int_equal(found[1].byte[15], 53);
 }
 
 int main(void)

@@ -9,7 +9,7 @@
 # files: tests/escapes/kernel.py:/opt/escapes/kernel.py tests/escapes/raw.py:/opt/escapes/raw.py
 # files: tests/escapes/link.py:/opt/escapes/link.py tests/escapes/sockets.py:/opt/escapes/sockets.py
 # files: tests/escapes/names.py:/opt/escapes/names.py tests/escapes/tls.py:/opt/escapes/tls.py
-# files: tests/escapes/flows.py:/opt/escapes/flows.py
+# files: tests/escapes/flows.py:/opt/escapes/flows.py tests/escapes/families.py:/opt/escapes/families.py
 # Attacks in the machine's first network namespace, which no lab has: there a raw ICMPv6 socket may be made.
 . /vm/lib.sh
 
@@ -56,11 +56,20 @@ list() {
 # An early attack finds the guard loaded already, so that its socket is a new one.
 names=$(list 'connect|sock_create|cgroup' 'sockets: '; list . 'network managers: '
     list . 'io_uring: '; list . 'older than the guard: ')
+families=
+if grep -qw bpf /sys/kernel/security/lsm; then
+    modprobe -aq rds_tcp tipc smc l2tp_ip l2tp_ip6 vsock_loopback af_alg algif_hash af_key kcm
+    families=$(list lsm 'socket families: ')
+    names=$(echo "$names"; list . 'socket families: ')
+fi
 # What may be heard on the link only; and what is meant for the machine itself.
 names=$(echo "$names" | grep -vE '^(icmp6_solicitation_link|own_addresses|moved_|passed_|multicast_join|reload_)' |
     grep -vE '^(lapsed_|revoked_|old_conn|old_shared|old_list|outside)')
 
 mkdir -p $guarded
+# shellcheck disable=SC2086
+[ -z "$families" ] || inside $families
+deny "unguarded, a family is refused" grep -q ' refused .Errno 1. ' /tmp/said
 capture
 # shellcheck disable=SC2086
 inside icmp6_solicitation_spoofed udp4 raw_header6
@@ -77,6 +86,7 @@ want "nothing is seen of $(echo "$names" | wc -l) attacks" test -z "$leaked"
 [ -z "$leaked" ] || { echo "$leaked"; for n in $names; do
     echo "$leaked" | grep -q "oh$(printf %s "$n" | sha256sum | cut -c1-6)" && grep "^$n " /tmp/said; done; }
 want "each was tried" test "$(grep -cE ' (sent|refused|unavailable)' /tmp/said)" = "$(echo "$names" | wc -l)"
+for n in $families; do want "$n is refused by LSM" grep -q "^$n refused .Errno 1. " /tmp/said; done
 want "the socket that network managers need was made" sh -c \
     'grep -q "^icmp6_echo refused .Errno 1. Operation not permitted" /tmp/said'
 want "unload" ohguard unload --yes
