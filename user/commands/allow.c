@@ -140,7 +140,8 @@ int cmd_allow(int argc, char **argv)
 	uint64_t seconds = 0;
 	struct poptOption options[] = {
 		{ "for", 0, POPT_ARG_STRING, &lapse, 0, "Lapse by itself after 30s, 5m, 2h, 1d", "TIME" },
-		{ "sni", 0, POPT_ARG_STRING, &sni, 0, "Connections need not begin with TLS for an allowed name", "off" },
+		{ "sni", 0, POPT_ARG_STRING, &sni, 0, "Connections need not begin with TLS for an allowed name",
+		  "off" },
 		{ "wide", 0, POPT_ARG_NONE, &wide, 0, "Accept a suffix below which anyone can have a name", NULL },
 		POPT_TABLEEND
 	};
@@ -149,7 +150,8 @@ int cmd_allow(int argc, char **argv)
 	if (r != CMD_GO_ON)
 		return r;
 	if (!common.argc)
-		return cmd_usage("allow: nothing to allow: give NAME, *.SUFFIX, ADDRESS or ADDRESS/BITS, each with an optional :PORT");
+		return cmd_usage("allow: nothing to allow: give NAME, *.SUFFIX, ADDRESS or ADDRESS/BITS, each with an "
+				 "optional :PORT");
 	if (lapse && (text_parse_seconds(lapse, FOR_MAX, &seconds) || !seconds))
 		return cmd_usage("--for %s: expected a time like 30s, 5m, 2h or 1d, at most 365d", lapse);
 	if (sni && strcmp(sni, "off"))

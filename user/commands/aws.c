@@ -296,7 +296,8 @@ static const struct {
 } subcommands[] = {
 	{ "plan", run_plan, false, OPEN | REPLACE,
 	  "show what would be made, changed or removed, by which command, at what cost" },
-	{ "apply", run_apply, false, YES | OPEN | REPLACE | NO_DELIVER, "build it; run again, it repairs what differs" },
+	{ "apply", run_apply, false, YES | OPEN | REPLACE | NO_DELIVER,
+	  "build it; run again, it repairs what differs" },
 	{ "status", run_status, false, 0, "draw the network with live ids and states" },
 	{ "verify", run_verify, false, 0, "try what must work and what must fail, on the servers and from outside" },
 	{ "deliver", run_deliver, true, VIA, "copy program and policy to the servers, and apply them" },

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* ohguard events: refused attempts, from the kernel's ring buffer. An event that one reader took is gone for all others. */
+/* ohguard events: refused attempts, from the kernel's ring buffer. What one reader has taken, no other sees. */
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <net/if.h>

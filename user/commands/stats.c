@@ -212,7 +212,8 @@ static void print_text(const struct stats *s)
 	for (unsigned int i = OH_REASON_FIRST_REFUSAL; i < OH_REASON_MAX; i++)
 		text_count(reason_name(i), &s->reasons[i]);
 	if (s->events_lost)
-		printf("%llu events lost: the buffer was full and nobody read it\n", (unsigned long long)s->events_lost);
+		printf("%llu events lost: the buffer was full and nobody read it\n",
+		       (unsigned long long)s->events_lost);
 	puts("targets");
 	for (size_t i = 0; i < s->target_count; i++) {
 		const struct oh_use *use = &s->targets[i].use;
