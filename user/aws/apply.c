@@ -16,7 +16,7 @@ static int interrupted(struct error *e)
 	return error_set(e, EINTR, "interrupted: what was made stays; the same command goes on from there");
 }
 
-/* What AWS says of the newest one with this tag that is dead, or where to look. */
+/* What AWS says about the newest dead one with this tag, or where to look. */
 static const char *last_words(const struct stack_view *v, const char *key, enum kind_id kind)
 {
 	const char *newest = "", *words = "";
@@ -34,7 +34,7 @@ static const char *last_words(const struct stack_view *v, const char *key, enum 
 	return *words ? words : "look at it in the AWS console";
 }
 
-/* AWS lists what was just made after a moment, and works on some of it for minutes. */
+/* AWS lists a new resource only after a moment, and works on some of them for minutes. */
 static int wait_settled(struct stack_view *v, const char *key, enum kind_id kind, bool wanted, struct error *e)
 {
 	long long end = clock_monotonic() + SETTLE_SECONDS;
@@ -53,9 +53,9 @@ static int wait_settled(struct stack_view *v, const char *key, enum kind_id kind
 		if (clock_monotonic() >= end)
 			return error_set(e, ETIMEDOUT, "%s: %s after %d seconds: look at it in the AWS console", key,
 					 wanted ? "not ready" : "not gone", SETTLE_SECONDS);
-		/* A NAT gateway that failed is listed as dead, and no other comes by waiting. */
+		/* A NAT gateway that failed is listed as dead: no waiting brings another. */
 		if (wanted && n && !n->found && try > 6)
-			return error_set(e, EIO, "%s: was made and is gone again: %.200s", key,
+			return error_set(e, EIO, "%s: was made, but is gone again: %.200s", key,
 					 last_words(v, key, kind));
 		proc_back_off(try);
 	}
@@ -69,14 +69,14 @@ static void show(FILE *progress, long long start, enum change_kind kind, const c
 	fflush(progress);
 }
 
-/* What another look and another try can mend. */
+/* Whether another look and another try can help. */
 static bool worth_another(const struct aws *aws)
 {
 	return aws->trouble == AWS_NOT_YET || aws->trouble == AWS_IN_USE || aws->trouble == AWS_ABSENT ||
 	       aws->trouble == AWS_FAULT || aws->trouble == AWS_THERE_ALREADY || aws->trouble == AWS_TOKEN_USED;
 }
 
-/* Lists do not show at once what was made: an id that a plan may leave open is missing, or it was made before. */
+/* Lists show a new resource late: its id is missing in a plan, or it was made already. */
 static bool ahead_of_lists(const struct change *c, bool made)
 {
 	for (unsigned int i = 0; i < c->args.count; i++) {
@@ -99,7 +99,7 @@ static int run_change(struct stack_view *v, const struct change *c, enum kind_id
 	return r;
 }
 
-/* What ties two together is told by the other one's list. */
+/* The list of the other kind shows what ties two resources together. */
 static int refresh_after(struct stack_view *v, enum kind_id kind, struct error *e)
 {
 	int r = view_refresh(v, kind, e);
@@ -113,7 +113,7 @@ static int refresh_after(struct stack_view *v, enum kind_id kind, struct error *
 	return r;
 }
 
-/* One look at one resource: 0 when there is nothing (more) to do, 1 after some change, or an error. */
+/* One look at one resource. 0: nothing (more) to do; 1: something was changed; or an error. */
 static int apply_pass(struct stack_view *v, unsigned int index, FILE *progress, long long start, struct error *e)
 {
 	enum kind_id kind = v->nodes[index].resource->kind;
@@ -134,12 +134,12 @@ static int apply_pass(struct stack_view *v, unsigned int index, FILE *progress, 
 			return interrupted(e);
 		if (ahead_of_lists(c, v->made >> index & 1)) {
 			v->aws.trouble = AWS_NOT_YET;
-			return error_set(e, EAGAIN, "%s: AWS does not tell all of it yet: try again in a minute", key);
+			return error_set(e, EAGAIN, "%s: AWS does not show all of it yet: try again in a minute", key);
 		}
 		show(progress, start, c->kind, key, c->text);
 		r = run_change(v, c, kind, e);
 		done = 1;
-		/* What follows a creation was computed without its id: look again first. */
+		/* The changes after a creation were planned without its id: look again first. */
 		if (!r && last) {
 			r = wait_settled(v, key, kind, true, e);
 			v->made |= r ? 0 : 1ull << index;
@@ -151,7 +151,7 @@ static int apply_pass(struct stack_view *v, unsigned int index, FILE *progress, 
 	return r ? r : done;
 }
 
-/* Terminates what --replace names, before its successor takes the address. */
+/* Terminates the instance that --replace names, before its successor takes the address. */
 static int apply_replace(struct stack_view *v, FILE *progress, long long start, struct error *e)
 {
 	struct node *n = v->replace ? view_node(v, v->replace) : NULL;
@@ -168,11 +168,11 @@ static int apply_replace(struct stack_view *v, FILE *progress, long long start, 
 		show(progress, start, CHANGE_REMOVE, key, "terminate, to be made anew");
 		r = run_change(v, &v->changes[i], K_INSTANCE, e);
 	}
-	/* Also where the list still says that it runs. */
+	/* Even if the list still says that it runs. */
 	return r ? r : wait_settled(v, key, K_INSTANCE, false, e);
 }
 
-/* An interrupted run may have left it half way; and its predecessor may still hold the address. */
+/* An interrupted run may have left it half done, and its predecessor may still hold the address. */
 static int wait_before(struct stack_view *v, const struct node *n, FILE *progress, long long start, struct error *e)
 {
 	char key[sizeof(n->key)];
@@ -202,7 +202,7 @@ static int apply_node(struct stack_view *v, unsigned int index, FILE *progress, 
 		if (!r)
 			return 0;
 		if (r > 0) {
-			if (index >= v->count)	/* it was a surplus server, and is gone */
+			if (index >= v->count)	/* it was a surplus server and is gone */
 				return 0;
 			continue;
 		}
@@ -223,7 +223,7 @@ int stack_apply(struct stack_view *v, FILE *progress, struct error *e)
 	long long start = clock_monotonic();
 	int r = apply_replace(v, progress, start, e);
 
-	/* Surplus servers stand at the end of the table, so that their going moves nobody's index. */
+	/* Surplus servers are at the end of the table: no other index changes when they go. */
 	for (unsigned int i = 0; !r && i < v->count; i++)
 		r = apply_node(v, i, progress, start, e);
 	return r;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Walks the table: shows, makes and mends, removes. */
+/* Walks the table: shows, makes, repairs, removes. */
 #ifndef OHGUARD_AWS_APPLY_H
 #define OHGUARD_AWS_APPLY_H
 
@@ -14,12 +14,12 @@ void plan_print_json(struct stack_view *v, FILE *out);
 
 const char *change_mark(enum change_kind kind);	/* + make, ~ set, - remove, ! for you */
 
-/* Carries out what is missing, and checks each resource again after it. -EINTR when interrupted. */
+/* Makes the changes, and checks each resource again afterwards. -EINTR when interrupted. */
 int stack_apply(struct stack_view *v, FILE *progress, struct error *e);
 
-/* How many things carry the stack's tag and live; listed on out unless NULL. */
+/* How many living resources carry the stack's tag. Lists them on out, unless that is NULL. */
 unsigned int destroy_list(struct stack_view *v, FILE *out);
-/* Removes them. wait: seconds that one that is in use is waited for. */
+/* Removes them. wait: how many seconds to wait for one that is in use. */
 int stack_destroy(struct stack_view *v, unsigned int wait, FILE *progress, struct error *e);
 
 #endif

@@ -47,7 +47,7 @@ void args_free(struct args *a)
 	*a = (struct args){ 0 };
 }
 
-/* By code, or by the end or beginning that a family of codes shares. */
+/* By code, or by the beginning or end that a family of codes shares. */
 static const struct {
 	const char *pattern;	/* a leading or trailing '*' stands for anything */
 	enum aws_trouble trouble;
@@ -112,7 +112,7 @@ enum aws_trouble aws_trouble_of(const char *code)
 	return AWS_OTHER;
 }
 
-/* What `aws` itself says, where AWS was not asked. */
+/* What `aws` itself says, without asking AWS. */
 static const struct {
 	const char *part;
 	enum aws_trouble trouble;
@@ -151,12 +151,12 @@ static enum aws_trouble classify(struct aws *aws, const char *err)
 			snprintf(aws->code, sizeof(aws->code), "%.*s", (int)len, start);
 		trouble = aws_trouble_of(aws->code);
 	}
-	/* EC2's word for an address that a NAT gateway has not let go of yet. */
+	/* EC2 says this of an address that a NAT gateway still holds. */
 	if (trouble == AWS_CREDENTIALS && strstr(err, "permission to access the specified resource"))
 		return AWS_IN_USE;
 	if (trouble != AWS_OTHER)
 		return trouble;
-	/* Newer ones put a code of their own into the same words. */
+	/* Newer versions put a code of their own into the same words. */
 	for (size_t i = 0; i < sizeof(phrases) / sizeof(*phrases); i++) {
 		if (strstr(err, phrases[i].part))
 			return phrases[i].trouble;
@@ -169,8 +169,7 @@ static const char *advice(enum aws_trouble trouble)
 	switch (trouble) {
 	case AWS_THROTTLED:
 	case AWS_FAULT:
-		return "AWS is slowing this account's calls down or has a fault: run the same command again in a "
-		       "minute";
+		return "AWS slows down this account's calls or has a fault: run the same command again in a minute";
 	case AWS_CREDENTIALS:
 		return "no valid AWS credentials, or a region that this account has not enabled: log in again "
 		       "(`aws sso login`, or new keys) and check with `aws sts get-caller-identity`";
@@ -189,7 +188,7 @@ static const char *advice(enum aws_trouble trouble)
 	}
 }
 
-/* The last line that is not empty says it; the rest is the tool's usage text. */
+/* The last line that is not empty has the error; the rest is usage text. */
 static void last_line(const char *text, char *ret, size_t size)
 {
 	size_t end = strlen(text), start;
@@ -232,7 +231,7 @@ void aws_argv(const struct aws *aws, const struct args *args, const char *ret[AR
 	ret[n] = NULL;
 }
 
-/* Repeated blindly after an answer was lost, these would make two: the caller looks first. */
+/* If an answer is lost, a blind repetition of these makes a second one: the caller looks first. */
 static bool makes_something(const struct args *args)
 {
 	const char *verb = args->count > 1 ? args->words[1] : "";
@@ -321,7 +320,7 @@ int aws_read(struct aws *aws, doc **ret, struct error *e, const char *words, con
 	return r;
 }
 
-/* The kind of a key pair is in 1.20.23 and 2.2.31; asked for are the next that a distribution has. */
+/* 1.20.23 and 2.2.31 know the kind of a key pair. We ask for the next ones that a distribution has. */
 int aws_check(struct aws *aws, struct error *e)
 {
 	static const char *const argv[] = { "aws", "--version", NULL };

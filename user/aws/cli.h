@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The `aws` command line as a child process: calls, their errors told apart, retries. */
+/* The `aws` command line as a child process: calls, kinds of errors, retries. */
 #ifndef OHGUARD_AWS_CLI_H
 #define OHGUARD_AWS_CLI_H
 
@@ -20,18 +20,18 @@ void args_add(struct args *a, const char *format, ...) __attribute__((format(pri
 void args_words(struct args *a, const char *words);	/* several, with a blank between */
 void args_free(struct args *a);
 
-/* What an error of AWS means, whatever the service calls it. */
+/* What an AWS error means, whatever the service calls it. */
 enum aws_trouble {
 	AWS_FINE,
 	AWS_THROTTLED,		/* refused before anything was done */
-	AWS_FAULT,		/* AWS's own; what was asked may have been done or not */
+	AWS_FAULT,		/* AWS's own fault; the change may have been made or not */
 	AWS_CREDENTIALS,
 	AWS_DENIED,
 	AWS_QUOTA,
 	AWS_CAPACITY,
-	AWS_ABSENT,		/* what was named is not there (any more) */
+	AWS_ABSENT,		/* it does not exist (any more) */
 	AWS_IN_USE,		/* something depends on it: wait, or say what */
-	AWS_NOT_YET,		/* not in the state for that, or not visible everywhere yet: try again */
+	AWS_NOT_YET,		/* not yet in the right state, or not yet visible everywhere: try again */
 	AWS_THERE_ALREADY,	/* a repeated request whose first answer was lost */
 	AWS_TOKEN_USED,		/* the client token belongs to something that is gone */
 	AWS_UNREACHABLE,
@@ -47,17 +47,17 @@ struct aws {
 	unsigned int calls;
 };
 
-/* Is there an `aws` that is new enough? */
+/* Checks that there is an `aws` and that it is new enough. */
 int aws_check(struct aws *aws, struct error *e);
 
-/* Runs `aws ARGS --region R --output json`. *ret is the parsed output, NULL where it printed nothing, for doc_free();
+/* Runs `aws ARGS --region R --output json`. *ret is the parsed output for doc_free(), or NULL if it printed nothing;
  * ret may be NULL. Throttled calls are repeated, with longer and longer pauses. */
 int aws_call(struct aws *aws, const struct args *args, const char *input, doc **ret, struct error *e);
 
-/* The same for words in one string, for calls without a variable part; and for one variable word at the end. */
+/* The same for constant words in one string, and for these with one variable word at the end. */
 int aws_read(struct aws *aws, doc **ret, struct error *e, const char *words, const char *last);
 
-/* The full argv, for showing. */
+/* The full argv, to show it. */
 void aws_argv(const struct aws *aws, const struct args *args, const char *ret[ARGS_MAX + 8]);
 
 enum aws_trouble aws_trouble_of(const char *code);

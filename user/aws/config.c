@@ -73,8 +73,8 @@ void cidr_host(const struct cidr *range, unsigned int n, char ret[20])
 	snprintf(ret, 20, "%u.%u.%u.%u", a >> 24, a >> 16 & 255, a >> 8 & 255, a & 255);
 }
 
-/* Each kind of value: what it may hold. All are narrow enough that none needs quoting in a shell, a unit file,
- * an nginx site or YAML. */
+/* What each kind of value may hold. All are so narrow that none needs quoting in a shell, a unit file, an nginx site or
+ * YAML. */
 enum kind { NAME, REGION, ZONE, RANGE, DOMAIN, EMAIL, TYPE, VERSION, URL, PATH, PROFILE, COUNT, DISK, YES_NO };
 
 struct key {
@@ -155,7 +155,7 @@ static bool fits(enum kind kind, const char *v)
 
 	switch (kind) {
 	case NAME:
-		/* A group's name must not begin like a group's id. */
+		/* The name of a group must not begin like the id of one. */
 		return only(v, LOWER DIGIT "-") && islower((unsigned char)*v) && strlen(v) <= 20 && strcmp(v, "sg") &&
 		       strncmp(v, "sg-", 3);
 	case REGION:
@@ -237,7 +237,7 @@ static int visit(void *context, const char *section, const char *key, const char
 	return error_set(e, EINVAL, "%s: no such key in [stack]", key);
 }
 
-/* What no key shows alone. */
+/* Checks what no key shows alone. */
 static int check(const struct stack *s, const char *path, struct error *e)
 {
 	size_t region = strlen(s->region);
@@ -284,7 +284,7 @@ int stack_check_operator(const struct stack *stack, bool open, struct error *e)
 	if (!*o->text)
 		return error_set(e, EINVAL, "[stack] has no operator: write `operator = ADDRESS`, the IPv4 address or "
 				 "range from which you will reach the proxy");
-	/* A /8 is 16 million hosts: whoever writes less than that means everyone. */
+	/* A /8 is 16 million hosts: a shorter prefix means everyone. */
 	if (o->length < 8 && !open)
 		return error_set(e, EPERM, "operator = %s opens ssh and https of the proxy to the world: narrow it, "
 				 "or say --open", o->text);

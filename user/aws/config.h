@@ -20,7 +20,7 @@ struct stack {
 	char name[24];
 	char region[32];
 	char zone[36];
-	struct cidr operator;	/* text is "" where the file has none */
+	struct cidr operator;	/* text is "" if the file has none */
 	struct cidr vpc, public, private;
 	char domain[128];	/* "" for a self-signed certificate */
 	bool acme;		/* with a domain: Let's Encrypt, which needs port 80 open to everyone */
@@ -38,10 +38,10 @@ struct stack {
 	char state[256];	/* folder of this stack's private key and known hosts */
 };
 
-/* Defaults, then the file. path NULL is /etc/ohguard/ohguard.conf, which may be missing. */
+/* Reads defaults, then the file. path NULL: /etc/ohguard/ohguard.conf, which may be missing. */
 int stack_read(const char *path, struct stack *stack, struct error *e);
 
-/* The operator's address is asked for only by what opens ports to it. open: 0.0.0.0/0 and the like are meant. */
+/* Only commands that open ports to the operator's address need it. open: 0.0.0.0/0 and the like are intended. */
 int stack_check_operator(const struct stack *stack, bool open, struct error *e);
 
 int cidr_parse(const char *text, struct cidr *ret);	/* an address alone is a /32; host bits must be clear */
@@ -50,7 +50,7 @@ bool cidr_contains(const struct cidr *outer, const struct cidr *inner);
 /* The address of host number n in the range, as text. */
 void cidr_host(const struct cidr *range, unsigned int n, char ret[20]);
 
-/* Fixed, so that either side's configuration is known before the other exists. */
+/* Fixed, so that each side's configuration is known before the other exists. */
 #define PROXY_HOST 10
 #define SERVER_HOST(n) (10 + (n))	/* n from 1 */
 

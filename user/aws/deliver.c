@@ -19,10 +19,10 @@
 #define SETUP_SECONDS 1800
 #define SSM_SECONDS 120
 #define PLACE ".ohguard-delivery"
-/* Asked of the files themselves: they may have come by another way. */
+/* The files themselves are asked, since they may have come another way. */
 #define VERSIONS "sha256sum /usr/local/sbin/ohguard /etc/ohguard/ohguard.conf | cut -c 1-12 | paste -sd ' '"
 
-/* What goes to a server beside the program and the policy: file name there, template. */
+/* What goes to a server besides program and policy: file name there, template. */
 static const struct {
 	const char *file, *template;
 } files[] = {
@@ -57,7 +57,7 @@ static int check_names(struct stack_view *v, const char *const *names, int count
 	return 0;
 }
 
-/* The policy to deliver: the file that [stack] names, or the generated one. */
+/* Reads the policy to deliver: the file that [stack] names, or the generated one. */
 static int policy_text(const struct stack *stack, char **ret, struct error *e)
 {
 	char *text;
@@ -74,7 +74,7 @@ static int policy_text(const struct stack *stack, char **ret, struct error *e)
 	close(fd);
 	if (n < 0 || n == 65536 || (size_t)n != strlen(text)) {
 		free(text);
-		return error_set(e, EINVAL, "%s: not a text of less than 64 KB", stack->policy);
+		return error_set(e, EINVAL, "%s: expected a text of less than 64 KB", stack->policy);
 	}
 	*ret = text;
 	return 0;
@@ -101,7 +101,7 @@ static int hash_program(unsigned long long *hash, struct error *e)
 	return n ? error_set(e, EIO, "/proc/self/exe: cannot be read") : 0;
 }
 
-/* The files of one server, in the state folder: scp copies files. id: changes with any of them. */
+/* Writes one server's files to the state folder, since scp copies files. id changes with any of them. */
 static int prepare_files(const struct stack *stack, unsigned int server, char id[20], struct error *e)
 {
 	unsigned long long hash = RENDER_HASH;
@@ -133,7 +133,7 @@ static int prepare_files(const struct stack *stack, unsigned int server, char id
 	return r ? r : put_file(stack, "delivery-id", id, e);
 }
 
-/* True where the server finished setting up exactly this. */
+/* True if the server has finished setting up exactly this. */
 static bool has_it(struct stack_view *v, const char *host, const char *id)
 {
 	struct proc_result result;
@@ -184,7 +184,7 @@ static void last_lines(char *text, FILE *out)
 	}
 }
 
-/* Runs a constant command there and wants it to succeed. */
+/* Runs a constant command there, which must succeed. */
 static int must(struct stack_view *v, const char *host, const char *command, const char *input, unsigned int timeout,
 		const char *what, struct error *e)
 {
@@ -238,7 +238,7 @@ int deliver(struct stack_view *v, const char *const *names, int count, bool agai
 	return r;
 }
 
-/* For the shell document of Systems Manager, which is JSON and then a shell: only base64 travels in it. */
+/* Systems Manager's document is JSON first and then a shell script: only base64 travels in it. */
 static char *base64(const char *text)
 {
 	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -272,7 +272,7 @@ static void print_versions(const char *server, const char *versions, FILE *out)
 	fputc('\n', out);
 }
 
-/* What became of the command on one server. 1 while that is open. */
+/* What became of the command on one server. 1: not known yet. */
 static int ssm_outcome(struct stack_view *v, const struct node *n, const char *command, char versions[64],
 		       struct error *e)
 {
@@ -309,7 +309,7 @@ static int ssm_wait(struct stack_view *v, const struct node *n, const char *comm
 	return r;
 }
 
-/* To all the servers that are wanted, in one call. */
+/* Sends to all wanted servers in one call. */
 static int ssm_send(struct stack_view *v, const char *const *names, int count, const char *encoded, doc **ret,
 		    struct error *e)
 {
@@ -319,7 +319,7 @@ static int ssm_send(struct stack_view *v, const char *const *names, int count, c
 	args_words(&args, "ssm send-command --document-name AWS-RunShellScript --comment ohguard-policy "
 			  "--timeout-seconds 60");
 	args_add(&args, "--parameters");
-	/* Checked before it is put in place. 4: in force, though a name does not resolve yet. */
+	/* Checked before it is put in place. Status 4: in force, but a name does not resolve yet. */
 	args_add(&args, "{\"commands\":[\"set -eu; umask 022; cd /etc/ohguard; echo %s | base64 -d >policy.new; "
 		 "ohguard load --dry-run -c policy.new >/dev/null; mv -f policy.new ohguard.conf; "
 		 "rm -f /var/lib/ohguard-setup/delivery-id; "

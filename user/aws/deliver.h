@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What reaches the machines over ssh, through the proxy: program, policy, key; and what is asked of them there. */
+/* What goes to the machines over ssh through the proxy (program, policy, key), and what is asked there. */
 #ifndef OHGUARD_AWS_DELIVER_H
 #define OHGUARD_AWS_DELIVER_H
 
@@ -8,11 +8,11 @@
 
 #include "aws/stack.h"
 
-/* Program, units and policy to the servers of those names (count 0: all), then their setup, which loads the guard
- * before it does anything else. again: also to those that have exactly this already. */
+/* Copies program, units and policy to these servers (count 0: all) and runs their setup, which loads the guard before
+ * anything else. again: also on those that have exactly this already. */
 int deliver(struct stack_view *v, const char *const *names, int count, bool again, FILE *progress, struct error *e);
 
-/* Only the policy, to all servers at once, by AWS Systems Manager. */
+/* Sends only the policy, to all servers at once, by AWS Systems Manager. */
 int deliver_policy_ssm(struct stack_view *v, const char *const *names, int count, FILE *progress, struct error *e);
 
 int deliver_versions(struct stack_view *v, bool json, FILE *out, struct error *e);
@@ -22,7 +22,7 @@ int set_key_from(struct stack_view *v, FILE *in, const char *const *names, int c
 
 int fetch_password(struct stack_view *v, bool make_new, FILE *out, struct error *e);
 
-/* -EPERM when something works that must not, or the other way round. */
+/* -EPERM if something works that must not, or the other way round. */
 int aws_verify(struct stack_view *v, bool json, FILE *out, struct error *e);
 
 #endif

@@ -16,7 +16,7 @@ struct destroy {
 	unsigned int failures;
 };
 
-/* Behind a clock, or as wide a blank. What it tells comes from AWS, where others write tags too. */
+/* A line after a clock, or after as wide a blank. Its text comes from AWS, where others write tags too. */
 static void line(FILE *out, const char *key, const char *what, const char *text)
 {
 	text_print(out, key);
@@ -89,7 +89,7 @@ static void name_holders(struct stack_view *v, enum kind_id kind, const char *id
 	doc_free(list);
 }
 
-/* Runs the calls that remove one thing; one of them may find it gone. */
+/* Runs the calls that remove one resource; any of them may find it gone. */
 static int remove_item(struct stack_view *v, enum kind_id kind, const doc *item, struct error *e)
 {
 	const char *key = doc_tag(item, TAG_RESOURCE);
@@ -109,9 +109,9 @@ static int remove_item(struct stack_view *v, enum kind_id kind, const doc *item,
 
 /* What one look at a kind found, and what came of it. */
 struct tally {
-	unsigned int left;	/* still listed, living or on their way out */
+	unsigned int left;	/* still listed, alive or being removed */
 	unsigned int removed;	/* of these, now */
-	unsigned int refused;	/* of these, by what no waiting changes */
+	unsigned int refused;	/* of these: waiting does not help */
 	unsigned int leaving;
 	FILE *why;		/* a line for each that is left */
 };
@@ -120,7 +120,7 @@ struct tally {
 static int try_kind(struct destroy *d, enum kind_id kind, bool first, bool last, struct tally *t, struct error *e)
 {
 	struct stack_view *v = d->v;
-	int r = view_list(v, kind, e);	/* only the list: of two that carry one tag both go */
+	int r = view_list(v, kind, e);	/* only the list: if two carry one tag, both go */
 
 	for (size_t i = doc_length(v->lists[kind], ""); !r && i > 0; i--) {
 		const doc *item = doc_at(v->lists[kind], "", i - 1);
@@ -157,8 +157,8 @@ static int try_kind(struct destroy *d, enum kind_id kind, bool first, bool last,
 	return r;
 }
 
-/* Until none is listed any more. AWS answers a deletion before it is seen everywhere, and keeps what something else
- * still names: instances and NAT gateways hold interfaces and addresses until they are really gone. */
+/* Until none is listed any more. AWS confirms a deletion before it is visible everywhere, and refuses one that
+ * something else still refers to: instances and NAT gateways hold interfaces and addresses until they are gone. */
 static int destroy_kind(struct destroy *d, enum kind_id kind, struct error *e)
 {
 	bool said = false;

@@ -40,7 +40,7 @@ static size_t wanted_rules(struct stack_view *v, const struct node *n, struct gr
 
 	if (!strcmp(n->key, "group-proxy")) {
 		r[i++] = rule(false, "tcp", 22, s->operator.text);
-		/* Let's Encrypt looks from addresses that it does not tell; nginx answers nothing else there. */
+		/* Let's Encrypt comes from addresses that it keeps secret; nginx answers nothing else there. */
 		r[i++] = rule(false, "tcp", 80, *s->domain && s->acme ? "0.0.0.0/0" : s->operator.text);
 		r[i++] = rule(false, "tcp", 443, s->operator.text);
 		r[i++] = rule(true, "tcp", 22, s->private.text);
@@ -65,7 +65,7 @@ static const struct {
 	{ "PrefixListIds", "PrefixListId", "PrefixListIds=[{PrefixListId=%s}]" },
 };
 
-/* AWS folds rules that share protocol and ports into one "permission": unfolded here. */
+/* AWS joins rules that share protocol and ports into one "permission": taken apart here. */
 static size_t found_rules(const doc *group, bool egress, struct group_rule *r, size_t i)
 {
 	const char *path = egress ? "IpPermissionsEgress" : "IpPermissions";
@@ -161,7 +161,7 @@ void want_group(struct stack_view *v, struct node *n)
 	count = found_rules(n->found, true, found, count);
 	if (count == RULES_MAX)
 		v->failed = error_set(&v->error, E2BIG, "%s: more than %d rules", n->key, RULES_MAX);
-	/* What is too much goes first. */
+	/* Surplus rules go first. */
 	for (size_t i = 0; i < count; i++) {
 		if (!in_rules(&found[i], wanted, wanted_count))
 			group_change(v, n, &found[i], false);
@@ -211,8 +211,8 @@ static bool any_instance(struct stack_view *v)
 	return false;
 }
 
-/* AWS tells the private key once, to the call that makes it. Killed between that and writing it, only a new pair
- * helps; that is harmless as long as no instance was started with the old one. */
+/* AWS shows the private key once, to the call that makes it. If we are killed before it is written, only a new pair
+ * helps. That is harmless as long as no instance was started with the old one. */
 void want_key(struct stack_view *v, struct node *n)
 {
 	bool here;
@@ -224,7 +224,7 @@ void want_key(struct stack_view *v, struct node *n)
 	if (n->found && here)
 		return;
 	if (!n->found && here) {
-		v->failed = error_set(&v->error, EEXIST, "%s: is there, though AWS has no key pair %s-key: it is never "
+		v->failed = error_set(&v->error, EEXIST, "%s: exists, but AWS has no key pair %s-key: it is never "
 				      "overwritten, move it away", path, v->stack->name);
 		return;
 	}
@@ -243,7 +243,7 @@ void want_key(struct stack_view *v, struct node *n)
 	change_tags(v, n, a, NULL);
 }
 
-/* The newest official Ubuntu: Canonical's public parameter, or else the newest image of Canonical's account. */
+/* Finds the newest official Ubuntu: by Canonical's public parameter, else the newest image of Canonical's account. */
 static void find_image(struct stack_view *v)
 {
 	const char *release = v->stack->ubuntu;
@@ -314,12 +314,12 @@ static void run_instance(struct stack_view *v, struct node *n, char *user_data, 
 	v->changes[v->change_count - 1].input = user_data;
 }
 
-/* What only another instance can have. */
+/* Notes what only a new instance can have. */
 static void must_be(struct stack_view *v, const struct node *n, const char *what, const char *is, const char *wanted)
 {
 	if (strcmp(is, wanted))
-		change_add(v, n->key, CHANGE_NOTE, "%s is %s, not %s: `ohguard aws apply --replace %s` makes it anew, "
-			   "and what is on it is lost", what, is, wanted, n->key);
+		change_add(v, n->key, CHANGE_NOTE, "%s is %s, not %s: `ohguard aws apply --replace %s` makes a new "
+			   "one, and what is on it is lost", what, is, wanted, n->key);
 }
 
 static void check_metadata(struct stack_view *v, struct node *n)
@@ -351,7 +351,7 @@ static void check_groups(struct stack_view *v, struct node *n)
 	args_add(a, "%s", group);
 }
 
-/* An elastic IP is taken off again; one that AWS gave at the start stays until the instance goes. */
+/* An elastic IP can be removed; an address that AWS gave at the start stays as long as the instance. */
 static void check_no_public_address(struct stack_view *v, struct node *n)
 {
 	const char *public = doc_text(n->found, "PublicIpAddress");
@@ -375,14 +375,14 @@ static void check_no_public_address(struct stack_view *v, struct node *n)
 	doc_free(d);
 }
 
-/* The one interface, with AWS dropping what is not addressed to it or from it. */
+/* One interface, on which AWS drops whatever is not addressed to it or from it. */
 static void check_interface(struct stack_view *v, struct node *n)
 {
 	struct args *a;
 
 	if (doc_length(n->found, "NetworkInterfaces") > 1)
-		change_add(v, n->key, CHANGE_NOTE, "has %zu network interfaces, of which one is this stack's: detach "
-			   "what someone added", doc_length(n->found, "NetworkInterfaces"));
+		change_add(v, n->key, CHANGE_NOTE, "has %zu network interfaces, but this stack made one: detach "
+			   "the others", doc_length(n->found, "NetworkInterfaces"));
 	if (!doc_false(n->found, "SourceDestCheck"))
 		return;
 	a = change_add(v, n->key, CHANGE_SET, "drop packets of others");

@@ -9,14 +9,14 @@ static bool is_public(const struct node *n)
 	return strstr(n->key, "public") != NULL;
 }
 
-/* What AWS cannot change in place. */
+/* Notes what AWS cannot change in place. */
 static void note(struct stack_view *v, const struct node *n, const char *what, const char *is, const char *wanted)
 {
 	change_add(v, n->key, CHANGE_NOTE, "%s is %s, not %s, and AWS cannot change that: `ohguard aws destroy`, then "
 		   "`apply`", what, is, wanted);
 }
 
-/* Where a VPC or subnet tells its further ranges. */
+/* Where a VPC or subnet lists its other ranges. */
 struct ranges {
 	const char *set, *state, *range, *call;
 };
@@ -28,7 +28,7 @@ static const struct ranges ranges_of_subnet = {
 	"Ipv6CidrBlockAssociationSet", "Ipv6CidrBlockState.State", "Ipv6CidrBlock",
 	"ec2 disassociate-subnet-cidr-block --association-id" };
 
-/* No rule of the stack is about other ranges than its own, and none about IPv6. */
+/* The stack's rules cover only its own range, and no IPv6. */
 static void remove_ranges(struct stack_view *v, const struct node *n, const doc *item, const struct ranges *r,
 			  const char *own)
 {
@@ -117,7 +117,7 @@ static size_t acl_rules(const struct stack *s, bool public, struct acl_rule rule
 		{ 100, false, 6, 22, 22, s->operator.text },
 		{ 110, false, 6, 80, 80, web },
 		{ 120, false, 6, 443, 443, s->operator.text },
-		{ 130, false, 6, 443, 443, s->private.text },	/* on its way to the NAT gateway, as is NTP */
+		{ 130, false, 6, 443, 443, s->private.text },	/* to the NAT gateway, like NTP */
 		{ 140, false, 17, 123, 123, s->private.text },
 		{ 150, false, 6, 1024, 65535, ANYWHERE },
 		{ 160, false, 17, 1024, 65535, ANYWHERE },
@@ -233,7 +233,7 @@ void want_acl(struct stack_view *v, struct node *n)
 	}
 }
 
-/* The association of a subnet, wherever it is now: AWS moves it by its id. */
+/* The association of a subnet, with whichever table or ACL: AWS moves it by its id. */
 static void want_subnet_acl(struct stack_view *v, struct node *n)
 {
 	const char *acl = is_public(n) ? "acl-public" : "acl-private";
@@ -263,7 +263,7 @@ static void want_subnet_acl(struct stack_view *v, struct node *n)
 	args_add(a, "%s", view_id(v, acl));
 }
 
-/* AWS itself would refuse them only when all the network is there, and paid for. */
+/* AWS itself would refuse them only after the whole network is there and paid for. */
 static void check_types(struct stack_view *v)
 {
 	const char *types[] = { v->stack->proxy_type, v->stack->server_type };
@@ -285,7 +285,7 @@ static void check_types(struct stack_view *v)
 	doc_free(d);
 }
 
-/* Asked while the plan is made: AWS itself would refuse it only after the VPC is there. */
+/* Checked with the plan: AWS itself would refuse it only after the VPC is there. */
 static void check_zone(struct stack_view *v)
 {
 	const char *zone = v->stack->zone;

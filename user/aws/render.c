@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A template is the real file, which its own checker can read, with two additions: @NAME@ is a value of the stack,
- * and a line of blanks and @file:NAME@ is that file, each of its lines behind the same blanks (for YAML). */
+/* A template is the real file, which its own checker can read, with two additions: @NAME@ is a value of the stack, and
+ * a line of blanks and @file:NAME@ stands for that file, with the same blanks before each line (for YAML). */
 
 #define DEPTH_MAX 4
 
@@ -32,7 +32,7 @@ static const char *yes_no(bool b)
 	return b ? "yes" : "no";
 }
 
-/* NULL for a name that is none: a template may hold an '@' of its own. */
+/* NULL if there is no such name: a template may hold an '@' of its own. */
 static const char *value_of(const struct output *o, const char *name, size_t len, char buffer[160])
 {
 	const struct stack *s = o->stack;
@@ -70,7 +70,7 @@ static const char *value_of(const struct output *o, const char *name, size_t len
 	return NULL;
 }
 
-/* The backends of the nginx map: all that can ever be, so that adding a server changes nothing on the proxy. */
+/* The backends of the nginx map: all that are possible, so that a new server changes nothing on the proxy. */
 static void write_backends(const struct output *o, const char *indent, int indent_len)
 {
 	char address[20];
@@ -84,7 +84,7 @@ static void write_backends(const struct output *o, const char *indent, int inden
 static int write_template(const struct output *o, const struct template *t, const char *indent, int indent_len,
 			  int depth);
 
-/* A line that is only an inclusion. 1 when it was one. */
+/* A line that only includes a file. 1: it was one. */
 static int write_inclusion(const struct output *o, const char *line, size_t len, const char *indent, int indent_len,
 			   int depth)
 {

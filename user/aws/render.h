@@ -14,13 +14,13 @@ extern const struct template templates[];
 extern const unsigned int templates_count;
 
 /* The file of that name ("proxy", "server", "nginx-site", ...) with the stack's values filled in; server: which one,
- * from 1. *ret is for free(). -ENOENT where there is no such file. */
+ * from 1. *ret is for free(). -ENOENT if there is no such file. */
 int render(const struct stack *stack, const char *name, unsigned int server, char **ret, struct error *e);
 
-/* 16 hexadecimal digits that change with the text; no protection against intent. */
+/* 16 hexadecimal digits that change with the text. No protection against an attacker. */
 void render_hash(const char *text, char ret[20]);
 
-/* The same, step by step; starts with RENDER_HASH. */
+/* The same, step by step, beginning with RENDER_HASH. */
 #define RENDER_HASH 14695981039346656037ull	/* FNV-1a */
 unsigned long long render_hash_add(unsigned long long hash, const void *data, unsigned long size);
 

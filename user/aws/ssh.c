@@ -36,7 +36,7 @@ static unsigned int take_keys(const char *console, const char *id, FILE *out)
 	unsigned int count = 0;
 
 	while (end && (at = strchr(at, '\n')) && ++at < end) {
-		/* The console prefixes lines with what it likes ("[   12.3] cloud-init[99]: "): find the type. */
+		/* The console puts various prefixes before lines ("[   12.3] cloud-init[99]: "): find the type. */
 		const char *type_at = NULL;
 		char type[32], key[1024];
 
@@ -96,13 +96,13 @@ static int host_keys(struct stack_view *v, const struct node *n, const char *kno
 	if (known && keep_keys(known, node_id(n), out))
 		return 0;
 	r = aws_read(&v->aws, &d, e, "ec2 get-console-output --latest --instance-id", node_id(n));
-	if (r && !strcmp(v->aws.code, "UnsupportedOperation"))	/* not of the types before Nitro */
+	if (r && !strcmp(v->aws.code, "UnsupportedOperation"))	/* instance types before Nitro have none */
 		r = aws_read(&v->aws, &d, e, "ec2 get-console-output --instance-id", node_id(n));
 	if (r)
 		return r;
 	count = take_keys(doc_text(d, "Output"), node_id(n), out);
 	doc_free(d);
-	return count ? 0 : error_set(e, EAGAIN, "%s: AWS does not tell its ssh host keys yet (console output of %s): "
+	return count ? 0 : error_set(e, EAGAIN, "%s: AWS does not show its ssh host keys yet (console output of %s): "
 				     "try again in a minute", n->key, node_id(n));
 }
 
@@ -126,9 +126,9 @@ static int write_config(struct stack_view *v, struct error *e)
 
 		if (n->resource->kind != K_INSTANCE || !n->found)
 			continue;
-		/* An address and nothing else: a line more would be an instruction to ssh. */
+		/* Only an address: a further line would be an instruction to ssh. */
 		if (inet_pton(AF_INET, address, &in) != 1)
-			r = error_set(e, EAGAIN, "%s: AWS does not tell its address yet: try again in a minute",
+			r = error_set(e, EAGAIN, "%s: AWS does not show its address yet: try again in a minute",
 				      n->key);
 		fprintf(out, "Host %s\n\tHostName %s\n\tHostKeyAlias %s\n%s", n->key, address, node_id(n),
 			n->server ? "\tProxyJump proxy\n" : "");
@@ -154,7 +154,7 @@ int ssh_prepare(struct stack_view *v, struct error *e)
 
 	if (!view_node(v, "proxy")->found || !view_node(v, "proxy-ip")->found) {
 		free(known);
-		return error_set(e, ENOENT, "stack %s has no proxy: `ohguard aws apply` first", v->stack->name);
+		return error_set(e, ENOENT, "stack %s has no proxy: run `ohguard aws apply` first", v->stack->name);
 	}
 	out = open_memstream(&text, &size);
 	if (!out) {
@@ -170,7 +170,7 @@ int ssh_prepare(struct stack_view *v, struct error *e)
 	free(known);
 	if (fclose(out) && !r)
 		r = error_set(e, ENOMEM, "out of memory");
-	/* What was learnt stays learnt, even if one host does not tell yet. */
+	/* Keys that were learnt are kept, even if one host shows none yet. */
 	if (text && *text && (!r || r == -EAGAIN)) {
 		struct error ignored;
 		int w = state_replace(v->stack, "known_hosts", text, r ? &ignored : e);
@@ -195,7 +195,7 @@ static int run(struct proc *p, const char *host, struct proc_result *result, str
 	end = result->err_size;
 	while (end && isspace((unsigned char)result->err[end - 1]))
 		end--;
-	/* The reason stands at the end, in one of the last lines. */
+	/* The reason is in one of the last lines. */
 	start = end > 300 ? end - 300 : 0;
 	result->err[end] = '\0';
 	for (char *c = result->err; *c; c++) {

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: MIT */
-/* ssh and scp to the machines of a stack, the servers through the proxy. */
+/* ssh and scp to the machines of a stack: to servers through the proxy. */
 #ifndef OHGUARD_AWS_SSH_H
 #define OHGUARD_AWS_SSH_H
 
 #include "aws/stack.h"
 #include "base/proc.h"
 
-/* Writes ssh_config and known_hosts for the instances that live. Host keys come from AWS (the console output that
- * each instance wrote at its first boot), not from whoever answers first. */
+/* Writes ssh_config and known_hosts for the living instances. Host keys come from AWS (the console output of each
+ * instance's first boot), not from whoever answers first. */
 int ssh_prepare(struct stack_view *v, struct error *e);
 
-/* Runs a constant command line there (ssh hands it to a remote shell: nothing variable may go into it), input on its
- * standard input. Its status in result->status; 255 is ssh's own failure, and an error here. */
+/* Runs a constant command line there with this standard input. (ssh gives it to a remote shell: nothing variable may go
+ * into it.) result->status is its status; 255 is ssh's own failure, and an error here. */
 int ssh_run(struct stack_view *v, const char *host, const char *command, const char *input, unsigned int timeout,
 	    struct proc_result *result, struct error *e);
 

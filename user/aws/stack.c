@@ -57,7 +57,7 @@ const char *node_state(const struct node *n)
 
 const char *view_id(struct stack_view *v, const char *key)
 {
-	/* A plan may name several that are not there yet in one command. */
+	/* One command of a plan may name several that do not exist yet. */
 	static char unknown[8][24];
 	static unsigned int next;
 	const char *id = node_id(view_node(v, key));
@@ -69,8 +69,8 @@ const char *view_id(struct stack_view *v, const char *key)
 	return unknown[next];
 }
 
-/* Nothing, or something else, is no empty list: on that a second stack would be made, or a key thrown away. An id
- * becomes an argument, and a line of ssh's configuration. */
+/* What is no list must not pass for an empty one: a second stack would be made, or a key thrown away. An id becomes an
+ * argument, and a line of ssh's configuration. */
 static int check_list(const struct kind *k, const doc *list, struct error *e)
 {
 	if (!doc_is_list(list))
@@ -106,7 +106,7 @@ int view_list(struct stack_view *v, enum kind_id kind, struct error *e)
 		doc_free(d);
 		return r;
 	}
-	/* What is listed here may be removed: the tag is not left to the filter alone. */
+	/* Whatever is listed here may be removed: the tag is checked again after the filter. */
 	doc_keep_tagged(d, TAG_STACK, v->stack->name);
 	doc_free(v->lists[kind]);
 	v->lists[kind] = d;
@@ -147,14 +147,14 @@ static int find_node(struct stack_view *v, struct node *n, struct error *e)
 			continue;
 		}
 		if (n->found)
-			return error_set(e, EEXIST, "%s: two carry its tag, %s and %s: remove the one that is not in "
-					 "use", n->key, node_id(n), doc_text(item, k->id));
+			return error_set(e, EEXIST, "%s: two resources carry its tag, %s and %s: remove the one that "
+					 "is not in use", n->key, node_id(n), doc_text(item, k->id));
 		n->found = item;
 	}
 	return 0;
 }
 
-/* Servers that AWS has beyond the number asked for become nodes too, to be removed. */
+/* Surplus servers that AWS has become nodes too, to be removed. */
 static void find_surplus(struct stack_view *v, const struct resource *server)
 {
 	const doc *list = v->lists[K_INSTANCE];
@@ -264,7 +264,7 @@ struct args *change_add(struct stack_view *v, const char *key, enum change_kind 
 	return &c->args;
 }
 
-/* In the creating call itself, so that being killed right after it leaves nothing without a tag. */
+/* In the creating call itself: if we are killed right after it, nothing is without a tag. */
 void change_tags(struct stack_view *v, const struct node *n, struct args *a, const char *more_tags)
 {
 	const char *types[] = { kinds[n->resource->kind].tag_type, "volume", "network-interface" };
@@ -277,8 +277,8 @@ void change_tags(struct stack_view *v, const struct node *n, struct args *a, con
 			 more_tags && !i ? more_tags : "");
 }
 
-/* The same call made again within a day returns what the first one made, even where no list shows it yet. It must
- * differ for a successor of something that was removed: by the VPC, and by how many died in it. */
+/* The same call made again within a day returns what the first one made, even if no list shows it yet. The token must
+ * differ for the successor of a removed resource: by the VPC, and by how many have died in it. */
 void change_token(struct stack_view *v, const struct node *n, struct args *a)
 {
 	args_add(a, "--client-token");
@@ -300,7 +300,7 @@ static void remove_node(struct stack_view *v, struct node *n)
 	kinds[n->resource->kind].remove(v, n->found, n->key);
 }
 
-/* What the console shows, and people look for. */
+/* The name that the console shows and people look for. */
 static void want_name(struct stack_view *v, const struct node *n)
 {
 	char name[sizeof(v->stack->name) + sizeof(n->key)];
@@ -316,7 +316,7 @@ static void want_name(struct stack_view *v, const struct node *n)
 	args_add(a, "Key=Name,Value=%s", name);
 }
 
-/* What has the stack's tag and is nothing that this program made: destroy will take it. */
+/* Notes what has the stack's tag but was not made by this program: destroy would remove it. */
 static void note_strangers(struct stack_view *v, enum kind_id kind)
 {
 	for (size_t i = 0; i < doc_length(v->lists[kind], ""); i++) {
@@ -326,8 +326,8 @@ static void note_strangers(struct stack_view *v, enum kind_id kind)
 		for (unsigned int k = 0; k < v->count; k++)
 			known |= v->nodes[k].found == item;
 		if (!known)
-			change_add(v, "?", CHANGE_NOTE, "%s %s carries the stack's tag, and is none of its parts: take "
-				   "the tag off, or destroy removes it", kinds[kind].title,
+			change_add(v, "?", CHANGE_NOTE, "%s %s carries the stack's tag, but is none of its parts: "
+				   "remove the tag, or destroy removes it", kinds[kind].title,
 				   doc_text(item, kinds[kind].id));
 	}
 }

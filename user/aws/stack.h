@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The stack as a table of resources, what of it AWS has, and the changes that lead from one to the other.
- * Nothing is remembered between runs: every resource is found by the tags that its creating call gave it. */
+/* The stack as a table of resources, what AWS has of it, and the changes that lead from one to the other. Nothing is
+ * remembered between runs: every resource is found by the tags that its creating call gave it. */
 #ifndef OHGUARD_AWS_STACK_H
 #define OHGUARD_AWS_STACK_H
 
@@ -38,9 +38,9 @@ extern const struct kind kinds[KINDS];
 struct resource {
 	const char *key;	/* the value of its TAG_RESOURCE; servers: "server-N" */
 	enum kind_id kind;
-	/* Adds the changes that make it what it should be. With n->found NULL: the one that creates it comes first. */
+	/* Adds the changes that make it what it should be. If n->found is NULL, its creation comes first. */
 	void (*want)(struct stack_view *v, struct node *n);
-	/* US cents a month in us-east-1, or -1 where the price is not known. */
+	/* US cents a month in us-east-1, or -1 if the price is not known. */
 	long (*cost)(const struct stack *stack);
 };
 extern const struct resource resources[];
@@ -50,13 +50,13 @@ struct node {
 	const struct resource *resource;
 	char key[20];
 	unsigned int server;	/* 1.., or 0 */
-	const doc *found;	/* NULL where AWS has none that lives */
+	const doc *found;	/* NULL if AWS has none that lives */
 	unsigned int dead;	/* how many with this tag are gone but still listed */
-	bool leaving;		/* one of these is still on its way out, and may hold its address */
-	bool surplus;		/* AWS has it, the configuration does not ask for it */
+	bool leaving;		/* one of these is still being removed, and may hold its address */
+	bool surplus;		/* AWS has it, but the configuration does not ask for it */
 };
 
-enum change_kind { CHANGE_MAKE, CHANGE_SET, CHANGE_REMOVE, CHANGE_NOTE /* cannot be mended in place */ };
+enum change_kind { CHANGE_MAKE, CHANGE_SET, CHANGE_REMOVE, CHANGE_NOTE /* cannot be changed in place */ };
 
 struct change {
 	enum change_kind kind;
@@ -81,15 +81,15 @@ struct stack_view {
 	bool zone_checked;	/* the region has it: asked before the first thing is made there */
 	unsigned int attempt;	/* goes into client tokens: see change_token() */
 	unsigned long long made;	/* a bit for each node that this run has made */
-	const char *replace;	/* key of an instance that is to be made anew, or NULL */
-	int failed;		/* an error inside a want(): the plan is not to be trusted */
+	const char *replace;	/* key of an instance that is to be replaced, or NULL */
+	int failed;		/* an error inside a want(): the plan cannot be trusted */
 	struct error error;
 };
 
 int view_open(struct stack_view *v, const struct stack *stack, unsigned int timeout, struct error *e);
 void view_close(struct stack_view *v);
 
-/* Lists one kind again, or all, and finds the nodes anew. */
+/* Lists one kind again, or all, and finds the nodes again. */
 int view_list(struct stack_view *v, enum kind_id kind, struct error *e);	/* only the first half */
 int view_refresh(struct stack_view *v, enum kind_id kind, struct error *e);
 int view_refresh_all(struct stack_view *v, struct error *e);
@@ -112,7 +112,7 @@ void change_token(struct stack_view *v, const struct node *n, struct args *a);
 /* A read that a want() function needs; NULL (and v->failed) on failure. To be freed. */
 doc *view_read(struct stack_view *v, const char *words, const char *last);
 
-/* Whether an item of a list lives; not: leaving or gone. */
+/* True if an item of a list lives, and is neither leaving nor gone. */
 bool item_lives(const struct kind *kind, const doc *item);
 bool item_leaves(const struct kind *kind, const doc *item);
 bool item_changes(const struct kind *kind, const doc *item);	/* between two states: wait */

@@ -94,7 +94,8 @@ int state_lock(const struct stack *stack, int *ret_fd, struct error *e)
 		return error_set(e, errno, "%s: %s", path, strerror(errno));
 	if (flock(fd, LOCK_EX | LOCK_NB)) {
 		close(fd);
-		return error_set(e, EBUSY, "%s: another ohguard aws works on stack %s: wait for it", path, stack->name);
+		return error_set(e, EBUSY, "%s: another ohguard aws is at work on stack %s: wait for it", path,
+				 stack->name);
 	}
 	*ret_fd = fd;
 	return 0;

@@ -14,10 +14,10 @@ int state_write_all(int fd, const char *data, size_t size);
 /* By temporary file, fsync and rename; mode 0600. */
 int state_replace(const struct stack *stack, const char *name, const char *data, struct error *e);
 
-/* One `apply`, `destroy` or delivery at a time. *fd is held open until the process ends. */
+/* One `apply`, `destroy` or delivery at a time. *fd stays open until the process ends. */
 int state_lock(const struct stack *stack, int *ret_fd, struct error *e);
 
-/* After a destroy: the key opens nothing any more. */
+/* After a destroy, when the key opens nothing any more. */
 int state_remove(const struct stack *stack, struct error *e);
 
 #endif

@@ -6,7 +6,7 @@
 #include "base/json.h"
 #include "base/text.h"
 
-/* The picture is 80 columns wide, and what is in its boxes 76 and 70: cut to fit, and escaped by the printer. */
+/* The picture is 80 columns wide, its boxes 76 and 70: texts are cut to fit, and escaped when printed. */
 #define WIDTH 80
 enum { OUTSIDE, VPC, SUBNET };
 static const char *const left[] = { "", "| ", "|  | " }, *const right[] = { "", " |", " |  |" };
@@ -54,7 +54,7 @@ static const char *state(const struct node *n)
 	return n->found ? node_state(n) : "not made";
 }
 
-/* The status checks of AWS for the instances that run; NULL where it does not tell. */
+/* AWS's status checks for running instances; NULL if it does not tell. */
 static doc *read_health(struct stack_view *v)
 {
 	struct args args = { 0 };
@@ -75,7 +75,7 @@ static doc *read_health(struct stack_view *v)
 	return d;
 }
 
-/* ok, or what AWS says of the check that is not: initializing, impaired. "" where it says nothing. */
+/* "ok", or what AWS says of a check that is not: initializing, impaired. "" if it says nothing. */
 static const char *health_of(const doc *health, const struct node *n)
 {
 	static const char *const checks[] = { "SystemStatus.Status", "InstanceStatus.Status" };
@@ -90,7 +90,7 @@ static const char *health_of(const doc *health, const struct node *n)
 	return "";
 }
 
-/* Two things beside each other. */
+/* Two texts side by side. */
 static void pair(FILE *out, int place, const char *one, const char *other)
 {
 	char text[128];

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* The two tables that plan, apply, status and destroy walk: kinds of resource, and the resources of a stack. */
+/* The two tables that plan, apply, status and destroy walk: kinds of resources, and the resources of a stack. */
 #include <string.h>
 
 #include "aws/hosts.h"
@@ -145,7 +145,7 @@ static long cost_address(const struct stack *s)
 static long cost_nat(const struct stack *s)
 {
 	(void)s;
-	return 4500 * HOURS / 1000;	/* and 4.5 cents for each GB through it */
+	return 4500 * HOURS / 1000;	/* and 4.5 cents for each GB that passes */
 }
 
 const struct resource resources[] = {

@@ -39,7 +39,7 @@ static void tell(struct report *r, const char *host, const char *check, bool ok,
 	fputc('\n', r->out);
 }
 
-/* A TCP connection within five seconds. -1 where there is none. */
+/* A TCP connection within five seconds, or -1. */
 static int reach(const char *address, uint16_t port)
 {
 	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(port) };
@@ -58,7 +58,7 @@ static int reach(const char *address, uint16_t port)
 	return -1;
 }
 
-/* From here, as any visitor: port 80 answers with a redirect to https and nothing else. */
+/* From here, like any visitor: port 80 must answer with a redirect to https and nothing else. */
 static void check_redirect(struct report *r, const char *address)
 {
 	static const char request[] = "GET / HTTP/1.0\r\nHost: proxy\r\n\r\n";
@@ -97,8 +97,8 @@ static void check_servers(struct report *r, struct stack_view *v)
 	}
 }
 
-/* From here, by the one program at hand that speaks TLS: asked as if it were a server of S3, the proxy refuses with 401
- * before anything else. */
+/* From here, with `aws`, the one program at hand that speaks TLS: it asks the proxy as if that were S3, and must get
+ * 401 first of all. */
 static void check_password(struct report *r, struct stack_view *v, const char *address)
 {
 	struct args args = { 0 };

@@ -33,6 +33,6 @@ int64_t clock_monotonic(void)
 
 int64_t clock_boot_at(void)
 {
-	/* rounded to a tenth before it is cut, or two calls could differ by what passes between the two readings */
+	/* rounded to a tenth before it is cut: else two calls could differ by the time between the two readings */
 	return (nanoseconds(CLOCK_REALTIME) - nanoseconds(CLOCK_BOOTTIME) + 50000000) / 100000000 / 10;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* One error, described where it is found, printed once where the command ends. */
+/* An error: described where it is found, printed once where the command ends. */
 #ifndef OHGUARD_ERROR_H
 #define OHGUARD_ERROR_H
 
@@ -19,7 +19,7 @@ int error_set(struct error *e, int code, const char *format, ...)
 int error_prefix(struct error *e, int code, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* Each prints one line, "ohguard: text", on standard error; control characters are escaped. */
+/* Each prints one line, "ohguard: text", on standard error, with control characters escaped. */
 void error_print(const struct error *e);
 void error_warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
 

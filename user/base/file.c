@@ -39,7 +39,7 @@ void file_abort(struct file_out *out)
 	unlink(out->temporary);
 }
 
-/* Syncs the file's folder, and removes what others left there that were killed while they wrote. */
+/* Syncs the file's folder, and removes temporary files of writers that were killed. */
 static int settle_folder_of(const char *path)
 {
 	char folder[PATH_MAX];
@@ -77,7 +77,7 @@ int file_commit(struct file_out *out, struct error *e)
 		code = errno;
 	if (code) {
 		unlink(out->temporary);
-		return error_set(e, code, "%s: %s: what was there before is kept", out->path, strerror(code));
+		return error_set(e, code, "%s: %s: the old file is kept", out->path, strerror(code));
 	}
 	if (settle_folder_of(out->path))
 		return error_set(e, errno, "%s: written, but its folder cannot be synced: %s", out->path,
@@ -93,7 +93,7 @@ int file_write(const char *path, mode_t mode, const char *text, size_t size, str
 	if (r)
 		return r;
 	if (size)
-		fwrite(text, 1, size, out.stream);	/* what goes wrong here is told by the commit */
+		fwrite(text, 1, size, out.stream);	/* the commit reports what goes wrong here */
 	return file_commit(&out, e);
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Tells two lists apart that are walked in the same order: 64-bit FNV-1a. Not against an adversary. */
+/* Tells apart two lists that are walked in the same order: 64-bit FNV-1a. No defence against an adversary. */
 #ifndef OHGUARD_FINGERPRINT_H
 #define OHGUARD_FINGERPRINT_H
 
@@ -8,7 +8,7 @@
 
 #define FINGERPRINT_START 0xcbf29ce484222325
 
-/* The fingerprint of what had this one, and these bytes behind it. */
+/* Adds these bytes to a fingerprint. */
 uint64_t fingerprint_add(uint64_t print, const void *bytes, size_t size);
 
 #endif

@@ -21,7 +21,7 @@ struct walk {
 	int result;
 };
 
-/* libinih ignores what stands behind a section's bracket. */
+/* libinih ignores what follows a section's bracket. */
 static bool is_section_with_rest(const char *line)
 {
 	const char *close;
@@ -34,7 +34,7 @@ static bool is_section_with_rest(const char *line)
 	return *close && *close != ';' && *close != '#';
 }
 
-/* libinih's reader (the contract of fgets): counts lines, and stops at what it would silently cut. */
+/* libinih's reader (the contract of fgets): counts lines, and stops at what libinih would silently cut. */
 static char *read_line(char *buffer, int size, void *stream)
 {
 	struct walk *w = stream;
@@ -58,7 +58,7 @@ static char *read_line(char *buffer, int size, void *stream)
 		w->result = error_set(w->error, EINVAL, "%s:%u: line is longer than %d bytes", w->path, w->line,
 				      size - 2);
 	else if (is_section_with_rest(buffer))
-		w->result = error_set(w->error, EINVAL, "%s:%u: nothing can stand behind [section]", w->path, w->line);
+		w->result = error_set(w->error, EINVAL, "%s:%u: nothing may follow [section]", w->path, w->line);
 	return w->result ? NULL : buffer;
 }
 
@@ -85,7 +85,7 @@ static int check_owner(int fd, const char *path, struct error *e)
 	if (!S_ISREG(st.st_mode))
 		return error_set(e, EINVAL, "%s: not a regular file", path);
 	if (st.st_uid && st.st_uid != geteuid())
-		return error_set(e, EPERM, "%s: belongs to uid %u, and whoever owns it sets the rules: chown root it",
+		return error_set(e, EPERM, "%s: belongs to uid %u, who could change the rules: chown root it",
 				 path, st.st_uid);
 	if (st.st_mode & (S_IWGRP | S_IWOTH))
 		return error_set(e, EPERM, "%s: writable by group or others (mode %04o): chmod go-w it",
@@ -93,7 +93,7 @@ static int check_owner(int fd, const char *path, struct error *e)
 	return 0;
 }
 
-/* All of it, in memory of its own. */
+/* Reads all of it into new memory. */
 static int read_all(int fd, const char *path, char **ret, size_t *ret_size, struct error *e)
 {
 	size_t size = 0, room = 0;
@@ -141,7 +141,7 @@ static int parse(struct walk *w)
 	ini_stop_on_first_error = true;
 	bad_line = ini_parse_stream(read_line, w, pair, w);
 	if (bad_line && !w->result)
-		w->result = error_set(w->error, EINVAL, "%s:%u: neither [section], key = value nor a comment", w->path,
+		w->result = error_set(w->error, EINVAL, "%s:%u: expected [section], key = value or a comment", w->path,
 				      w->line);
 	return w->result;
 }
@@ -153,7 +153,7 @@ int ini_read_text(const char *path, ini_visit visit, void *context, char **ret_t
 	size_t size = 0;
 	int fd, r;
 
-	/* O_NONBLOCK: opening a FIFO left in the way must not hang. */
+	/* O_NONBLOCK: opening a FIFO in its place must not hang. */
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	if (fd < 0)
 		return error_set(e, errno, "%s: %s", path, strerror(errno));

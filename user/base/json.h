@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A streaming JSON writer: no tree, no allocation; keys and strings are escaped. */
+/* A streaming JSON writer without a tree or allocation. It escapes keys and strings. */
 #ifndef OHGUARD_JSON_H
 #define OHGUARD_JSON_H
 
@@ -7,7 +7,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-/* libjansson, which reads what `aws` prints, exports these four names. */
+/* libjansson, which reads what `aws` prints, exports these four names too. */
 #define json_object oh_json_object
 #define json_array oh_json_array
 #define json_string oh_json_string
@@ -18,13 +18,13 @@
 struct json {
 	FILE *out;
 	unsigned int depth;
-	bool filled[JSON_DEPTH_MAX + 1];	/* a value stands at this depth already: a comma is due */
+	bool filled[JSON_DEPTH_MAX + 1];	/* there is a value at this depth already: a comma is due */
 };
 
 void json_start(struct json *j, FILE *out);
 void json_end(struct json *j);	/* ends the line */
 
-/* key is NULL inside an array and at the top. Every open needs its close. */
+/* key is NULL inside an array and at the top. Every start needs its end. */
 void json_object(struct json *j, const char *key);
 void json_object_end(struct json *j);
 void json_array(struct json *j, const char *key);

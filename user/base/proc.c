@@ -89,7 +89,7 @@ static void become(const struct proc *p, int in, int out, int err, int failure)
 	_exit(127);
 }
 
-/* Pipes are close-on-exec: another child of ours must not hold this one's open. */
+/* Pipes are close-on-exec: no other child of ours may hold them open. */
 static int start(const struct proc *p, struct child *c, struct error *e)
 {
 	int in[2] = { -1, -1 }, out[2] = { -1, -1 }, err[2] = { -1, -1 }, failure[2] = { -1, -1 };
@@ -148,12 +148,12 @@ static void feed(const struct proc *p, struct child *c)
 
 	if (n > 0)
 		c->sent += (size_t)n;
-	/* A child that does not want its input says so in its status. */
+	/* If the child does not read its input, its status tells. */
 	if ((n < 0 && errno != EAGAIN && errno != EINTR) || c->sent == p->input_size)
 		close_end(&c->fds[IN]);
 }
 
-/* Appends what there is to read; ends the pipe at its end. */
+/* Appends what can be read, and closes the pipe at its end. */
 static int drain(const struct proc *p, struct pollfd *from, char **data, size_t *size, struct error *e)
 {
 	char *grown = realloc(*data, *size + CHUNK + 1);
@@ -180,7 +180,7 @@ static int exchange(const struct proc *p, struct child *c, struct proc_result *r
 
 	while (!r && (!c->exited || ((c->fds[OUT].fd >= 0 || c->fds[ERR].fd >= 0) &&
 				     clock_monotonic_ms() < c->exited + AFTER_EXIT_MS))) {
-		/* Half a second at most, so that a signal that came just before poll() is seen. */
+		/* Half a second at most, to see a signal that came just before poll(). */
 		if (poll(c->fds, FDS, 500) < 0 && errno != EINTR)
 			return error_set(e, errno, "%s: poll: %s", p->argv[0], strerror(errno));
 		if (c->fds[IN].fd >= 0 && c->fds[IN].revents)
@@ -194,7 +194,8 @@ static int exchange(const struct proc *p, struct child *c, struct proc_result *r
 			close_end(&c->fds[EXIT]);
 		}
 		if (!r && !c->exited && clock_monotonic_ms() >= deadline)
-			r = error_set(e, ETIMEDOUT, "%s: no end after %u seconds", p->argv[0], p->timeout);
+			r = error_set(e, ETIMEDOUT, "%s: killed: still running after %u seconds", p->argv[0],
+				      p->timeout);
 		if (!r && interrupts > 1)
 			r = error_set(e, EINTR, "%s: killed by the second interrupt", p->argv[0]);
 	}
@@ -219,7 +220,7 @@ int proc_run(const struct proc *p, struct proc_result *result, struct error *e)
 	r = start(p, &c, e);
 	if (!r) {
 		r = exchange(p, &c, result, e);
-		/* What it left running goes with it, and after an error so does the child itself. */
+		/* Ends what the child left running, and after an error the child itself. */
 		kill(-c.pid, SIGKILL);
 		while (waitpid(c.pid, &status, 0) < 0 && errno == EINTR)
 			;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Child processes: an argv, never a shell; its output in memory, bounded in size and time. */
+/* Child processes: an argv, never a shell, with output in memory, bounded in size and time. */
 #ifndef OHGUARD_PROC_H
 #define OHGUARD_PROC_H
 
@@ -15,7 +15,7 @@ struct proc {
 	const char *input;		/* what the child reads on standard input; NULL is /dev/null */
 	size_t input_size;
 	unsigned int timeout;		/* seconds, then its process group is killed */
-	size_t limit;			/* most bytes kept of each output; more is an error */
+	size_t limit;			/* most bytes of each output; more is an error */
 };
 
 struct proc_result {
@@ -26,26 +26,26 @@ struct proc_result {
 	size_t err_size;
 };
 
-/* Runs the child and waits for it. 0 when it ended by itself, whatever its status; -ENOENT where there is no such
+/* Runs the child and waits for it. 0 when it ended by itself, whatever its status; -ENOENT if there is no such
  * program, -ETIMEDOUT, -EFBIG (over the limit), -EINTR (a second interrupt killed it), or another negative errno.
  * *result needs proc_free() in every case. */
 int proc_run(const struct proc *p, struct proc_result *result, struct error *e);
 
-/* Overwrites before it frees: outputs can hold secrets. */
+/* Overwrites the outputs before it frees them: they can hold secrets. */
 void proc_free(struct proc_result *result);
 
-/* Prints the argv as a line that a shell would read back to the same words. */
+/* Prints the argv as a line that a shell would split into the same words. */
 void proc_echo(FILE *out, const char *const *argv);
 
-/* From here on SIGINT and SIGTERM are noted instead of ending the program: the child that runs is let finish (a
- * change that is half known is the worst place to stop); the second one kills it. */
+/* From here on SIGINT and SIGTERM are noted and do not end the program: the child may finish, since a change that is
+ * half known is the worst place to stop. The second signal kills it. */
 void proc_catch_interrupts(void);
 bool proc_interrupted(void);
 
-/* Sleeps, but not through an interrupt. True when one came. */
+/* Sleeps until an interrupt. True if one came. */
 bool proc_sleep(unsigned int milliseconds);
 
-/* The same between two looks at what takes its time: 1, 2, 4, then 8 seconds. try: from 0. */
+/* The same between two looks at something slow: 1, 2, 4, then 8 seconds. try: from 0. */
 bool proc_back_off(unsigned int try);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* SHA-256 (FIPS 180-4), of what is in memory. */
+/* SHA-256 (FIPS 180-4) of a block of memory. */
 #ifndef OHGUARD_SHA256_H
 #define OHGUARD_SHA256_H
 

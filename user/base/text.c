@@ -101,7 +101,7 @@ bool text_is_instance(const char *text)
 	return true;
 }
 
-/* The length of the UTF-8 sequence at s, or 0 where it is none (RFC 3629: no overlong form, no surrogate). */
+/* The length of the UTF-8 sequence at s, or 0 if it is none (RFC 3629: no overlong form, no surrogate). */
 static size_t utf8_length(const unsigned char *s)
 {
 	if (s[0] < 0x80)
@@ -130,7 +130,7 @@ static bool is_c1_control(const unsigned char *s)
 	return s[0] == 0xc2 && s[1] >= 0x80 && s[1] <= 0x9f;
 }
 
-/* What changes the order or the lines in which text around it is shown: U+061C, U+200E, U+200F, U+2028 to U+202E,
+/* A character that changes the order or the lines of the text around it: U+061C, U+200E, U+200F, U+2028 to U+202E,
  * U+2066 to U+2069. */
 static bool is_layout_control(const unsigned char *s)
 {
@@ -150,7 +150,7 @@ static void print_escaped(FILE *out, const char *text, const char *byte_format, 
 		size_t n = utf8_length(s);
 
 		if (!n || *s < 0x20 || *s == 0x7f || is_c1_control(s) || is_layout_control(s)) {
-			/* of several bytes each is shown */
+			/* shown byte by byte */
 			fprintf(out, byte_format, *s);
 			s++;
 			continue;

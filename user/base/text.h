@@ -9,11 +9,11 @@
 #include <stdint.h>
 #include <stdio.h>
 
-/* 0, or -EINVAL where text is not a plain decimal number from min to max. */
+/* 0, or -EINVAL if text is not a plain decimal number from min to max. */
 int text_parse_number(const char *text, uint64_t min, uint64_t max, uint64_t *ret);
 
-/* Writes a number at a place with room for 20 digits, with no NUL, and returns the place behind it. A refresh writes
- * tens of thousands: printf() would take half of its time in user space. */
+/* Writes a number without a NUL where there is room for 20 digits, and returns the place behind it. A refresh writes
+ * tens of thousands of them: printf() would take half of its time in user space. */
 char *text_put_number(char *at, uint64_t number);
 
 /* A time like 30s, 5m, 2h, 1d, or plain seconds. 0, or -EINVAL (not a time, or over max seconds). */
@@ -26,7 +26,7 @@ const char *text_seconds(uint64_t seconds, char *buffer, size_t size);
 #define TEXT_TIME_MAX 32
 const char *text_time(int64_t seconds, char buffer[TEXT_TIME_MAX]);
 
-/* True for the name of an instance, which becomes part of paths. */
+/* True if text can name an instance. The name becomes part of paths. */
 bool text_is_instance(const char *text);
 
 /* Prints text from outside: control characters and bytes that are not UTF-8 become \xNN ... */

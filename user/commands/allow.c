@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* ohguard allow: in force before it returns, and after a reboot. */
+/* ohguard allow: what it allows is in force before it returns, and again after a reboot. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,13 +12,13 @@
 
 #define FOR_MAX (365 * 86400)
 
-/* The configuration goes before what is granted: a grant that says otherwise would do nothing. */
+/* The configuration wins over a grant: a grant that says otherwise would do nothing. */
 static int check_plain(const char *text, const struct target *t, const struct config *c, struct error *e)
 {
 	for (size_t i = 0; i < c->target_count; i++) {
 		if (!c->targets[i].plain && !target_compare(&c->targets[i], t))
-			return error_set(e, EPERM, "%s: is in the configuration: write sni=off behind it there, and "
-					 "run `ohguard load`", text);
+			return error_set(e, EPERM, "%s: is in the configuration: add sni=off to it there, and run "
+					 "`ohguard load`", text);
 	}
 	return 0;
 }
@@ -38,27 +38,27 @@ static int parse_targets(const struct cmd_options *o, bool plain, bool wide, con
 		if (r)
 			return r;
 		if (ret[i].kind == TARGET_SUFFIX && !c->inspect)
-			return error_set(e, EOPNOTSUPP, "%s: a suffix has no addresses to resolve, and answers are "
-					 "read only with [dns] inspect = on: allow the names one by one", o->argv[i]);
+			return error_set(e, EOPNOTSUPP, "%s: a suffix cannot be resolved, and answers are read only "
+					 "with [dns] inspect = on: allow the names one by one", o->argv[i]);
 		r = suffix_check(&ret[i], false, e);
 		if (r)
 			return r;
 		if (ret[i].kind == TARGET_ADDRESS && !c->metadata &&
 		    address_is_metadata(&ret[i].range.address, &c->nat64))
-			return error_set(e, EINVAL, "%s: the metadata service has a key of its own: set "
+			return error_set(e, EINVAL, "%s: the metadata service has its own key: set "
 					 "[imds] access = allow", o->argv[i]);
 	}
 	return 0;
 }
 
-/* Their ports say that they hardly speak TLS. */
+/* What listens on these ports hardly speaks TLS. */
 static void warn_plain(const struct target *targets, size_t count, const struct config *c)
 {
 	char text[OH_TARGET_TEXT_MAX];
 
 	for (size_t i = 0; c->inspect && i < count; i++) {
 		if (target_is_named(&targets[i]) && (targets[i].port == 80 || targets[i].port == 22))
-			error_warn("%s: only TLS passes there, as to all names: --sni off lifts that",
+			error_warn("%s: only TLS passes there, as to every name: --sni off lifts that",
 				 target_identity(&targets[i], text));
 	}
 }
@@ -89,7 +89,7 @@ static int add_answers(struct guard *g, int64_t now, void *context, struct error
 	return refresh_merge(&a->answers, &g->records, &g->config, now, &a->report, e);
 }
 
-/* Where no policy is in force it would not take effect: what it promises cannot be kept. */
+/* While no policy is in force, a grant would have no effect, and `allow` could not keep its promise. */
 static int check_ready(const struct guard *g, struct error *e)
 {
 	struct oh_control control;
@@ -128,7 +128,7 @@ static int allow(const struct cmd_options *o, uint64_t seconds, bool plain, bool
 	if (r)
 		return cmd_fail(&e);
 	if (a.report.failed)
-		error_warn("%s: allowed, and tried again until it resolves", a.report.first);
+		error_warn("%s: allowed, and resolved as soon as DNS answers", a.report.first);
 	return a.report.failed ? CMD_DEGRADED : CMD_OK;
 }
 
@@ -140,8 +140,9 @@ int cmd_allow(int argc, char **argv)
 	uint64_t seconds = 0;
 	struct poptOption options[] = {
 		{ "for", 0, POPT_ARG_STRING, &lapse, 0, "Lapse by itself after 30s, 5m, 2h, 1d", "TIME" },
-		{ "sni", 0, POPT_ARG_STRING, &sni, 0, "Connections need not open with TLS for an allowed name", "off" },
-		{ "wide", 0, POPT_ARG_NONE, &wide, 0, "Take a suffix below which anyone can have a name", NULL },
+		{ "sni", 0, POPT_ARG_STRING, &sni, 0, "Connections need not begin with TLS for an allowed name",
+		  "off" },
+		{ "wide", 0, POPT_ARG_NONE, &wide, 0, "Accept a suffix below which anyone can have a name", NULL },
 		POPT_TABLEEND
 	};
 	int r = cmd_parse(argc, argv, options, "TARGET...", &common);
@@ -149,10 +150,11 @@ int cmd_allow(int argc, char **argv)
 	if (r != CMD_GO_ON)
 		return r;
 	if (!common.argc)
-		return cmd_usage("allow: what? NAME, *.SUFFIX, ADDRESS or ADDRESS/BITS, each with an optional :PORT");
+		return cmd_usage("allow: nothing to allow: give NAME, *.SUFFIX, ADDRESS or ADDRESS/BITS, each with an "
+				 "optional :PORT");
 	if (lapse && (text_parse_seconds(lapse, FOR_MAX, &seconds) || !seconds))
-		return cmd_usage("--for %s: not a time like 30s, 5m, 2h or 1d, up to 365d", lapse);
+		return cmd_usage("--for %s: expected a time like 30s, 5m, 2h or 1d, at most 365d", lapse);
 	if (sni && strcmp(sni, "off"))
-		return cmd_usage("--sni %s: only off is known", sni);
+		return cmd_usage("--sni %s: expected off", sni);
 	return allow(&common, seconds, sni, wide);
 }

@@ -29,7 +29,7 @@ static int finish(int r, const struct error *e)
 	return r ? cmd_fail(e) : CMD_OK;
 }
 
-/* The one line that answers a question; false where nobody is there to ask. */
+/* Reads the line that answers a question. False if nobody is there to ask. */
 static bool ask(const char *question, char *answer, int size)
 {
 	fputs(question, stderr);
@@ -99,7 +99,7 @@ static int apply_stack(struct options *o, struct stack_view *v, bool *notes, str
 	if (!v->change_count || *notes)
 		return 0;
 	if (!o->yes && (!ask("Do this? [y/N] ", answer, sizeof(answer)) || strcasecmp(answer, "y")))
-		return error_set(e, ECANCELED, "nothing was done: answer y, or say --yes");
+		return error_set(e, ECANCELED, "nothing was done: answer y, or give --yes");
 	r = stack_apply(v, stderr, e);
 	if (r)
 		return r;
@@ -152,7 +152,7 @@ static int confirm_destroy(struct options *o, struct error *e)
 	char answer[64] = "";
 	const char *name = o->confirm;
 
-	if (!name && ask("This cannot be undone. The stack's name, to go on: ", answer, sizeof(answer)))
+	if (!name && ask("This cannot be undone. Type the stack's name to go on: ", answer, sizeof(answer)))
 		name = answer;
 	if (!name || strcmp(name, o->stack.name))
 		return error_set(e, ECANCELED, "nothing was done: the name is %s (--confirm %s)", o->stack.name,
@@ -170,11 +170,11 @@ static int run_destroy(struct options *o)
 	r = state_lock(&o->stack, &lock, &e);
 	if (!r)
 		r = view_open(&v, &o->stack, (unsigned int)o->timeout, &e);
-	/* Two of a kind are an error for the others; here both go. */
+	/* Two of a kind are an error for the other commands; this one removes both. */
 	if (r == -EEXIST)
 		r = 0;
 	if (!r && !destroy_list(&v, stderr)) {
-		/* The key stays: it may be that of a stack in another region or account. */
+		/* The key stays: a stack in another region or account may use it. */
 		fprintf(stderr, "Nothing in %s carries the tag of stack %s. %s stays as it is.\n", o->stack.region,
 			o->stack.name, o->stack.state);
 	} else if (!r) {
@@ -211,7 +211,7 @@ static int run_render(struct options *o)
 	return CMD_OK;
 }
 
-/* With the stack in view, and its lock where something is written. */
+/* Acts on the stack as AWS shows it, and holds its lock if something is written. */
 static int with_view(struct options *o, bool lock_it,
 		     int (*act)(struct options *o, struct stack_view *v, struct error *e))
 {
@@ -284,7 +284,7 @@ static int run_password(struct options *o)
 	return with_view(o, true, act_password);
 }
 
-/* Which options a command takes, beside --timeout and those of all. */
+/* Which options a command takes besides --timeout and those that all commands take. */
 enum { YES = 1, OPEN = 2, REPLACE = 4, NO_DELIVER = 8, CONFIRM = 16, WAIT = 32, VIA = 64, NEW = 128 };
 
 static const struct {
@@ -295,16 +295,17 @@ static const struct {
 	const char *help;
 } subcommands[] = {
 	{ "plan", run_plan, false, OPEN | REPLACE,
-	  "what would be made, changed or removed, by which command, at what cost" },
-	{ "apply", run_apply, false, YES | OPEN | REPLACE | NO_DELIVER, "make it so (again: mend what differs)" },
-	{ "status", run_status, false, 0, "the network, drawn, with live ids and states" },
+	  "show what would be made, changed or removed, by which command, at what cost" },
+	{ "apply", run_apply, false, YES | OPEN | REPLACE | NO_DELIVER,
+	  "build it; run again, it repairs what differs" },
+	{ "status", run_status, false, 0, "draw the network with live ids and states" },
 	{ "verify", run_verify, false, 0, "try what must work and what must fail, on the servers and from outside" },
-	{ "deliver", run_deliver, true, VIA, "bring program and policy to the servers, and apply them" },
-	{ "versions", run_versions, false, 0, "which server has which program and policy" },
+	{ "deliver", run_deliver, true, VIA, "copy program and policy to the servers, and apply them" },
+	{ "versions", run_versions, false, 0, "show which program and policy each server has" },
 	{ "set-key", run_set_key, true, 0, "give the servers the API key, from standard input" },
-	{ "password", run_password, false, NEW, "the web password, once (--new: another)" },
+	{ "password", run_password, false, NEW, "show the web password, once (--new: make another)" },
 	{ "render", run_render, true, 0, "print a generated file" },
-	{ "destroy", run_destroy, false, CONFIRM | WAIT, "remove all that carries the stack's tag" },
+	{ "destroy", run_destroy, false, CONFIRM | WAIT, "remove everything that carries the stack's tag" },
 };
 
 #define SUBCOMMANDS (sizeof(subcommands) / sizeof(*subcommands))
@@ -326,16 +327,16 @@ static int run_subcommand(size_t i, int argc, char **argv)
 	} all[] = {
 		{ YES, { "yes", 'y', POPT_ARG_NONE, &o.yes, 0, "Do not ask", NULL } },
 		{ OPEN, { "open", 0, POPT_ARG_NONE, &o.open, 0, "The operator's range may be the whole world", NULL } },
-		{ REPLACE, { "replace", 0, POPT_ARG_STRING, &o.replace, 0, "Make this instance anew",
+		{ REPLACE, { "replace", 0, POPT_ARG_STRING, &o.replace, 0, "Make this instance again from nothing",
 			     "proxy|server-N" } },
 		{ NO_DELIVER, { "no-deliver", 0, POPT_ARG_NONE, &o.no_deliver, 0, "Only the AWS part", NULL } },
 		{ CONFIRM, { "confirm", 0, POPT_ARG_STRING, &o.confirm, 0, "The stack's name, instead of asking",
 			     "NAME" } },
 		{ WAIT, { "wait", 0, POPT_ARG_INT, &o.wait, 0, "How long to wait for what is in use (900)",
 			  "SECONDS" } },
-		{ VIA, { "via", 0, POPT_ARG_STRING, &o.via, 0, "ssm sends the policy by AWS Systems Manager",
+		{ VIA, { "via", 0, POPT_ARG_STRING, &o.via, 0, "ssm: send the policy by AWS Systems Manager",
 			 "ssh|ssm" } },
-		{ NEW, { "new", 0, POPT_ARG_NONE, &o.new_password, 0, "Make another", NULL } },
+		{ NEW, { "new", 0, POPT_ARG_NONE, &o.new_password, 0, "Make another password", NULL } },
 		{ ~0u, { "timeout", 0, POPT_ARG_INT, &o.timeout, 0, "How long one call of aws may take (150)",
 			 "SECONDS" } },
 	};

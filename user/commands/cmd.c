@@ -41,9 +41,9 @@ int cmd_parse(int argc, char **argv, struct poptOption *own, const char *argumen
 		{ "config", 'c', POPT_ARG_STRING, &options->guard.config, 0,
 		  "Configuration (default /etc/ohguard/ohguard.conf)", "FILE" },
 		{ "name", 0, POPT_ARG_STRING, &options->guard.instance, 0,
-		  "Which guard, where several are loaded (default host)", "INSTANCE" },
+		  "Which guard, if several are loaded (default host)", "INSTANCE" },
 		{ "key", 0, POPT_ARG_STRING, &options->guard.key, 0,
-		  "Where it is locked: the key (default /etc/ohguard/lock.key)", "FILE" },
+		  "The key, if it is locked (default /etc/ohguard/lock.key)", "FILE" },
 		{ "json", 0, POPT_ARG_NONE, &options->json, 0, "Print JSON on standard output", NULL },
 		{ "help", 'h', POPT_ARG_NONE, &help, 0, "Show this help", NULL },
 		POPT_TABLEEND
@@ -53,7 +53,7 @@ int cmd_parse(int argc, char **argv, struct poptOption *own, const char *argumen
 		{ NULL, 0, POPT_ARG_INCLUDE_TABLE, common, 0, "Every command:", NULL },
 		POPT_TABLEEND
 	};
-	/* Never freed: the arguments handed out belong to it, and the process is short. */
+	/* Never freed: it owns the arguments that are handed out, and the process is short. */
 	poptContext context = poptGetContext(argv[0], argc, (const char **)argv, all, 0);
 
 	if (!context) {

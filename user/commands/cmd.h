@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The table of commands, what they share on the command line, and their exit statuses. */
+/* The table of commands, the options that all of them take, and their exit statuses. */
 #ifndef OHGUARD_CMD_H
 #define OHGUARD_CMD_H
 
@@ -26,22 +26,22 @@ struct cmd {
 	const char *help;
 };
 
-/* What every command takes. */
+/* The options that every command takes. */
 struct cmd_options {
 	struct guard_options guard;
 	int json;		/* --json */
-	/* What was left over: argc words at argv, or none. They live as long as the process. */
+	/* The remaining words: argc of them at argv. They live as long as the process. */
 	int argc;
 	const char **argv;
 };
 
 /* Reads the command line: the command's own option table (NULL for none) and the common one.
- * arguments is what --help shows after the options, and NULL refuses any argument.
- * Returns CMD_GO_ON, or the exit status to end with at once; what is wrong has then been printed. */
+ * --help shows arguments after the options; NULL refuses any argument.
+ * Returns CMD_GO_ON, or the exit status to end with at once: any error has been printed by then. */
 int cmd_parse(int argc, char **argv, struct poptOption *own, const char *arguments,
 	      struct cmd_options *options);
 
-/* Each prints the error in one line. */
+/* Each prints its error in one line. */
 int cmd_fail(const struct error *e);	/* returns CMD_FAILED, for `return cmd_fail(&error)` */
 /* For a guard_open() that failed with r: returns CMD_NOT_LOADED or CMD_FAILED. */
 int cmd_open_failed(int r, const struct error *e);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* ohguard events: refused attempts, out of the kernel's ring buffer. What one reader took, no other sees. */
+/* ohguard events: refused attempts, from the kernel's ring buffer. What one reader has taken, no other sees. */
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <net/if.h>
@@ -23,7 +23,7 @@
 struct reader {
 	bool json;
 	int64_t boot_at;	/* CLOCK_REALTIME seconds of boot */
-	uint64_t cgroup;	/* of the last event: finding its path takes longer than all the rest */
+	uint64_t cgroup;	/* of the last event: to find its path takes longer than all else */
 	char path[PATH_MAX];
 	struct container container;	/* of that cgroup; id "": none */
 };
@@ -37,14 +37,14 @@ static void stop(int signal)
 	stopped = 1;
 }
 
-/* What is known of an event besides what the kernel said. */
+/* What user space knows about an event besides what the kernel said. */
 struct origin {
 	const char *cgroup;		/* "": not known */
-	char interface[IF_NAMESIZE];	/* it was forwarded from; "": it was not */
+	char interface[IF_NAMESIZE];	/* that it was forwarded from; "": none */
 	struct oh_address source;	/* before NAT */
 	bool has_source, rewritten;
 	struct container container;	/* id "": none */
-	const char *by;			/* how the container is known: its cgroup, or an address that Docker gave it */
+	const char *by;			/* what told the container: its cgroup, or an address that Docker gave it */
 };
 
 static void find_origin(struct reader *reader, const struct oh_event *event, struct origin *o)
@@ -82,7 +82,7 @@ static const char *protocol_name(uint8_t protocol, char buffer[8])
 	return buffer;
 }
 
-/* The name asked for, or NULL: in the event its last letter comes first. The root is "." */
+/* The name that was asked for, or NULL. The event holds it last letter first. The root is "." */
 static const char *event_name(const struct oh_event *event, char ret[OH_EVENT_NAME_MAX + 1])
 {
 	size_t n = strnlen(event->name, sizeof(event->name));
@@ -151,7 +151,7 @@ static void print_who(const struct oh_event *event, const struct origin *o)
 		fputs("by an unknown process", stdout);
 	}
 	if (o->by) {
-		/* by its address: the process may be another's, which asks for it */
+		/* found by its address: the process may be another one, which asks for the container */
 		fputs(event->pid && strcmp(o->by, "cgroup") ? " for container " : " in container ", stdout);
 		text_print(stdout, *o->container.name ? o->container.name : short_id(o, id));
 		if (*o->container.name)
@@ -202,7 +202,7 @@ static int show(void *context, void *data, size_t size)
 	return 0;
 }
 
-/* Two readers would each get a part: the second is refused. */
+/* Two readers would each get only some events: the second is refused. */
 static int lock_reader(const struct guard *g, struct error *e)
 {
 	char path[PATH_MAX + 16];
@@ -211,7 +211,7 @@ static int lock_reader(const struct guard *g, struct error *e)
 	return file_try_lock(path, "another `ohguard events` is reading", e);
 }
 
-/* Reads one buffer until it is over, or another has taken its place. */
+/* Reads one buffer until it ends, or another has taken its place. */
 static int read_ring(struct guard *g, struct reader *reader, bool follow, bool *ret_other, struct error *e)
 {
 	struct ring_buffer *ring = ring_buffer__new(g->engine.map[ENGINE_EVENTS], show, reader, NULL);
@@ -253,7 +253,7 @@ int cmd_events(int argc, char **argv)
 	struct guard g;
 	struct error e;
 	struct poptOption options[] = {
-		{ "follow", 'f', POPT_ARG_NONE, &follow, 0, "Go on as they come", NULL },
+		{ "follow", 'f', POPT_ARG_NONE, &follow, 0, "Wait for more and print them as they come", NULL },
 		POPT_TABLEEND
 	};
 
@@ -272,7 +272,7 @@ int cmd_events(int argc, char **argv)
 	signal(SIGTERM, stop);
 	r = read_events(&g, &common, follow, &e);
 	if (!r && !engine_read_count(&g.engine, OH_COUNT_EVENTS_LOST, &lost, &e) && lost.packets)
-		error_warn("%llu events were lost since the load: nobody read them in time",
+		error_warn("%llu events were lost since the load: the buffer was full and nobody read it",
 			   (unsigned long long)lost.packets);
 	close(lock);
 	guard_close(&g);

@@ -67,7 +67,7 @@ static int read_table(const struct engine *engine, enum engine_map map, struct h
 
 		previous = &key;
 		if (bpf_map_lookup_elem(engine->map[map], &key, &entry))
-			continue;	/* removed meanwhile */
+			continue;	/* removed in the meantime */
 		for (int i = 0; !r && i < OH_GRANTS_MAX; i++) {
 			if (entry.grant[i].service != OH_SERVICE_NONE)
 				r = add_held(ret, &key, &entry.grant[i], e);
@@ -76,7 +76,7 @@ static int read_table(const struct engine *engine, enum engine_map map, struct h
 	return r;
 }
 
-/* All addresses, from whichever source, by target. Ranges are shown by their target itself. */
+/* All addresses of both sources, by target. A range is shown by its target itself. */
 static int read_held(const struct engine *engine, struct held_list *ret, struct error *e)
 {
 	int r = read_table(engine, ENGINE_ADDRESSES, ret, e);
@@ -109,7 +109,7 @@ static size_t first_held(const struct held_list *held, uint32_t target)
 	return low;
 }
 
-/* The later of both families' times, and a failure of either. */
+/* The later time of the two families, and a failure of either. */
 static void last_resolution(const struct guard *g, const struct target *t, int64_t *ret_time, const char **ret_error)
 {
 	*ret_time = 0;
@@ -136,7 +136,7 @@ static int64_t seconds_left(const struct view *v, const struct held *h)
 	return h->expires > v->boot ? (int64_t)h->expires - v->boot : 0;
 }
 
-/* Left of a target that had the id before, or of an answer that nobody asked for again: still to be swept up. */
+/* Left over from a target that had the id before, or from an answer that has ended: the next sweep removes it. */
 static bool is_over(const struct view *v, const struct policy_target *t, const struct held *h)
 {
 	return h->generation != t->generation || (h->learned == OH_LEARNED_ANSWER && !seconds_left(v, h));
@@ -178,7 +178,7 @@ static void print_json(struct json *j, const struct view *v, const struct policy
 	json_object_end(j);
 }
 
-/* One line for each, whichever of both sources taught it, for as long as the better one has it. */
+/* One line for each address, whichever source taught it, with the longer of its times. */
 static void print_addresses(const struct view *v, const struct policy_target *t)
 {
 	const struct held *end = v->held->list + v->held->count, *next;
@@ -270,7 +270,7 @@ static int list(const struct cmd_options *o)
 	if (r)
 		return cmd_open_failed(r, &e);
 	r = guard_lock(&g, &e);
-	if (!r)		/* by the kernel's clock: what is not shown any more must have lapsed there */
+	if (!r)		/* by the kernel's clock: what is no longer shown must have lapsed there */
 		r = guard_read(&g, clock_boot_at() + v.boot, &e);
 	if (!r)
 		r = publish_read_ids(&g.policy, &g.engine, &e);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* ohguard load: attach and enforce, or replace programs and policy without an open moment. */
+/* ohguard load: attach and enforce, or replace programs and policy with no moment open. */
 #include <stdlib.h>
 #include <string.h>
 #include <sys/vfs.h>
@@ -25,14 +25,14 @@ struct load {
 	struct cmd_options common;
 	const char *cgroup, **uplinks;
 	int observe, dry_run, no_resolve, fail_closed;
-	/* found out on the way */
+	/* found on the way */
 	char where[PATH_MAX];		/* the cgroup */
 	struct uplinks found;
 	struct engine_program_set *set;
-	struct error full;		/* a map is: what fits is in force; "" for none */
+	struct error full;		/* a map is full: what fits is in force; "" for none */
 };
 
-/* --cgroup, else the configuration's, else where it is attached now, else the root. */
+/* --cgroup, else the configuration's, else the one that is guarded now, else the root. */
 static int find_cgroup(struct load *o, const struct guard *g, struct error *e)
 {
 	struct engine_hook hooks[OH_HOOK_MAX];
@@ -44,18 +44,18 @@ static int find_cgroup(struct load *o, const struct guard *g, struct error *e)
 				 "systemd.unified_cgroup_hierarchy=1)");
 	engine_read_hooks(g->pins, hooks);
 	if (!o->cgroup && !*g->config.cgroup && g->engine.open && !*hooks[OH_HOOK_EGRESS].where)
-		return error_set(e, ENOENT, "the cgroup that is guarded is gone or out of sight: say which one with "
+		return error_set(e, ENOENT, "the guarded cgroup is gone or cannot be seen from here: name one with "
 				 "--cgroup");
 	snprintf(o->where, sizeof(o->where), "%s", o->cgroup ? o->cgroup : *g->config.cgroup ? g->config.cgroup :
 		 *hooks[OH_HOOK_EGRESS].where ? hooks[OH_HOOK_EGRESS].where : mount);
 	if (statfs(o->where, &fs))
 		return error_set(e, errno, "cgroup %s: %s", o->where, strerror(errno));
 	if ((unsigned long)fs.f_type != CGROUP2_MAGIC)
-		return error_set(e, EINVAL, "%s: not a cgroup2 folder: they are below %s", o->where, mount);
+		return error_set(e, EINVAL, "%s: not a cgroup2 folder: name one below %s", o->where, mount);
 	return 0;
 }
 
-/* Where the whole machine is guarded, so is its way out. */
+/* If the whole machine is guarded, so are its uplinks. */
 static void choose_uplinks(struct config *c, const char *cgroup)
 {
 	struct error ignored;
@@ -105,7 +105,7 @@ static int set_ready(const struct guard *g, struct error *e)
 	return engine_write_control(&g->engine, &control, e);
 }
 
-/* What the last good answers said is taken up again until the names are tried: a boot without DNS goes on with it. */
+/* The last good answers count again until the names are tried: a boot without DNS goes on with them. */
 static int extend_records(struct guard *g, int64_t now, void *context, struct error *e)
 {
 	(void)context, (void)e;
@@ -121,10 +121,10 @@ static int attach(const struct load *o, const struct guard *g, struct error *e)
 	return r ? r : engine_attach_uplinks(o->set, g->pins, &o->found, e);
 }
 
-/* The first load attaches with the maps empty, so that everything is refused until the policy is in them; a later
- * one fills them first, so that nothing allowed is refused meanwhile. A map that is full is told in full, and no
- * failure: what fits is in force. The kernel has the same errno for a program that is too complex and for a cgroup with
- * too many of them, where nothing is. */
+/* The first load attaches with empty maps: everything is refused until the policy is in them. A later load fills them
+ * first: nothing allowed is refused meanwhile. A full map is no failure, since what fits is in force: o->full tells it.
+ * The kernel uses the same errno for a program that is too complex and for a cgroup with too many programs, and then
+ * nothing is in force. */
 static int enforce(struct load *o, struct guard *g, int64_t now, struct error *e)
 {
 	bool attached = is_attached(g->pins);
@@ -142,7 +142,7 @@ static int enforce(struct load *o, struct guard *g, int64_t now, struct error *e
 	return !r && attached ? attach(o, g, e) : r;
 }
 
-/* Where there is no BPF LSM, `status` says what remains. */
+/* Without BPF LSM they are not, and `status` says so. */
 static void refuse_packet_sockets(const struct load *o, const struct guard *g)
 {
 	struct error e;
@@ -160,12 +160,12 @@ static int put_in_force(struct guard *g, int64_t now, void *context, struct erro
 
 	if (r)
 		return r;
-	engine_free_set(o->set);	/* its memory */
+	engine_free_set(o->set);	/* for its memory */
 	o->set = NULL;
 	refuse_packet_sockets(o, g);
 	guard_former_pins(g, o->common.guard.instance, former);
 	r = guard_remember_config(g, o->common.guard.config, e);
-	if (!r && *former)	/* the new guard stands: the one that a changed [paths] pins left behind goes */
+	if (!r && *former)	/* [paths] pins has changed: the new guard stands, and the old one goes */
 		r = engine_detach(former, e);
 	return r;
 }
@@ -177,7 +177,7 @@ static int load_links(struct guard *g, void *context, struct error *e)
 	struct engine engine;
 	int r = find_uplinks(o, g, e);
 
-	/* before the records are read: what the two take in memory does not add up */
+	/* before the records are read, so that not both are in memory at their largest */
 	if (!r)
 		r = engine_prepare(&g->config, o->observe, g->engine.open ? &g->engine : NULL, &o->set, &engine, e);
 	if (r)
@@ -212,18 +212,18 @@ static void report(const struct load *o, const struct guard *g, const struct ref
 	json_end(&j);
 }
 
-/* True where one is missing that was named. That there is no default route yet is usual at boot. */
+/* True if an uplink that was named is missing. (At boot there is often no default route yet.) */
 static bool warn_missing(const struct uplinks *uplinks)
 {
 	bool missing = *uplinks->other;
 
 	if (missing)
-		error_warn("a default route leads over %s, which is not Ethernet and cannot be guarded: where it is "
+		error_warn("a default route leads over %s, which is not Ethernet and cannot be guarded: if it is "
 			   "the only way out, set [guard] uplink = none", uplinks->other);
 	for (int i = 0; i < OH_UPLINKS_MAX && *uplinks->missing[i]; i++) {
 		if (!strcmp(uplinks->missing[i], UPLINK_AUTO))
 			continue;
-		error_warn("uplink %s: no such interface now: `ohguard refresh` guards it when it appears",
+		error_warn("uplink %s: there is no such interface yet: `ohguard refresh` guards it when it appears",
 			   uplinks->missing[i]);
 		missing = true;
 	}
@@ -291,7 +291,7 @@ static int load(struct load *o)
 		r = o->dry_run ? load_links(&g, o, &e) :
 		    change_links(&g, &o->common.guard, load_links, o, &unkept, &e);
 	if (*unkept.text)
-		error_warn("what is new is not locked: %s: run `ohguard load` again", unkept.text);
+		error_warn("the new links are in force but not locked: %s: run `ohguard load` again", unkept.text);
 	guard_unlock(&g);
 	if (r) {
 		guard_close(&g);
@@ -301,8 +301,8 @@ static int load(struct load *o)
 	if (!*o->full.text && !o->dry_run && !o->no_resolve)
 		r = refresh_round(&g, &names, &e);
 	if (access("/sys/kernel/btf/vmlinux", F_OK))
-		error_warn("this kernel shows no BTF (/sys/kernel/btf/vmlinux): all is enforced without it, but there "
-			   "can be no `lock`");
+		error_warn("this kernel has no BTF (/sys/kernel/btf/vmlinux): everything is enforced without it, but "
+			   "`lock` cannot work");
 	missing = warn_missing(&o->found);
 	missing |= warn_resolver(o, &g);
 	refresh_warn(&names);
@@ -315,20 +315,20 @@ static int load(struct load *o)
 
 int cmd_load(int argc, char **argv)
 {
-	static struct config values;	/* for the look at them alone */
+	static struct config values;	/* only to check them */
 	struct load o = { 0 };
 	struct error e;
 	struct poptOption options[] = {
 		{ "cgroup", 0, POPT_ARG_STRING, &o.cgroup, 0,
-		  "Guard this cgroup (default: the configuration's; else the one guarded now, or the root)", "DIR" },
-		{ "uplink", 0, POPT_ARG_ARGV, &o.uplinks, 0, "Judge all that leaves by this interface too; may be "
-		  "repeated (default: auto where the root is guarded)", "IF|auto|none" },
-		{ "observe", 0, POPT_ARG_NONE, &o.observe, 0, "Refuse nothing, report what would have been", NULL },
+		  "Guard this cgroup (default: the configuration's, else the one guarded now, else the root)", "DIR" },
+		{ "uplink", 0, POPT_ARG_ARGV, &o.uplinks, 0, "Also judge everything that leaves by this interface; may "
+		  "be repeated (default: auto if the root is guarded)", "IF|auto|none" },
+		{ "observe", 0, POPT_ARG_NONE, &o.observe, 0, "Refuse nothing, report what would be refused", NULL },
 		{ "dry-run", 0, POPT_ARG_NONE, &o.dry_run, 0, "Check configuration and programs, attach nothing",
 		  NULL },
 		{ "no-resolve", 0, POPT_ARG_NONE, &o.no_resolve, 0, "Leave resolving to the timer", NULL },
 		{ "fail-closed", 0, POPT_ARG_NONE, &o.fail_closed, 0,
-		  "Where this fails and nothing is loaded: refuse everything", NULL },
+		  "If this fails and nothing is loaded, refuse everything", NULL },
 		POPT_TABLEEND
 	};
 	int r = cmd_parse(argc, argv, options, NULL, &o.common);

@@ -37,7 +37,7 @@ static int lock(const struct cmd_options *o)
 	struct error e;
 	int r;
 
-	place_enter();	/* a lock that was taken in a unit would let in nobody else */
+	place_enter();	/* a lock that is taken inside a unit's own mounts would let in nobody else */
 	r = guard_open(&o->guard, &g, &e);
 	if (r)
 		return cmd_open_failed(r, &e);
@@ -47,8 +47,8 @@ static int lock(const struct cmd_options *o)
 	else if (!r)
 		r = guard_subject(&g, &o->guard, lock_take, &e);
 	if (!r && !g.config.resolver_set)
-		error_warn("[dns] resolver = auto: who can write resolv.conf names the resolver: name it in the "
-			   "configuration");
+		error_warn("[dns] resolver = auto: whoever can write resolv.conf chooses the resolver: name it in "
+			   "the configuration");
 	guard_close(&g);
 	if (r)
 		return cmd_fail(&e);

@@ -12,19 +12,19 @@
 #include "base/version.h"
 
 static const struct cmd commands[] = {
-	{ "load", cmd_load, "attach and enforce; again: replace programs and policy" },
-	{ "unload", cmd_unload, "detach and remove" },
-	{ "allow", cmd_allow, "allow names, addresses and ranges, at once and for good" },
-	{ "revoke", cmd_revoke, "take that back, and its open connections with it" },
-	{ "list", cmd_list, "what is allowed, its addresses and how long they live" },
+	{ "load", cmd_load, "attach and enforce; run again, it replaces programs and policy" },
+	{ "unload", cmd_unload, "detach and remove everything" },
+	{ "allow", cmd_allow, "allow names, addresses and ranges, at once and until revoked" },
+	{ "revoke", cmd_revoke, "take that back, and end its open connections" },
+	{ "list", cmd_list, "show what is allowed, its addresses and how long they live" },
 	{ "refresh", cmd_refresh, "resolve the names that are due" },
-	{ "stats", cmd_stats, "packets and bytes by verdict, reason and target" },
-	{ "events", cmd_events, "refused attempts, one a line" },
-	{ "status", cmd_status, "what is attached where, and is it healthy" },
-	{ "serve", cmd_serve, "stay, and answer what was refused for its name" },
-	{ "lock", cmd_lock, "keep links, maps, files and binary from other root processes" },
-	{ "unlock", cmd_unlock, "end that" },
-	{ "aws", cmd_aws, "the network and the machines in AWS" },
+	{ "stats", cmd_stats, "show packets and bytes by verdict, reason and target" },
+	{ "events", cmd_events, "show refused attempts, one a line" },
+	{ "status", cmd_status, "show what is attached where, and whether it is healthy" },
+	{ "serve", cmd_serve, "stay, and answer what is refused for its name" },
+	{ "lock", cmd_lock, "protect links, maps, files and binary from other root processes" },
+	{ "unlock", cmd_unlock, "end that protection" },
+	{ "aws", cmd_aws, "build and watch the network and the machines in AWS" },
 };
 
 static void print_help(FILE *out)
@@ -32,7 +32,7 @@ static void print_help(FILE *out)
 	fputs("Usage: ohguard COMMAND [OPTION...] [ARGUMENT...]\n\n", out);
 	for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++)
 		fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].help);
-	fputs("\nohguard COMMAND --help tells more, ohguard(8) everything.\n", out);
+	fputs("\nSee ohguard COMMAND --help for its options, and ohguard(8) for everything.\n", out);
 }
 
 /* Without a standard descriptor, the next file that is opened gets its number, and messages would go into that file. */
@@ -53,7 +53,7 @@ int main(int argc, char **argv)
 
 	open_standard();
 	place_remember(argc, argv);
-	libbpf_set_print(NULL);	/* a failure is told in our words, once */
+	libbpf_set_print(NULL);	/* we report failures ourselves, once */
 
 	if (argc < 2) {
 		print_help(stderr);
@@ -75,7 +75,7 @@ int main(int argc, char **argv)
 		snprintf(name, sizeof(name), "ohguard %s", argv[1]);
 		argv[1] = name;
 		r = commands[i].run(argc - 1, argv + 1);
-		/* A full disk behind a redirected output must not pass for success. */
+		/* Output that went to a full disk must not pass for success. */
 		if (fflush(stdout) || ferror(stdout)) {
 			error_warn("standard output: write failed");
 			return CMD_FAILED;

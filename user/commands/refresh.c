@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* ohguard refresh: resolves what is due. The timer's job, or its own with --watch. */
+/* ohguard refresh: resolves what is due. The timer runs it; with --watch it stays. */
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -14,7 +14,7 @@
 #include "guard/change.h"
 #include "guard/refresh.h"
 
-#define WATCH_LONGEST 60	/* seconds: `allow` and `load` do not wake a watcher */
+#define WATCH_LONGEST 60	/* seconds, since `allow` and `load` do not wake a watcher */
 
 static void report_names(const struct cmd_options *o, const struct refresh_report *report)
 {
@@ -35,7 +35,7 @@ static void report_names(const struct cmd_options *o, const struct refresh_repor
 	json_end(&j);
 }
 
-/* An uplink that came meanwhile is guarded from now on; one that went is nobody's loss. */
+/* A new uplink is guarded from now on. One that is gone needs nothing. */
 static int add_uplinks(struct guard *g, void *context, struct error *e)
 {
 	struct uplinks uplinks;
@@ -72,7 +72,7 @@ static int64_t next_due(const struct guard *g)
 	return next;
 }
 
-/* One round. *ret_next is the time at which the next name is due. */
+/* One round. *ret_next is when the next name is due. */
 static int round_once(const struct refresh_options *o, int64_t *ret_next)
 {
 	struct refresh_report report = { 0 };
@@ -98,7 +98,7 @@ static int round_once(const struct refresh_options *o, int64_t *ret_next)
 	return r || r_uplinks || report.failed ? CMD_DEGRADED : CMD_OK;
 }
 
-/* Until the time has come, or an interface or a route has changed. False: it is to end. */
+/* Waits until that time, or until an interface or a route changes. False: time to end. */
 static bool wait_for(int signals, int changes, int64_t next)
 {
 	struct pollfd fds[] = { { .fd = signals, .events = POLLIN }, { .fd = changes, .events = POLLIN } };
@@ -121,7 +121,7 @@ static int watch(const struct refresh_options *o)
 	sigaddset(&stop, SIGTERM);
 	sigprocmask(SIG_BLOCK, &stop, NULL);
 	signals = signalfd(-1, &stop, SFD_CLOEXEC);
-	changes = uplink_changes_open();	/* before the first look: what comes after that is told */
+	changes = uplink_changes_open();	/* before the first look, so that no later change is missed */
 	if (signals < 0 || changes < 0) {
 		error_warn("signalfd or netlink: %s", strerror(errno));
 		return CMD_FAILED;
@@ -145,7 +145,7 @@ int cmd_refresh(int argc, char **argv)
 		{ "watch", 0, POPT_ARG_NONE, &o.stay, 0,
 		  "Stay: resolve on schedule, and guard an uplink when it appears", NULL },
 		{ "uplinks", 0, POPT_ARG_NONE, &o.uplinks, 0,
-		  "Look after the uplinks alone, and resolve nothing", NULL },
+		  "Only guard uplinks that have appeared; resolve nothing", NULL },
 		POPT_TABLEEND
 	};
 	int r = cmd_parse(argc, argv, options, NULL, &o.common);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* ohguard revoke: takes back what `allow` gave, and its open connections with it. */
+/* ohguard revoke: takes back what `allow` gave, and ends its open connections. */
 #include <stdlib.h>
 
 #include "commands/cmd.h"
@@ -15,7 +15,7 @@ static bool in_config(const struct config *c, const struct target *t)
 	return false;
 }
 
-/* Reads the targets, each of which must be a grant: all of them are looked at before the first goes. */
+/* Reads the targets. Each must be a grant: all are checked before the first is removed. */
 static int find_targets(const struct guard *g, const struct cmd_options *o, struct target *ret, struct error *e)
 {
 	for (int i = 0; i < o->argc; i++) {
@@ -39,12 +39,12 @@ static int remove_grants(struct guard *g, int64_t now, void *context, struct err
 	int r = targets ? find_targets(g, o, targets, e) : error_set(e, ENOMEM, "out of memory");
 	struct error e_ignored;
 
-	if (r == -ENOENT)	/* what an earlier revoke took out of the file before it was killed goes now */
+	if (r == -ENOENT)	/* an earlier revoke may have been killed after it wrote the file: finish it */
 		publish_policy(&g->policy, &g->records, &g->engine, now, &e_ignored);
 	for (int i = 0; !r && i < o->argc; i++) {
 		struct grant *grant = grants_find(&g->grants, &targets[i]);
 
-		if (grant)	/* one that was given twice is gone the second time */
+		if (grant)	/* one that was named twice is gone the second time */
 			grants_remove(&g->grants, grant);
 	}
 	free(targets);
@@ -73,6 +73,6 @@ int cmd_revoke(int argc, char **argv)
 	if (r != CMD_GO_ON)
 		return r;
 	if (!common.argc)
-		return cmd_usage("revoke: what? A target as `ohguard list` shows it");
+		return cmd_usage("revoke: nothing to revoke: give a target as `ohguard list` shows it");
 	return revoke(&common);
 }

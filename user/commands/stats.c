@@ -14,7 +14,7 @@
 
 struct stats {
 	const char *instance;
-	int64_t since;			/* 0: not known, since no policy was ever in force */
+	int64_t since;			/* 0: no policy was ever in force */
 	struct oh_count allowed, refused;
 	struct oh_count reasons[OH_REASON_MAX];
 	uint64_t events_lost;
@@ -31,7 +31,7 @@ struct stats {
 	size_t failures, names, addresses;
 };
 
-/* Those that can be full. */
+/* The maps that can become full. */
 static const enum engine_map shown_maps[] = {
 	ENGINE_ADDRESSES, ENGINE_LEARNED, ENGINE_RANGES, ENGINE_NAMES, ENGINE_LOCAL };
 
@@ -212,7 +212,8 @@ static void print_text(const struct stats *s)
 	for (unsigned int i = OH_REASON_FIRST_REFUSAL; i < OH_REASON_MAX; i++)
 		text_count(reason_name(i), &s->reasons[i]);
 	if (s->events_lost)
-		printf("%llu events lost: nobody read them in time\n", (unsigned long long)s->events_lost);
+		printf("%llu events lost: the buffer was full and nobody read it\n",
+		       (unsigned long long)s->events_lost);
 	puts("targets");
 	for (size_t i = 0; i < s->target_count; i++) {
 		const struct oh_use *use = &s->targets[i].use;
@@ -238,7 +239,7 @@ static void prometheus_metric(const char *metric, const char *type, const char *
 	printf("# HELP %s %s\n# TYPE %s %s\n", metric, help, metric, type);
 }
 
-/* Text from outside inside a label: the exposition format escapes as JSON does. */
+/* A label can hold text from outside. The exposition format escapes it as JSON does. */
 static void prometheus_target(const struct stats *s, const char *metric, const char *help, bool bytes)
 {
 	char text[OH_TARGET_TEXT_MAX];
@@ -307,7 +308,7 @@ int cmd_stats(int argc, char **argv)
 	if (r != CMD_GO_ON)
 		return r;
 	if (prometheus && common.json)
-		return cmd_usage("--json and --prometheus: one of them");
+		return cmd_usage("--json and --prometheus: give only one of them");
 	r = guard_open(&common.guard, &g, &e);
 	if (r)
 		return cmd_open_failed(r, &e);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* ohguard status: what is attached where, and is it healthy. The kernel is asked, not the pins. */
+/* ohguard status: what is attached where, and whether it is healthy. The kernel tells, not the pins. */
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -14,7 +14,7 @@
 #include "guard/guard.h"
 #include "guard/ways_out.h"
 
-/* Seconds without a run of the timer, which comes each 15: */
+/* Seconds without a run of the timer, which runs every 15: */
 #define OVERDUE_LEAST 60
 #define OVERDUE_MOST 300
 
@@ -31,10 +31,10 @@ struct status {
 	bool packet;	/* packet sockets and unknown families are refused */
 	bool answering;	/* refused names are answered */
 	struct remarks problems;
-	struct remarks notes;	/* what no setting of ours closes here, or what was said to be meant */
+	struct remarks notes;	/* gaps that no setting of ours closes here, or that the configuration wants */
 };
 
-/* Hooks of uplinks stand behind those of the cgroup, interface by interface. */
+/* The hooks of uplinks follow those of the cgroup, interface by interface. */
 static bool is_listed(const struct status *s, int hook)
 {
 	return engine_wants(&s->settings, (enum oh_hook)hook) && !engine_hooks[hook].uplink;
@@ -64,8 +64,8 @@ static void check_uplinks(struct status *s)
 		return;
 	if (!s->packet)
 		remark(&s->notes,
-			"packet sockets that skip the queueing layer (PACKET_QDISC_BYPASS) and AF_XDP pass the "
-			"uplink's hook by: give the workload no CAP_NET_RAW");
+			"AF_XDP and packet sockets that skip the queueing layer (PACKET_QDISC_BYPASS) bypass the "
+			"uplink's hook: give the workload no CAP_NET_RAW");
 	for (size_t i = 0; i < s->uplink_hook_count; i++) {
 		const struct engine_hook *h = &s->uplink_hooks[i];
 
@@ -95,26 +95,26 @@ static void check_hooks(struct status *s)
 	if (s->settings.inspect && !s->settings.shared_mask)
 		remark(&s->notes,
 			"this kernel does not show which pages a sender can still write (lockdown=confidentiality, or "
-			"no BTF): a TLS hello sent by MSG_ZEROCOPY or sendfile can be changed after it was looked at");
+			"no BTF): a TLS hello sent by MSG_ZEROCOPY or sendfile can be changed after the check");
 	for (int i = 0; i < OH_HOOK_MAX; i++) {
 		const struct engine_hook *h = &s->hooks[i];
 
 		if (!is_listed(s, i))
 			continue;
 		if (!h->attached && i == OH_HOOK_SOCK_OPS)
-			remark(&s->problems, "%s is not attached: a connection that is refused for its TLS name waits for its "
-				"own time-out: run `ohguard load`", h->name);
+			remark(&s->problems, "%s is not attached: a connection refused for its TLS name hangs until "
+				"its own time-out: run `ohguard load`", h->name);
 		else if (!h->attached)
 			remark(&s->problems, "%s is not attached: run `ohguard load`", h->name);
 		else if (h->cgroup != egress->cgroup)
 			remark(&s->problems, "%s is attached to another cgroup than %s: run `ohguard load`", h->name,
 				egress->name);
 		else if (!*h->where)
-			remark(&s->problems, "the cgroup of %s is out of sight or removed", h->name);
+			remark(&s->problems, "the cgroup of %s is removed or cannot be seen from here", h->name);
 	}
 }
 
-/* After the grace addresses end: that must not be called healthy. */
+/* Addresses end after their grace. A guard that comes near that is not healthy. */
 static int64_t overdue_max(const struct config *c)
 {
 	return c->grace < OVERDUE_LEAST ? OVERDUE_LEAST : c->grace > OVERDUE_MOST ? OVERDUE_MOST : c->grace;
@@ -138,10 +138,11 @@ static void check_records(struct status *s, const struct guard *g, int64_t now)
 			overdue = now - r->due;
 	}
 	if (worst)
-		remark(&s->problems, "%zu lookups fail, %.100s (IPv%d) among them: %s", failing, worst->name, worst->family,
-			worst->why);
+		remark(&s->problems, "%zu lookups fail, for example %.100s (IPv%d): %s", failing, worst->name,
+			worst->family, worst->why);
 	if (overdue > overdue_max(&g->config))
-		remark(&s->problems, "names are overdue for %llds: is ohguard-refresh.timer running?", (long long)overdue);
+		remark(&s->problems, "names are overdue for %llds: is ohguard-refresh.timer running?",
+			(long long)overdue);
 }
 
 static int read_status(struct guard *g, struct status *s, struct error *e)

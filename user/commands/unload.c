@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* ohguard unload: detach and remove the pins. What was allowed at run time stays in the state folder. */
+/* ohguard unload: detach and remove the pins. Grants stay in the state folder. */
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -12,7 +12,7 @@ static bool confirmed(const char *instance)
 {
 	char answer[16] = "";
 
-	fprintf(stderr, "%s: nothing will be guarded any more. Unload? [y/N] ", instance);
+	fprintf(stderr, "%s: nothing will be guarded any more. Unload it? [y/N] ", instance);
 	return fgets(answer, sizeof(answer), stdin) && (!strcmp(answer, "y\n") || !strcmp(answer, "yes\n"));
 }
 
@@ -22,7 +22,7 @@ static int unload(const struct cmd_options *o, bool yes)
 	struct error e;
 	int r = guard_open(&o->guard, &g, &e);
 
-	if (r == -EPROTO)	/* another version's: its links can be removed all the same */
+	if (r == -EPROTO)	/* another version loaded it: its links can still be removed */
 		r = guard_open_for_load(&o->guard, &g, &e);
 	if (r)
 		return cmd_open_failed(r, &e);
@@ -33,7 +33,7 @@ static int unload(const struct cmd_options *o, bool yes)
 	}
 	if (!yes && !isatty(STDIN_FILENO)) {
 		guard_close(&g);
-		return cmd_usage("unload stops all enforcement: say --yes");
+		return cmd_usage("unload stops all enforcement: give --yes to confirm");
 	}
 	if (!yes && !confirmed(o->guard.instance)) {
 		guard_close(&g);

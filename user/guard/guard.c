@@ -45,8 +45,8 @@ int guard_authorize(const struct guard *g, const struct guard_options *options, 
 	return g->locked ? lock_check_key(g->pins, options->key, e) : 0;
 }
 
-/* Which configuration is in force: each load makes another file of it. One that cannot be seen is an error: the file it
- * came from may have been edited since. */
+/* Tells which configuration is in force: each load makes a new file for it. One that cannot be seen is an error, since
+ * the file that it came from may have been edited. */
 static int read_mark(const struct guard *g, struct guard_mark *ret, struct error *e)
 {
 	char path[PATH_MAX + 128];
@@ -59,7 +59,7 @@ static int read_mark(const struct guard *g, struct guard_mark *ret, struct error
 	return 0;
 }
 
-/* Takes up what a load put in force since: with what was read before, this command would take it back. */
+/* Takes up what a load has put in force since: with the old state, this command would undo it. */
 static int renew(struct guard *g, struct error *e)
 {
 	struct guard_mark now;
@@ -93,8 +93,8 @@ int guard_open(const struct guard_options *options, struct guard *ret, struct er
 		return r == -ENOENT ? -EINVAL : r;	/* -ENOENT is kept for "not loaded" */
 	set_paths(&g, options->instance);
 	r = enter(&g, options->instance, e);
-	if (!r && g.locked && !g.mark.inode)	/* what options name instead could be anybody's */
-		r = error_set(e, EPERM, "%s is locked, and %s/loaded.conf, which is in force, is not to be found",
+	if (!r && g.locked && !g.mark.inode)	/* the file that options name could be anybody's */
+		r = error_set(e, EPERM, "%s is locked, and the configuration in force, %s/loaded.conf, is missing",
 			      options->instance, g.run);
 	if (!r)
 		r = engine_open(g.pins, &g.engine, e);
@@ -230,7 +230,7 @@ int guard_read(struct guard *g, int64_t now, struct error *e)
 	if (r) {
 		char bad[PATH_MAX + 128];
 
-		error_warn("%s: set aside as records.bad, names are resolved anew", e->text);
+		error_warn("%s: set aside as records.bad: names are resolved again", e->text);
 		rename(path, path_of(g->state, "records.bad", bad));
 	}
 	return guard_build(g, now, e);
@@ -272,7 +272,7 @@ int guard_remember_defaults(const struct guard *g, struct error *e)
 	return file_write(path_of(g->run, "loaded.conf", path), 0600, NULL, 0, e);
 }
 
-/* What was read is written down, since the file may be another by now. Beside it a link to where it came from. */
+/* Writes what was read, since the file may have changed by now, and a link to where it came from. */
 int guard_remember_config(const struct guard *g, const char *path, struct error *e)
 {
 	char copy[PATH_MAX + 128], source[PATH_MAX + 128], absolute[PATH_MAX];

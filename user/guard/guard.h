@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* One instance as its commands work on it: where its files are, its configuration, its state and its engine. */
+/* One instance as commands work on it: its paths, its configuration, its state and its engine. */
 #ifndef OHGUARD_GUARD_H
 #define OHGUARD_GUARD_H
 
@@ -38,23 +38,23 @@ struct guard {
 	int lock;			/* -1: not held */
 	struct guard_mark mark;		/* of the configuration in force, as it was read; none for `load` */
 	bool locked;			/* by `ohguard lock`: see lock.h */
-	bool lapsed;			/* the file of the grants still has some whose time was over when it was read */
+	bool lapsed;			/* grants in the file had lapsed when it was read */
 };
 
-/* Finds the instance, with the configuration that is in force (that of the last `load`, not what the file says by
- * now). 0, -ENOENT (not loaded), or another negative errno. */
+/* Finds the instance and the configuration that is in force (that of the last `load`, whatever the file says now).
+ * 0, -ENOENT (not loaded), or another negative errno. */
 int guard_open(const struct guard_options *options, struct guard *ret, struct error *e);
-/* The same for `load`: reads the configuration from its file, and the engine may not be loaded (its maps are then
- * -1) or be another version's. Makes the folders. */
+/* The same for `load`: reads the configuration from its file and makes the folders. The engine need not be loaded, and
+ * may be another version's; its maps are then -1. */
 int guard_open_for_load(const struct guard_options *options, struct guard *ret, struct error *e);
-/* For a machine that must not be left open although its configuration cannot be used: the defaults, and no state. */
+/* The same with the defaults and no state, for a machine whose configuration cannot be used but must not be open. */
 int guard_open_closed(const struct guard_options *options, struct guard *ret, struct error *e);
 void guard_close(struct guard *g);
 /* guard_open() and guard_authorize(), for a command that changes something. */
 int guard_open_to_change(const struct guard_options *options, struct guard *ret, struct error *e);
-/* Before anything is changed: asks for the key where the guard is locked. guard_open_for_load() has asked already. */
+/* Asks for the key if the guard is locked: before any change. guard_open_for_load() has done so already. */
 int guard_authorize(const struct guard *g, const struct guard_options *options, struct error *e);
-/* Calls back with what `lock` is to keep. */
+/* Calls use() with what the lock is to keep. */
 int guard_subject(const struct guard *g, const struct guard_options *options,
 		  int (*use)(const struct lock_subject *subject, struct error *e), struct error *e);
 
@@ -63,24 +63,24 @@ int guard_subject(const struct guard *g, const struct guard_options *options,
 int guard_lock(struct guard *g, struct error *e);
 void guard_unlock(struct guard *g);
 
-/* Reads grants and records anew and builds the policy from them. */
+/* Reads grants and records again and builds the policy from them. */
 int guard_read(struct guard *g, int64_t now, struct error *e);
-/* Builds the policy from the grants as they are in memory, and lets the records follow it. */
+/* Builds the policy from the grants in memory, and adapts the records to it. */
 int guard_build(struct guard *g, int64_t now, struct error *e);
 int guard_write_grants(const struct guard *g, struct error *e);
 int guard_write_records(const struct guard *g, struct error *e);
 
-/* Where the pins of the load before this one are, if that is another folder than now: "" if not. */
+/* The pins of the previous load, if they are in another folder than now; else "". */
 void guard_former_pins(const struct guard *g, const char *instance, char ret[PATH_MAX + 64]);
 
 /* Remembers the configuration that is now in force (NULL: the default file, or none at all). */
 int guard_remember_config(const struct guard *g, const char *path, struct error *e);
 /* Remembers that the defaults are in force. */
 int guard_remember_defaults(const struct guard *g, struct error *e);
-/* True where the file it came from has changed since. */
+/* True if the file that it came from has changed since. */
 bool guard_config_changed(const struct guard *g);
 
-/* Forgets what lives as long as the engine does. */
+/* Removes the files that live only as long as the engine. */
 void guard_forget(const struct guard *g);
 
 #endif

@@ -39,7 +39,7 @@ int refresh_add(struct refresh *f, const char *name, struct error *e)
 	return r ? r : add_query(f, name, 6, e);
 }
 
-/* Both families are asked when one is due: which of them has no address decides whether that is a failure. */
+/* When one family is due both are asked: only both answers show whether a missing address is a failure. */
 int refresh_add_due(struct refresh *f, const struct records *records, int64_t now, struct error *e)
 {
 	int r = 0;
@@ -70,7 +70,7 @@ static bool may_be_private(const struct config *c, const char *name, const struc
 	return false;
 }
 
-/* Drops addresses that are no public host's; tells of the first. */
+/* Drops addresses that no public host has, and tells of the first. */
 static bool drop_special(struct answer *answer, const struct config *c, const char *name, char *why, size_t size)
 {
 	size_t kept = 0;
@@ -102,7 +102,7 @@ static int merge_one(struct resolve_query *q, const char *why, struct records *r
 	struct record *r = records_find_from(records, q->name, q->family, at);
 
 	report->asked++;
-	if (!r)		/* revoked or lapsed meanwhile, when its queries may be refused: nobody's failure */
+	if (!r)		/* revoked or lapsed meanwhile: its queries may have been refused, which is no failure */
 		return 0;
 	if (!why)
 		return record_answered(r, &q->answer, now, c, e);
@@ -129,7 +129,7 @@ int refresh_merge(const struct refresh *f, struct records *records, const struct
 			    !pair[k].answer.count)
 				why[k] = special[k];
 		}
-		/* no IPv6 address is nothing unusual; no address at all is */
+		/* no IPv6 address is usual, no address at all is not */
 		if (!why[0] && !why[1] && !pair[0].answer.count && !pair[1].answer.count)
 			why[0] = why[1] = "answer without an address";
 		for (int k = 0; !r && k < 2; k++)
@@ -156,7 +156,7 @@ void refresh_warn(const struct refresh_report *report)
 		return;
 	if (report->failed > 1)
 		snprintf(more, sizeof(more), " (and %zu more)", report->failed - 1);
-	error_warn("%s%s: what is known is kept, and it is tried again", report->first, more);
+	error_warn("%s%s: known addresses are kept, and it is tried again", report->first, more);
 }
 
 /* What a round hands to its change. */
@@ -223,7 +223,7 @@ static int publish_asks(struct guard *g, const struct policy_asks *asks, struct 
 	return r;
 }
 
-/* A name that does not exist is a typing error, and is not recorded. One that cannot be asked for now is. */
+/* A name that does not exist is a typing error and is refused. One whose query fails is recorded and tried again. */
 static int refuse_unknown(const struct refresh *f, struct error *e)
 {
 	const char *nxdomain = answer_result_text(ANSWER_NXDOMAIN);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Resolving what is due, and putting it in force. */
+/* Resolves what is due and puts it in force. */
 #ifndef OHGUARD_REFRESH_H
 #define OHGUARD_REFRESH_H
 
@@ -14,7 +14,7 @@ struct refresh {
 
 struct refresh_report {
 	size_t asked, failed;	/* names and families */
-	bool in_force;		/* the answers are, whatever failed afterwards */
+	bool in_force;		/* the answers are in force, whatever failed afterwards */
 	char first[160];	/* the first failure, "" for none */
 };
 
@@ -22,13 +22,13 @@ struct refresh_report {
 int refresh_add(struct refresh *f, const char *name, struct error *e);
 /* Adds what is due by the records. */
 int refresh_add_due(struct refresh *f, const struct records *records, int64_t now, struct error *e);
-/* Asks. The lock need not be held, and should not be: it takes seconds where a resolver is slow. */
+/* Asks. The lock should not be held: a slow resolver takes seconds. */
 int refresh_ask(struct refresh *f, const struct config *c, struct error *e);
 /* Adds and asks for the names among targets that are not allowed yet. They may be asked for until the next publish; if
  * this fails, they may not. -ENOENT: one of them does not exist. */
 int refresh_ask_new(struct refresh *f, struct guard *g, const struct target *targets, size_t count, struct error *e);
-/* Merges what came back into the records (those that are still wanted). Addresses that answers may not hold are
- * dropped, and count as a failure where nothing is left. */
+/* Merges the answers into the records that are still wanted. Addresses that an answer may not hold are dropped; if none
+ * is left, that is a failure. */
 int refresh_merge(const struct refresh *f, struct records *records, const struct config *c, int64_t now,
 		  struct refresh_report *report, struct error *e);
 void refresh_free(struct refresh *f);

@@ -15,7 +15,7 @@
 #define KEY_BYTES 32
 #define KEY_DIGITS (2 * KEY_BYTES)
 
-/* The file must not be there: two that make one at a time do not give each other half a key. */
+/* The file must not exist yet: two processes that make a key at once cannot mix their halves. */
 static int place(struct file_out *out, struct error *e)
 {
 	if (fflush(out->stream) || fsync(fileno(out->stream)))
@@ -42,7 +42,7 @@ int lock_key_make(const char *path, struct error *e)
 		r = file_make_folder(folder, 0755, e);
 	}
 	if (!r && getrandom(key, sizeof(key), 0) != sizeof(key))
-		r = error_set(e, EIO, "no random bytes to make a key of: %s", strerror(errno));
+		r = error_set(e, EIO, "no random bytes for a key: %s", strerror(errno));
 	if (!r)
 		r = file_begin(&out, path, 0600, e);
 	if (r)
@@ -52,7 +52,7 @@ int lock_key_make(const char *path, struct error *e)
 	fputc('\n', out.stream);
 	explicit_bzero(key, sizeof(key));
 	r = place(&out, e);
-	file_abort(&out);	/* its other name */
+	file_abort(&out);	/* the temporary name */
 	return r;
 }
 
@@ -76,12 +76,12 @@ int lock_key_read(const char *path, __u8 ret[OH_LOCK_KEY_MAX], struct error *e)
 	if (n < 0)
 		return error_set(e, code, "key %s: %s", path, strerror(code));
 	if (!S_ISREG(st.st_mode) || st.st_mode & 077)
-		return error_set(e, EPERM, "key %s: others may use it: a key is a file of mode 0600", path);
+		return error_set(e, EPERM, "key %s: other users may read or write it: chmod 600 it", path);
 	text[n] = '\0';
 	text[strcspn(text, "\n")] = '\0';
 	if (!is_key(text, strlen(text)))
-		return error_set(e, EINVAL, "key %s: not %d hexadecimal digits, as `ohguard lock` makes them", path,
-				 KEY_DIGITS);
+		return error_set(e, EINVAL, "key %s: expected %d hexadecimal digits, as `ohguard lock` writes them",
+				 path, KEY_DIGITS);
 	sha256(text, KEY_DIGITS, ret);
 	explicit_bzero(text, sizeof(text));
 	return 0;

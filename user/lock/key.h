@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The key of `lock`: 32 random bytes in a file, as 64 hexadecimal digits. The kernel is told its hash only. */
+/* The key of `lock`: 32 random bytes in a file, as 64 hexadecimal digits. The kernel only gets its hash. */
 #ifndef OHGUARD_LOCK_KEY_H
 #define OHGUARD_LOCK_KEY_H
 
@@ -10,11 +10,11 @@
 
 #define LOCK_KEY_FILE "/etc/ohguard/lock.key"
 
-/* Makes a key at path, mode 0600 before it holds anything, where there is no file; what is there is kept. */
+/* Makes a key at path if there is none. The file has mode 0600 before it holds anything. */
 int lock_key_make(const char *path, struct error *e);
-/* Reads the key at path and gives its hash. A file that others than its owner may read or write is refused. */
+/* Reads the key at path and gives its hash. Refuses a file that anyone but its owner may read or write. */
 int lock_key_read(const char *path, __u8 ret[OH_LOCK_KEY_MAX], struct error *e);
-/* In a time that does not depend on where they differ. */
+/* Takes the same time wherever they differ. */
 bool lock_key_equal(const __u8 a[OH_LOCK_KEY_MAX], const __u8 b[OH_LOCK_KEY_MAX]);
 
 #endif

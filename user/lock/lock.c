@@ -39,7 +39,7 @@ static void close_maps(struct lock_maps *m)
 		close(m->links);
 }
 
-/* ---- what a descriptor leads to ---- */
+/* ---- from a descriptor to the lock's maps ---- */
 
 /* Opens the maps of a program and gives those of the lock. By that all become kept ones if this process is trusted. */
 static int open_maps_of(__u32 program, struct lock_maps *ret, struct error *e)
@@ -73,7 +73,7 @@ static int open_maps_of(__u32 program, struct lock_maps *ret, struct error *e)
 	return r;
 }
 
-/* A pin is a link, or for want of links a program. */
+/* A pin is a link, or a program if the hook has no link. */
 static int program_of_pin(const char *path, __u32 *ret_program, __u32 *ret_link, struct error *e)
 {
 	struct bpf_link_info link = { 0 };
@@ -113,7 +113,7 @@ static int find_maps(const char *pins, struct lock_maps *ret, struct error *e)
 	if (!r)
 		r = open_maps_of(program, &m, e);
 	if (!r && (m.lock < 0 || m.links < 0))
-		r = error_set(e, EPROTO, "%s: the lock is another version's: use the ohguard that took it", path);
+		r = error_set(e, EPROTO, "%s: another version took the lock: use that ohguard", path);
 	if (r)
 		close_maps(&m);
 	else
@@ -139,7 +139,7 @@ static int write_lock(const struct lock_maps *m, const struct oh_lock *lock, str
 
 /* ---- entering ---- */
 
-/* Nothing that whoever started this process left lying about must lead it. */
+/* Whoever started this process must not steer it by what it inherited. */
 static void harden(void)
 {
 	clearenv();
@@ -156,9 +156,9 @@ int lock_enter(const char *pins, const char *instance, const char *state, struct
 	fd = open(folder_of(pins, folder), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0 && (errno == EPERM || errno == EACCES)) {
 		place_retry();
-		return error_set(e, EPERM, "%s is locked, and lets in only root on the host itself: outside of "
-				 "containers, of chroots, of other mount, network and time namespaces, and of the "
-				 "guarded cgroup", instance);
+		return error_set(e, EPERM, "%s is locked, and lets in only root on the host itself: not in a "
+				 "container, a chroot, another mount, network or time namespace, or the guarded "
+				 "cgroup", instance);
 	}
 	if (fd < 0)
 		return errno == ENOENT || errno == ENOTDIR ? 0 : error_set(e, errno, "%s: %s", folder, strerror(errno));
@@ -172,8 +172,8 @@ int lock_enter(const char *pins, const char *instance, const char *state, struct
 	if (r)
 		return r;
 	if (strcmp(lock.instance, instance) || strcmp(lock.pins, pins) || strcmp(lock.state, state))
-		return error_set(e, EPERM, "%s is locked with its state in %s and its pins in %s: `ohguard unlock` "
-				 "before these are changed", lock.instance, lock.state, lock.pins);
+		return error_set(e, EPERM, "%s is locked with its state in %s and its pins in %s: run `ohguard "
+				 "unlock` before you change these", lock.instance, lock.state, lock.pins);
 	return 1;
 }
 
@@ -193,14 +193,14 @@ int lock_check_key(const char *pins, const char *key, struct error *e)
 	if (r)
 		return error_prefix(e, -r, "locked");
 	if (!lock_key_equal(hash, lock.key))
-		return error_set(e, EPERM, "locked: key %s: not the key that it was locked with",
+		return error_set(e, EPERM, "locked: key %s: it was locked with another key",
 				 key ? key : LOCK_KEY_FILE);
 	return 0;
 }
 
 /* ---- keeping ---- */
 
-/* What a trusted process opens while the lock says "mark" is kept. */
+/* While the lock says "mark", it keeps every file that a trusted process opens. */
 static int keep(const struct lock_maps *m, const char *path, __u32 how, struct error *e)
 {
 	struct oh_lock lock;
@@ -225,7 +225,7 @@ static int keep(const struct lock_maps *m, const char *path, __u32 how, struct e
 	return r;
 }
 
-/* Keeps a file or folder, and the way to it. A file that is not there has only its way kept. */
+/* Keeps a file or folder and the folders above it. If it does not exist, only those above it. */
 static int keep_with_path(const struct lock_maps *m, const char *path, __u32 how, struct error *e)
 {
 	char real[PATH_MAX], folder[PATH_MAX];
@@ -266,7 +266,7 @@ static int keep_pin(const struct lock_maps *m, const char *path, __u32 *links, s
 	       error_set(e, errno, "link %u: %s", link, strerror(errno)) : 0;
 }
 
-/* Everything below the pins' folder: links, their programs' maps, folders. */
+/* Keeps everything below the pins' folder: links, the maps of their programs, folders. */
 static int keep_pins(const struct lock_maps *m, const char *folder, __u32 how, __u32 *links, size_t *count,
 		     struct error *e)
 {
@@ -296,7 +296,7 @@ static int keep_pins(const struct lock_maps *m, const char *folder, __u32 how, _
 	return r;
 }
 
-/* Forgets links that were replaced. */
+/* Forgets links that have been replaced. */
 static void forget_links(const struct lock_maps *m, const __u32 *links, size_t count)
 {
 	__u32 id, next, *previous = NULL;
@@ -331,7 +331,7 @@ static int keep_all(const struct lock_maps *m, const struct lock_subject *s, str
 
 	for (size_t i = 0; !r && i < sizeof(what) / sizeof(*what); i++)
 		r = keep_with_path(m, what[i].path, what[i].how, e);
-	if (!r)		/* not its path: a key in its place opens nothing, and what it is on may be taken away */
+	if (!r)		/* not its path: another key there opens nothing, and its medium may be removed */
 		r = keep(m, s->key, OH_KEEP_SECRET, e);
 	if (!r)
 		r = keep_pins(m, s->pins, OH_KEEP_WHOLE | OH_KEEP_SECRET, links, &count, e);
@@ -349,12 +349,12 @@ static int describe(const struct lock_subject *s, struct oh_lock *ret, struct er
 	int r;
 
 	if (!realpath("/proc/self/exe", binary) || access(binary, X_OK))
-		return error_set(e, ENOENT, "this program's own file is not to be found: was it replaced? Run it "
+		return error_set(e, ENOENT, "this program's own file cannot be found: was it replaced? Run it "
 				 "again");
 
 	if (strlen(s->instance) >= sizeof(lock.instance) || strlen(s->pins) >= sizeof(lock.pins) ||
 	    strlen(s->state) >= sizeof(lock.state))
-		return error_set(e, ENAMETOOLONG, "the paths of state or pins are too long to be locked");
+		return error_set(e, ENAMETOOLONG, "the path of state or pins is too long for the lock");
 	strcpy(lock.instance, s->instance);
 	strcpy(lock.pins, s->pins);
 	strcpy(lock.state, s->state);
@@ -366,7 +366,7 @@ static int describe(const struct lock_subject *s, struct oh_lock *ret, struct er
 	return r;
 }
 
-/* From here on this process is trusted, if the kernel calls the programs at all. */
+/* From here on this process is trusted, if the kernel does call the programs. */
 static int prove(const struct lock_maps *m, struct error *e)
 {
 	struct oh_lock lock;
@@ -376,7 +376,7 @@ static int prove(const struct lock_maps *m, struct error *e)
 		close(fd);
 	r = read_lock(m, &lock, e);
 	if (!r && lock.taker)
-		r = lsm_advise("the kernel does not call its programs, or this is a PID namespace", e);
+		r = lsm_advise("the kernel does not call its programs, or this process is in a PID namespace", e);
 	return r ? r : keep(m, "/", OH_KEEP_ROOT, e);
 }
 
@@ -401,7 +401,7 @@ int lock_take(const struct lock_subject *s, struct error *e)
 	if (r)
 		return r;
 	r = lsm_load(object, e);
-	if (!r)		/* not before: else a key would be left behind for nothing */
+	if (!r)		/* not before the kernel takes them: a failure would leave a key behind */
 		r = lock_key_make(s->key, e);
 	if (!r)
 		r = describe(s, &lock, e);

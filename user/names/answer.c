@@ -39,8 +39,8 @@ static uint8_t lower(uint8_t c)
 	return c >= 'A' && c <= 'Z' ? c | 0x20 : c;
 }
 
-/* Reads a name and moves behind it. A pointer must lead to before the place where the run of labels it ends began:
- * so it cannot loop. */
+/* Reads a name and moves behind it. A pointer must lead to a place before the run of labels that it ends, so that it
+ * cannot loop. */
 static bool read_name(struct reader *r, struct wire_name *ret)
 {
 	size_t at = r->at, run = r->at, used = 0;
@@ -87,7 +87,7 @@ static bool name_equal(const struct wire_name *a, const struct wire_name *b)
 	return a->length == b->length && !memcmp(a->byte, b->byte, a->length);
 }
 
-/* From "name.example" to wire form; false where it does not fit one. */
+/* From "name.example" to wire form. False if it does not fit. */
 static bool name_from_text(const char *text, struct wire_name *ret)
 {
 	size_t used = 0;
@@ -134,11 +134,11 @@ static bool read_resource(struct reader *r, struct resource *ret)
 /* What the answer says of one owner. */
 struct owned {
 	bool renamed;
-	struct wire_name alias;		/* where it is renamed */
+	struct wire_name alias;		/* the name that a CNAME gives it */
 	uint32_t alias_ttl;
 };
 
-/* Reads all records: the addresses of *owner into ret, or else the name that a CNAME gives it. */
+/* Reads all records: puts the addresses of *owner into ret, or finds the name that a CNAME gives it. */
 static enum answer_result collect(struct reader answers, unsigned int count, const struct wire_name *owner,
 				  int family, uint32_t ttl, struct answer *ret, struct owned *owned)
 {
@@ -216,7 +216,7 @@ static enum answer_result read_answer(const uint8_t *message, size_t length, con
 		return ANSWER_MALFORMED;
 	if (!name_equal(&asked, &current) || class != CLASS_IN || type != (family == 4 ? TYPE_A : TYPE_AAAA))
 		return ANSWER_OTHER_QUESTION;
-	if (answers > (length - r.at) / 11)	/* the shortest record there is: the count lies */
+	if (answers > (length - r.at) / 11)	/* more than fit even as the shortest records: the count lies */
 		return ANSWER_MALFORMED;
 	ret->list = calloc(answers ? answers : 1, sizeof(*ret->list));
 	if (!ret->list)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Reads a DNS answer (RFC 1035, 4.1) as hostile input: takes the addresses that the question's name has, along its
- * CNAMEs, and nothing else. */
+/* Reads a DNS answer (RFC 1035, 4.1) as hostile input. Takes only the addresses of the name that was asked for, along
+ * its CNAMEs. */
 #ifndef OHGUARD_ANSWER_H
 #define OHGUARD_ANSWER_H
 
@@ -19,7 +19,7 @@ struct answer {
 };
 
 enum answer_result {
-	ANSWER_OK,		/* *ret holds what was found, which may be nothing: the name has no such address */
+	ANSWER_OK,		/* *ret holds the addresses: none if the name has none of this family */
 	ANSWER_MALFORMED,
 	ANSWER_OTHER_QUESTION,	/* not the question that was asked */
 	ANSWER_LOOP,		/* a CNAME that leads back, or more than 16 of them */

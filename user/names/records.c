@@ -57,7 +57,7 @@ void records_free(struct records *records)
 int records_keep(struct records *records, const char *const *names, size_t count, struct error *e)
 {
 	struct records kept = { .list = calloc(count ? count * 2 : 1, sizeof(*kept.list)) };
-	size_t at = 0;	/* both lists are sorted: one walk along both */
+	size_t at = 0;	/* both lists are sorted: one walk covers both */
 	int r = 0;
 
 	if (!kept.list)
@@ -120,7 +120,7 @@ int record_answered(struct record *r, const struct answer *answer, int64_t now, 
 	for (size_t i = 0; i < r->count; i++)
 		r->addresses[i].current = false;
 	forget_expired(r, now);
-	if (answer->count) {	/* room for all of both: then nothing can fail half way */
+	if (answer->count) {	/* room for both lists, so that nothing fails half way */
 		struct record_address *grown = realloc(r->addresses, (r->count + answer->count) * sizeof(*grown));
 
 		if (!grown)
@@ -179,8 +179,8 @@ void record_failed(struct record *r, const char *why, int64_t now, const struct 
 	forget_expired(r, now);
 }
 
-/* The file, in INI: a line `record = NAME FAMILY ANSWERED TRIED DUE FAILURES WHY`, and behind it one for each
- * address, `address = ADDRESS EXPIRES CURRENT`. */
+/* The file, in INI: a line `record = NAME FAMILY ANSWERED TRIED DUE FAILURES WHY`, followed by a line for each address,
+ * `address = ADDRESS EXPIRES CURRENT`. */
 
 struct reading {
 	struct records records;
@@ -266,7 +266,7 @@ int records_read(const char *path, struct records *ret, struct error *e)
 	return 0;
 }
 
-/* The writers' line: a name or an address is its longest word, beside a few numbers. */
+/* One line that is written: its longest word is a name or an address, the others are numbers. */
 #define RECORD_LINE_MAX (TARGET_NAME_MAX + 160)
 
 /* A word and a space. */
@@ -277,7 +277,7 @@ static char *put_text(char *at, const char *text)
 	return at;
 }
 
-/* No number of a record is negative: read_record() and read_address() see to it. */
+/* No number of a record is negative: read_record() and read_address() make sure of that. */
 static char *put_number(char *at, int64_t number)
 {
 	at = text_put_number(at, (uint64_t)number);
@@ -318,7 +318,7 @@ int records_write(const char *path, const struct records *records, struct error 
 
 	if (r)
 		return r;
-	fputs("; Kept by ohguard: what DNS said. Removing it costs nothing but the bridge over a failing resolver.\n"
+	fputs("; Kept by ohguard: what DNS said. Without it, nothing bridges the time when a resolver fails.\n"
 	      "[resolved]\n", out.stream);
 	for (size_t i = 0; i < records->count; i++) {
 		const struct record *rec = &records->list[i];

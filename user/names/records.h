@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What DNS said of each name, and when to ask again: pure functions over an injected clock, and the file they are
- * kept in. Times are seconds of CLOCK_REALTIME, so that they outlive a reboot. */
+/* What DNS said of each name, and when to ask again: pure functions with an injected clock, and the records' file.
+ * Times are seconds of CLOCK_REALTIME, so that they outlive a reboot. */
 #ifndef OHGUARD_RECORDS_H
 #define OHGUARD_RECORDS_H
 
@@ -35,7 +35,7 @@ struct records {
 	size_t count;
 };
 
-/* Reads the file. A missing one is none; -EINVAL where it cannot be understood, and *ret is empty then. */
+/* Reads the file. A missing file holds no record. -EINVAL: it cannot be understood, and *ret is empty. */
 int records_read(const char *path, struct records *ret, struct error *e);
 int records_write(const char *path, const struct records *records, struct error *e);
 void records_free(struct records *records);
@@ -44,20 +44,20 @@ void records_free(struct records *records);
  * once. */
 int records_keep(struct records *records, const char *const *names, size_t count, struct error *e);
 
-/* The record of a name, NULL where there is none. Behind a name's first, of family 4, stands its second. */
+/* The record of a name, or NULL. A name's two records are neighbours: family 4, then family 6. */
 struct record *records_find(const struct records *records, const char *name, int family);
-/* The same, for who goes along the records: tries *at first, and leaves there where the next one may be. */
+/* The same for a walk along the records: tries *at first, and sets it to where the next one may be. */
 struct record *records_find_from(const struct records *records, const char *name, int family, size_t *at);
 
-/* A good answer (answer->count of 0 says that the name has no address of this family): merges it. */
+/* Merges a good answer. (answer->count of 0: the name has no address of this family.) */
 int record_answered(struct record *r, const struct answer *answer, int64_t now, const struct config *c,
 		    struct error *e);
 
-/* No good answer: what the last one said lives on until it is max-stale old, and the next try comes after a pause
- * that doubles up to five minutes. */
+/* Notes a failure: the last good answer lives on until it is max-stale old, and the pause before the next try doubles,
+ * up to five minutes. */
 void record_failed(struct record *r, const char *why, int64_t now, const struct config *c);
 
-/* The same bridge for a start without network: the last good answer is allowed again until the name was tried. */
+/* For a start without network: the last good answer is allowed again until the name has been tried. */
 void record_extend(struct record *r, int64_t now, const struct config *c);
 
 #endif

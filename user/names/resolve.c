@@ -23,7 +23,7 @@ struct resolver {
 	ares_channel channel;
 	struct pollfd *sockets;
 	size_t socket_count, socket_room;
-	bool failed;		/* no memory for a socket: give up rather than wait for what cannot come */
+	bool failed;		/* no memory for a socket: give up, since no answer can come */
 	size_t under_way;
 };
 
@@ -32,7 +32,7 @@ struct asked {
 	struct resolve_query *query;
 };
 
-/* c-ares tells which sockets it waits on, and for what. */
+/* c-ares calls this to tell which sockets it waits on, and for what. */
 static void socket_changed(void *data, ares_socket_t fd, int readable, int writable)
 {
 	struct resolver *r = data;
@@ -92,7 +92,7 @@ static void answered(void *data, int status, int timeouts, unsigned char *messag
 
 	(void)timeouts;
 	asked->resolver->under_way--;
-	/* c-ares calls an answer without the wanted record an error; what it says is for answer_read() to tell */
+	/* c-ares takes an answer without the wanted record for an error: answer_read() decides that */
 	if (message && length > 0) {
 		enum answer_result result = answer_read(message, (size_t)length, q->name, q->family, &q->answer);
 
@@ -143,7 +143,7 @@ static int wait_and_process(struct resolver *r)
 static int open_channel(struct resolver *r, const struct oh_address *resolvers, size_t count, struct error *e)
 {
 	struct ares_options options = {
-		/* NOCHECKRESP: else c-ares takes a SERVFAIL for a dead resolver, and says so of it */
+		/* NOCHECKRESP: else c-ares takes a SERVFAIL for a dead resolver, and reports that */
 		.flags = ARES_FLAG_NOSEARCH | ARES_FLAG_NOALIASES | ARES_FLAG_EDNS | ARES_FLAG_STAYOPEN |
 			 ARES_FLAG_NOCHECKRESP,
 		.timeout = TIMEOUT_MS,
@@ -173,14 +173,14 @@ static int open_channel(struct resolver *r, const struct oh_address *resolvers, 
 	return 0;
 }
 
-/* True for what another resolver may know better. A time-out has been tried at each of them by c-ares itself. */
+/* True if another resolver may know better. After a time-out c-ares itself has tried each of them. */
 static bool ask_another(const struct resolve_query *q)
 {
 	return q->failure == answer_result_text(ANSWER_SERVFAIL) || q->failure == answer_result_text(ANSWER_REFUSED) ||
 	       q->failure == answer_result_text(ANSWER_OTHER_ERROR);
 }
 
-/* Asks the resolvers, first one first: all queries in the first round, later what is worth another resolver. */
+/* Asks the resolvers in order: in the first round all queries, later those that are worth another resolver. */
 static int ask_round(const struct oh_address *resolvers, size_t resolver_count, bool first,
 		     struct resolve_query *queries, size_t count, struct error *e)
 {
@@ -203,7 +203,7 @@ static int ask_round(const struct oh_address *resolvers, size_t resolver_count, 
 			break;
 		}
 	}
-	ares_destroy(r.channel);	/* ends what is under way with a failure of its own */
+	ares_destroy(r.channel);	/* queries under way end as failures */
 	free(r.sockets);
 	return result;
 }

@@ -15,8 +15,8 @@ struct resolve_query {
 	struct answer answer;	/* free with answer_free() */
 };
 
-/* Asks all of them, some hundred under way at a time, over TCP where an answer is truncated. A query's failure is
- * in the query; what is returned is 0, or a negative errno where nothing could be asked at all. */
+/* Asks them all, some hundred at a time, over TCP if an answer is truncated. Each query holds its own failure.
+ * Returns 0, or a negative errno if nothing could be asked at all. */
 int resolve_all(const struct oh_address *resolvers, size_t resolver_count, struct resolve_query *queries, size_t count,
 		struct error *e);
 

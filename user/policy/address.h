@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Addresses, ranges and what may not be learned from DNS. */
+/* Addresses, ranges, and which of them may not be learned from DNS. */
 #ifndef OHGUARD_ADDRESS_H
 #define OHGUARD_ADDRESS_H
 
@@ -20,14 +20,14 @@ int range_parse(const char *text, struct oh_range *ret);
 bool address_is_ip4(const struct oh_address *a);
 struct oh_address address_from_ip4(const void *four_bytes);
 
-/* Writes an address, or a range as ADDRESS/BITS (an address alone where it is one). Returns buffer. */
+/* Writes an address, or a range as ADDRESS/BITS (without /BITS if it is one address). Returns buffer. */
 const char *address_format(const struct oh_address *a, char buffer[ADDRESS_TEXT_MAX]);
 const char *range_format(const struct oh_range *r, char buffer[ADDRESS_TEXT_MAX]);
 
 bool range_contains(const struct oh_range *r, const struct oh_address *a);
-/* True where inner lies in outer, or is the same. */
+/* True if inner lies in outer, or is the same. */
 bool range_covers(const struct oh_range *outer, const struct oh_range *inner);
-/* True for a range around all IPv4 addresses, which an IPv6 one like ::/0 is as well. */
+/* True for a range that holds all IPv4 addresses, as an IPv6 one like ::/0 does. */
 bool range_holds_ip4(const struct oh_range *r);
 /* Sets all bits of the address behind the prefix to 0. */
 void range_mask(struct oh_range *r);

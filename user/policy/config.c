@@ -10,11 +10,11 @@
 #include "base/text.h"
 
 #define DAY 86400
-/* Amazon's addresses that every VPC answers at, with no route needed. */
+/* Amazon's addresses that answer in every VPC, without any route. */
 #define AMAZON_RESOLVER "169.254.169.253"
 #define AMAZON_TIME "169.254.169.123"
 
-/* What the time clients of Debian and Ubuntu are set to ask (systemd-timesyncd, chrony, ntpsec). */
+/* The servers that Debian's and Ubuntu's time clients ask by default (systemd-timesyncd, chrony, ntpsec). */
 static const char *const default_time_names[] = {
 	"0.debian.pool.ntp.org", "1.debian.pool.ntp.org", "2.debian.pool.ntp.org", "3.debian.pool.ntp.org",
 	"0.ubuntu.pool.ntp.org", "1.ubuntu.pool.ntp.org", "2.ubuntu.pool.ntp.org", "3.ubuntu.pool.ntp.org",
@@ -62,7 +62,7 @@ static int add_target(struct config *c, const struct target *t, struct error *e)
 	return 0;
 }
 
-/* A range that holds IPv4 only where it is written as IPv4. */
+/* A range that holds IPv4 only if it is written as IPv4. */
 static int set_range(const char *value, struct oh_range *ret, struct error *e)
 {
 	struct oh_range r;
@@ -70,7 +70,7 @@ static int set_range(const char *value, struct oh_range *ret, struct error *e)
 	if (range_parse(value, &r))
 		return error_set(e, EINVAL, "'%s' is not a range like 10.0.0.0/16", value);
 	if (strchr(value, ':') && range_holds_ip4(&r))
-		return error_set(e, EINVAL, "'%s' would hold all of IPv4 too: write 2000::/3 for the IPv6 internet",
+		return error_set(e, EINVAL, "'%s' would also hold all of IPv4: write 2000::/3 for the IPv6 internet",
 				 value);
 	*ret = r;
 	return 0;
@@ -81,10 +81,10 @@ static int set_cgroup(struct config *c, const char *value, struct error *e)
 	return set_path(value, c->cgroup, e);
 }
 
-/* Of a repeated key that may be "none": set says that there was a line before, filled that it was another than none. */
+/* For a repeated key that may be "none". set: there was a line before; filled: it was not "none". */
 static int check_alone(bool none, bool set, bool filled, struct error *e)
 {
-	return set && (none || !filled) ? error_set(e, EINVAL, "'none' stands alone") : 0;
+	return set && (none || !filled) ? error_set(e, EINVAL, "'none' cannot stand beside other values") : 0;
 }
 
 static int set_uplink(struct config *c, const char *value, struct error *e)
@@ -160,7 +160,7 @@ static int set_max_stale(struct config *c, const char *value, struct error *e)
 	return set_seconds(value, 30 * DAY, &c->max_stale, e);
 }
 
-/* "NAME RANGE" or "*.SUFFIX RANGE" */
+/* "NAME RANGE", or "*.SUFFIX RANGE". */
 static int set_private(struct config *c, const char *value, struct error *e)
 {
 	struct config_private p, *grown;
@@ -356,7 +356,7 @@ static const struct {
 
 static int visit(void *context, const char *section, const char *key, const char *value, struct error *e)
 {
-	bool known = !strcmp(section, "stack");	/* ohguard aws reads that one */
+	bool known = !strcmp(section, "stack");	/* `ohguard aws` reads this one */
 	int r;
 
 	if (known)
@@ -387,7 +387,7 @@ static const struct config defaults = {
 	.pins = "/sys/fs/bpf/ohguard",
 };
 
-/* ssh from the private networks, so that loading the guard over ssh does not lock its operator out. */
+/* ssh from private networks, so that loading the guard over ssh does not lock the operator out. */
 static const char *const default_inbound[] = { "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7" };
 
 size_t config_find_resolvers(const char *resolv_conf, bool local, struct oh_address ret[CONFIG_RESOLVERS_MAX])
@@ -429,7 +429,7 @@ static int fill_in(struct config *c, struct error *e)
 {
 	int r = 0;
 
-	if (!c->resolver_set)	/* systemd-resolved's own list, where resolv.conf names only its stub */
+	if (!c->resolver_set)	/* if resolv.conf names only its stub, systemd-resolved's own list */
 		c->resolver_count = config_find_resolvers("/etc/resolv.conf", false, c->resolvers);
 	if (!c->resolver_count)
 		c->resolver_count = config_find_resolvers("/run/systemd/resolve/resolv.conf", false, c->resolvers);
@@ -454,7 +454,7 @@ static int fill_in(struct config *c, struct error *e)
 	return r;
 }
 
-/* What each value alone cannot show. */
+/* Checks what no value shows alone. */
 static int check(const struct config *c, struct error *e)
 {
 	if (c->min_ttl > c->max_ttl)
@@ -472,11 +472,11 @@ static int check(const struct config *c, struct error *e)
 		const struct target *t = &c->targets[i];
 
 		if (t->kind == TARGET_SUFFIX && !c->inspect)
-			return error_set(e, EINVAL, "[allow] target: *.%s: a suffix has no addresses to resolve, and "
-					 "answers are read only with [dns] inspect = on", t->name);
+			return error_set(e, EINVAL, "[allow] target: *.%s: a suffix cannot be resolved, and answers "
+					 "are read only with [dns] inspect = on", t->name);
 		if (t->kind == TARGET_ADDRESS && t->service == OH_SERVICE_TCP && !c->metadata &&
 		    address_is_metadata(&t->range.address, &c->nat64))
-			return error_set(e, EINVAL, "[allow] target: the metadata service has a key of its own: [imds] "
+			return error_set(e, EINVAL, "[allow] target: the metadata service has its own key: [imds] "
 					 "access");
 	}
 	return 0;

@@ -85,7 +85,7 @@ void grants_free(struct grants *grants)
 	*grants = (struct grants){ 0 };
 }
 
-/* `target = TARGET` for good, `grant = SECONDS TARGET` until then. Each target stands once. */
+/* `target = TARGET` is for good, `grant = SECONDS TARGET` until that time. Each target is listed once. */
 static int visit(void *context, const char *section, const char *key, const char *value, struct error *e)
 {
 	struct target target;
@@ -110,7 +110,7 @@ int grants_read(const char *path, struct grants *ret, struct error *e)
 	if (!r || r == -ENOENT)
 		return 0;
 	grants_free(ret);
-	return error_prefix(e, -r, "state file (move it away to start from the configuration alone)");
+	return error_prefix(e, -r, "state file (move it away to start with the configuration only)");
 }
 
 int grants_write(const char *path, const struct grants *grants, struct error *e)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What was allowed at run time: kept in the state folder, so that it survives a reboot. */
+/* What `allow` added: a file in the state folder, so that it survives a reboot. */
 #ifndef OHGUARD_GRANTS_H
 #define OHGUARD_GRANTS_H
 
@@ -24,11 +24,11 @@ int grants_write(const char *path, const struct grants *grants, struct error *e)
 void grants_free(struct grants *grants);
 int grants_copy(const struct grants *grants, struct grants *ret, struct error *e);
 
-/* Adds, or changes when the one that is there lapses. */
+/* Adds a grant, or changes when the existing one lapses. */
 int grants_add(struct grants *grants, const struct target *target, int64_t lapses, struct error *e);
 struct grant *grants_find(const struct grants *grants, const struct target *target);
 void grants_remove(struct grants *grants, struct grant *grant);
-/* Drops those whose time is over. True where there were some. */
+/* Drops those whose time is over. True if there were any. */
 bool grants_lapse(struct grants *grants, int64_t now);
 
 #endif

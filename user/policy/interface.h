@@ -8,10 +8,10 @@
 
 #define UPLINK_AUTO "auto"
 
-/* As configured: names, or UPLINK_AUTO. An empty one ends the list. */
+/* As configured: names, or UPLINK_AUTO. An empty name ends the list. */
 typedef char uplink_names[OH_UPLINKS_MAX][OH_INTERFACE_MAX];
 
-/* True where the text can be an interface's name. */
+/* True if the text can be an interface's name. */
 bool interface_name_valid(const char *name);
 
 #endif

@@ -11,7 +11,7 @@ static int compare_targets(const void *a, const void *b)
 	return target_compare(left->target, right->target);
 }
 
-/* Which of two entries for the same target stays: the one that lasts longest, and the configuration's. */
+/* Of two entries for the same target, the configuration's stays, or else the one that lasts longer. */
 static bool outlasts(const struct policy_target *a, const struct policy_target *b)
 {
 	if (a->source != b->source)

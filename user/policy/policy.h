@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The policy: all targets from configuration and grants. */
+/* The policy: all targets of configuration and grants. */
 #ifndef OHGUARD_POLICY_H
 #define OHGUARD_POLICY_H
 
@@ -28,11 +28,11 @@ struct policy {
 	struct policy_asks asks;	/* the configuration's */
 	const struct config_private *private;
 	size_t private_count;
-	struct policy_asks asks_now;	/* for a while: what `allow` is about to ask for */
+	struct policy_asks asks_now;	/* for a short time: what `allow` is about to ask for */
 };
 
-/* What the configuration allows wins over a grant, and a lasting grant over one that lapses. Grants whose time is
- * over are left out. The policy points into config and grants. */
+/* The configuration wins over a grant, and a lasting grant over one that lapses. Lapsed grants are left out. The policy
+ * points into config and grants. */
 int policy_build(const struct config *c, const struct grants *grants, int64_t now, struct policy *ret, struct error *e);
 void policy_free(struct policy *p);
 struct policy_target *policy_find(const struct policy *p, const struct target *target);

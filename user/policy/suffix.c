@@ -58,8 +58,8 @@ static bool is_newer(const char *text, const char *than)
 	return a && b && strncmp(a, b, len) > 0;
 }
 
-/* Adds the rules of a text, which it cuts into lines. A rule in other letters than ASCII never matches: the list in this
- * binary has it as an A-label. */
+/* Adds the rules of a text, which it cuts into lines. A rule that is not ASCII never matches: the list in this binary
+ * has its A-label. */
 static void add_rules(struct list *l, char *text, size_t max)
 {
 	for (char *line = text, *next; *line && l->count < max; line = next) {
@@ -145,7 +145,7 @@ static bool has(const char *name, const char *end)
 	return !strcmp(find_from(rule), rule);
 }
 
-/* Whether anyone can have a name right below it: by its own rule, by a wildcard's, or since no rule knows its last label. */
+/* True if anyone can have a name right below it: by its own rule, by a wildcard, or as no rule knows its last label. */
 static bool is_public(const char *reversed)
 {
 	const char *dot = strrchr(reversed, '.');
@@ -187,12 +187,12 @@ int suffix_check(const struct target *t, bool ask, struct error *e)
 {
 	char open[SUFFIX_RULE_MAX];
 
-	/* Who asks for reverse names has to say so, and then all of them are meant. */
+	/* Reverse names: whoever configures these means all of them. */
 	if (ask && (!strcmp(t->name, "in-addr.arpa") || !strcmp(t->name, "ip6.arpa")))
 		return 0;
 	if (t->wide || !suffix_is_wide(t, open))
 		return 0;
 	return error_set(e, EINVAL, "*.%s: anyone can have a name below %s: allow the names that are needed, or a "
-			 "narrower suffix; where all of it is meant, say so: --wide, or in the configuration wide behind it",
+			 "narrower suffix; if you mean all of it, give --wide (in the configuration: wide after it)",
 			 t->name, open);
 }

@@ -15,7 +15,7 @@ const char *target_service_name(enum oh_service service)
 	return service < OH_SERVICE_MAX ? services[service] : "none";
 }
 
-/* Checks a name in ASCII and copies it in lower case. Underscores are no host name's (RFC 952), but in use. */
+/* Checks an ASCII name and copies it in lower case. Underscores are not allowed by RFC 952, but in use. */
 static int copy_name(const char *shown, const char *name, char ret[TARGET_NAME_MAX + 1], struct error *e)
 {
 	size_t len = strlen(name), label = 0;
@@ -37,7 +37,7 @@ static int copy_name(const char *shown, const char *name, char ret[TARGET_NAME_M
 			continue;
 		}
 		if (!isalnum(c) && c != '-' && c != '_')
-			return error_set(e, EINVAL, "%s: '%c' cannot stand in a name", shown, c);
+			return error_set(e, EINVAL, "%s: a name cannot hold '%c'", shown, c);
 		if (++label > 63)
 			return error_set(e, EINVAL, "%.40s...: a label has at most 63 bytes", shown);
 	}
@@ -49,7 +49,7 @@ static int copy_name(const char *shown, const char *name, char ret[TARGET_NAME_M
 	return 0;
 }
 
-/* What looks like an address and is none. */
+/* Looks like an address, but is none. */
 static bool is_numeric(const char *name)
 {
 	return !name[strspn(name, "0123456789./")];
@@ -63,11 +63,11 @@ static int parse_name(const char *shown, const char *name, struct target *t, str
 					 "`idn2` prints", shown);
 	}
 	if (is_numeric(name))
-		return error_set(e, EINVAL, "%s: neither a name nor a whole address", shown);
+		return error_set(e, EINVAL, "%s: neither a name nor a complete address", shown);
 	return copy_name(shown, name, t->name, e);
 }
 
-/* Cuts "host:port" and "[host]:port" apart in place; *ret_port is NULL where there is none. */
+/* Splits "host:port" and "[host]:port" in place. *ret_port is NULL if there is none. */
 static int split_port(char *text, char **ret_host, char **ret_port, const char *shown, struct error *e)
 {
 	struct oh_range range;
@@ -77,10 +77,10 @@ static int split_port(char *text, char **ret_host, char **ret_port, const char *
 		char *close = strchr(text, ']');
 
 		if (!close || (close[1] && close[1] != ':'))
-			return error_set(e, EINVAL, "%s: what opens with [ is [ADDRESS] or [ADDRESS]:PORT", shown);
+			return error_set(e, EINVAL, "%s: after [ expected [ADDRESS] or [ADDRESS]:PORT", shown);
 		*close = '\0';
 		if (range_parse(text + 1, &range) == -EINVAL)
-			return error_set(e, EINVAL, "%s: what stands in brackets is an address or a range", shown);
+			return error_set(e, EINVAL, "%s: expected an address or a range in brackets", shown);
 		*ret_host = text + 1;
 		*ret_port = close[1] ? close + 2 : NULL;
 		return 0;
@@ -126,8 +126,8 @@ static int parse(const char *text, enum oh_service service, struct target *ret, 
 	if (strlen(text) >= sizeof(copy))
 		return error_set(e, EINVAL, "%.40s...: a name has at most %d bytes", text, TARGET_NAME_MAX);
 	if (strstr(text, "://"))
-		return error_set(e, EINVAL, "%s: a URL: give only the name or address in it, with its :PORT where that "
-				 "is not 443", text);
+		return error_set(e, EINVAL, "%s: a URL: give only its name or address, with :PORT if that is not "
+				 "443", text);
 	strcpy(copy, text);
 	r = split_port(copy, &host, &port, text, e);
 	if (r)
@@ -154,7 +154,7 @@ int target_parse(const char *text, struct target *ret, struct error *e)
 	if (t.port == 53)
 		return error_set(e, EINVAL, "%s: port 53 is for resolvers only: set [dns] resolver", text);
 	if (t.kind == TARGET_RANGE && range_holds_ip4(&t.range))
-		return error_set(e, EINVAL, "%s: that is every address: no guard is left", text);
+		return error_set(e, EINVAL, "%s: that is every address: it would leave no guard", text);
 	*ret = t;
 	return 0;
 }
@@ -194,7 +194,7 @@ int target_parse_options(const char *text, struct target *ret, struct error *e)
 		else if (len == 4 && !strncmp(word, "wide", len))
 			r = target_set_wide(&t, copy, e);
 		else
-			r = error_set(e, EINVAL, "'%s': only sni=off and wide may stand behind a target", text);
+			r = error_set(e, EINVAL, "'%s': only sni=off and wide may follow a target", text);
 	}
 	if (!r)
 		*ret = t;
@@ -263,7 +263,7 @@ int target_parse_server(const char *text, enum oh_service service, struct target
 	if (r)
 		return r;
 	if (t.kind == TARGET_RANGE || t.kind == TARGET_SUFFIX)
-		return error_set(e, EINVAL, "%s: one server is meant here, not many", text);
+		return error_set(e, EINVAL, "%s: expected one server, not many", text);
 	*ret = t;
 	return 0;
 }

@@ -17,32 +17,32 @@ struct target {
 	enum target_kind kind;
 	enum oh_service service;
 	__u16 port;			/* host byte order */
-	bool plain;			/* its connections need not open with a TLS hello; no part of its identity */
-	bool wide;			/* a suffix that is meant although anyone can have a name below it; nor is this */
-	bool on_demand;			/* a name that `refresh` leaves to answers that others get; nor is this */
+	bool plain;			/* connections need not begin with a TLS hello; not part of its identity */
+	bool wide;			/* a suffix with "wide": anyone can have a name below it; not part either */
+	bool on_demand;			/* `refresh` leaves it alone: answers to others teach it; not part either */
 	struct oh_range range;		/* TARGET_ADDRESS (prefix 128) and TARGET_RANGE */
 	/* TARGET_NAME and TARGET_SUFFIX (without "*."): lower case, A-labels, no last dot */
 	char name[TARGET_NAME_MAX + 1];
 };
 
-/* NAME, *.SUFFIX, ADDRESS or ADDRESS/BITS, each with an optional :PORT (an IPv6 one then in brackets). A name in
- * other letters than ASCII is converted (IDNA 2008). 0, or -EINVAL with *e filled in. */
+/* NAME, *.SUFFIX, ADDRESS or ADDRESS/BITS, each with an optional :PORT (IPv6 then in brackets). A name that is not
+ * ASCII is refused: its A-label is needed. 0, or -EINVAL with *e filled in. */
 int target_parse(const char *text, struct target *ret, struct error *e);
 
-/* The same, with words behind it: " sni=off" for what does not speak TLS, " wide" for a suffix below which anyone can have a
- * name. */
+/* The same, followed by words: " sni=off" for servers that do not speak TLS, " wide" for a suffix below which anyone
+ * can have a name. */
 int target_parse_options(const char *text, struct target *ret, struct error *e);
 
-/* The same for a server that is named without a port: a resolver or a time server. */
+/* The same without a port, for a resolver or a time server. */
 int target_parse_server(const char *text, enum oh_service service, struct target *ret, struct error *e);
 
 /* The name, suffix, address or range alone, as `list` shows it. Returns buffer. */
 const char *target_format(const struct target *t, char buffer[OH_TARGET_TEXT_MAX]);
-/* With port, and service where it is not TCP: "name:443", "[2001:db8::/32]:443", "10.0.0.2:53/dns". It is the
- * target's identity: two targets are the same where these are. Returns buffer. */
+/* The target's identity: with port, and service if it is not TCP: "name:443", "[2001:db8::/32]:443", "10.0.0.2:53/dns".
+ * Two targets with the same identity are the same. Returns buffer. */
 const char *target_identity(const struct target *t, char buffer[OH_TARGET_TEXT_MAX]);
 
-/* Whether a name or suffix holds all that another does. */
+/* True if a name or suffix covers all that another one covers. */
 bool target_covers(const struct target *outer, const struct target *inner);
 
 /* What the words say. shown: the target as it was written. 0, or -EINVAL where it is none that can have them. */
@@ -54,10 +54,10 @@ const char *target_options(const struct target *t);
 /* Reads an identity back. 0, or -EINVAL. */
 int target_parse_identity(const char *text, struct target *ret);
 
-/* Whether its connections must open with a TLS hello for an allowed name. */
+/* True if its connections must begin with a TLS hello for an allowed name. */
 bool target_is_named(const struct target *t);
 
-/* Orders targets; 0 where they are the same. */
+/* Orders targets. 0: they are the same. */
 int target_compare(const struct target *a, const struct target *b);
 
 const char *target_service_name(enum oh_service service);

@@ -190,7 +190,7 @@ static void full_disk_keeps_the_old_file(void **state)
 	assert_non_null(out.stream);
 	fputs("new", out.stream);
 	assert_int_equal(file_commit(&out, &e), -ENOSPC);
-	assert_non_null(strstr(e.text, "what was there before is kept"));
+	assert_non_null(strstr(e.text, "the old file is kept"));
 	assert_string_equal(unit_read(), "old");
 	assert_int_equal(files_in_folder(), 1);
 }

@@ -164,7 +164,7 @@ static void none_stands_alone(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++) {
 		assert_true(read_text(texts[i]) < 0);
-		assert_non_null(strstr(e.text, "'none' stands alone"));
+		assert_non_null(strstr(e.text, "'none' cannot stand beside other values"));
 	}
 }
 
@@ -173,9 +173,9 @@ static void uplink_none_stands_alone(void **state)
 {
 	(void)state;
 	assert_true(read_text("[guard]\nuplink = eth0\nuplink = none\n") < 0);
-	assert_non_null(strstr(e.text, "'none' stands alone"));
+	assert_non_null(strstr(e.text, "'none' cannot stand beside other values"));
 	assert_true(read_text("[guard]\nuplink = none\nuplink = eth0\n") < 0);
-	assert_non_null(strstr(e.text, "'none' stands alone"));
+	assert_non_null(strstr(e.text, "'none' cannot stand beside other values"));
 	assert_int_equal(read_text("[guard]\nuplink = none\n"), 0);
 	assert_true(c.uplink_set && !c.uplink_count);
 }
@@ -213,7 +213,7 @@ static void bad_values(void **state)
 		{ "dns", "private = db.example 10.0.0.0/8 x", "is not NAME RANGE" },
 		{ "dns", "private = 10.0.0.1 10.0.0.0/8", "'10.0.0.1' is not a name or suffix" },
 		{ "dns", "private = db.example 10.0.0.1/8", "'10.0.0.1/8' is not a range" },
-		{ "ntp", "server = 10.0.0.0/8", "one server is meant here" },
+		{ "ntp", "server = 10.0.0.0/8", "expected one server, not many" },
 		{ "ntp", "server = time.example:123", "time.example:123" },
 		{ "inbound", "accept = 22", "'22' is not PORT RANGE" },
 		{ "inbound", "accept = 10.0.0.0/8", "is not PORT RANGE" },
@@ -223,13 +223,13 @@ static void bad_values(void **state)
 		{ "inbound", "accept = 22 10.0.0.1/8", "'10.0.0.1/8' is not a range" },
 		{ "inbound", "accept = 22 10.0.0.0/8 x", "is not PORT RANGE" },
 		{ "allow", "target = api.openai.com:443abc", "'443abc' is not a port" },
-		{ "allow", "target =", "neither a name nor a whole address" },
-		{ "allow", "target = a.example b.example", "only sni=off and wide may stand behind a target" },
+		{ "allow", "target =", "neither a name nor a complete address" },
+		{ "allow", "target = a.example b.example", "only sni=off and wide may follow a target" },
 		{ "allow", "target = *.windows.net", "[allow] target: *.windows.net: anyone can have a name below" },
 		{ "allow", "target = *.windows.net:8443 sni=off", "*.windows.net: anyone can have a name below" },
 		{ "allow", "target = a.example wide", "a.example: wide is for suffixes" },
 		{ "allow", "target = 192.0.2.0/24 wide", "192.0.2.0/24: wide is for suffixes" },
-		{ "allow", "target = *.a.example widely", "only sni=off and wide may stand behind a target" },
+		{ "allow", "target = *.a.example widely", "only sni=off and wide may follow a target" },
 		{ "dns", "name = *.on.aws", "*.on.aws: anyone can have a name below" },
 		{ "dns", "name = *.a.example sni=off", "is not a name or suffix" },
 		{ "allow", "target = *.example", "anyone can have a name below" },
