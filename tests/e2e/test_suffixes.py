@@ -47,7 +47,8 @@ def test_newer_list_of_the_system_counts(guard):
     guard.load(allow=("*.tenants.lab.example",))
     guard.shell("mkdir -p /usr/share/publicsuffix && mount -t tmpfs tmpfs /usr/share/publicsuffix")
     try:
-        guard.write("/usr/share/publicsuffix/public_suffix_list.dat", "// VERSION: 2999-01-01_00-00-00_UTC\ntenants.lab.example\n")
+        guard.write("/usr/share/publicsuffix/public_suffix_list.dat",
+                    "// VERSION: 2999-01-01_00-00-00_UTC\ntenants.lab.example\n")
         assert guard.run("refresh").returncode == DONE
         assert shown(guard, "*.tenants.lab.example")["wide"]
         assert [n for n in guard.json("status")["notes"] if "*.tenants.lab.example" in n]
