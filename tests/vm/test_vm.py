@@ -51,7 +51,7 @@ class Plan:
 
 def plan(path):
     wants = dict(DEFAULTS)
-    for line in path.read_text().splitlines()[1:]:
+    for line in path.read_text().splitlines()[2:]:     # behind those of interpreter and licence
         found = re.fullmatch(r"# ([a-z]+): (.*)", line)
         if not found:
             break
@@ -60,7 +60,7 @@ def plan(path):
         # Long lists go over several lines of one key.
         wants[found[1]] = f"{wants[found[1]]} {found[2]}" if found[1] in ("files", "prepare") else found[2]
     if wants["mode"] not in ("initramfs", "systemd"):
-        raise ValueError(f"{path}: needs '# mode: initramfs' or '# mode: systemd' below its first line")
+        raise ValueError(f"{path}: needs '# mode: initramfs' or '# mode: systemd' below its first two lines")
     return Plan(path, tuple(wants.items()))
 
 
