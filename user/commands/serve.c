@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/* ohguard serve: the resident helper. It answers what the guard refused for its name, so that programs are told "no such
- * name" instead of waiting. Enforcement does not need it. */
+/* ohguard serve: the resident helper. It answers what the guard refused for its name, so that programs are told "no
+ * such name" instead of waiting. Enforcement does not need it. */
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <poll.h>
@@ -37,7 +37,8 @@ static int answer(void *context, void *data, size_t size)
 	    !reply_make(r->packet, r->length, r->reason == OH_DNS_NAME_NOT_ALLOWED, &reply))
 		return 0;
 	for (size_t i = 0; i < reply.count; i++)
-		inject_send(s->inject, r->netns, (pid_t)r->pid, reply.family, reply.packets[i].bytes, reply.packets[i].length);
+		inject_send(s->inject, r->netns, (pid_t)r->pid, reply.family, reply.packets[i].bytes,
+			    reply.packets[i].length);
 	return 0;
 }
 

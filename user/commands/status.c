@@ -100,8 +100,9 @@ static void check_hooks(struct status *s)
 		if (!is_listed(s, i))
 			continue;
 		if (!h->attached && i == OH_HOOK_SOCK_OPS)
-			remark(&s->problems, "%s is not attached: a connection that is refused for its TLS name waits for its "
-				"own time-out: run `ohguard load`", h->name);
+			remark(&s->problems,
+			       "%s is not attached: a connection that is refused for its TLS name waits for its "
+			       "own time-out: run `ohguard load`", h->name);
 		else if (!h->attached)
 			remark(&s->problems, "%s is not attached: run `ohguard load`", h->name);
 		else if (h->cgroup != egress->cgroup)
@@ -136,10 +137,11 @@ static void check_records(struct status *s, const struct guard *g, int64_t now)
 			overdue = now - r->due;
 	}
 	if (worst)
-		remark(&s->problems, "%zu lookups fail, %.100s (IPv%d) among them: %s", failing, worst->name, worst->family,
-			worst->why);
+		remark(&s->problems, "%zu lookups fail, %.100s (IPv%d) among them: %s", failing, worst->name,
+		       worst->family, worst->why);
 	if (overdue > overdue_max(&g->config))
-		remark(&s->problems, "names are overdue for %llds: is ohguard-refresh.timer running?", (long long)overdue);
+		remark(&s->problems, "names are overdue for %llds: is ohguard-refresh.timer running?",
+		       (long long)overdue);
 }
 
 static int read_status(struct guard *g, struct status *s, struct error *e)

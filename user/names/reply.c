@@ -75,8 +75,8 @@ static uint16_t fold(uint32_t sum)
 	return (uint16_t)~sum;
 }
 
-/* Puts the IP header before `length` bytes of transport header and payload, and the checksum at `check` into them. Returns
- * where that transport header must be written beforehand. */
+/* Puts the IP header before `length` bytes of transport header and payload, and the checksum at `check` into them.
+ * Returns where that transport header must be written beforehand. */
 static uint8_t *transport_of(struct reply_packet *p, const struct refused *r)
 {
 	return p->bytes + (r->address == 4 ? sizeof(struct iphdr) : sizeof(struct ip6_hdr));
@@ -111,7 +111,8 @@ static void finish(struct reply_packet *p, const struct refused *r, size_t lengt
 	sum = add_words(add_words(0, r->source, r->address), r->destination, r->address);
 	sum = add_words(sum + (uint32_t)r->protocol + (uint32_t)length, transport, length);
 	checksum = fold(sum);
-	put16(transport + check, checksum || r->protocol == IPPROTO_TCP ? checksum : 0xffff);	/* RFC 768: 0 is "none" */
+	/* RFC 768: 0 is "none" */
+	put16(transport + check, checksum || r->protocol == IPPROTO_TCP ? checksum : 0xffff);
 	p->length = header + length;
 }
 
@@ -197,7 +198,8 @@ static size_t answer_frames(const uint8_t *payload, size_t length, uint8_t *ret)
 
 	for (size_t at = 0; at < length; at += 2 + get16(payload + at)) {
 		const uint8_t *query = payload + at + 2;
-		size_t n = at + 2 <= length ? get16(payload + at) : 0, end = n && at + 2 + n <= length ? question_end(query, n) : 0;
+		size_t n = at + 2 <= length ? get16(payload + at) : 0,
+			end = n && at + 2 + n <= length ? question_end(query, n) : 0;
 
 		if (!end)
 			return 0;
@@ -223,7 +225,8 @@ static bool answer_tcp(const struct refused *r, bool name_refused, struct reply 
 	if (header < sizeof(struct tcphdr) || header > r->length || !(r->transport[13] & TH_ACK))
 		return false;
 	if (name_refused && r->length - header <= 2 * DNS_QUERY_MAX)
-		n = answer_frames(r->transport + header, r->length - header, transport_of(p, r) + sizeof(struct tcphdr));
+		n = answer_frames(r->transport + header, r->length - header,
+				  transport_of(p, r) + sizeof(struct tcphdr));
 	if (n) {
 		put_tcp(transport_of(p, r), r, 0, TH_ACK | TH_PUSH);
 		finish(p++, r, sizeof(struct tcphdr) + n, 16);

@@ -58,8 +58,8 @@ static bool is_newer(const char *text, const char *than)
 	return a && b && strncmp(a, b, len) > 0;
 }
 
-/* Adds the rules of a text, which it cuts into lines. A rule in other letters than ASCII never matches: the list in this
- * binary has it as an A-label. */
+/* Adds the rules of a text, which it cuts into lines. A rule in other letters than ASCII never matches: the list in
+ * this binary has it as an A-label. */
 static void add_rules(struct list *l, char *text, size_t max)
 {
 	for (char *line = text, *next; *line && l->count < max; line = next) {
@@ -145,7 +145,8 @@ static bool has(const char *name, const char *end)
 	return !strcmp(find_from(rule), rule);
 }
 
-/* Whether anyone can have a name right below it: by its own rule, by a wildcard's, or since no rule knows its last label. */
+/* Whether anyone can have a name right below it: by its own rule, by a wildcard's, or since no rule knows its last
+ * label. */
 static bool is_public(const char *reversed)
 {
 	const char *dot = strrchr(reversed, '.');
@@ -193,6 +194,6 @@ int suffix_check(const struct target *t, bool ask, struct error *e)
 	if (t->wide || !suffix_is_wide(t, open))
 		return 0;
 	return error_set(e, EINVAL, "*.%s: anyone can have a name below %s: allow the names that are needed, or a "
-			 "narrower suffix; where all of it is meant, say so: --wide, or in the configuration wide behind it",
-			 t->name, open);
+			 "narrower suffix; where all of it is meant, say so: --wide, or in the configuration wide "
+			 "behind it", t->name, open);
 }

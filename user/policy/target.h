@@ -18,7 +18,8 @@ struct target {
 	enum oh_service service;
 	__u16 port;			/* host byte order */
 	bool plain;			/* its connections need not open with a TLS hello; no part of its identity */
-	bool wide;			/* a suffix that is meant although anyone can have a name below it; nor is this */
+	/* a suffix that is meant although anyone can have a name below it; nor is this */
+	bool wide;
 	bool on_demand;			/* a name that `refresh` leaves to answers that others get; nor is this */
 	struct oh_range range;		/* TARGET_ADDRESS (prefix 128) and TARGET_RANGE */
 	/* TARGET_NAME and TARGET_SUFFIX (without "*."): lower case, A-labels, no last dot */
@@ -29,8 +30,8 @@ struct target {
  * other letters than ASCII is converted (IDNA 2008). 0, or -EINVAL with *e filled in. */
 int target_parse(const char *text, struct target *ret, struct error *e);
 
-/* The same, with words behind it: " sni=off" for what does not speak TLS, " wide" for a suffix below which anyone can have a
- * name. */
+/* The same, with words behind it: " sni=off" for what does not speak TLS, " wide" for a suffix below which anyone can
+ * have a name. */
 int target_parse_options(const char *text, struct target *ret, struct error *e);
 
 /* The same for a server that is named without a port: a resolver or a time server. */
