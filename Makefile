@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # ohguard: `make demo` and `make check` do all the set-up on a fresh Debian or Ubuntu machine, as root.
-# V=1 shows the commands.
+# V=1 shows the commands. `make help` lists the targets: those with a line of "##" behind them.
 
 BUILD     := build
 DESTDIR   ?=
@@ -11,7 +11,8 @@ PKGCONFIG ?= pkg-config
 CLANG     ?= $(firstword $(shell command -v clang clang-19 clang-18 clang-17 clang-16 clang-15 clang-14) clang)
 STRIP     ?= strip
 OBJCOPY   ?= objcopy
-LLVM_STRIP ?= $(firstword $(shell command -v llvm-strip llvm-strip-19 llvm-strip-18 llvm-strip-17 llvm-strip-16 llvm-strip-15 llvm-strip-14) llvm-strip)
+LLVM_STRIP ?= $(firstword $(shell command -v llvm-strip llvm-strip-19 llvm-strip-18 llvm-strip-17 llvm-strip-16 \
+	llvm-strip-15 llvm-strip-14) llvm-strip)
 
 ifneq ($(V),1)
 Q  := @
@@ -29,7 +30,8 @@ LIBS      := -lbpf -lelf -lz -lcares -linih -lpopt -ljansson
 LIBS      += $(shell $(PKGCONFIG) --static --libs libelf 2>/dev/null | tr ' ' '\n' | grep -x -e -lzstd)
 
 # Version 3 costs the verifiers from 6.12 on half as much again: see docs/kernels.md.
-BPF_CFLAGS := -target bpf -mcpu=v2 -O2 -g -Wall -Wextra -Wno-unused-function -Wno-unused-parameter -Iinclude -Ivmlinux -Ibpf $(DEFINES)
+BPF_CFLAGS := -target bpf -mcpu=v2 -O2 -g -Wall -Wextra -Wno-unused-function -Wno-unused-parameter \
+	-Iinclude -Ivmlinux -Ibpf $(DEFINES)
 
 USER_SRC  := $(wildcard user/*/*.c)
 USER_ASM  := $(wildcard user/*/*.S)
@@ -42,25 +44,37 @@ UNIT_BIN  := $(UNIT_SRC:%.c=$(BUILD)/%)
 BPFT_SRC  := $(wildcard tests/bpf/test_*.c)
 BPFT_BIN  := $(BPFT_SRC:%.c=$(BUILD)/%)
 
-.PHONY: all tests newest check check-unit check-bpf check-e2e check-escapes check-faults soak check-docker check-aws check-vm bench demo fuzz lint docs install uninstall clean
+.PHONY: all help compilers tests newest deps demo check check-unit check-bpf check-lint check-e2e check-escapes \
+	check-faults soak check-docker check-aws check-vm bench fuzz lint docs install uninstall clean
 .DELETE_ON_ERROR:
 
 UNITS := ohguard.service $(patsubst %,ohguard-%.service,refresh uplink events lock)
 
-all: $(BUILD)/ohguard $(UNITS:%=$(BUILD)/systemd/%) $(BUILD)/systemd/90-ohguard.rules
+all: $(BUILD)/ohguard $(UNITS:%=$(BUILD)/systemd/%) $(BUILD)/systemd/90-ohguard.rules	## the program and its units
+
+help:	## these lines
+	@sed -n 's/^\([a-z0-9-]*\):.*[[:space:]]## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
+
+# What all rules that compile ask first.
+TOOLS   := $(CC:cc=gcc) $(CLANG) $(LLVM_STRIP) $(PKGCONFIG)
+MISSING  = $(strip $(foreach tool,$(TOOLS),$(if $(shell command -v $(tool)),,$(tool))))
+comma   := ,
+compilers:
+	@$(if $(MISSING),echo "missing: $(subst $() ,$(comma) ,$(MISSING)): run make deps" >&2; exit 1,:)
 
 # Unwind tables are for exceptions and debuggers: without those of the libraries the binary is 130 kB smaller.
 SLIM := $(patsubst -l%,$(BUILD)/lib/lib%.a,$(LIBS) -lc)
-$(BUILD)/lib/lib%.a:
+$(BUILD)/lib/lib%.a: | compilers
 	@mkdir -p $(@D)
 	$(Q)$(OBJCOPY) -R .eh_frame -R .comment $$($(CC) -print-file-name=$(@F)) $@
 
 $(BUILD)/ohguard: $(USER_OBJ) | $(SLIM)
 	$(call say,LINK,$@)
-	$(Q)$(CC) -static -L$(BUILD)/lib -Wl,--gc-sections -Wl,-z,noseparate-code $(LDFLAGS) -o $@.debug $^ $(LIBS) 2>$@.log || { cat $@.log >&2; exit 1; }
+	$(Q)$(CC) -static -L$(BUILD)/lib -Wl,--gc-sections -Wl,-z,noseparate-code $(LDFLAGS) -o $@.debug $^ $(LIBS) \
+		2>$@.log || { cat $@.log >&2; exit 1; }
 	$(Q)$(STRIP) -o $@ $@.debug
 
-$(BUILD)/user/%.o: user/%.c
+$(BUILD)/user/%.o: user/%.c | compilers
 	$(call say,CC,$<)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -ffunction-sections -fdata-sections -MMD -MP -c -o $@ $<
@@ -75,7 +89,7 @@ $(BUILD)/%.dat.gz: user/policy/%.dat
 
 $(BUILD)/user/engine/objects.o: $(BUILD)/ohguard.bpf.o.gz $(BUILD)/lock.bpf.o.gz
 $(BUILD)/user/policy/suffixes.o: $(BUILD)/suffixes.dat.gz
-$(BUILD)/user/%.o: user/%.S
+$(BUILD)/user/%.o: user/%.S | compilers
 	$(call say,AS,$<)
 	@mkdir -p $(@D)
 	$(Q)$(CC) -Wa,-I$(BUILD) -c -o $@ $<
@@ -83,7 +97,7 @@ $(BUILD)/user/%.o: user/%.S
 # embeds them
 $(BUILD)/user/aws/template.o: $(wildcard user/aws/files/*) $(wildcard systemd/*)
 
-$(BUILD)/%.bpf.o: bpf/%.bpf.c
+$(BUILD)/%.bpf.o: bpf/%.bpf.c | compilers
 	$(call say,BPF,$<)
 	@mkdir -p $(@D)
 	$(Q)$(CLANG) $(BPF_CFLAGS) -MMD -MP -MF $(BUILD)/$*.bpf.d -MT $@ -c -o $@ $<
@@ -96,45 +110,51 @@ $(BUILD)/tests/%: tests/%.c $(LIB_OBJ)
 
 # ---- set-up, demo, tests ----
 
+deps:	## install what the build needs (root)
+	$(Q)scripts/deps build
 deps-%:
 	$(Q)scripts/deps $*
 
 # A fresh machine has no compiler yet: the set-up runs in a make of its own before the build.
-demo:
+demo:	## the main job on real packets, after all the set-up
 	$(Q)scripts/deps build demo
 	$(Q)$(MAKE) all
 	$(Q)scripts/demo
 
-check:
-	$(Q)scripts/deps build check docker vm aws
+check:	## every test, after all the set-up; STRICT=1 fails on a test that passes the second time only
+	$(Q)scripts/deps build check lint docker vm aws
 	$(Q)scripts/check all
 
-check-unit: $(UNIT_BIN)
+check-unit: $(UNIT_BIN)	## the program's parts
 	$(Q)scripts/check unit
-check-bpf: $(BPFT_BIN)
+check-bpf: $(BPFT_BIN)	## packets by the kernel, BPF_PROG_TEST_RUN
 	$(Q)scripts/check bpf
-check-e2e: all
+check-lint:	## static checks and house rules, and the tests of these
+	$(Q)scripts/deps build check lint
+	$(Q)scripts/check lint
+check-e2e: all	## commands and traffic in a lab of network namespaces
 	$(Q)scripts/check e2e
-check-faults: all
+check-faults: all	## each system call fails once
 	$(Q)OHGUARD_FAULTS=$${OHGUARD_FAULTS:-all} scripts/check faults
-soak: all
+soak: all	## half an hour of traffic and reloads
 	$(Q)OHGUARD_SOAK=$${OHGUARD_SOAK:-1800} scripts/check soak
-check-escapes: all
+check-escapes: all	## every attack of docs/escapes.md
 	$(Q)scripts/check escapes
-check-docker:
+check-docker:	## the same from Docker's containers, and what these need
 	$(Q)scripts/deps build docker
 	$(Q)$(MAKE) all
 	$(Q)OHGUARD_DOCKER=all scripts/check docker
-check-aws: all
+check-aws: all	## `ohguard aws` against a played AWS
 	$(Q)scripts/check aws
-check-vm:
+check-vm:	## whole machines with the kernels 5.10, 6.1, 6.12 and sid's
 	$(Q)scripts/deps build check vm aws
 	$(Q)$(MAKE) all tests
-	$(Q)OHGUARD_VM_FACTS=$(BUILD)/vm-facts.json OHGUARD_KERNELS="$${OHGUARD_KERNELS:-5.10 6.1 6.12 sid}" scripts/check vm
+	$(Q)OHGUARD_VM_FACTS=$(BUILD)/vm-facts.json OHGUARD_KERNELS="$${OHGUARD_KERNELS:-5.10 6.1 6.12 sid}" \
+		scripts/check vm
 
 VM_TOOLS := $(BUILD)/tests/vm/poke $(BUILD)/tests/vm/facts
 
-tests: $(UNIT_BIN) $(BPFT_BIN) $(VM_TOOLS) newest
+tests: $(UNIT_BIN) $(BPFT_BIN) $(VM_TOOLS) newest	## build the tests that are in C
 
 # The same by another clang that is tested: build/clang-N. The newest is for the kernels that a virtual machine runs.
 CLANGS := $(notdir $(shell command -v clang-19 clang-18 clang-17 clang-16 clang-15 clang-14))
@@ -149,16 +169,16 @@ $(VM_TOOLS): $(BUILD)/%: %.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) -static $(WARNINGS) -Os -s -no-pie -o $@ $<
 
-bench:
+bench:	## measure verdicts, names and throughput
 	$(Q)scripts/deps build bench
 	$(Q)$(MAKE) all $(BENCH_BIN)
 	$(Q)$(PYTHON) tests/bench/bench.py --build $(BUILD)
 
-fuzz:
+fuzz:	## libFuzzer on each parser; RUNS=10000000
 	$(Q)scripts/deps build fuzz
 	$(Q)$(MAKE) -s -C tests/fuzz RUNS=$${RUNS:-10000000}
 
-lint:
+lint:	## static checks and house rules alone
 	$(Q)scripts/deps build lint
 	$(Q)scripts/lint
 
@@ -191,9 +211,9 @@ docs/kernels.md: $(wildcard $(BUILD)/vm-facts.json)
 	$(call say,DOC,$@)
 	$(Q)scripts/kernel-table $< $@
 
-docs: $(BUILD)/docs/ohguard.8 docs/escapes.md
+docs: $(BUILD)/docs/ohguard.8 docs/escapes.md	## what is made of tables in the sources
 
-install: all $(BUILD)/docs/ohguard.8
+install: all $(BUILD)/docs/ohguard.8	## into DESTDIR and PREFIX
 	install -D -m 755 $(BUILD)/ohguard $(DESTDIR)$(SBINDIR)/ohguard
 	install -d -m 755 $(DESTDIR)/etc/ohguard
 	test -e $(DESTDIR)/etc/ohguard/ohguard.conf || \
@@ -208,9 +228,9 @@ install: all $(BUILD)/docs/ohguard.8
 	install -D -m 644 docs/ohguard.conf.5 $(DESTDIR)$(MANDIR)/man5/ohguard.conf.5
 	install -D -m 644 README.md $(DESTDIR)$(DOCDIR)/README.md
 
-uninstall:
-	rm -f $(DESTDIR)$(SBINDIR)/ohguard $(UNITS:%=$(DESTDIR)$(UNITDIR)/%) $(DESTDIR)$(UNITDIR)/ohguard-refresh.timer \
-		$(DESTDIR)$(RULESDIR)/90-ohguard.rules \
+uninstall:	## and out of them
+	rm -f $(DESTDIR)$(SBINDIR)/ohguard $(UNITS:%=$(DESTDIR)$(UNITDIR)/%) \
+		$(DESTDIR)$(UNITDIR)/ohguard-refresh.timer $(DESTDIR)$(RULESDIR)/90-ohguard.rules \
 		$(DESTDIR)$(MANDIR)/man8/ohguard.8 $(DESTDIR)$(MANDIR)/man5/ohguard.conf.5 $(DESTDIR)$(DOCDIR)/README.md
 	if [ -d $(DESTDIR)$(DOCDIR) ]; then rmdir $(DESTDIR)$(DOCDIR); fi
 
@@ -222,5 +242,5 @@ $(BUILD)/tests/bench/%: tests/bench/%.c $(LIB_OBJ)
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 
-clean:
+clean:	## remove build/
 	$(Q)rm -rf $(BUILD)

@@ -2,9 +2,9 @@
 /* BPF LSM, attached by `ohguard lock`: the guard's links, maps, pins, files and processes are its own. User side:
  * user/lock/lock.c. packet.h has the programs that `load` attaches.
  *
- * A task that executes the guard's binary in the place that the lock was taken in may enter, until it executes something
- * else. It is trusted when it opens the lock's folder: a command about another guard does not, and can do nothing to
- * this one. What a trusted task opens or makes is kept from all others. */
+ * A task that executes the guard's binary in the place that the lock was taken in may enter, until it executes
+ * something else. It is trusted when it opens the lock's folder: a command about another guard does not, and can do
+ * nothing to this one. What a trusted task opens or makes is kept from all others. */
 #include <ohguard/lock.h>
 
 #include "lsm/kernel.h"
@@ -123,8 +123,9 @@ static __always_inline __u32 kept_above(struct dentry *dentry)
 
 /* ---- who is trusted ---- */
 
-/* Where a path, an answer and the time mean what they meant to the process that took the lock: same mounts, not chrooted,
- * same network and clocks, no other user namespace, and not in the guarded cgroup, unless that is the root. */
+/* Where a path, an answer and the time mean what they meant to the process that took the lock: same mounts, not
+ * chrooted, same network and clocks, no other user namespace, and not in the guarded cgroup, unless that is the
+ * root. */
 static __always_inline bool in_place(const struct oh_lock *lock)
 {
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
@@ -265,7 +266,8 @@ int BPF_PROG(oh_folder, struct inode *inode, int mask)
 	keep = kept(inode);
 	if (!(keep & (OH_KEEP_WHOLE | OH_KEEP_SECRET)) || !is_stranger())
 		return 0;
-	return refuse_if(mask & MAY_WRITE || !task_state(bpf_get_current_task()));	/* may enter: may pass through */
+	/* may enter: may pass through */
+	return refuse_if(mask & MAY_WRITE || !task_state(bpf_get_current_task()));
 }
 
 /* A mount is kept by its address, as an inode of no device. */
@@ -389,7 +391,8 @@ int BPF_PROG(oh_link, struct dentry *old, struct inode *folder, struct dentry *n
 	return refuse_if((kept_at(old) | kept_above(old)) & (OH_KEEP_WHOLE | OH_KEEP_SECRET) && is_stranger());
 }
 
-/* Truncation too. The first argument of the second form came with idmapped mounts; the loader takes the one that fits. */
+/* Truncation too. The first argument of the second form came with idmapped mounts; the loader takes the one that
+ * fits. */
 SEC("lsm/inode_setattr")
 int BPF_PROG(oh_setattr, struct dentry *dentry)
 {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The hooks. Each fills a flow from its context, asks oh_decide() and oh_inspect() and reports; none has a rule of its own. */
+/* The hooks. Each fills a flow from its context, asks oh_decide() and oh_inspect() and reports; none has a rule of its
+ * own. */
 #include "decide/decide.h"
 #include "decide/flow.h"
 #include "uplink/answer.h"
@@ -24,7 +25,8 @@ static __always_inline void oh_admit_connection(struct bpf_sock *sk, struct oh_c
 		return;
 	if (!c)
 		c = bpf_sk_storage_get(&oh_connections, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
-	if (!c)		/* out of memory: its packets are judged by their address, one by one, and what must be looked at is refused */
+	/* out of memory: its packets are judged by their address, one by one, and what must be looked at is refused */
+	if (!c)
 		return;
 	oh_admit(c, f, look, admission);
 }

@@ -44,7 +44,8 @@ static __always_inline bool oh_is_loopback(const struct oh_flow *f)
 }
 
 /* RFC 4861: solicitations and advertisements, of the sizes that the kernel sends. Routers pass on what goes to a global
- * address, and "the same link" is by a source that a process with a raw socket chooses: that is for the kernel alone. */
+ * address, and "the same link" is by a source that a process with a raw socket chooses: that is for the kernel
+ * alone. */
 static __always_inline bool oh_is_neighbour_discovery(const struct oh_flow *f)
 {
 	bool link_scope = f->destination.word[0] == bpf_htonl(0xff020000) ||
@@ -58,7 +59,7 @@ static __always_inline bool oh_is_neighbour_discovery(const struct oh_flow *f)
 	switch (f->icmp_type) {
 	case 133:	/* router solicitation: a link-layer address, or nothing */
 		return link_scope && f->payload_length <= 8;
-	case 135:	/* neighbour solicitation: target, link-layer address, nonce (RFC 7527); a probe goes to the neighbour */
+	case 135:	/* neighbour solicitation: target, link-layer address, nonce (RFC 7527); a probe goes to it */
 		return near && f->payload_length >= 16 && f->payload_length <= 32;
 	case 136:	/* neighbour advertisement: to who asked, which may have a global address */
 		return near && f->payload_length >= 16 && f->payload_length <= 24;
@@ -132,8 +133,8 @@ static __always_inline bool oh_is_metadata(const struct oh_address *a)
 	       a->word[3] == bpf_htonl(0x254);		/* fd00:ec2::254 */
 }
 
-/* The IPv4 address behind one of the configured translators' prefixes; 0: behind none. Halves in host byte order. A global
- * function: its loop is looked at once. */
+/* The IPv4 address behind one of the configured translators' prefixes; 0: behind none. Halves in host byte order. A
+ * global function: its loop is looked at once. */
 __attribute__((noinline)) __u32 oh_ip4_translated(__u64 high, __u64 low)
 {
 	for (__u32 i = 0; i < OH_NAT64_MAX && i < oh_settings.nat64_count; i++) {
@@ -260,8 +261,8 @@ static __always_inline __u64 oh_better(__u64 a, __u64 b)
 
 enum oh_table { OH_TABLE_ADDRESSES, OH_TABLE_LEARNED, OH_TABLE_RANGES, OH_TABLES };
 
-/* Asks one table for an address. A global function of scalars: the verifier looks at it once and alone, and not once for
- * each way the parser can end. high and low are the address's halves, its words from the low end of each. */
+/* Asks one table for an address. A global function of scalars: the verifier looks at it once and alone, and not once
+ * for each way the parser can end. high and low are the address's halves, its words from the low end of each. */
 __attribute__((noinline)) __u64 oh_lookup_in(__u64 high, __u64 low, __u32 want, __u32 table)
 {
 	struct oh_range range = { .prefix = 128, .address.word = { high, high >> 32, low, low >> 32 } };
@@ -361,7 +362,8 @@ static __always_inline __u64 oh_apply_rules(const struct oh_flow *f)
 	/* 4, 5, 6: one table holds resolvers, time servers and targets */
 	metadata = oh_leads_to_metadata(&f->destination);
 	if (metadata && service != OH_SERVICE_DNS) {
-		if (oh_settings.metadata && oh_is_metadata(&f->destination) && service == OH_SERVICE_TCP && f->destination_port == OH_PORT_HTTP)
+		if (oh_settings.metadata && oh_is_metadata(&f->destination) && service == OH_SERVICE_TCP &&
+		    f->destination_port == OH_PORT_HTTP)
 			return OH_TARGET;
 		return OH_METADATA_SERVICE;
 	}

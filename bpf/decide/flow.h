@@ -52,7 +52,8 @@ struct oh_flow {
 	__u8 same_link;		/* 1: an IPv6 packet within one /64 */
 	__u8 socket;		/* 1: from a full socket */
 	__u8 forwarded;		/* 1: came in by another interface */
-	__u8 known_raw;		/* 1: from a raw socket that a process made under the guard, so not from the kernel's own */
+	/* 1: from a raw socket that a process made under the guard, so not from the kernel's own */
+	__u8 known_raw;
 	__u8 away;		/* 1: an attempt in a container, whose own addresses the host's are not */
 	__u8 reserved;
 	struct oh_address source;
@@ -141,8 +142,8 @@ struct oh_udp_header {		/* RFC 768 */
 	__be16 checksum;
 };
 
-/* The header of size bytes at `at`, a constant multiple of 4: 0, or negative where the packet ends before. Read in place where
- * it is linear, as it is almost always: a call for each header took a third of the whole verdict's time. */
+/* The header of size bytes at `at`, a constant multiple of 4: 0, or negative where the packet ends before. Read in
+ * place where it is linear, as it is almost always: a call for each header took a third of the whole verdict's time. */
 static __always_inline long oh_load_header(struct __sk_buff *skb, __u32 at, void *header, __u32 size)
 {
 	const __u8 *data = (const __u8 *)(long)skb->data, *end = (const __u8 *)(long)skb->data_end;
@@ -320,8 +321,8 @@ __attribute__((noinline)) __u64 oh_parse_transport(struct __sk_buff *skb, __u32 
 	return 0;
 }
 
-/* Fills f, zero but for its stage, from the IP packet that starts at `at`. OH_NONE, or the reason to refuse it for: f then holds what was
- * read until there. */
+/* Fills f, zero but for its stage, from the IP packet that starts at `at`. OH_NONE, or the reason to refuse it for: f
+ * then holds what was read until there. */
 static __always_inline enum oh_reason oh_parse(struct __sk_buff *skb, __u32 at, struct oh_flow *f)
 {
 	enum oh_reason reason;
@@ -350,8 +351,9 @@ static __always_inline enum oh_reason oh_parse(struct __sk_buff *skb, __u32 at, 
 	return transport & 0xff;
 }
 
-/* Changes nothing: no packet is 2 GB long. But the verifier cannot know that, and so forgets what it knew of the flow by
- * the path that parsed it: IPv4 and IPv6, with a socket and without, are walked through the decision once and not each. */
+/* Changes nothing: no packet is 2 GB long. But the verifier cannot know that, and so forgets what it knew of the flow
+ * by the path that parsed it: IPv4 and IPv6, with a socket and without, are walked through the decision once and not
+ * each. */
 static __always_inline void oh_forget(struct __sk_buff *skb, struct oh_flow *f)
 {
 	__u64 none = -(__u64)(skb->len >> 31), *word = (__u64 *)f;

@@ -161,7 +161,8 @@ static __always_inline bool is_in_cgroup(__u64 id, __u32 level)
 	if ((__u32)BPF_CORE_READ(cgroup, level) < level)
 		return false;
 	if (bpf_core_field_exists(cgroup->ancestors)) {
-		bpf_probe_read_kernel(&ancestor, sizeof(ancestor), (void *)cgroup + FIELD_OFFSET(struct cgroup, ancestors) +
+		bpf_probe_read_kernel(&ancestor, sizeof(ancestor),
+				      (void *)cgroup + FIELD_OFFSET(struct cgroup, ancestors) +
 				      level * sizeof(ancestor));
 		found = BPF_CORE_READ(ancestor, kn, id);
 	} else {

@@ -87,10 +87,12 @@ OH_INLINE enum oh_ntp_result oh_ntp_request(oh_bytes b, __u32 off, __u32 len, __
 	if (version != 3 && version != 4)
 		return OH_NTP_VERSION;
 	if (!(flags & OH_NTP_FIELDS)) {
-		/* Poll is a power of two seconds from 1/64 to 36 hours, precision one below a second; chrony says 32 for it. */
+		/* Poll is a power of two seconds from 1/64 to 36 hours, precision one below a second; chrony says 32
+		 * for it. */
 		int poll = (signed char)p[2], precision = (signed char)p[3];
 
-		if (p[0] >> 6 == 1 || p[0] >> 6 == 2 || p[1] || poll < -6 || poll > 17 || precision < -32 || precision > 32)
+		if (p[0] >> 6 == 1 || p[0] >> 6 == 2 || p[1] || poll < -6 || poll > 17 || precision < -32 ||
+		    precision > 32)
 			return OH_NTP_FIELD;
 		for (i = 4; i < 8; i++)
 			set |= p[i];

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR MIT */
-/* Addresses that no public host has: not believed in an answer. The user side's list is in user/policy/address.c, and a test
- * holds the two against each other. */
+/* Addresses that no public host has: not believed in an answer. The user side's list is in user/policy/address.c, and a
+ * test holds the two against each other. */
 #ifndef OHGUARD_BPF_SPECIAL_H
 #define OHGUARD_BPF_SPECIAL_H
 
@@ -33,8 +33,8 @@ OH_INLINE __u32 oh_ip4_behind(__u64 high, __u64 low, __u32 prefix)
 	return high << (prefix - 32) | low << 8 >> (96 - prefix);
 }
 
-/* The IPv4 address at which what is sent to an IPv6 one arrives, where translators and tunnels go by the address itself;
- * 0: nowhere in IPv4. */
+/* The IPv4 address at which what is sent to an IPv6 one arrives, where translators and tunnels go by the address
+ * itself; 0: nowhere in IPv4. */
 OH_INLINE __u32 oh_ip4_meant(__u64 high, __u64 low)
 {
 	if (high >> 48 == 0x2002)			/* 6to4: RFC 3056, 2 */

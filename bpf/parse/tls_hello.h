@@ -206,7 +206,8 @@ OH_SUBPROG int oh_tls_name(__u32 pos, __u32 n, __u32 slot)
 		if (r)
 			return r;
 	}
-	/* '0' to '9' differ from '0' in the low four bits alone: no top label is a number, but an address ends with one. */
+	/* '0' to '9' differ from '0' in the low four bits alone: no top label is a number, but an address ends with
+	 * one. */
 	if (!OH_MEM(s->walk) || !(OH_MEM(s->letters) & 0xf0))
 		return OH_HELLO_BAD_NAME;
 	oh_key_finish(s, n);

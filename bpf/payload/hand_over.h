@@ -57,7 +57,8 @@ __attribute__((noinline)) int oh_hand_over(struct __sk_buff *skb, __u64 netns, _
 	return 1;
 }
 
-/* The egress hook's return for a refused packet. A TCP segment is dropped in any case: the answer ends its connection. */
+/* The egress hook's return for a refused packet. A TCP segment is dropped in any case: the answer ends its
+ * connection. */
 static __always_inline int oh_answer_refused(struct __sk_buff *skb, const struct oh_flow *f,
 					     const struct oh_connection *c, enum oh_reason reason)
 {
@@ -68,7 +69,8 @@ static __always_inline int oh_answer_refused(struct __sk_buff *skb, const struct
 			oh_hand_over(skb, c->netns, c->pid, reason);
 		return 0;
 	}
-	return reason == OH_DNS_NAME_NOT_ALLOWED && oh_hand_over(skb, c->netns, c->pid, reason) ? OH_EGRESS_ANSWERED : 0;
+	return reason == OH_DNS_NAME_NOT_ALLOWED && oh_hand_over(skb, c->netns, c->pid, reason) ?
+	       OH_EGRESS_ANSWERED : 0;
 }
 
 /* A datagram socket that wants its errors in a queue, as glibc's resolver does, is told ENOBUFS of what was dropped and

@@ -25,7 +25,8 @@ _Static_assert(sizeof(struct oh_tls_rest) == 8 * OH_REST_WORDS, "rest of struct 
 /* Beside a reason, in place of a parser's result. */
 #define OH_REFUSED 0x100
 
-/* Where what is looked at in a packet ends: no parser goes further into a segment. Early data is walked over as it comes. */
+/* Where what is looked at in a packet ends: no parser goes further into a segment. Early data is walked over as it
+ * comes. */
 static __always_inline __u32 oh_looked_at(const struct oh_flow *f, const struct oh_connection *c)
 {
 	const struct oh_tls_rest *rest = c ? (const struct oh_tls_rest *)c->rest : NULL;
@@ -128,8 +129,8 @@ static __always_inline enum oh_reason oh_hello_reason(int result)
 	return OH_TLS_NOT_TLS;
 }
 
-/* A hello of a connection to a port, length bytes at `at`: a word like that of oh_lookup(), with the target whose name it
- * gives. */
+/* A hello of a connection to a port, length bytes at `at`: a word like that of oh_lookup(), with the target whose name
+ * it gives. */
 __attribute__((noinline)) __u64 oh_inspect_hello(struct __sk_buff *skb, __u32 at, __u32 length, __u32 slot, __u32 port)
 {
 	const struct oh_name_entry *entry;
@@ -185,10 +186,10 @@ static __always_inline void oh_copy_rest(__u64 *to, const __u64 *from)
 		to[i] = from[i];
 }
 
-/* A hello in length bytes at `at`: what oh_tls_client() says of it and of what follows it, or OH_REFUSED and a reason. The
- * connection is that of the name in its first hello, and a second one must give the same. */
-static __always_inline int oh_inspect_name(struct __sk_buff *skb, const struct oh_flow *f, struct oh_connection *c, __u32 at,
-					   __u32 length, struct oh_admission *admission, __u32 slot)
+/* A hello in length bytes at `at`: what oh_tls_client() says of it and of what follows it, or OH_REFUSED and a reason.
+ * The connection is that of the name in its first hello, and a second one must give the same. */
+static __always_inline int oh_inspect_name(struct __sk_buff *skb, const struct oh_flow *f, struct oh_connection *c,
+					   __u32 at, __u32 length, struct oh_admission *admission, __u32 slot)
 {
 	bool second = c->look == OH_LOOK_TLS;
 	struct oh_scratch *s = oh_scratch(slot);
@@ -207,8 +208,8 @@ static __always_inline int oh_inspect_name(struct __sk_buff *skb, const struct o
 	return OH_MEM(s->rest.hello) ? OH_HELLO_NAMED : OH_HELLO_COMPLETE;
 }
 
-/* What goes out of a hello is good as far as it goes: its name is allowed, and its rest is looked at as it comes. So is what
- * follows it, until the client says no more in plaintext. */
+/* What goes out of a hello is good as far as it goes: its name is allowed, and its rest is looked at as it comes. So is
+ * what follows it, until the client says no more in plaintext. */
 static __always_inline enum oh_reason oh_inspect_tls_segment(struct __sk_buff *skb, const struct oh_flow *f,
 							     struct oh_connection *c, __u32 known,
 							     struct oh_admission *admission, __u32 slot)
@@ -275,7 +276,8 @@ static __always_inline enum oh_reason oh_inspect_tcp(struct __sk_buff *skb, cons
 		return reason;
 	if (oh_opens(f))	/* fast open falls back to a plain SYN at once, and sends the data behind it */
 		return reason == OH_DNS ? OH_HOLD : OH_TLS_IN_SYN;
-	/* The receiver takes an urgent byte out of its stream, so it would read something else than what is read here. */
+	/* The receiver takes an urgent byte out of its stream, so it would read something else than what is read
+	 * here. */
 	if (f->tcp_flags & OH_TCP_URG)
 		return reason == OH_DNS ? OH_DNS_MALFORMED : OH_TLS_NOT_TLS;
 	/* Nobody saw where it began: a connection older than the guard, or one whose state found no memory. */
@@ -287,7 +289,8 @@ static __always_inline enum oh_reason oh_inspect_tcp(struct __sk_buff *skb, cons
 		return reason;
 	if ((__s32)known < 0 || (known && c->look == OH_LOOK_HELLO))
 		return OH_HOLD;
-	if (known >= f->payload_length && !admission->flow)	/* the same bytes: it is this kernel's TCP that sends them */
+	/* the same bytes: it is this kernel's TCP that sends them */
+	if (known >= f->payload_length && !admission->flow)
 		return reason;
 	if (oh_can_change(skb, f, oh_looked_at(f, c)))
 		return OH_SHARED_PAGES;

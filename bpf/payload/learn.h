@@ -14,9 +14,9 @@ _Static_assert(sizeof(struct oh_dns_pending) == OH_PENDING_SIZE, "value of oh_pe
 #define OH_WIRE 0x20000		/* beside a port: as it stands on an uplink, whoever asked */
 #define OH_LEARN_TRIES 3	/* writes of one address that meet another CPU's */
 
-/* The port that a query's answer is read at: 0, where it is not. Where there is an uplink that is there, since nobody on
- * this machine can forge an answer there. Else only in the guard's own network namespace: in one of its own making, a
- * workload could answer itself. */
+/* The port that a query's answer is read at: 0, where it is not. Where there is an uplink that is there, since nobody
+ * on this machine can forge an answer there. Else only in the guard's own network namespace: in one of its own making,
+ * a workload could answer itself. */
 static __always_inline __u32 oh_answer_port(const struct oh_flow *f, const struct oh_connection *c)
 {
 	if (f->stage == OH_STAGE_UPLINK)
@@ -104,7 +104,8 @@ __attribute__((noinline)) int oh_learn_once(__u64 high, __u64 low, __u64 target,
 
 	if (old)
 		entry = *old;
-	/* As a whole, so that no reader sees half of it. Where the table is full it is refused, as if it had not come. */
+	/* As a whole, so that no reader sees half of it. Where the table is full it is refused, as if it had not
+	 * come. */
 	return oh_merge(&entry, &grant) && !bpf_map_update_elem(&oh_learned, &address, &entry, BPF_ANY);
 }
 
@@ -117,14 +118,16 @@ __attribute__((noinline)) int oh_prolong(__u64 high, __u64 low, __u64 target, __
 	for (int i = 0; entry && i < OH_GRANTS_MAX; i++) {
 		struct oh_grant *g = &entry->grant[i];
 
-		if (g->service == port_service >> 16 && g->port == (port_service & 0xffff) && g->target == (__u32)target &&
+		if (g->service == port_service >> 16 && g->port == (port_service & 0xffff) &&
+		    g->target == (__u32)target &&
 		    g->generation == target >> 32 && g->expires < expires)
 			g->expires = expires;	/* one aligned word: no reader sees half of it */
 	}
 	return 0;
 }
 
-/* Whether the configuration lets answers for that name hold that special address. A global function: see oh_lookup_in(). */
+/* Whether the configuration lets answers for that name hold that special address. A global function: see
+ * oh_lookup_in(). */
 __attribute__((noinline)) int oh_may_be_private(__u32 slot, __u64 high, __u64 low)
 {
 	struct oh_address a = { .word = { high, high >> 32, low, low >> 32 } };
@@ -206,8 +209,8 @@ static __always_inline bool oh_is_resolver(const struct oh_address *a)
 	return OH_FOUND_REASON(found) == OH_TARGET;
 }
 
-/* Takes the addresses from an answer to a query that was seen leaving by the same socket. A global function: the verifier
- * walks it once, and not for each of several answers. */
+/* Takes the addresses from an answer to a query that was seen leaving by the same socket. A global function: the
+ * verifier walks it once, and not for each of several answers. */
 __attribute__((noinline)) int oh_learn_message(struct __sk_buff *skb, __u32 at, __u32 length, __u32 port)
 {
 	struct oh_pending_key key = {};
@@ -239,8 +242,8 @@ __attribute__((noinline)) int oh_learn_message(struct __sk_buff *skb, __u32 at, 
 }
 
 /* The answers that are whole in length bytes at `at`: over UDP all of it; over TCP, with OH_STREAM beside the port,
- * framed, the first one from `next`. Returns where the one behind them begins, which may be in a later segment; 0, where
- * that cannot be known. */
+ * framed, the first one from `next`. Returns where the one behind them begins, which may be in a later segment; 0,
+ * where that cannot be known. */
 static __always_inline __u32 oh_learn_messages(struct __sk_buff *skb, __u32 at, __u32 length, __u32 next, __u32 port)
 {
 	for (int i = 0; i < OH_ANSWERS_AT_ONCE; i++) {

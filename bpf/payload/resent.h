@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What is sent again by a TCP that is not this kernel's: a container's own, crafted through a packet socket, or a VM's. The
- * copy that was judged can be one that nobody takes (a wrong checksum, a hop limit of 2), and the next one say something
- * else. So what was looked at must come again as the same bytes, until the other end has acknowledged it. */
+/* What is sent again by a TCP that is not this kernel's: a container's own, crafted through a packet socket, or a VM's.
+ * The copy that was judged can be one that nobody takes (a wrong checksum, a hop limit of 2), and the next one say
+ * something else. So what was looked at must come again as the same bytes, until the other end has acknowledged it. */
 #ifndef OHGUARD_BPF_RESENT_H
 #define OHGUARD_BPF_RESENT_H
 
@@ -23,8 +23,9 @@ struct {
 	__type(value, struct oh_sent);
 } oh_sent SEC(".maps");
 
-/* What one run knows of its frame. In a map and not on the stack, so that the verifier need not follow each value of it.
- * One a CPU is enough: tc and what comes in run with bottom halves off, and a frame's next device comes after it. */
+/* What one run knows of its frame. In a map and not on the stack, so that the verifier need not follow each value of
+ * it. One a CPU is enough: tc and what comes in run with bottom halves off, and a frame's next device comes after
+ * it. */
 struct oh_frame {
 	struct oh_flow flow;
 	struct oh_flow_key key;
@@ -60,8 +61,8 @@ __attribute__((noinline)) int oh_keep_sent(struct __sk_buff *skb, __u32 at, __u3
 
 #define OH_BLOCK 64
 
-/* Whether any of the OH_BLOCK bytes at `at`, or of as many as there are below length, is another than what was kept behind
- * `from`. A function of its own: the verifier walks it once, and not once for each block. */
+/* Whether any of the OH_BLOCK bytes at `at`, or of as many as there are below length, is another than what was kept
+ * behind `from`. A function of its own: the verifier walks it once, and not once for each block. */
 __attribute__((noinline)) int oh_block_differs(__u32 slot, __u32 at, __u32 from, __u32 length)
 {
 	__u32 zero = 0;
@@ -110,7 +111,8 @@ __attribute__((noinline)) int oh_is_same_again(struct __sk_buff *skb, __u32 at, 
 		length = sent->length - from;
 	if (!length || length > OH_SENT_BYTES || oh_load(skb, at, s->msg, oh_bound(length, OH_SENT_BYTES)))
 		return 0;
-	OH_OPAQUE(length);	/* clang 19 knows it is bounded and leaves the loop's own bound out: the verifier does not */
+	/* clang 19 knows it is bounded and leaves the loop's own bound out: the verifier does not */
+	OH_OPAQUE(length);
 	for (__u32 i = 0; i < OH_SENT_BYTES && i < length; i += OH_BLOCK) {
 		if (oh_block_differs(slot, i, from, length))
 			return 0;

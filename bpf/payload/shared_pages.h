@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Whether what a packet says can change after the look. What user space handed over by reference (MSG_ZEROCOPY, sendfile,
- * splice, io_uring) stays its own memory: it may be written while the packet waits in a queue, and before it is sent
- * again. */
+/* Whether what a packet says can change after the look. What user space handed over by reference (MSG_ZEROCOPY,
+ * sendfile, splice, io_uring) stays its own memory: it may be written while the packet waits in a queue, and before it
+ * is sent again. */
 #ifndef OHGUARD_BPF_SHARED_PAGES_H
 #define OHGUARD_BPF_SHARED_PAGES_H
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* A frame that was refused for a name is turned round where it stood: a DNS query becomes its answer, "no such name", and a
- * TCP segment a reset. It comes in by the interface that it was to leave by, and conntrack leads it back to a container. */
+/* A frame that was refused for a name is turned round where it stood: a DNS query becomes its answer, "no such name",
+ * and a TCP segment a reset. It comes in by the interface that it was to leave by, and conntrack leads it back to a
+ * container. */
 #ifndef OHGUARD_BPF_ANSWER_H
 #define OHGUARD_BPF_ANSWER_H
 

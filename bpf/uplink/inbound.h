@@ -113,7 +113,8 @@ static __always_inline enum oh_reason oh_read_upper(void *at, void *end, struct 
 	at += 8;
 	if (f->family == 4)	/* with options its ports are not where they are looked for: no flow of ours has any */
 		return oh_read_ip4(at, end, &a->answer) &&
-		       oh_read_ports(at + sizeof(struct oh_ip4_header), end, &a->answer) ? OH_NONE : OH_PACKET_MALFORMED;
+		       oh_read_ports(at + sizeof(struct oh_ip4_header), end, &a->answer) ?
+		       OH_NONE : OH_PACKET_MALFORMED;
 	return oh_read_ip6(at, end, &a->answer) &&
 	       oh_read_ports(at + sizeof(struct oh_ip6_header), end, &a->answer) ? OH_NONE : OH_PACKET_MALFORMED;
 }
@@ -168,7 +169,8 @@ static __always_inline bool oh_is_known_flow(const struct oh_arrival *a)
 	struct oh_connection *flow = bpf_map_lookup_elem(&oh_flows, &a->key);
 
 	/* The other end has what was looked at, and takes nothing else in its place. */
-	if (flow && flow->look == OH_LOOK_SENT && a->flags & OH_TCP_ACK && (__s32)(a->acknowledged - flow->sequence) >= 0)
+	if (flow && flow->look == OH_LOOK_SENT && a->flags & OH_TCP_ACK &&
+	    (__s32)(a->acknowledged - flow->sequence) >= 0)
 		flow->look = OH_LOOK_NONE;
 	return flow && flow->admitted && (!flow->target || oh_target_life(flow->target, flow->generation));
 }

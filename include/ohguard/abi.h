@@ -77,7 +77,8 @@ struct oh_grant {
 	__u8 learned;		/* enum oh_learned */
 };
 
-/* Value of oh_addresses and oh_learned (hashes; key struct oh_address) and oh_ranges (LPM trie; key struct oh_range). */
+/* Value of oh_addresses and oh_learned (hashes; key struct oh_address) and oh_ranges (LPM trie; key struct
+ * oh_range). */
 struct oh_entry {
 	struct oh_grant grant[OH_GRANTS_MAX];
 };
@@ -148,16 +149,20 @@ enum oh_look {
 	OH_LOOK_NONE,		/* anything, from here on */
 	OH_LOOK_HELLO,		/* a TLS hello for an allowed name */
 	OH_LOOK_QUERIES,	/* DNS queries for allowed names: always */
-	OH_LOOK_TLS,		/* what follows the name in the first hello: until the client says no more in plaintext */
-	OH_LOOK_SENT,		/* of a flow: what was looked at, the same again, or anything behind it: until it is acknowledged */
+	/* what follows the name in the first hello: until the client says no more in plaintext */
+	OH_LOOK_TLS,
+	/* of a flow: what was looked at, the same again, or anything behind it: until it is acknowledged */
+	OH_LOOK_SENT,
 };
 
-/* Key of oh_pending (LRU hash; value struct oh_dns_pending of OH_PENDING_SIZE, see bpf/parse/bytes.h): a query that was let out. */
+/* Key of oh_pending (LRU hash; value struct oh_dns_pending of OH_PENDING_SIZE, see bpf/parse/bytes.h): a query that was
+ * let out. */
 struct oh_pending_key {
 	__u64 socket;		/* cookie; 0: over an uplink, by whomever */
 	__u16 id;		/* of the DNS message */
 	__u16 port;		/* it came from, in host byte order; over an uplink: on the wire */
-	__u32 interface;	/* index of the one it left by: a container could forge an answer that comes by another */
+	/* index of the one it left by: a container could forge an answer that comes by another */
+	__u32 interface;
 };
 
 #define OH_REST_WORDS 3
@@ -253,7 +258,8 @@ struct oh_event {
 	char name[OH_EVENT_NAME_MAX];	/* asked for, last letter first, as a key of oh_names; "": none is known */
 };
 
-/* A packet of a guarded socket that was refused for what it says, in oh_refused (ring buffer). User space answers it. */
+/* A packet of a guarded socket that was refused for what it says, in oh_refused (ring buffer). User space answers
+ * it. */
 struct oh_refused {
 	__u64 netns;		/* cookie of the socket's network namespace, 0: not known */
 	__u32 pid;		/* a process that has the socket, 0: not known */
@@ -295,7 +301,8 @@ _Static_assert(sizeof(struct oh_address) == 16, "key of oh_addresses");
 _Static_assert(sizeof(struct oh_grant) == 16, "no padding: compared as bytes");
 _Static_assert(sizeof(struct oh_entry) == 16 * OH_GRANTS_MAX, "no padding: compared as bytes");
 _Static_assert(sizeof(struct oh_name_rule) == 12, "no padding: compared as bytes");
-_Static_assert(sizeof(struct oh_name_entry) == 12 * OH_GRANTS_MAX + 20 * OH_PRIVATE_MAX, "no padding: compared as bytes");
+_Static_assert(sizeof(struct oh_name_entry) == 12 * OH_GRANTS_MAX + 20 * OH_PRIVATE_MAX,
+	       "no padding: compared as bytes");
 _Static_assert(sizeof(struct oh_range) == 20, "LPM key: prefix and data, no padding");
 _Static_assert(sizeof(struct oh_target) == 288, "value of oh_targets");
 _Static_assert(sizeof(struct oh_connection) == 104, "value of oh_connections");

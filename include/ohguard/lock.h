@@ -18,7 +18,8 @@
 /* What is refused to all but trusted tasks, about one inode. */
 enum oh_keep {
 	OH_KEEP_BINARY = 1,	/* a task that executes it may become trusted */
-	OH_KEEP_WHOLE = 2,	/* to write, replace, rename, remove it or change its attributes; of a folder, also what is in it */
+	/* to write, replace, rename, remove it or change its attributes; of a folder, also what is in it */
+	OH_KEEP_WHOLE = 2,
 	OH_KEEP_SECRET = 4,	/* to open it, for reading too; of a folder, what is in it */
 	OH_KEEP_PATH = 8,	/* to rename it, or to mount on it: it is on the way to one of the others */
 	OH_KEEP_DOOR = 16,	/* the lock's own folder: a task that may enter is trusted once it has opened it */
@@ -44,10 +45,12 @@ struct oh_lock {
 	__u64 cgroup;		/* its id */
 	__u64 mounts, network, clock, root, root_mount;	/* addresses: namespaces and root of a trusted task */
 	__u8 key[OH_LOCK_KEY_MAX];	/* SHA-256 of the key */
-	char instance[64], state[OH_LOCK_TEXT_MAX], pins[OH_LOCK_TEXT_MAX];	/* what is locked: paths, NUL-terminated */
+	/* what is locked: paths, NUL-terminated */
+	char instance[64], state[OH_LOCK_TEXT_MAX], pins[OH_LOCK_TEXT_MAX];
 };
 
-/* Written by the loader into the programs' read-only data, as the constant oh_packet, before the programs are verified. */
+/* Written by the loader into the programs' read-only data, as the constant oh_packet, before the programs are
+ * verified. */
 struct oh_packet_settings {
 	__u64 cgroup;		/* the guarded one */
 	__u32 level;		/* its depth: 0 is the root */

@@ -30,8 +30,9 @@ def load(kind, verdict):
     """r0 = verdict; exit"""
     code = ctypes.create_string_buffer(struct.pack("<BBhi", 0xB7, 0, 0, verdict) + struct.pack("<BBhi", 0x95, 0, 0, 0))
     license = ctypes.create_string_buffer(b"GPL")
-    return bpf(PROG_LOAD, struct.pack("<IIQQIIQII16s", PROGRAM[kind], 2, ctypes.addressof(code), ctypes.addressof(license),
-                                      0, 0, 0, 0, 0, b"foreign"))
+    return bpf(PROG_LOAD,
+               struct.pack("<IIQQIIQII16s", PROGRAM[kind], 2, ctypes.addressof(code), ctypes.addressof(license),
+                           0, 0, 0, 0, 0, b"foreign"))
 
 
 def main():

@@ -663,8 +663,9 @@ def test_suffix_covers_any_depth_and_its_names_alone(guard):
 
 
 # Public ones, some that a list of early 2023 does not have, and some that have a public one below them.
-@pytest.mark.parametrize("suffix", ["*.com", "*.co.uk", "*.github.io", "*.s3.amazonaws.com", "*.blob.core.windows.net", "*.azurefd.net",
-                                    "*.lambda-url.us-east-1.on.aws", "*.hf.space", "*.amazonaws.com", "*.windows.net", "*.on.aws"])
+@pytest.mark.parametrize("suffix", ["*.com", "*.co.uk", "*.github.io", "*.s3.amazonaws.com", "*.blob.core.windows.net",
+                                    "*.azurefd.net", "*.lambda-url.us-east-1.on.aws", "*.hf.space", "*.amazonaws.com",
+                                    "*.windows.net", "*.on.aws"])
 def test_public_suffix_is_refused(guard, suffix):
     r = guard.ohguard("allow", suffix)
     assert r.returncode == 1 and "anyone can have a name" in r.stderr, r.stderr

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Programs of others at the hooks that ours stand at: one before ours could let a packet pass that ours is never asked about."""
+"""Programs of others at the hooks that ours stand at: one before ours could let a packet pass that ours is never asked
+about."""
 import contextlib
 import json
 import subprocess
@@ -77,8 +78,8 @@ def test_load_is_first_again(loaded):
 
 
 def test_coming_first_again_has_no_open_moment(loaded):
-    """The guard is passed over and put back, many times, while a packet socket never stops trying; what it sends gets out
-    only while another stands first."""
+    """The guard is passed over and put back, many times, while a packet socket never stops trying; what it sends gets
+    out only while another stands first."""
     code = ("import socket, sys\ns = socket.socket(17, 3, 0)\nprint('open', flush=True)\n"
             "while True:\n try: s.sendto(bytes.fromhex(sys.argv[1]), ('eth0', 0))\n except OSError: pass")
     with loaded.lab.server.popen([sys.executable, "-IS", "-c", code, frame(loaded, udp(ME4, EVIL4, 1, 31337)).hex()],
@@ -106,7 +107,8 @@ def test_program_before_the_inbound_hook_is_named(loaded):
     with listening(loaded, ECHO, 8000):
         assert not gets_in()
         with foreign(loaded, "ingress"):
-            assert any("uplink-ingress" in p and "foreign" in p for p in loaded.json("status", status=DEGRADED)["problems"])
+            assert any("uplink-ingress" in p and "foreign" in p
+                       for p in loaded.json("status", status=DEGRADED)["problems"])
             loaded.ok("refresh")
             assert hooks(loaded)["uplink-ingress"]["attached"]
             assert not gets_in()

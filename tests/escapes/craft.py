@@ -114,8 +114,7 @@ def hello(data, *more, session=b""):
     ciphers = struct.pack("!6H", 0xC02B, 0xC02F, 0xC02C, 0xC030, 0xCCA9, 0xCCA8)
     exts = extensions(*more)
     body = (b"\3\3" + data.ljust(32, b"r")[:32] + bytes([len(session)]) + session + struct.pack("!H", len(ciphers)) +
-            ciphers +
-            b"\1\0" + struct.pack("!H", len(exts)) + exts)
+            ciphers + b"\1\0" + struct.pack("!H", len(exts)) + exts)
     shake = b"\1" + len(body).to_bytes(3, "big") + body
     return b"\x16\3\1" + struct.pack("!H", len(shake)) + shake
 
@@ -123,7 +122,8 @@ def hello(data, *more, session=b""):
 def hello13(data, name, share=None, session=b"s" * 32, early=b"", more=b""):
     """A TLS 1.3 hello; without a key share, for which the server asks for a second one (HelloRetryRequest)."""
     key = struct.pack("!HH", 29, 32) + share if share else b""
-    body = (b"\3\3" + data.ljust(32, b"r")[:32] + bytes([len(session)]) + session + struct.pack("!H3H", 6, 0x1301, 0x1302, 0x1303) + b"\1\0")
+    body = b"\3\3" + data.ljust(32, b"r")[:32] + bytes([len(session)]) + session
+    body += struct.pack("!H3H", 6, 0x1301, 0x1302, 0x1303) + b"\1\0"
     exts = extensions(server_name(name), extension(43, b"\2\3\4"), extension(45, b"\1\1"),
                       extension(51, struct.pack("!H", len(key)) + key), early, more)
     shake = body + struct.pack("!H", len(exts)) + exts

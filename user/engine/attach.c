@@ -29,7 +29,8 @@ static void explain_refusal(const char *cgroup, enum bpf_attach_type type, struc
 		if (fd < 0)
 			return;
 		if (!bpf_prog_query(fd, type, 0, &flags, ids, &count) && count && !flags)
-			error_set(e, EPERM, "%s: another program (id %u) is attached there with flags 0, which keeps every "
+			error_set(e, EPERM,
+				  "%s: another program (id %u) is attached there with flags 0, which keeps every "
 				  "other out: see `bpftool cgroup show %s`, and detach it", path, ids[0], path);
 		close(fd);
 		if (!slash)
@@ -44,7 +45,8 @@ static int attach_new(int program, int hook, int cgroup_fd, const char *pin, con
 	int link = bpf_link_create(program, cgroup_fd, type, NULL), r;
 
 	if (link < 0) {
-		r = error_set(e, errno, "%s: %s cannot be attached: %s", cgroup, engine_hook_names[hook], strerror(errno));
+		r = error_set(e, errno, "%s: %s cannot be attached: %s", cgroup, engine_hook_names[hook],
+			      strerror(errno));
 		if (r == -EPERM)
 			explain_refusal(cgroup, type, e);
 		return r;

@@ -93,7 +93,8 @@ static void destroy(int netlink, const struct inet_diag_msg *m)
 {
 	struct destroy_request d = {
 		.header = { .nlmsg_len = sizeof(d), .nlmsg_type = SOCK_DESTROY, .nlmsg_flags = NLM_F_REQUEST },
-		.request = { .sdiag_family = m->idiag_family, .sdiag_protocol = IPPROTO_TCP, .idiag_states = ~0U, .id = m->id },
+		.request = { .sdiag_family = m->idiag_family, .sdiag_protocol = IPPROTO_TCP, .idiag_states = ~0U,
+			     .id = m->id },
 	};
 
 	send(netlink, &d, sizeof(d), 0);
@@ -103,7 +104,8 @@ static void destroy(int netlink, const struct inet_diag_msg *m)
 static void end_family(const struct engine *engine, const int netlink[2], int family)
 {
 	struct dump_request d = {
-		.header = { .nlmsg_len = sizeof(d), .nlmsg_type = SOCK_DIAG_BY_FAMILY, .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP },
+		.header = { .nlmsg_len = sizeof(d), .nlmsg_type = SOCK_DIAG_BY_FAMILY,
+			    .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP },
 		.request = { .sdiag_family = (__u8)family, .sdiag_protocol = IPPROTO_TCP,
 			     .idiag_states = ~(1U << TCP_LISTEN | 1U << TCP_CLOSE | 1U << TCP_TIME_WAIT) },
 		.storages = { .nla_len = sizeof(d.storages) + sizeof(d.map) + sizeof(d.map_fd),

@@ -75,7 +75,8 @@ static bool take_source(const struct nlmsghdr *header, size_t size, struct oh_ad
 	const char *at = (const char *)header + NLMSG_LENGTH(sizeof(struct nfgenmsg));
 	const void *tuple, *source;
 
-	if (size < NLMSG_LENGTH(sizeof(struct nfgenmsg)) || header->nlmsg_type != (NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_NEW))
+	if (size < NLMSG_LENGTH(sizeof(struct nfgenmsg)) ||
+	    header->nlmsg_type != (NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_NEW))
 		return false;
 	size -= NLMSG_LENGTH(sizeof(struct nfgenmsg));
 	tuple = netlink_find(at, size, CTA_TUPLE_ORIG, &size);
@@ -117,7 +118,8 @@ bool conntrack_source(const struct oh_event *event, struct oh_address *ret)
 	if (send(fd, &q, q.header.nlmsg_len, 0) == (ssize_t)q.header.nlmsg_len) {
 		size = recv(fd, &reply, sizeof(reply), 0);
 		known = size >= (ssize_t)sizeof(reply.header) && reply.header.nlmsg_len <= (size_t)size &&
-			take_source(&reply.header, reply.header.nlmsg_len, &found) && memcmp(&found, &event->source, sizeof(found));
+			take_source(&reply.header, reply.header.nlmsg_len, &found) &&
+				memcmp(&found, &event->source, sizeof(found));
 	}
 	close(fd);
 	if (known)

@@ -43,7 +43,8 @@ static json_t *read_json(const char *path)
 
 	if (fd < 0)
 		return NULL;
-	if (!fstat(fd, &seen) && S_ISREG(seen.st_mode) && !seen.st_uid && !(seen.st_mode & (S_IWGRP | S_IWOTH)) && seen.st_size <= FILE_MAX)
+	if (!fstat(fd, &seen) && S_ISREG(seen.st_mode) && !seen.st_uid && !(seen.st_mode & (S_IWGRP | S_IWOTH)) &&
+	    seen.st_size <= FILE_MAX)
 		document = json_loadfd(fd, 0, NULL);
 	close(fd);
 	return document;

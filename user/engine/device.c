@@ -41,8 +41,8 @@ static void name_program(struct device_first *first)
 		memset(&info, 0, sizeof(info));
 	if (fd >= 0)
 		close(fd);
-	snprintf(first->name, sizeof(first->name), "program %u%s%s%s", first->program, *info.name ? " (" : "", info.name,
-		 *info.name ? ")" : "");
+	snprintf(first->name, sizeof(first->name), "program %u%s%s%s", first->program, *info.name ? " (" : "",
+		 info.name, *info.name ? ")" : "");
 }
 
 /* Filters come as they run, chain 0 first. */
@@ -67,9 +67,8 @@ static void take_filter(const void *head, const void *attributes, size_t size, v
 
 void device_first(const struct hook *kind, unsigned int index, bool filters, struct device_first *ret)
 {
-	const struct tcmsg ask = { .tcm_ifindex = (int)index,
-				   .tcm_parent = TC_H_MAKE(TC_H_CLSACT, kind->point == BPF_TC_EGRESS ? TC_H_MIN_EGRESS :
-													TC_H_MIN_INGRESS) };
+	const __u32 side = kind->point == BPF_TC_EGRESS ? TC_H_MIN_EGRESS : TC_H_MIN_INGRESS;
+	const struct tcmsg ask = { .tcm_ifindex = (int)index, .tcm_parent = TC_H_MAKE(TC_H_CLSACT, side) };
 	__u32 ids[64], count = 64, flags = 0;
 	struct error ignored;
 
@@ -81,7 +80,8 @@ void device_first(const struct hook *kind, unsigned int index, bool filters, str
 	}
 	if (kind->type == BPF_XDP)
 		count = !bpf_xdp_query_id((int)index, 0, ids) && *ids;
-	else if (bpf_prog_query((int)index, (enum bpf_attach_type)kind->type, 0, &flags, ids, &count) && errno != ENOSPC)
+	else if (bpf_prog_query((int)index, (enum bpf_attach_type)kind->type, 0, &flags, ids, &count) &&
+		 errno != ENOSPC)
 		count = 0;
 	if (!count)
 		return;
@@ -98,7 +98,8 @@ int device_link(int program, const struct hook *kind, unsigned int index)
 	attr.link_create.target_ifindex = index;
 	attr.link_create.flags = kind->type == BPF_XDP ? 0 : BEFORE_ALL;
 	link = bpf(BPF_LINK_CREATE, &attr);
-	if (link < 0 && kind->type == BPF_XDP && link != -EBUSY) {	/* by the driver where it can, else by the stack */
+	/* by the driver where it can, else by the stack */
+	if (link < 0 && kind->type == BPF_XDP && link != -EBUSY) {
 		attr.link_create.flags = XDP_FLAGS_SKB_MODE;
 		link = bpf(BPF_LINK_CREATE, &attr);
 	}

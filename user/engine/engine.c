@@ -96,8 +96,9 @@ static int take_map(struct engine *engine, int fd, struct error *e)
 	if (object_is_constants(info.name)) {
 		r = take_settings(engine, fd, &info);
 		close(fd);
-		return r == -EPROTO ? error_set(e, EPROTO, "the guard in the kernel has another layout of its settings: run "
-						"`ohguard load` to replace it (it goes on enforcing)") : 0;
+		return r != -EPROTO ? 0 :
+		       error_set(e, EPROTO, "the guard in the kernel has another layout of its settings: run "
+				 "`ohguard load` to replace it (it goes on enforcing)");
 	}
 	for (int i = 0; i < ENGINE_MAPS; i++) {
 		if (strcmp(info.name, engine_map_names[i]))
@@ -105,7 +106,8 @@ static int take_map(struct engine *engine, int fd, struct error *e)
 		if (value_sizes[i] && info.value_size != value_sizes[i]) {
 			close(fd);
 			return error_set(e, EPROTO, "the guard in the kernel has another layout of %s: "
-					 "run `ohguard load` to replace it (it goes on enforcing)", engine_map_names[i]);
+					 "run `ohguard load` to replace it (it goes on enforcing)",
+					 engine_map_names[i]);
 		}
 		engine->map[i] = fd;
 		return 0;
@@ -133,7 +135,8 @@ static int open_maps(uint32_t program, struct engine *ret, struct error *e)
 	}
 	for (int i = 0; !r && i < ENGINE_MAPS; i++) {
 		if (ret->map[i] < 0)
-			r = error_set(e, EPROTO, "the guard in the kernel has no map %s: run `ohguard load` to replace it "
+			r = error_set(e, EPROTO,
+				      "the guard in the kernel has no map %s: run `ohguard load` to replace it "
 				      "(it goes on enforcing)", engine_map_names[i]);
 	}
 	if (!r && !ret->open)
@@ -287,7 +290,8 @@ static int remove_each(int fd, bool (*goes)(const void *key, const void *context
 
 	*kept = 0;
 	for (int at = 0; more; at = !at) {
-		more = !bpf_map_get_next_key(fd, key[at], key[!at]);	/* before it goes: a walk goes on from a key that is there */
+		/* before it goes: a walk goes on from a key that is there */
+		more = !bpf_map_get_next_key(fd, key[at], key[!at]);
 		if (!goes(key[at], context))
 			++*kept;
 		else if (bpf_map_delete_elem(fd, key[at]) && errno != ENOENT)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The hooks of an instance: which program stands at each, which of them apply, and what the kernel says of them. The pin
- * PINS/HOOK is the link of a cgroup's hook. */
+/* The hooks of an instance: which program stands at each, which of them apply, and what the kernel says of them. The
+ * pin PINS/HOOK is the link of a cgroup's hook. */
 #ifndef OHGUARD_HOOKS_H
 #define OHGUARD_HOOKS_H
 
@@ -25,7 +25,8 @@ struct hook {
 struct engine_hook {
 	const char *name;
 	bool attached;
-	char before[64];		/* what runs before it at an interface, so that it does not count as attached; "": nothing */
+	/* what runs before it at an interface, so that it does not count as attached; "": nothing */
+	char before[64];
 	char where[PATH_MAX];		/* the cgroup's path, "" where it is not found; or the interface's name */
 	uint64_t cgroup;		/* its id, 0: the link is dead, or the hook is an uplink's */
 	int64_t since;			/* seconds of CLOCK_REALTIME: when its program was loaded */

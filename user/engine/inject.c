@@ -117,9 +117,10 @@ static bool try_path(const struct inject *in, const char *path, uint64_t wanted,
 	return good;
 }
 
-/* Tries each entry of a folder, as FOLDER/ENTRY and what comes behind that; those with the inode of the one before are left
- * out, since most processes share a namespace. */
-static bool try_folder(const struct inject *in, const char *folder, const char *behind, uint64_t wanted, struct place *ret)
+/* Tries each entry of a folder, as FOLDER/ENTRY and what comes behind that; those with the inode of the one before are
+ * left out, since most processes share a namespace. */
+static bool try_folder(const struct inject *in, const char *folder, const char *behind, uint64_t wanted,
+		       struct place *ret)
 {
 	DIR *dir = opendir(folder);
 	struct dirent *entry;

@@ -64,7 +64,8 @@ static int ensure_bpffs(const char *pins, struct error *e)
 	if ((unsigned long)fs.f_type == BPF_FS_MAGIC)
 		return 0;
 	if (strcmp(path, "/sys/fs/bpf"))
-		return error_set(e, EINVAL, "%s: not on a bpffs: set [paths] pins below /sys/fs/bpf, or mount one there",
+		return error_set(e, EINVAL,
+				 "%s: not on a bpffs: set [paths] pins below /sys/fs/bpf, or mount one there",
 				 pins);
 	if (mount("bpf", "/sys/fs/bpf", "bpf", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=700"))
 		return error_set(e, errno, "/sys/fs/bpf: no bpffs there, and mounting one failed: %s", strerror(errno));
@@ -95,7 +96,8 @@ static uint64_t own_netns(void)
 static int fill_settings(struct bpf_object *object, const struct config *c, bool observe, struct oh_settings *ret,
 			 struct error *e)
 {
-	struct oh_settings settings = { .observe = observe, .metadata = c->metadata, .inspect = c->inspect, .nts = c->nts, .answer = c->inspect && c->answer,
+	struct oh_settings settings = { .observe = observe, .metadata = c->metadata, .inspect = c->inspect,
+		.nts = c->nts, .answer = c->inspect && c->answer,
 					.inbound_count = (__u32)c->inbound_count, .min_ttl = c->min_ttl,
 					.max_ttl = c->max_ttl, .grace = c->grace, .netns = own_netns(),
 					.nat64_count = (__u32)c->nat64.count };
@@ -154,8 +156,8 @@ static int take_over_maps(struct bpf_object *object, const struct config *c, con
 			  bool *ret_fresh, struct error *e)
 {
 	static const enum engine_map policy[] = {
-		ENGINE_TARGETS, ENGINE_CONTROL, ENGINE_USE, ENGINE_RANGES, ENGINE_LEARNED, ENGINE_NAMES, ENGINE_CONNECTIONS,
-		ENGINE_ADDRESSES,
+		ENGINE_TARGETS, ENGINE_CONTROL, ENGINE_USE, ENGINE_RANGES, ENGINE_LEARNED, ENGINE_NAMES,
+		ENGINE_CONNECTIONS, ENGINE_ADDRESSES,
 	};
 	struct bpf_map *maps[ENGINE_MAPS];
 	bool keep[ENGINE_MAPS], together = true;
@@ -164,7 +166,8 @@ static int take_over_maps(struct bpf_object *object, const struct config *c, con
 		maps[i] = bpf_object__find_map_by_name(object, engine_map_names[i]);
 		if (!maps[i])
 			return error_set(e, EIO, "the programs have no map %s", engine_map_names[i]);
-		keep[i] = previous && previous->map[i] >= 0 && same_layout(previous->map[i], maps[i], c, (enum engine_map)i);
+		keep[i] = previous && previous->map[i] >= 0 &&
+			same_layout(previous->map[i], maps[i], c, (enum engine_map)i);
 	}
 	for (size_t i = 0; i < sizeof(policy) / sizeof(*policy); i++) {
 		/* addresses are filled again from the records: their bound may change while connections live on */
@@ -209,8 +212,10 @@ static int load_object(struct bpf_object *object, const struct config *c, bool o
 		return r;
 	raise_memlock();
 	r = bpf_object__load(object);
-	return r ? error_set(e, -r, "the kernel refuses the programs: %s%s%s (needs Linux 5.10 or newer; OHGUARD_DEBUG=1 "
-			     "shows the verifier's words)", strerror(-r), *object_warning() ? ": " : "", object_warning()) : 0;
+	return r ? error_set(e, -r,
+			     "the kernel refuses the programs: %s%s%s (needs Linux 5.10 or newer; OHGUARD_DEBUG=1 "
+			     "shows the verifier's words)", strerror(-r), *object_warning() ? ": " : "",
+			     object_warning()) : 0;
 }
 
 /* Descriptors are copied, and the object goes before the policy comes: what the two take in memory does not add up. */

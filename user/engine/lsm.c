@@ -50,9 +50,12 @@ int lsm_advise(const char *why, struct error *e)
 	if (has_bpf(list))
 		return error_set(e, EOPNOTSUPP, "BPF LSM is on (%s: %s), but %s", LSM_LIST, list, why);
 	if (*list)
-		return error_set(e, EOPNOTSUPP, "BPF LSM is off: add lsm=%s,bpf to the kernel's command line and reboot", list);
-	return error_set(e, EOPNOTSUPP, "no BPF LSM is to be seen: mount -t securityfs none /sys/kernel/security; where "
-			 LSM_LIST " then lacks bpf, add lsm=...,bpf (what it lists, and bpf) to the kernel's command line and reboot");
+		return error_set(e, EOPNOTSUPP,
+				 "BPF LSM is off: add lsm=%s,bpf to the kernel's command line and reboot", list);
+	return error_set(e, EOPNOTSUPP,
+			 "no BPF LSM is to be seen: mount -t securityfs none /sys/kernel/security; where "
+			 LSM_LIST " then lacks bpf, add lsm=...,bpf (what it lists, and bpf) to the kernel's "
+			 "command line and reboot");
 }
 
 static const char *const packet_programs[] = { "oh_socket_create", "oh_setsockopt" };
@@ -99,7 +102,8 @@ static void choose(struct bpf_object *object, enum lsm_part part, const struct b
 	struct bpf_map *map;
 
 	bpf_object__for_each_program(program, object) {
-		bool packet = is_one_of(bpf_program__name(program), packet_programs, sizeof(packet_programs) / sizeof(*packet_programs));
+		bool packet = is_one_of(bpf_program__name(program), packet_programs,
+					sizeof(packet_programs) / sizeof(*packet_programs));
 
 		bpf_program__set_autoload(program, packet == (part == LSM_PACKET) && fits_kernel(program, kernel));
 	}
@@ -144,7 +148,8 @@ int lsm_load(struct bpf_object *object, struct error *e)
 	r = bpf_object__load(object);
 	if (!r)
 		return 0;
-	snprintf(why, sizeof(why), "the kernel refuses its programs: %s", *object_warning() ? object_warning() : strerror(-r));
+	snprintf(why, sizeof(why), "the kernel refuses its programs: %s",
+		 *object_warning() ? object_warning() : strerror(-r));
 	return lsm_advise(why, e);
 }
 

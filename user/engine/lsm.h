@@ -20,7 +20,8 @@ enum lsm_part {
  * The caller closes it. */
 int lsm_open(enum lsm_part part, struct bpf_object **ret, struct error *e);
 int lsm_load(struct bpf_object *object, struct error *e);
-/* Attaches all of them and pins each link in the folder, over the one that is there. On failure none that is new stays. */
+/* Attaches all of them and pins each link in the folder, over the one that is there. On failure none that is new
+ * stays. */
 int lsm_attach(struct bpf_object *object, const char *folder, struct error *e);
 /* Removes the pins, and the folder. What is not there is no error. */
 int lsm_detach(const char *folder, struct error *e);

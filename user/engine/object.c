@@ -27,7 +27,8 @@ static char last_warning[256];
 
 static int keep_warning(enum libbpf_print_level level, const char *format, va_list args)
 {
-	if (level == LIBBPF_WARN && strncmp(format, "libbpf: failed to load object", 29)) {	/* the one before says why */
+	/* the one before says why */
+	if (level == LIBBPF_WARN && strncmp(format, "libbpf: failed to load object", 29)) {
 		va_list copy;	/* it is read twice */
 
 		va_copy(copy, args);

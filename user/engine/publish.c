@@ -41,7 +41,8 @@ static __u32 to_boot(int64_t wall, int64_t now)
 static int map_error(enum engine_map map, struct error *e)
 {
 	if (errno == E2BIG || errno == ENOSPC)
-		return error_set(e, E2BIG, "%s is full: raise [guard] max-addresses, or allow less", engine_map_names[map]);
+		return error_set(e, E2BIG, "%s is full: raise [guard] max-addresses, or allow less",
+				 engine_map_names[map]);
 	return error_set(e, errno, "%s: %s", engine_map_names[map], strerror(errno));
 }
 
@@ -170,7 +171,8 @@ static int write_new(const struct engine *engine, struct policy_target *t, int64
 	return write_target(engine, t->id, &live, e);
 }
 
-static int publish_targets(struct policy *p, const struct engine *engine, struct publishing *publishing, struct error *e)
+static int publish_targets(struct policy *p, const struct engine *engine, struct publishing *publishing,
+			   struct error *e)
 {
 	struct oh_control control;
 	bool *used = calloc(OH_TARGETS_MAX, sizeof(*used));
@@ -271,7 +273,8 @@ static bool has_port(const struct oh_entry *entry, size_t count, const struct oh
 }
 
 /* Adds grants to an entry while there is room: with new_ports only those of ports that it does not hold yet. */
-static size_t add_grants(const struct claim *claims, size_t count, bool new_ports, struct oh_entry *entry, size_t filled)
+static size_t add_grants(const struct claim *claims, size_t count, bool new_ports, struct oh_entry *entry,
+			 size_t filled)
 {
 	for (size_t i = 0; i < count && filled < OH_GRANTS_MAX; i++) {
 		const struct oh_grant *g = &claims[i].grant;
@@ -437,7 +440,8 @@ static int write_batch(struct batch *batch, const struct engine *engine, struct 
 	while (at < batch->count) {
 		__u32 count = batch->count - at;
 
-		if (!bpf_map_update_batch(engine->map[ENGINE_ADDRESSES], &batch->key[at], &batch->entry[at], &count, NULL))
+		if (!bpf_map_update_batch(engine->map[ENGINE_ADDRESSES], &batch->key[at], &batch->entry[at], &count,
+					  NULL))
 			break;
 		if (errno != E2BIG && errno != ENOSPC)
 			return map_error(ENGINE_ADDRESSES, e);
@@ -499,7 +503,8 @@ static int publish_local(const struct engine *engine, struct error *e)
 			memcpy(&a, &((const struct sockaddr_in6 *)i->ifa_addr)->sin6_addr, sizeof(a));
 		else
 			continue;
-		bpf_map_update_elem(engine->map[ENGINE_LOCAL], &a, &one, BPF_ANY);	/* full: a connect to it is refused */
+		/* full: a connect to it is refused */
+		bpf_map_update_elem(engine->map[ENGINE_LOCAL], &a, &one, BPF_ANY);
 	}
 	freeifaddrs(list);
 	return 0;

@@ -50,7 +50,8 @@ static bool may_read(void)
 	union bpf_attr load = { .prog_type = BPF_PROG_TYPE_CGROUP_SKB, .expected_attach_type = BPF_CGROUP_INET_EGRESS,
 				.insns = (__u64)(uintptr_t)program, .insn_cnt = sizeof(program) / sizeof(*program),
 				.license = (__u64)(uintptr_t)"GPL" };
-	int fd = (int)syscall(SYS_bpf, BPF_PROG_LOAD, &load, sizeof(load));	/* libbpf's call has other arguments before 0.6 */
+	/* libbpf's call has other arguments before 0.6 */
+	int fd = (int)syscall(SYS_bpf, BPF_PROG_LOAD, &load, sizeof(load));
 
 	if (fd < 0)
 		return false;

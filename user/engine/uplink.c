@@ -117,7 +117,8 @@ static int check_ethernet(const char *name, struct error *e)
 	if (fd < 0 || ioctl(fd, SIOCGIFHWADDR, &request))
 		r = error_set(e, errno, "uplink %s: %s", name, strerror(errno));
 	else if (request.ifr_hwaddr.sa_family != ARPHRD_ETHER)
-		r = error_set(e, EINVAL, "uplink %s: not an Ethernet interface, and frames of no other kind can be judged: "
+		r = error_set(e, EINVAL,
+			      "uplink %s: not an Ethernet interface, and frames of no other kind can be judged: "
 			      "name the interface below it", name);
 	if (fd >= 0)
 		close(fd);

@@ -29,7 +29,8 @@ int uplink_find(const uplink_names wanted, struct uplinks *ret, struct error *e)
 /* The interfaces of the default routes, IPv4 and IPv6. That they cannot be read is an error and not "none": an uplink
  * that is guarded would be given up for it. */
 int uplink_default_routes(struct uplinks *ret, struct error *e);
-/* A descriptor that is readable after interfaces or routes have changed, -1 with errno. What changed is not told: look. */
+/* A descriptor that is readable after interfaces or routes have changed, -1 with errno. What changed is not told:
+ * look. */
 int uplink_changes_open(void);
 void uplink_changes_drain(int fd);
 bool uplink_is_in(const struct uplinks *u, unsigned int index);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* The hooks of uplinks. A pin HOOK-INDEX in the instance's folder stands for what is attached to one interface: a link,
- * or, where the kernel has none for tc (before 6.6), the program that a clsact filter runs. A pin HOOK is the program in
- * force, from which an interface that appears later gets its own. */
+ * or, where the kernel has none for tc (before 6.6), the program that a clsact filter runs. A pin HOOK is the program
+ * in force, from which an interface that appears later gets its own. */
 #include "engine/uplink_hooks.h"
 
 #include <bpf/bpf.h>
@@ -153,7 +153,8 @@ static int attach_one(int program, int hook, const struct uplink *u, const char 
 	if (link == -EINVAL && kind->point)
 		return attach_filter(program, hook, u, path, e);
 	if (link == -EBUSY)
-		return error_set(e, EBUSY, "uplink %s: another XDP program is attached there (of another instance, or see "
+		return error_set(e, EBUSY,
+				 "uplink %s: another XDP program is attached there (of another instance, or see "
 				 "`bpftool net`): detach it, or name another uplink", u->name);
 	if (link < 0)
 		return error_set(e, -link, "uplink %s: %s cannot be attached: %s", u->name, engine_hook_names[hook],
@@ -190,7 +191,8 @@ static void add_guarded(const char *pins, struct uplinks *u)
 		unsigned int index;
 		int hook;
 
-		if (!parse_pin(entry->d_name, &hook, &index) || uplink_is_in(u, index) || !if_indextoname(index, next->name))
+		if (!parse_pin(entry->d_name, &hook, &index) || uplink_is_in(u, index) ||
+		    !if_indextoname(index, next->name))
 			continue;
 		next->index = index;
 		u->count++;
@@ -205,7 +207,8 @@ int engine_attach_uplinks(struct engine_program_set *set, const char *pins, cons
 	struct uplinks kept = *wanted, *uplinks = &kept;
 	char path[PIN_MAX];
 
-	/* One that is asked for is out of sight (its default route may be back in a moment): none is given up for that. */
+	/* One that is asked for is out of sight (its default route may be back in a moment): none is given up for
+	 * that. */
 	if (*wanted->missing[0])
 		add_guarded(pins, &kept);
 	for (int hook = 0; hook < OH_HOOK_MAX; hook++) {
@@ -247,7 +250,8 @@ int engine_add_uplinks(const char *pins, const struct uplinks *uplinks, struct e
 	return r;
 }
 
-/* Ends what is attached to the interface. Whoever has taken the place meanwhile stays: its program is not the pinned one. */
+/* Ends what is attached to the interface. Whoever has taken the place meanwhile stays: its program is not the pinned
+ * one. */
 static int detach_one(const char *pins, int hook, unsigned int index, struct error *e)
 {
 	struct pinned p = open_pin(pins, hook, index);

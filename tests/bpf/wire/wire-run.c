@@ -123,7 +123,7 @@ static int wire_open(struct wire *w, const char *path)
 	w->scratch = bpf_object__find_map_fd_by_name(w->object, "oh_scratch_map");
 	w->names = bpf_object__find_map_fd_by_name(w->object, "wire_names");
 	w->pending = bpf_object__find_map_fd_by_name(w->object, "wire_pending");
-	return w->all ? wire_rule(w, "*.openai.com") || wire_rule(w, "localhost") || wire_rule(w, "pypi.org") : -1;
+	return w->all ? wire_rule(w, "*.openai.com") || wire_rule(w, "localhost") || wire_rule(w, "github.com") : -1;
 }
 
 /* The program's result for a packet, or -1. */

@@ -129,7 +129,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(files_say_what_came_of_it, unit_make_folder, unit_remove_folder),
-		cmocka_unit_test_setup_teardown(grant_that_lapsed_leaves_the_file, unit_make_folder, unit_remove_folder),
+		cmocka_unit_test_setup_teardown(grant_that_lapsed_leaves_the_file, unit_make_folder,
+			unit_remove_folder),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -282,13 +282,15 @@ static void values_that_contradict(void **state)
 static void wide_suffixes(void **state)
 {
 	static const char *const texts[] = {
-		"[allow]\ntarget = *.windows.net wide\ntarget = *.on.aws:8443 sni=off wide\n[dns]\nname = *.amazonaws.com wide\n",
+		"[allow]\ntarget = *.windows.net wide\ntarget = *.on.aws:8443 sni=off wide\n"
+		"[dns]\nname = *.amazonaws.com wide\n",
 		"[allow]\ntarget = *.windows.net\ntarget = *.on.aws:8443\n[dns]\nname = *.amazonaws.com\n",
 	};
 
 	(void)state;
 	assert_int_equal(read_text(texts[0]), 0);
-	assert_true(c.targets[0].wide && !c.targets[0].plain && c.targets[1].wide && c.targets[1].plain && c.names[0].wide);
+	assert_true(c.targets[0].wide && !c.targets[0].plain && c.targets[1].wide && c.targets[1].plain &&
+		c.names[0].wide);
 	config_free(&c);
 	assert_int_equal(read_text(texts[1]), -EINVAL);
 	assert_int_equal(config_read_loaded(unit_write_text(texts[1]), &c, &e), 0);

@@ -5,7 +5,8 @@
 #include "policy/suffix.h"
 
 struct row {
-	const char *suffix, *open;	/* below which name anyone can have one; NULL: nobody else can; BELOW: some that is below */
+	/* open: below which name anyone can have one; NULL: nobody else can; BELOW: some that is below */
+	const char *suffix, *open;
 };
 
 #define BELOW "*"
@@ -38,21 +39,26 @@ static void suffixes_of_the_list(void **state)
 {
 	static const struct row rows[] = {
 		/* their own owner's alone */
-		{ "*.openai.com", NULL }, { "*.api.openai.com", NULL }, { "*.example.com", NULL }, { "*.bucket.s3.amazonaws.com", NULL },
-		{ "*.example.co.uk", NULL }, { "*.me.github.io", NULL }, { "*.www.ck", NULL }, { "*.city.kawasaki.jp", NULL },
-		{ "*.deep.city.kawasaki.jp", NULL }, { "*.a.b.ck", NULL }, { "*.lab.example", NULL }, { "api.openai.com", NULL },
-		{ "*.azure.com", NULL }, { "*.notamazonaws.com", NULL }, { "192.0.2.0/24", NULL },
+		{ "*.openai.com", NULL }, { "*.api.openai.com", NULL }, { "*.example.com", NULL },
+		{ "*.bucket.s3.amazonaws.com", NULL }, { "*.example.co.uk", NULL }, { "*.me.github.io", NULL },
+		{ "*.www.ck", NULL }, { "*.city.kawasaki.jp", NULL }, { "*.deep.city.kawasaki.jp", NULL },
+		{ "*.a.b.ck", NULL }, { "*.lab.example", NULL }, { "api.openai.com", NULL }, { "*.azure.com", NULL },
+		{ "*.notamazonaws.com", NULL }, { "192.0.2.0/24", NULL },
 		/* public themselves: of registries, and of who rents out names */
-		{ "*.com", "com" }, { "*.co.uk", "co.uk" }, { "*.github.io", "github.io" }, { "*.hf.space", "hf.space" },
-		{ "*.azurefd.net", "azurefd.net" }, { "*.blob.core.windows.net", "blob.core.windows.net" },
+		{ "*.com", "com" }, { "*.co.uk", "co.uk" }, { "*.github.io", "github.io" },
+		{ "*.hf.space", "hf.space" }, { "*.azurefd.net", "azurefd.net" },
+		{ "*.blob.core.windows.net", "blob.core.windows.net" },
 		{ "*.s3.us-east-1.amazonaws.com", "s3.us-east-1.amazonaws.com" },
-		{ "*.lambda-url.us-east-1.on.aws", "lambda-url.us-east-1.on.aws" }, { "*.xn--55qx5d.cn", "xn--55qx5d.cn" },
+		{ "*.lambda-url.us-east-1.on.aws", "lambda-url.us-east-1.on.aws" },
+		{ "*.xn--55qx5d.cn", "xn--55qx5d.cn" },
 		/* by a wildcard, and where one begins */
 		{ "*.b.ck", "b.ck" }, { "*.ck", "ck" }, { "*.other.kawasaki.jp", "other.kawasaki.jp" },
-		{ "*.kawasaki.jp", "*.kawasaki.jp" }, { "*.us-east-1.compute.amazonaws.com", "us-east-1.compute.amazonaws.com" },
+		{ "*.kawasaki.jp", "*.kawasaki.jp" },
+		{ "*.us-east-1.compute.amazonaws.com", "us-east-1.compute.amazonaws.com" },
 		/* above a public one */
-		{ "*.windows.net", BELOW }, { "*.core.windows.net", BELOW }, { "*.on.aws", BELOW }, { "*.amazonaws.com", BELOW },
-		{ "*.us-east-1.amazonaws.com", "us-east-1.amazonaws.com" }, { "*.s3-accesspoint.us-east-1.amazonaws.com", "s3-accesspoint.us-east-1.amazonaws.com" },
+		{ "*.windows.net", BELOW }, { "*.core.windows.net", BELOW }, { "*.on.aws", BELOW },
+		{ "*.amazonaws.com", BELOW }, { "*.us-east-1.amazonaws.com", "us-east-1.amazonaws.com" },
+		{ "*.s3-accesspoint.us-east-1.amazonaws.com", "s3-accesspoint.us-east-1.amazonaws.com" },
 		{ "*.compute.amazonaws.com", "*.compute.amazonaws.com" },
 		/* no rule knows the last label: who gives out names there is not known */
 		{ "*.internal", "internal" }, { "*.example", "example" }, { "*.corp.internal", NULL },
@@ -92,8 +98,9 @@ static void newer_file_of_the_system_adds(void **state)
 {
 	static const struct row without[] = { { "*.new.example", NULL }, { "*.github.io", "github.io" } };
 	static const struct row with[] = {
-		{ "*.new.example", "new.example" }, { "*.any.wild.example", "any.wild.example" }, { "*.not.wild.example", NULL },
-		{ "*.upper.example", "upper.example" }, { "*.github.io", "github.io" }, { "*.openai.com", NULL }, { "*.last.example", "last.example" },
+		{ "*.new.example", "new.example" }, { "*.any.wild.example", "any.wild.example" },
+		{ "*.not.wild.example", NULL }, { "*.upper.example", "upper.example" }, { "*.github.io", "github.io" },
+		{ "*.openai.com", NULL }, { "*.last.example", "last.example" },
 	};
 
 	(void)state;
@@ -101,14 +108,17 @@ static void newer_file_of_the_system_adds(void **state)
 	check_rows(without, COUNT(without));
 	use_file("new.example\n");
 	check_rows(without, COUNT(without));
-	use_file("// VERSION: 2999-01-01_00-00-00_UTC\r\n\n// new.example\n  \nnew.example\r\n*.wild.example and more\n!not.wild.example\n"
+	use_file("// VERSION: 2999-01-01_00-00-00_UTC\r\n\n// new.example\n  \nnew.example\r\n"
+		 "*.wild.example and more\n!not.wild.example\n"
 		 "UPPER.example\n\xe5\x85\xac\xe5\x8f\xb8.cn\nlast.example");
 	check_rows(with, COUNT(with));
 }
 
 static void file_that_is_no_list_changes_nothing(void **state)
 {
-	static const struct row rows[] = { { "*.new.example", NULL }, { "*.github.io", "github.io" }, { "*.openai.com", NULL } };
+	static const struct row rows[] = {
+		{ "*.new.example", NULL }, { "*.github.io", "github.io" }, { "*.openai.com", NULL },
+	};
 	static char large[(4 << 20) + 64] = "// VERSION: 2999-01-01_00-00-00_UTC\nnew.example\n";
 	struct error e;
 

@@ -19,5 +19,5 @@ want "modules of this kernel load" modprobe vxlan
 want "bpftool can ask the kernel" sh -c "bpftool prog list >/dev/null"
 want "eth0 has its address" sh -c 'ip -4 addr show dev eth0 | grep -q 10.0.2.15'
 # QEMU's resolver would answer here if the network were not restricted.
-deny "nothing outside answers" dig @10.0.2.3 deb.debian.org +time=2 +tries=1 +short
+deny "nothing outside answers" dig @10.0.2.3 api.openai.com +time=2 +tries=1 +short
 finish

@@ -9,7 +9,8 @@ if [ "${1-}" != inside ]; then
 		--copy-up=/etc --copy-up=/run --propagation=rslave "$0" inside
 fi
 rm -f /run/docker /run/containerd /run/xtables.lock
-# Asked by name, as the guard knows it: slirp4netns has an address of its own for it, which is no resolver of the host's.
+# Asked by name, as the guard knows it: slirp4netns has an address of its own for it, which is no resolver of the
+# host's.
 echo "nameserver @RESOLVER@" >/etc/resolv.conf
 # Its containers stay in this service's cgroup: systemd makes others only for users who are logged in.
 exec dockerd --data-root /var/lib/openhands/docker --dns @RESOLVER@ --exec-opt native.cgroupdriver=cgroupfs

@@ -41,8 +41,8 @@ install -d -m 0755 /var/lib/ohguard-setup
 systemctl daemon-reload
 
 if [ ! -e "$done_mark" ]; then
-	# No agent while the list is wider than its own, nor after a reboot in the middle of this: it is enabled at the end.
-	# Its sandboxes end with the Docker that runs them.
+	# No agent while the list is wider than its own, nor after a reboot in the middle of this: it is enabled at the
+	# end. Its sandboxes end with the Docker that runs them.
 	systemctl disable --now openhands.service
 	for unit in openhands-docker.service docker.service docker.socket; do
 		systemctl stop "$unit" 2>/dev/null || true
