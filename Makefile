@@ -42,7 +42,7 @@ UNIT_BIN  := $(UNIT_SRC:%.c=$(BUILD)/%)
 BPFT_SRC  := $(wildcard tests/bpf/test_*.c)
 BPFT_BIN  := $(BPFT_SRC:%.c=$(BUILD)/%)
 
-.PHONY: all tests newest check check-unit check-bpf check-e2e check-escapes check-faults soak check-docker check-aws check-vm bench demo fuzz lint docs install uninstall clean
+.PHONY: all tests newest check check-unit check-bpf check-e2e check-escapes check-faults soak check-docker check-aws check-vm bench demo fuzz prove lint docs install uninstall clean
 .DELETE_ON_ERROR:
 
 UNITS := ohguard.service ohguard-refresh.service ohguard-uplink.service ohguard-lock.service
@@ -106,7 +106,7 @@ demo:
 	$(Q)scripts/demo
 
 check:
-	$(Q)scripts/deps build check docker vm aws
+	$(Q)scripts/deps build check prove docker vm aws
 	$(Q)scripts/check all
 
 check-unit: $(UNIT_BIN)
@@ -153,6 +153,11 @@ bench:
 	$(Q)scripts/deps build bench
 	$(Q)$(MAKE) all $(BENCH_BIN)
 	$(Q)$(PYTHON) tests/bench/bench.py --build $(BUILD)
+
+# Under three minutes on two processors.
+prove:
+	$(Q)scripts/deps prove
+	$(Q)scripts/check prove
 
 fuzz:
 	$(Q)scripts/deps build fuzz
