@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* bpf/decide/decide.h: oh_decide() over any flow, connection and settings is what decision_rules.h says. What the tables
- * hold for a destination is any answer that grants.c proves of oh_lookup().
+ * hold for a destination is any answer that tables.c proves of oh_lookup().
  *
  * options: --unwind 33 --replace oh_lookup:any_lookup --replace oh_target_life:any_target_life
  * proof packet: -DSTAGE=OH_STAGE_PACKET
