@@ -45,7 +45,7 @@ BPFT_SRC  := $(wildcard tests/bpf/test_*.c)
 BPFT_BIN  := $(BPFT_SRC:%.c=$(BUILD)/%)
 
 .PHONY: all help compilers tests newest deps demo check check-unit check-bpf check-lint check-e2e check-escapes \
-	check-faults soak check-docker check-aws check-vm bench fuzz lint docs install uninstall clean
+	check-faults soak check-docker check-aws check-vm bench fuzz prove lint docs install uninstall clean
 .DELETE_ON_ERROR:
 
 UNITS := ohguard.service $(patsubst %,ohguard-%.service,refresh uplink events lock)
@@ -122,7 +122,7 @@ demo:	## the main job on real packets, after all the set-up
 	$(Q)scripts/demo
 
 check:	## every test, after all the set-up; STRICT=1 fails on a test that passes the second time only
-	$(Q)scripts/deps build check lint docker vm aws
+	$(Q)scripts/deps build check lint prove docker vm aws
 	$(Q)scripts/check all
 
 check-unit: $(UNIT_BIN)	## the program's parts
@@ -173,6 +173,11 @@ bench:	## measure verdicts, names and throughput
 	$(Q)scripts/deps build bench
 	$(Q)$(MAKE) all $(BENCH_BIN)
 	$(Q)$(PYTHON) tests/bench/bench.py --build $(BUILD)
+
+# Under three minutes on two processors.
+prove:	## what CBMC proves of the decision
+	$(Q)scripts/deps prove
+	$(Q)scripts/check prove
 
 fuzz:	## libFuzzer on each parser; RUNS=10000000
 	$(Q)scripts/deps build fuzz

@@ -3,6 +3,7 @@
 #ifndef OHGUARD_BPF_DECIDE_H
 #define OHGUARD_BPF_DECIDE_H
 
+#include "decide/clock.h"
 #include "decide/flow.h"
 #include "maps.h"
 #include "parse/special.h"
@@ -21,11 +22,6 @@ struct oh_admission {
 	bool named;		/* the connection must open with a TLS hello for an allowed name */
 	bool flow;		/* it is known by what stands on the wire alone, with no guarded socket behind it */
 };
-
-static __always_inline __u32 oh_now(void)
-{
-	return bpf_ktime_get_boot_ns() / 1000000000;
-}
 
 static __always_inline bool oh_is_loopback(const struct oh_flow *f)
 {
@@ -194,10 +190,11 @@ __attribute__((noinline)) int oh_target_life(__u32 id, __u32 generation)
 #define OH_WANT(service, any_port, port) ((__u32)(service) << 24 | (__u32)(any_port) << 16 | (port))
 
 /* What it found, in one word: reason in bits 0 to 7, target from bit 8, whether a TLS name is asked for in bit 31,
- * generation from bit 32. */
-#define OH_FOUND(reason, grant) \
-	((__u64)(grant)->generation << 32 | (__u64)((grant)->target & 0x7fffff) << 8 | (reason))
+ * generation from bit 32. Before oh_lookup() is done, nearness stands in the reason's place. */
+#define OH_FOUND(near, grant) \
+	((__u64)(grant)->generation << 32 | (__u64)((grant)->target & 0x7fffff) << 8 | (near))
 #define OH_FOUND_REASON(found) ((found) & 0xff)
+#define OH_FOUND_NEAR(found) ((found) & 0xff)
 #define OH_FOUND_TARGET(found) ((found) >> 8 & 0x7fffff)
 #define OH_FOUND_NAMED (1ULL << 31)
 
@@ -223,40 +220,23 @@ __attribute__((noinline)) int oh_nearness(__u64 low, __u64 high, __u32 want)
 	return life == OH_TARGET_HOLDS_NAMED ? OH_NEAR_NAMED : OH_NEAR_ADMITS;
 }
 
-/* OH_TARGET where a grant of the entry admits what is wanted, one that asks for no name before one that does; else how
- * near it came. */
+/* The grant of the entry that comes nearest to what is wanted. */
 static __always_inline __u64 oh_match(const struct oh_entry *entry, __u32 want)
 {
-	int nearest = OH_NEAR_NOT;
-	__u64 found = 0;
+	__u64 nearest = OH_NEAR_NOT;
 
-	for (int i = 0; i < OH_GRANTS_MAX && nearest < OH_NEAR_ADMITS; i++) {
+	for (int i = 0; i < OH_GRANTS_MAX && OH_FOUND_NEAR(nearest) < OH_NEAR_ADMITS; i++) {
 		const struct oh_grant *g = &entry->grant[i];
 		const __u64 *word = (const __u64 *)g;
-		int near;
+		__u32 near;
 
 		if (g->service == OH_SERVICE_NONE)
 			continue;
 		near = oh_nearness(word[0], word[1], want);
-		if (near > nearest) {
-			nearest = near;
-			found = OH_FOUND(OH_TARGET, g);
-		}
+		if (near > OH_FOUND_NEAR(nearest))
+			nearest = OH_FOUND(near, g);
 	}
-	if (nearest >= OH_NEAR_ADMITS)
-		return found;
-	if (nearest == OH_NEAR_NAMED)
-		return found | OH_FOUND_NAMED;
-	return nearest == OH_NEAR_EXPIRED ? OH_ADDRESS_EXPIRED :
-	       nearest == OH_NEAR_OTHER_PORT ? OH_PORT_NOT_ALLOWED : OH_ADDRESS_NOT_ALLOWED;
-}
-
-/* Which of two tables' words counts: the one that admits, the one that asks for no name, the one that came nearer. */
-static __always_inline __u64 oh_better(__u64 a, __u64 b)
-{
-	if (OH_FOUND_REASON(a) == OH_TARGET)
-		return OH_FOUND_REASON(b) == OH_TARGET && !(b & OH_FOUND_NAMED) ? b : a;
-	return b == OH_ADDRESS_NOT_ALLOWED ? a : b;
+	return nearest;
 }
 
 enum oh_table { OH_TABLE_ADDRESSES, OH_TABLE_LEARNED, OH_TABLE_RANGES, OH_TABLES };
@@ -274,20 +254,31 @@ __attribute__((noinline)) __u64 oh_lookup_in(__u64 high, __u64 low, __u32 want, 
 		entry = bpf_map_lookup_elem(&oh_learned, &range.address);
 	else
 		entry = bpf_map_lookup_elem(&oh_ranges, &range);
-	return entry ? oh_match(entry, want) : OH_ADDRESS_NOT_ALLOWED;
+	return entry ? oh_match(entry, want) : OH_NEAR_NOT;
 }
 
 /* Asks the tables in turn, until one admits and asks for no name. */
 __attribute__((noinline)) __u64 oh_lookup(__u64 high, __u64 low, __u32 want)
 {
-	__u64 found = OH_ADDRESS_NOT_ALLOWED;
+	__u64 nearest = OH_NEAR_NOT;
 
-	for (__u32 table = 0; table < OH_TABLES; table++) {
-		found = oh_better(found, oh_lookup_in(high, low, want, table));
-		if (OH_FOUND_REASON(found) == OH_TARGET && !(found & OH_FOUND_NAMED))
-			return found;
+	for (__u32 table = 0; table < OH_TABLES && OH_FOUND_NEAR(nearest) < OH_NEAR_ADMITS; table++) {
+		__u64 found = oh_lookup_in(high, low, want, table);
+
+		if (OH_FOUND_NEAR(found) > OH_FOUND_NEAR(nearest))
+			nearest = found;
 	}
-	return found;
+	switch (OH_FOUND_NEAR(nearest)) {
+	case OH_NEAR_ADMITS:
+		return nearest - OH_NEAR_ADMITS + OH_TARGET;
+	case OH_NEAR_NAMED:
+		return (nearest - OH_NEAR_NAMED + OH_TARGET) | OH_FOUND_NAMED;
+	case OH_NEAR_EXPIRED:
+		return OH_ADDRESS_EXPIRED;
+	case OH_NEAR_OTHER_PORT:
+		return OH_PORT_NOT_ALLOWED;
+	}
+	return OH_ADDRESS_NOT_ALLOWED;
 }
 
 static __always_inline __u64 oh_find(enum oh_service service, const struct oh_flow *f)

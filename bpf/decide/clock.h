@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The clock that expiries are in: apart, since a proof puts its own in its place. */
+#ifndef OHGUARD_BPF_CLOCK_H
+#define OHGUARD_BPF_CLOCK_H
+
+#include <ohguard/abi.h>
+
+#include <bpf/bpf_helpers.h>
+
+/* Seconds of CLOCK_BOOTTIME. */
+static __always_inline __u32 oh_now(void)
+{
+	return bpf_ktime_get_boot_ns() / 1000000000;
+}
+
+#endif
