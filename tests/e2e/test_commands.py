@@ -23,7 +23,8 @@ COUNT = {"packets", "bytes"}
 STATUS = {"instance", "enforcing", "mode", "cgroup", "healthy", "problems", "hooks"} | {
     "locked", "packet_sockets", "notes"}
 HOOK = {"hook", "attached", "where", "since"}
-LIST_TARGET = {"target", "port", "source", "lapses", "addresses", "last_resolved", "last_error", "hits"} | {"service"}
+LIST_TARGET = {"target", "port", "source", "lapses", "addresses", "last_resolved", "last_error", "hits"} | {
+    "service", "wide"}
 LIST_ADDRESS = {"address", "seconds_left", "learned"}
 STATS = {"instance", "since", "verdicts", "reasons", "targets", "maps", "refresh"} | {"rules", "events_lost"}
 STATS_TARGET = {"target", "packets", "bytes"} | {"port", "service", "hits"}
