@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from guard import DEGRADED, assert_says, poll
+from guard import DEGRADED, DONE, assert_says, poll
 from lab import topology
 
 STUB = "127.0.0.53"
@@ -80,6 +80,8 @@ def test_resolver_outside_the_guard_is_a_problem(stub, start, address):
 
 def test_resolver_in_the_guard_is_none(stub, start):
     start(LISTEN, STUB, 53, guarded=True)
+    stub.conf()
+    assert stub.run("load", "--dry-run").returncode == DONE, "nor would it be"
     stub.load()
     assert not problems(stub)
 
