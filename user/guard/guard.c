@@ -308,6 +308,20 @@ bool guard_config_changed(const struct guard *g)
 	return changed;
 }
 
+int guard_check_source(const struct guard *g, struct error *e)
+{
+	char path[PATH_MAX + 128], file[PATH_MAX] = "";
+	struct config c;
+	int r;
+
+	if (readlink(path_of(g->run, "source.conf", path), file, sizeof(file) - 1) < 0)
+		return error_set(e, errno, "%s: %s", path, strerror(errno));
+	r = config_read(strcmp(file, CONFIG_FILE) ? file : NULL, &c, e);
+	if (!r)
+		config_free(&c);
+	return r;
+}
+
 void guard_forget(const struct guard *g)
 {
 	char path[PATH_MAX + 128];
