@@ -370,6 +370,11 @@ def test_edited_configuration_is_told_and_not_in_force_before_load(loaded):
     loaded.assert_refuses("google.com", topology.ZONE["google.com"][0])
     loaded.ok("refresh")
     loaded.assert_stands()
+    assert loaded.json("status", status=DEGRADED)["problems"] == [
+        "the configuration was edited: `ohguard load` puts it in force"]
+    loaded.conf(extra="nonsense = 1")
+    problem, = loaded.json("status", status=DEGRADED)["problems"]
+    assert "would refuse it" in problem and "nonsense" in problem and "puts it in force" not in problem
 
 
 def test_load_observe_refuses_nothing_and_tells(guard):
@@ -407,6 +412,7 @@ def test_load_dry_run_over_a_loaded_guard_changes_nothing(loaded):
 
 def test_load_no_resolve_leaves_it_to_refresh(guard):
     guard.load("--no-resolve")
+    assert guard.json("status")["healthy"], "nothing is overdue yet"
     assert not guard.addresses(f"{ALLOWED}:443") and guard.at(ALLOWED, topology.ZONE[ALLOWED][0]) == REFUSED_AT_ONCE
     assert guard.json("refresh")["asked"] == 2
     guard.assert_stands()
@@ -418,6 +424,26 @@ def test_load_with_a_name_that_fails_is_degraded_and_guards(guard):
     s = guard.json("status", status=DEGRADED)
     assert any("nope.lab.example" in p for p in s["problems"])
     guard.assert_stands()
+    assert_says(guard.run("load"), DEGRADED, "nope.lab.example", "NXDOMAIN")     # though it is not due yet
+
+
+def test_private_address_is_told_with_its_name_and_what_to_do(guard):
+    guard.lab.dns.script("inside.lab.example", a=["10.9.8.7"])
+    guard.conf(allow=(ALLOWED, "inside.lab.example"))
+    assert_says(guard.run("load"), DEGRADED, "inside.lab.example: 10.9.8.7 is a private address", "[dns] private")
+    assert any("inside.lab.example" in p and "10.9.8.7" in p for p in guard.json("status", status=DEGRADED)["problems"])
+
+
+def test_own_address_of_later_is_known_after_a_refresh_with_nothing_due(loaded):
+    """It leaves no interface; the connect hooks go by a list."""
+    own = "198.51.100.77"
+    loaded.lab.server.ip(f"addr add {own}/32 dev lo")
+    try:
+        assert loaded.probe("tcp", own, 9) == "EPERM"
+        assert loaded.json("refresh")["asked"] == 0
+        assert loaded.probe("tcp", own, 9) == "ECONNREFUSED"
+    finally:
+        loaded.lab.server.ip(f"addr del {own}/32 dev lo")
 
 
 def test_load_cgroup_option_wins_and_load_moves(loaded):

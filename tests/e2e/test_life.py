@@ -453,10 +453,12 @@ def test_missing_capability_is_named(loaded, capability, command):
     loaded.assert_stands()
 
 
-@pytest.mark.parametrize("command", ["load", "list", "status", "stats", "allow x.example", "unload --yes"])
+@pytest.mark.parametrize("command", ["load", "list", "status", "stats", "allow x.example", "unload --yes", "lock"])
 def test_user_without_privilege_is_told(loaded, command):
+    """And not that the guard is locked: it is only out of reach."""
     r = loaded.lab.server.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", BINARY, *command.split()])
-    assert_says(r, FAILED)
+    assert_says(r, FAILED, "run it as root")
+    assert "locked" not in r.stderr
     loaded.assert_stands()
 
 

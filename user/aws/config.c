@@ -215,7 +215,7 @@ static int visit(void *context, const char *section, const char *key, const char
 	static const char *const others[] = { "guard", "dns", "ntp", "inbound", "allow", "imds", "paths" };
 	struct stack *stack = context;
 
-	if (!strcmp(section, "paths") && !strcmp(key, "state")) {
+	if (key && !strcmp(section, "paths") && !strcmp(key, "state")) {
 		if (!fits(PATH, value) || strlen(value) + sizeof("/aws/") + sizeof(stack->name) >= sizeof(stack->state))
 			return error_set(e, EINVAL, "%s = %s: expected an absolute path", key, value);
 		strcpy(stack->state, value);
@@ -227,6 +227,8 @@ static int visit(void *context, const char *section, const char *key, const char
 	}
 	if (strcmp(section, "stack"))
 		return error_set(e, EINVAL, "[%s]: no such section", section);
+	if (!key)
+		return 0;
 	for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++) {
 		if (strcmp(key, keys[i].name))
 			continue;

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <ini.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -21,17 +22,23 @@ struct walk {
 	int result;
 };
 
-/* libinih ignores what follows a section's bracket. */
-static bool is_section_with_rest(const char *line)
+/* libinih ignores what follows a section's bracket, and tells nobody of a section without a key. */
+static int check_section(struct walk *w, const char *line)
 {
 	const char *close;
+	char section[INI_LINE_MAX];
 
 	line += strspn(line, " \t");
 	close = *line == '[' ? strchr(line, ']') : NULL;
 	if (!close)
-		return false;
+		return 0;
+	snprintf(section, sizeof(section), "%.*s", (int)(close - line - 1), line + 1);
 	close += 1 + strspn(close + 1, " \t\r\n");
-	return *close && *close != ';' && *close != '#';
+	if (*close && *close != ';' && *close != '#')
+		return error_set(w->error, EINVAL, "%s:%u: nothing may follow [section]", w->path, w->line);
+	if (!w->visit(w->context, section, NULL, NULL, w->error))
+		return 0;
+	return error_prefix(w->error, EINVAL, "%s:%u", w->path, w->line);
 }
 
 /* libinih's reader (the contract of fgets): counts lines, and stops at what libinih would silently cut. */
@@ -57,8 +64,8 @@ static char *read_line(char *buffer, int size, void *stream)
 	if (c != '\n' && len == size - 1)
 		w->result = error_set(w->error, EINVAL, "%s:%u: line is longer than %d bytes", w->path, w->line,
 				      size - 2);
-	else if (is_section_with_rest(buffer))
-		w->result = error_set(w->error, EINVAL, "%s:%u: nothing may follow [section]", w->path, w->line);
+	else
+		w->result = check_section(w, buffer);
 	return w->result ? NULL : buffer;
 }
 

@@ -128,7 +128,7 @@ static int allow(const struct cmd_options *o, uint64_t seconds, bool plain, bool
 	if (r)
 		return cmd_fail(&e);
 	if (a.report.failed)
-		error_warn("%s: allowed, and resolved as soon as DNS answers", a.report.first);
+		error_warn("%s: allowed, and tried again until it resolves", a.report.first);
 	return a.report.failed ? CMD_DEGRADED : CMD_OK;
 }
 

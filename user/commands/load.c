@@ -189,6 +189,20 @@ static int load_links(struct guard *g, void *context, struct error *e)
 	return r;
 }
 
+/* Counts all names that fail: those that failed before and are not due yet were not asked for now. */
+static void count_failing(const struct records *records, struct refresh_report *names)
+{
+	names->failed = 0;
+	for (size_t i = 0; i < records->count; i++) {
+		const struct record *r = &records->list[i];
+
+		if (!r->failures)
+			continue;
+		if (!names->failed++)
+			snprintf(names->first, sizeof(names->first), "%.100s: %s", r->name, r->why);
+	}
+}
+
 static void report(const struct load *o, const struct guard *g, const struct refresh_report *names)
 {
 	struct json j;
@@ -300,6 +314,8 @@ static int load(struct load *o)
 	}
 	if (!*o->full.text && !o->dry_run && !o->no_resolve)
 		r = refresh_round(&g, &names, &e);
+	if (!o->dry_run && !o->no_resolve)
+		count_failing(&g.records, &names);
 	if (access("/sys/kernel/btf/vmlinux", F_OK))
 		error_warn("this kernel has no BTF (/sys/kernel/btf/vmlinux): everything is enforced without it, but "
 			   "`lock` cannot work");

@@ -3,6 +3,7 @@
  * processes. */
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "commands/cmd.h"
 #include "guard/guard.h"
@@ -30,7 +31,18 @@ static void report(const struct cmd_options *o, bool locked, const char *key)
 	json_end(&j);
 }
 
-static int lock(const struct cmd_options *o)
+/* A locked key is read by trusted processes only. So a copy is made now, or the lock is given up. */
+static int copy_key(const struct guard *g, const char *key, const char *copy, struct error *e)
+{
+	struct error e_release;
+	int r = lock_key_copy(key, copy, e);
+
+	if (r && lock_release(g->pins, &e_release))
+		error_warn("%s", e_release.text);
+	return r ? error_prefix(e, -r, "not locked: the key's copy") : 0;
+}
+
+static int lock(const struct cmd_options *o, const char *copy)
 {
 	const char *key = o->guard.key ? o->guard.key : LOCK_KEY_FILE;
 	struct guard g;
@@ -42,10 +54,16 @@ static int lock(const struct cmd_options *o)
 	if (r)
 		return cmd_open_failed(r, &e);
 	r = guard_lock(&g, &e);
-	if (!r && g.locked)
+	if (!r && g.locked && copy)
+		r = error_set(&e, EBUSY, "--copy-key: already locked: `ohguard unlock` first");
+	else if (!r && g.locked)
 		r = guard_authorize(&g, &o->guard, &e);
-	else if (!r)
+	else if (!r && !copy && access(key, F_OK))
+		error_warn("once locked, no other program can copy the key %s: --copy-key FILE makes a copy", key);
+	if (!r && !g.locked)
 		r = guard_subject(&g, &o->guard, lock_take, &e);
+	if (!r && !g.locked && copy)
+		r = copy_key(&g, key, copy, &e);
 	if (!r && !g.config.resolver_set)
 		error_warn("[dns] resolver = auto: whoever can write resolv.conf chooses the resolver: name it in "
 			   "the configuration");
@@ -79,9 +97,15 @@ static int unlock(const struct cmd_options *o)
 int cmd_lock(int argc, char **argv)
 {
 	struct cmd_options common = { 0 };
-	int r = cmd_parse(argc, argv, NULL, NULL, &common);
+	const char *copy = NULL;
+	struct poptOption options[] = {
+		{ "copy-key", 0, POPT_ARG_STRING, &copy, 0,
+		  "Also write the key to this file; once locked, no other program can", "FILE" },
+		POPT_TABLEEND
+	};
+	int r = cmd_parse(argc, argv, options, NULL, &common);
 
-	return r == CMD_GO_ON ? lock(&common) : r;
+	return r == CMD_GO_ON ? lock(&common, copy) : r;
 }
 
 int cmd_unlock(int argc, char **argv)

@@ -124,7 +124,7 @@ static void check_records(struct status *s, const struct guard *g, int64_t now)
 {
 	size_t failing = 0;
 	const struct record *worst = NULL;
-	int64_t overdue = 0;
+	int64_t overdue = 0, due;
 
 	for (size_t i = 0; i < g->records.count; i++) {
 		const struct record *r = &g->records.list[i];
@@ -134,8 +134,10 @@ static void check_records(struct status *s, const struct guard *g, int64_t now)
 			if (!worst || r->failures > worst->failures)
 				worst = r;
 		}
-		if (now - r->due > overdue)
-			overdue = now - r->due;
+		/* a name that was never asked for is due since the load */
+		due = r->due ? r->due : (int64_t)g->mark.changed.tv_sec;
+		if (now - due > overdue)
+			overdue = now - due;
 	}
 	if (worst)
 		remark(&s->problems, "%zu lookups fail, for example %.100s (IPv%d): %s", failing, worst->name,
@@ -180,7 +182,9 @@ static int read_status(struct guard *g, struct status *s, struct error *e)
 	ways_out_suffixes(&g->policy, &s->notes);
 	ways_out_sockets(s->hooks[OH_HOOK_EGRESS].where, &s->notes);
 	ways_out_resolver(&s->settings, s->hooks[OH_HOOK_EGRESS].where, &s->problems);
-	if (guard_config_changed(g))
+	if (guard_config_changed(g) && guard_check_source(g, &e_state))
+		remark(&s->problems, "the configuration was edited, and `ohguard load` would refuse it: %s", e_state.text);
+	else if (guard_config_changed(g))
 		remark(&s->problems, "the configuration was edited: `ohguard load` puts it in force");
 	return 0;
 }

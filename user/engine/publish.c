@@ -487,7 +487,7 @@ static int publish_entries(struct claims *claims, const struct engine *engine, e
 
 /* Writes this machine's own addresses, so that the connect hooks know them: see oh_local in bpf/maps.h. What is left
  * of an address that has gone does no harm, since the packet itself is judged by its interface. */
-static int publish_local(const struct engine *engine, struct error *e)
+int publish_local(const struct engine *engine, struct error *e)
 {
 	struct ifaddrs *list;
 	const __u8 one = 1;

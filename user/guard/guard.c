@@ -25,10 +25,11 @@ static void set_paths(struct guard *g, const char *instance)
 	snprintf(g->pins, sizeof(g->pins), "%s/%s", g->config.pins, instance);
 }
 
-static void start(struct guard *g, const char *instance)
+static int start(struct guard *g, const char *instance, struct error *e)
 {
 	*g = (struct guard){ .engine = ENGINE_EMPTY, .lock = -1 };
 	snprintf(g->run, sizeof(g->run), "%s/%s", RUN_FOLDER, instance);
+	return geteuid() ? error_set(e, EPERM, "only root may look at a guard or change it: run it as root") : 0;
 }
 
 /* -ENOENT is kept for "not loaded". */
@@ -84,8 +85,9 @@ int guard_open(const struct guard_options *options, struct guard *ret, struct er
 	struct guard g;
 	int r;
 
-	start(&g, options->instance);
-	r = read_mark(&g, &g.mark, e);
+	r = start(&g, options->instance, e);
+	if (!r)
+		r = read_mark(&g, &g.mark, e);
 	if (!r)
 		r = g.mark.inode ? config_read_loaded(path_of(g.run, "loaded.conf", path), &g.config, e) :
 				   config_read(options->config, &g.config, e);
@@ -146,19 +148,19 @@ static int open_to_load(struct guard *g, const struct guard_options *options, bo
 
 int guard_open_for_load(const struct guard_options *options, struct guard *ret, struct error *e)
 {
-	int r;
+	int r = start(ret, options->instance, e);
 
-	start(ret, options->instance);
-	r = config_read(options->config, &ret->config, e);
+	if (!r)
+		r = config_read(options->config, &ret->config, e);
 	return r ? r : open_to_load(ret, options, true, e);
 }
 
 int guard_open_closed(const struct guard_options *options, struct guard *ret, struct error *e)
 {
-	int r;
+	int r = start(ret, options->instance, e);
 
-	start(ret, options->instance);
-	r = config_default(&ret->config, e);
+	if (!r)
+		r = config_default(&ret->config, e);
 	return r ? r : open_to_load(ret, options, false, e);
 }
 
@@ -306,6 +308,20 @@ bool guard_config_changed(const struct guard *g)
 	if (source)
 		fclose(source);
 	return changed;
+}
+
+int guard_check_source(const struct guard *g, struct error *e)
+{
+	char path[PATH_MAX + 128], file[PATH_MAX] = "";
+	struct config c;
+	int r;
+
+	if (readlink(path_of(g->run, "source.conf", path), file, sizeof(file) - 1) < 0)
+		return error_set(e, errno, "%s: %s", path, strerror(errno));
+	r = config_read(strcmp(file, CONFIG_FILE) ? file : NULL, &c, e);
+	if (!r)
+		config_free(&c);
+	return r;
 }
 
 void guard_forget(const struct guard *g)

@@ -79,6 +79,8 @@ int guard_remember_config(const struct guard *g, const char *path, struct error 
 int guard_remember_defaults(const struct guard *g, struct error *e);
 /* True if the file that it came from has changed since. */
 bool guard_config_changed(const struct guard *g);
+/* Whether `load` would take that file as it is now: 0, or a negative errno with *e filled in. */
+int guard_check_source(const struct guard *g, struct error *e);
 
 /* Removes the files that live only as long as the engine. */
 void guard_forget(const struct guard *g);

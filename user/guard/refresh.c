@@ -73,6 +73,7 @@ static bool may_be_private(const struct config *c, const char *name, const struc
 /* Drops addresses that no public host has, and tells of the first. */
 static bool drop_special(struct answer *answer, const struct config *c, const char *name, char *why, size_t size)
 {
+	char text[ADDRESS_TEXT_MAX];
 	size_t kept = 0;
 
 	for (size_t i = 0; i < answer->count; i++) {
@@ -82,7 +83,8 @@ static bool drop_special(struct answer *answer, const struct config *c, const ch
 		if (!special || may_be_private(c, name, a)) {
 			answer->list[kept++] = answer->list[i];
 		} else if (!*why) {
-			snprintf(why, size, "a %s address", special);
+			snprintf(why, size, "%s is a %s address%s", address_format(a, text), special,
+				 address_is_metadata(a, &c->nat64) ? "" : ": see [dns] private");
 		}
 	}
 	answer->count = kept;
@@ -120,7 +122,7 @@ int refresh_merge(const struct refresh *f, struct records *records, const struct
 	*report = (struct refresh_report){ 0 };
 	for (size_t i = 0; !r && i + 1 < f->count; i += 2) {
 		struct resolve_query *pair = &f->queries[i];
-		char special[2][80] = { "", "" };
+		char special[2][RECORD_WHY_MAX] = { "", "" };
 		const char *why[2];
 
 		for (int k = 0; k < 2; k++) {
@@ -181,7 +183,9 @@ static int look(struct guard *g, struct refresh *f, bool *ret_idle, struct error
 	*ret_idle = false;
 	if (!r)
 		r = refresh_add_due(f, &g->records, now, e);
-	return r || f->count || g->lapsed ? r : publish_is_current(&g->policy, &g->engine, ret_idle, e);
+	if (!r && !f->count && !g->lapsed)
+		r = publish_is_current(&g->policy, &g->engine, ret_idle, e);
+	return !r && *ret_idle ? publish_local(&g->engine, e) : r;
 }
 
 int refresh_round(struct guard *g, struct refresh_report *report, struct error *e)

@@ -15,7 +15,7 @@ struct refresh {
 struct refresh_report {
 	size_t asked, failed;	/* names and families */
 	bool in_force;		/* the answers are in force, whatever failed afterwards */
-	char first[160];	/* the first failure, "" for none */
+	char first[100 + RECORD_WHY_MAX + 8];	/* the first failure, "" for none */
 };
 
 /* Adds the queries for a name: both families. */

@@ -15,21 +15,26 @@
 #define KEY_BYTES 32
 #define KEY_DIGITS (2 * KEY_BYTES)
 
-/* The file must not exist yet: two processes that make a key at once cannot mix their halves. */
-static int place(struct file_out *out, struct error *e)
+/* Writes a key to a file of mode 0600 that must not exist yet: two processes that make a key at once cannot mix their
+ * halves. */
+static int write_new(const char *path, const char digits[KEY_DIGITS + 1], struct error *e)
 {
-	if (fflush(out->stream) || fsync(fileno(out->stream)))
-		return error_set(e, errno, "%s: %s", out->path, strerror(errno));
-	if (link(out->temporary, out->path) && errno != EEXIST)
-		return error_set(e, errno, "%s: %s", out->path, strerror(errno));
-	return 0;
+	struct file_out out;
+	int r = file_begin(&out, path, 0600, e);
+
+	if (r)
+		return r;
+	fprintf(out.stream, "%s\n", digits);
+	if (fflush(out.stream) || fsync(fileno(out.stream)) || link(out.temporary, out.path))
+		r = error_set(e, errno, "%s: %s", out.path, strerror(errno));
+	file_abort(&out);	/* the temporary name */
+	return r;
 }
 
 int lock_key_make(const char *path, struct error *e)
 {
 	unsigned char key[KEY_BYTES];
-	char folder[PATH_MAX], *slash;
-	struct file_out out;
+	char digits[KEY_DIGITS + 1], folder[PATH_MAX], *slash;
 	struct stat st;
 	int r = 0;
 
@@ -43,17 +48,14 @@ int lock_key_make(const char *path, struct error *e)
 	}
 	if (!r && getrandom(key, sizeof(key), 0) != sizeof(key))
 		r = error_set(e, EIO, "no random bytes for a key: %s", strerror(errno));
-	if (!r)
-		r = file_begin(&out, path, 0600, e);
 	if (r)
 		return r;
 	for (size_t i = 0; i < sizeof(key); i++)
-		fprintf(out.stream, "%02x", key[i]);
-	fputc('\n', out.stream);
+		sprintf(digits + 2 * i, "%02x", key[i]);
+	r = write_new(path, digits, e);
 	explicit_bzero(key, sizeof(key));
-	r = place(&out, e);
-	file_abort(&out);	/* the temporary name */
-	return r;
+	explicit_bzero(digits, sizeof(digits));
+	return r == -EEXIST ? 0 : r;
 }
 
 static bool is_key(const char *text, size_t len)
@@ -61,30 +63,49 @@ static bool is_key(const char *text, size_t len)
 	return len == KEY_DIGITS && strspn(text, "0123456789abcdef") == KEY_DIGITS;
 }
 
-int lock_key_read(const char *path, __u8 ret[OH_LOCK_KEY_MAX], struct error *e)
+static int read_digits(const char *path, char ret[KEY_DIGITS + 2], struct error *e)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY), code;
-	char text[KEY_DIGITS + 2] = "";
 	struct stat st;
 	ssize_t n;
 
 	if (fd < 0)
 		return error_set(e, errno, "key %s: %s", path, strerror(errno));
-	n = fstat(fd, &st) ? -1 : read(fd, text, sizeof(text) - 1);
+	n = fstat(fd, &st) ? -1 : read(fd, ret, KEY_DIGITS + 1);
 	code = errno;
 	close(fd);
 	if (n < 0)
 		return error_set(e, code, "key %s: %s", path, strerror(code));
 	if (!S_ISREG(st.st_mode) || st.st_mode & 077)
 		return error_set(e, EPERM, "key %s: other users may read or write it: chmod 600 it", path);
-	text[n] = '\0';
-	text[strcspn(text, "\n")] = '\0';
-	if (!is_key(text, strlen(text)))
+	ret[n] = '\0';
+	ret[strcspn(ret, "\n")] = '\0';
+	if (!is_key(ret, strlen(ret)))
 		return error_set(e, EINVAL, "key %s: expected %d hexadecimal digits, as `ohguard lock` writes them",
 				 path, KEY_DIGITS);
-	sha256(text, KEY_DIGITS, ret);
-	explicit_bzero(text, sizeof(text));
 	return 0;
+}
+
+int lock_key_read(const char *path, __u8 ret[OH_LOCK_KEY_MAX], struct error *e)
+{
+	char digits[KEY_DIGITS + 2];
+	int r = read_digits(path, digits, e);
+
+	if (!r)
+		sha256(digits, KEY_DIGITS, ret);
+	explicit_bzero(digits, sizeof(digits));
+	return r;
+}
+
+int lock_key_copy(const char *path, const char *to, struct error *e)
+{
+	char digits[KEY_DIGITS + 2];
+	int r = read_digits(path, digits, e);
+
+	if (!r)
+		r = write_new(to, digits, e);
+	explicit_bzero(digits, sizeof(digits));
+	return r;
 }
 
 bool lock_key_equal(const __u8 a[OH_LOCK_KEY_MAX], const __u8 b[OH_LOCK_KEY_MAX])

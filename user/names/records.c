@@ -243,11 +243,13 @@ static int read_address(struct reading *reading, const char *value, struct error
 
 static int visit(void *context, const char *section, const char *key, const char *value, struct error *e)
 {
-	if (!strcmp(section, "resolved") && !strcmp(key, "record"))
-		return read_record(context, value, e);
-	if (!strcmp(section, "resolved") && !strcmp(key, "address"))
+	bool known = !strcmp(section, "resolved");
+
+	if (known && (!key || !strcmp(key, "record")))
+		return key ? read_record(context, value, e) : 0;
+	if (known && !strcmp(key, "address"))
 		return read_address(context, value, e);
-	return error_set(e, EINVAL, "[%s] %s: no such key", section, key);
+	return error_set(e, EINVAL, "[%s] %s: no such key", section, key ? key : "");
 }
 
 int records_read(const char *path, struct records *ret, struct error *e)

@@ -11,6 +11,8 @@
 #include "names/answer.h"
 #include "policy/config.h"
 
+#define RECORD_WHY_MAX 112
+
 struct record_address {
 	struct oh_address address;
 	int64_t expires;	/* first second in which it is no longer allowed */
@@ -25,7 +27,7 @@ struct record {
 	int64_t tried;		/* the last query, 0: none yet */
 	int64_t due;		/* when to ask again */
 	uint32_t failures;	/* in a row */
-	char why[80];		/* of the last failure, "" after a good answer */
+	char why[RECORD_WHY_MAX];		/* of the last failure, "" after a good answer */
 	struct record_address *addresses;
 	size_t count;
 };

@@ -356,23 +356,25 @@ static const struct {
 
 static int visit(void *context, const char *section, const char *key, const char *value, struct error *e)
 {
-	bool known = !strcmp(section, "stack");	/* `ohguard aws` reads this one */
+	bool known = false;
 	int r;
 
-	if (known)
+	if (!strcmp(section, "stack"))	/* `ohguard aws` reads this one */
 		return 0;
 	for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++) {
 		if (strcmp(section, keys[i].section))
 			continue;
 		known = true;
-		if (strcmp(key, keys[i].key))
+		if (!key || strcmp(key, keys[i].key))
 			continue;
 		r = keys[i].set(context, value, e);
+		if (r && strchr(value, '#'))
+			error_set(e, -r, "'%s': a comment after a value begins with ;", value);
 		return r ? error_prefix(e, -r, "[%s] %s", section, key) : 0;
 	}
-	if (known)
-		return error_set(e, EINVAL, "[%s] %s: no such key: see ohguard.conf(5)", section, key);
-	return error_set(e, EINVAL, "[%s] %s: no such section: see ohguard.conf(5)", section, key);
+	if (!known)
+		return error_set(e, EINVAL, "[%s]: no such section: see ohguard.conf(5)", section);
+	return key ? error_set(e, EINVAL, "[%s] %s: no such key: see ohguard.conf(5)", section, key) : 0;
 }
 
 static const struct config defaults = {

@@ -92,8 +92,10 @@ static int visit(void *context, const char *section, const char *key, const char
 	int64_t lapses = 0;
 	int text = 0, r;
 
-	if (strcmp(section, "allow") || (strcmp(key, "target") && strcmp(key, "grant")))
-		return error_set(e, EINVAL, "[%s] %s: no such key", section, key);
+	if (!key && !strcmp(section, "allow"))
+		return 0;
+	if (!key || strcmp(section, "allow") || (strcmp(key, "target") && strcmp(key, "grant")))
+		return error_set(e, EINVAL, "[%s] %s: no such key", section, key ? key : "");
 	if (!strcmp(key, "grant") && (sscanf(value, "%" SCNd64 " %n", &lapses, &text) != 1 || !text || lapses <= 0 ||
 				      value[text - 1] != ' '))
 		return error_set(e, EINVAL, "'%s' is not SECONDS TARGET", value);

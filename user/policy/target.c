@@ -123,6 +123,8 @@ static int parse(const char *text, enum oh_service service, struct target *ret, 
 	uint64_t number;
 	int r;
 
+	if (!*text)
+		return error_set(e, EINVAL, "empty: give a name, a suffix, an address or a range");
 	if (strlen(text) >= sizeof(copy))
 		return error_set(e, EINVAL, "%.40s...: a name has at most %d bytes", text, TARGET_NAME_MAX);
 	if (strstr(text, "://"))
@@ -194,7 +196,7 @@ int target_parse_options(const char *text, struct target *ret, struct error *e)
 		else if (len == 4 && !strncmp(word, "wide", len))
 			r = target_set_wide(&t, copy, e);
 		else
-			r = error_set(e, EINVAL, "'%s': only sni=off and wide may follow a target", text);
+			r = error_set(e, EINVAL, "'%s': one target a line: only sni=off and wide may follow it", text);
 	}
 	if (!r)
 		*ret = t;

@@ -9,13 +9,19 @@
 #define SEEN_MAX 4096
 
 static char seen[SEEN_MAX];
+static unsigned int sections;
 
-/* Notes what it is given; refuses the key "refused". */
+/* Notes the pairs that it is given, and counts sections; refuses the key "refused", and the section. */
 static int note(void *context, const char *section, const char *key, const char *value, struct error *e)
 {
 	size_t used = strlen(seen);
 
 	assert_ptr_equal(context, seen);
+	if (!key) {
+		assert_null(value);
+		sections++;
+		return strcmp(section, "refused") ? 0 : error_set(e, ERANGE, "no");
+	}
 	snprintf(seen + used, sizeof(seen) - used, "[%s] %s=%s\n", section, key, value);
 	return strcmp(key, "refused") ? 0 : error_set(e, ERANGE, "no");
 }
@@ -68,6 +74,8 @@ static void bad_lines_are_named(void **state)
 		{ "[a]\n[unclosed\nk = v\n", 2, -EINVAL },
 		{ "\xef\xbb\xbf[a]\nk = v\n", 1, -EINVAL },
 		{ "[a]\nk = v\n\nrefused = x\nk = w\n", 4, -ERANGE },
+		{ "[a]\n[refused]\nk = w\n", 2, -EINVAL },
+		{ "[a]\nk = v\n  [refused] ; with no key", 3, -EINVAL },
 	};
 	struct error e;
 	char where[512];
@@ -81,6 +89,17 @@ static void bad_lines_are_named(void **state)
 			fail_msg("row %zu: '%s'", i, e.text);
 		assert_null(strstr(seen, "k=w"));
 	}
+}
+
+static void sections_without_a_key_are_told(void **state)
+{
+	struct error e;
+
+	(void)state;
+	sections = 0;
+	unit_write_text("[a]\n[b]\n; [c]\nk = [d]\n [e]\n");
+	assert_int_equal(read_file(&e), 0);
+	assert_int_equal(sections, 3);
 }
 
 /* What follows a section on its line would be skipped: a rule that its author believes to be in force. */
@@ -203,6 +222,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		UNIT_FILE_TEST(pairs_are_read),
 		UNIT_FILE_TEST(bad_lines_are_named),
+		UNIT_FILE_TEST(sections_without_a_key_are_told),
 		UNIT_FILE_TEST(rest_behind_a_section_refused),
 		UNIT_FILE_TEST(nul_refused),
 		UNIT_FILE_TEST(nul_in_a_last_line_without_newline_refused),

@@ -65,6 +65,28 @@ static void key_made_is_private_and_random(void **state)
 	assert_false(lock_key_equal(first, other));
 }
 
+static void copy_opens_what_the_key_opens(void **state)
+{
+	__u8 first[OH_LOCK_KEY_MAX], copied[OH_LOCK_KEY_MAX];
+	char copy[400];
+	struct error e;
+	struct stat st;
+
+	(void)state;
+	snprintf(copy, sizeof(copy), "%s", unit_path("copy"));
+	assert_int_equal(lock_key_copy(unit_path("file"), copy, &e), -ENOENT);
+	assert_int_equal(access(copy, F_OK), -1);
+	assert_int_equal(lock_key_make(unit_path("file"), &e), 0);
+	assert_int_equal(lock_key_copy(unit_path("file"), copy, &e), 0);
+	assert_int_equal(stat(copy, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0600);
+	assert_int_equal(lock_key_read(unit_path("file"), first, &e), 0);
+	assert_int_equal(lock_key_read(copy, copied, &e), 0);
+	assert_true(lock_key_equal(first, copied));
+	assert_int_equal(lock_key_copy(unit_path("file"), copy, &e), -EEXIST);	/* what is there is kept */
+	unlink(copy);
+}
+
 static void key_is_hashed_by_its_digits(void **state)
 {
 	const char *digits = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
@@ -134,6 +156,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(sha256_known_answers),
 		cmocka_unit_test_setup_teardown(key_made_is_private_and_random, unit_make_folder, unit_remove_folder),
+		cmocka_unit_test_setup_teardown(copy_opens_what_the_key_opens, unit_make_folder, unit_remove_folder),
 		cmocka_unit_test_setup_teardown(key_is_hashed_by_its_digits, unit_make_folder, unit_remove_folder),
 		cmocka_unit_test_setup_teardown(key_that_is_none_is_refused, unit_make_folder, unit_remove_folder),
 		cmocka_unit_test_setup_teardown(key_of_others_is_refused, unit_make_folder, unit_remove_folder),

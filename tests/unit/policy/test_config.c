@@ -195,7 +195,6 @@ static void bad_values(void **state)
 		{ "guard", "max-addresses = many", "'many' is not a number" },
 		{ "guard", "max-adresses = 2048", "[guard] max-adresses: no such key: see ohguard.conf(5)" },
 		{ "guard", "Cgroup = /x", "[guard] Cgroup: no such key" },
-		{ "gaurd", "cgroup = /x", "[gaurd] cgroup: no such section: see ohguard.conf(5)" },
 		{ "", "cgroup = /x", "no such section" },
 		{ "dns", "resolver = dns.example", "'dns.example' is not an address, nor 'auto'" },
 		{ "dns", "resolver = 10.0.0.2:53", "'10.0.0.2:53' is not an address" },
@@ -223,13 +222,17 @@ static void bad_values(void **state)
 		{ "inbound", "accept = 22 10.0.0.1/8", "'10.0.0.1/8' is not a range" },
 		{ "inbound", "accept = 22 10.0.0.0/8 x", "is not PORT RANGE" },
 		{ "allow", "target = api.openai.com:443abc", "'443abc' is not a port" },
-		{ "allow", "target =", "neither a name nor a complete address" },
-		{ "allow", "target = a.example b.example", "only sni=off and wide may follow a target" },
+		{ "allow", "target =", "[allow] target: empty: give a name, a suffix, an address or a range" },
+		{ "allow", "target = ; a.example", "[allow] target: empty: give a name" },
+		{ "allow", "target = a.example b.example", "'a.example b.example': one target a line" },
+		{ "allow", "target = a.example # why", "'a.example # why': a comment after a value begins with ;" },
+		{ "allow", "target = # why", "'# why': a comment after a value begins with ;" },
+		{ "dns", "resolver = 10.0.0.2 # the VPC's", "a comment after a value begins with ;" },
 		{ "allow", "target = *.windows.net", "[allow] target: *.windows.net: anyone can have a name below" },
 		{ "allow", "target = *.windows.net:8443 sni=off", "*.windows.net: anyone can have a name below" },
 		{ "allow", "target = a.example wide", "a.example: wide is for suffixes" },
 		{ "allow", "target = 192.0.2.0/24 wide", "192.0.2.0/24: wide is for suffixes" },
-		{ "allow", "target = *.a.example widely", "only sni=off and wide may follow a target" },
+		{ "allow", "target = *.a.example widely", "only sni=off and wide may follow it" },
 		{ "dns", "name = *.on.aws", "*.on.aws: anyone can have a name below" },
 		{ "dns", "name = *.a.example sni=off", "is not a name or suffix" },
 		{ "allow", "target = *.example", "anyone can have a name below" },
@@ -252,6 +255,21 @@ static void bad_values(void **state)
 		assert_null(c.targets);
 		assert_int_equal(c.max_addresses, 0);
 	}
+}
+
+/* With no key in it too: all that was meant for it would be missing. */
+static void unknown_sections_refused(void **state)
+{
+	char where[512];
+
+	(void)state;
+	snprintf(where, sizeof(where), "%s:3: [gaurd]: no such section: see ohguard.conf(5)", unit_path("file"));
+	assert_int_equal(read_text("[guard]\ncgroup = /x\n[gaurd]\ncgroup = /y\n"), -EINVAL);
+	assert_string_equal(e.text, where);
+	assert_int_equal(read_text("[guard]\ncgroup = /x\n[gaurd]\n"), -EINVAL);
+	assert_string_equal(e.text, where);
+	assert_int_equal(read_text("[stack]\n[guard]\n[dns]\n[ntp]\n[inbound]\n[allow]\n[imds]\n[paths]\n"), 0);
+	config_free(&c);
 }
 
 static void values_that_contradict(void **state)
@@ -419,6 +437,7 @@ int main(void)
 		UNIT_FILE_TEST(none_stands_alone),
 		UNIT_FILE_TEST(uplink_none_stands_alone),
 		UNIT_FILE_TEST(bad_values),
+		UNIT_FILE_TEST(unknown_sections_refused),
 		UNIT_FILE_TEST(values_that_contradict),
 		UNIT_FILE_TEST(wide_suffixes),
 		UNIT_FILE_TEST(limits),

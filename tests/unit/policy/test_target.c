@@ -92,7 +92,7 @@ static void bad_targets(void **state)
 		{ "api.openai.com:53", "port 53 is for resolvers only" },
 		{ "192.0.2.1:53", "port 53" },
 		{ "192.0.2.0/24:53", "port 53" },
-		{ "", "neither a name nor a complete address" },
+		{ "", "empty: give a name" },
 		{ ".", "neither a name nor a complete address" },
 		{ "*", "a name cannot hold" },
 		{ "*.", "neither a name" },

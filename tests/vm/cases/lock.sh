@@ -92,8 +92,13 @@ link=$(poke ids $pins/egress | sed -n 's/^link //p')
 control=$(poke ids $pins/egress | sed -n 's/^map \(.*\) oh_control/\1/p')
 
 # ---- with it ----
-want "lock" ohguard lock
+deny "refused: a copy of the key where there is a file" ohguard lock --copy-key /tmp/handle
+want "not locked then" locked_is false
+rm -f $key
+want "lock" ohguard lock --copy-key /tmp/copy
 want "locked" locked_is true
+want "the copy is 0600" test "$(stat -c %a /tmp/copy)" = 600
+refused "another copy" ohguard lock --copy-key /tmp/other/copy
 want "the key is 0600" test "$(stat -c %a $key)" = 600
 refused "reading the key" cat $key
 refused "reading the key, inside" inside cat $key
@@ -191,6 +196,7 @@ for command in unlock "unload --yes" load "allow 203.0.113.7" "revoke 203.0.113.
 done
 refused "another configuration with a wrong key" ohguard load -c /tmp/evil.conf --key /tmp/wrong
 works "allow with the key" ohguard allow 203.0.113.7
+works "allow with its copy" ohguard allow 203.0.113.8 --key /tmp/copy
 works "load with the key" ohguard load
 refused "detach by id, after load" poke link-detach "$link"
 refused "removal of a pin, after load" rm -f $pins/egress
