@@ -6,12 +6,12 @@ INSPECT, LEARN, RESENT = "bpf/payload/inspect.h", "bpf/payload/learn.h", "bpf/pa
 UPLINK, INBOUND, ANSWER = "bpf/uplink/uplink.h", "bpf/uplink/inbound.h", "bpf/uplink/answer.h"
 HELLO, QUERY, REPLY = "bpf/parse/tls_hello.h", "bpf/parse/dns_query.h", "bpf/parse/dns_answer.h"
 HOOKS, NTP, SPECIAL = "bpf/ohguard.bpf.c", "bpf/parse/ntp.h", "bpf/parse/special.h"
-DECISION, GRANT, TABLES = "proof/decision", "proof/grant", "proof/tables"
+DECISION, ATTEMPT, GRANT, TABLES = "proof/decision:packet", "proof/decision:connect", "proof/grant:grant", "proof/tables:tables"
 
 MUTANTS = [
     # ---- rules 1 to 3 ----
     (DECIDE, "if (oh_is_packet(f))\t/* the interface told", "if (0)\t/* the interface told", [DECISION, "bpf/test_decision"]),
-    (DECIDE, "return !f->away && bpf_map_lookup_elem(&oh_local, to);", "return bpf_map_lookup_elem(&oh_local, to);", [DECISION]),
+    (DECIDE, "return !f->away && bpf_map_lookup_elem(&oh_local, to);", "return bpf_map_lookup_elem(&oh_local, to);", [ATTEMPT]),
     (DECIDE, "f->hop_limit != 255 || f->icmp_code || f->options)", "f->hop_limit != 255 || f->icmp_code)",
      [DECISION, "bpf/test_decision"]),
     (DECIDE, "near = link_scope || (f->same_link && !f->known_raw);", "near = link_scope || f->same_link;", [DECISION]),
@@ -91,11 +91,11 @@ MUTANTS = [
     (REPLY, "return to < OH_DNS_HEADER || to >= start ? 0 : to;", "return to < OH_DNS_HEADER ? 0 : to;",
      ["unit/parse/test_dns_answer"]),
     # ---- uplinks ----
-    (UPLINK, "||\n\t    skb->vlan_present)", ")", ["bpf/test_answers"]),
+    (UPLINK, "||\n\t    skb->vlan_present)", ")", ["e2e/test_uplink.py::vlan"]),
     (UPLINK, "ethertype != (__be16)skb->protocol ||", "0 ||", ["bpf/test_uplink", "e2e/test_uplink.py::another_kind"]),
     (UPLINK, "differ |= a.from[i] ^ a.sender[i];", ";", ["bpf/test_uplink"]),
     (UPLINK, "if (fr->packet_socket && reason != OH_HOST_NEED)", "if (0)", ["e2e/test_uplink.py::packet_socket"]),
-    (INBOUND, "open = sk->state != OH_TCP_LISTEN && sk->state != OH_TCP_NEW_SYN_RECV;", "open = 1;", ["bpf/test_answers"]),
+    (INBOUND, "open = sk->state != OH_TCP_LISTEN && sk->state != OH_TCP_NEW_SYN_RECV;", "open = 1;", ["bpf/test_sockets"]),
     (INBOUND, "ip4->version_length != 0x45 ? OH_INBOUND_NOT_ALLOWED :", "", ["bpf/test_uplink"]),
     (INBOUND, "if (ip4->fragment & bpf_htons(0x3fff))", "if (0)", ["bpf/test_uplink"]),
     (INBOUND, "f->icmp_type >= 134 && f->icmp_type <= 136", "f->icmp_type >= 133 && f->icmp_type <= 137", ["bpf/test_uplink"]),
@@ -111,7 +111,7 @@ MUTANTS = [
     ("user/engine/publish_names.c", "r = write_fingerprint(engine, 0, e);\t/* killed half way, the next one does all of it */",
      "r = 0;", ["bpf/test_publish_names"]),
     ("user/engine/publish_answers.c", "g->expires > boot - SWEEP_AFTER", "g->expires > boot + 86400", ["bpf/test_answers"]),
-    ("user/engine/connections.c", " || (t.lapses != OH_FOREVER && clock_boot() >= t.lapses);", ";", ["bpf/test_connections"]),
+    ("user/engine/connections.c", " || (t.lapses != OH_FOREVER && clock_boot() >= t.lapses);", ";", ["bpf/test_sockets"]),
     ("user/engine/load.c", "keep[policy[i]] &= together;", ";", ["bpf/test_load"]),
     ("user/engine/load.c", "keep[ENGINE_FLOWS] &= together;", ";", ["bpf/test_load"]),
     ("user/engine/load.c", "info.key_size == bpf_map__key_size(map) && ", "", ["bpf/test_load"]),
