@@ -76,6 +76,7 @@ MUTANTS = [
     (HELLO, "\t\t\tif (OH_MEM(s->name))\n\t\t\t\treturn -OH_HELLO_MALFORMED;\n", "", ["unit/parse/test_tls_hello"]),
     (HELLO, "oh_be16(p + 3) != n - 5)", "0)", ["unit/parse/test_tls_hello"]),
     (HELLO, "if (!out || label >= 63)", "if (!out)", ["unit/parse/test_tls_hello"]),
+    (HELLO, "\tif (s->rest.record > s->rest.hello)\n\t\treturn OH_HELLO_MALFORMED;\n", "", ["unit/parse/test_tls_hello"]),
     (HELLO, "if (pos + n != end)", "if (pos + n > end)", ["unit/parse/test_tls_hello"]),
     # ---- answers ----
     (LEARN, "if (f->source_port != OH_PORT_DNS || !oh_is_resolver(&f->source))", "if (f->source_port != OH_PORT_DNS)",
