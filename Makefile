@@ -45,7 +45,7 @@ BPFT_SRC  := $(wildcard tests/bpf/test_*.c)
 BPFT_BIN  := $(BPFT_SRC:%.c=$(BUILD)/%)
 
 .PHONY: all help compilers tests newest deps demo check check-unit check-bpf check-lint check-e2e check-escapes \
-	check-faults soak check-docker check-aws check-vm bench fuzz prove lint docs install uninstall clean
+	check-faults soak check-docker check-aws check-vm bench fuzz prove mutants lint docs install uninstall clean
 .DELETE_ON_ERROR:
 
 UNITS := ohguard.service $(patsubst %,ohguard-%.service,refresh uplink events lock)
@@ -178,6 +178,11 @@ bench:	## measure verdicts, names and throughput
 prove:	## what CBMC proves of the decision
 	$(Q)scripts/deps prove
 	$(Q)scripts/check prove
+
+mutants:	## one fault after another, and which no test notices; hours
+	$(Q)scripts/deps build check prove
+	$(Q)$(MAKE) all tests
+	$(Q)tests/mutants/run --rest --e2e
 
 fuzz:	## libFuzzer on each parser; RUNS=10000000
 	$(Q)scripts/deps build fuzz

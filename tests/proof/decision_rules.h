@@ -31,6 +31,57 @@ static bool rule_is_metadata(const struct oh_address *a)
 	       rule_is(a, 0xfd000ec2, 0, 0, 0x254);
 }
 
+/* Where an IPv6 address has an IPv4 one in it, which a translator or a tunnel goes by: at byte `at`, and byte 8 holds none
+ * of it (RFC 6052, 2.2). */
+static __u32 rule_ip4_at(const struct oh_address *a, __u32 at)
+{
+	__u32 ip4 = 0;
+
+	for (__u32 i = at, n = 0; n < 4; i++)
+		if (i != 8) {
+			ip4 = ip4 << 8 | a->byte[i];
+			n++;
+		}
+	return ip4;
+}
+
+static bool rule_has_prefix(const struct oh_address *a, const __u8 *prefix, __u32 bytes)
+{
+	bool same = true;
+
+	for (__u32 i = 0; i < bytes; i++)
+		same = same && a->byte[i] == prefix[i];
+	return same;
+}
+
+/* The metadata service, and what leads to it: 6to4, Teredo, compatible, translated and NAT64 addresses of it. */
+static bool rule_leads_to_metadata(const struct oh_address *a)
+{
+	const __u32 metadata = RULE_IP4(169, 254, 169, 254), last = rule_word(a, 3);
+	bool translated = false;
+
+	if (rule_is_metadata(a))
+		return true;
+	for (int i = 0; i < OH_NAT64_MAX; i++) {
+		const struct oh_nat64 *n = &oh_settings.nat64[i];
+		__u8 prefix[16];
+
+		for (int b = 0; b < 8; b++) {
+			prefix[b] = n->high >> (56 - 8 * b);
+			prefix[8 + b] = n->low >> (56 - 8 * b);
+		}
+		translated = translated || (i < oh_settings.nat64_count && rule_has_prefix(a, prefix, n->prefix / 8) &&
+					    rule_ip4_at(a, n->prefix / 8) == metadata);
+	}
+	if (translated && !rule_is_ip4(a, 0, ~0U))
+		return true;
+	return (a->byte[0] == 0x20 && a->byte[1] == 0x02 && rule_ip4_at(a, 2) == metadata) ||
+	       (rule_word(a, 0) == 0x20010000 && last == (metadata ^ 0xffffffff)) ||
+	       rule_is(a, 0x0064ff9b, 0, 0, metadata) ||
+	       (rule_word(a, 0) == 0x0064ff9b && rule_word(a, 1) >> 16 == 1 && last == metadata) ||
+	       rule_is(a, 0, 0, 0, metadata) || rule_is(a, 0, 0, 0xffff0000, metadata);
+}
+
 /* ff02:0:: and fe80::/10: what no router passes on. */
 static bool rule_is_link_scope(const struct oh_address *a)
 {
@@ -154,10 +205,12 @@ static enum oh_reason rule_4_to_6(const struct oh_flow *f, struct proof_grant *r
 {
 	enum oh_service service = rule_service(f);
 	bool connects_datagrams = f->protocol == 17 && f->stage == OH_STAGE_CONNECT;
+	bool metadata = rule_leads_to_metadata(&f->destination);
 	struct proof_grant grant;
 
-	if (rule_is_metadata(&f->destination) && service != OH_SERVICE_DNS)
-		return oh_settings.metadata && service == OH_SERVICE_TCP && f->destination_port == 80 ? OH_TARGET : OH_METADATA_SERVICE;
+	if (metadata && service != OH_SERVICE_DNS)
+		return oh_settings.metadata && rule_is_metadata(&f->destination) && service == OH_SERVICE_TCP &&
+		       f->destination_port == 80 ? OH_TARGET : OH_METADATA_SERVICE;
 	if (service == OH_SERVICE_NONE)
 		return OH_PROTOCOL_NOT_ALLOWED;
 	grant = proof_grants[service][connects_datagrams && service == OH_SERVICE_TCP];
@@ -167,6 +220,8 @@ static enum oh_reason rule_4_to_6(const struct oh_flow *f, struct proof_grant *r
 	}
 	if (service == OH_SERVICE_TCP)
 		return grant.reason;
+	if (metadata)	/* a resolver may be there, and nothing else */
+		return OH_METADATA_SERVICE;
 	if (connects_datagrams && proof_grants[OH_SERVICE_TCP][true].reason == OH_TARGET)
 		return OH_TARGET;
 	return service == OH_SERVICE_DNS ? OH_DNS_RESOLVER_NOT_ALLOWED : OH_NTP_SERVER_NOT_ALLOWED;

@@ -174,20 +174,31 @@ static uint64_t half(const unsigned char *bytes)
 	return be64toh(word);
 }
 
+/* An address behind two prefixes would mean two IPv4 addresses, of which one would be looked at. */
+static bool overlap(const struct oh_nat64 *a, const struct oh_nat64 *b)
+{
+	return oh_is_behind(a->high, a->low, b->high, b->low, a->prefix < b->prefix ? a->prefix : b->prefix);
+}
+
 int nat64_add(struct nat64 *nat64, const struct oh_range *prefix)
 {
 	static const uint32_t lengths[] = { 32, 40, 48, 56, 64, 96 };
+	const struct oh_nat64 new = { .high = half(prefix->address.byte), .low = half(prefix->address.byte + 8),
+				      .prefix = prefix->prefix };
+	bool known = false;
 
+	for (size_t i = 0; i < sizeof(lengths) / sizeof(*lengths); i++)
+		known = known || new.prefix == lengths[i];
+	if (!known)
+		return -EINVAL;
 	if (nat64->count == OH_NAT64_MAX)
 		return -E2BIG;
-	for (size_t i = 0; i < sizeof(lengths) / sizeof(*lengths); i++) {
-		if (prefix->prefix != lengths[i])
-			continue;
-		nat64->list[nat64->count++] = (struct oh_nat64){ .high = half(prefix->address.byte),
-			.low = half(prefix->address.byte + 8), .prefix = prefix->prefix };
-		return 0;
+	for (size_t i = 0; i < nat64->count; i++) {
+		if (overlap(&nat64->list[i], &new))
+			return -EEXIST;
 	}
-	return -EINVAL;
+	nat64->list[nat64->count++] = new;
+	return 0;
 }
 
 /* The IPv4 address that a configured translator makes of it; 0: none does. */

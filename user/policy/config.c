@@ -194,6 +194,8 @@ static int set_nat64(struct config *c, const char *value, struct error *e)
 		error = nat64_add(&c->nat64, &r);
 	if (error == -E2BIG)
 		return error_set(e, E2BIG, "more than %d translators' prefixes", OH_NAT64_MAX);
+	if (error == -EEXIST)
+		return error_set(e, EEXIST, "'%s' overlaps another translator's prefix", value);
 	if (error || address_is_ip4(&r.address))
 		return error_set(e, EINVAL, "'%s' is not an IPv6 prefix of 32, 40, 48, 56, 64 or 96 bits", value);
 	return 0;

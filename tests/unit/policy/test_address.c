@@ -322,6 +322,12 @@ static void what_is_behind_a_configured_translator(void **state)
 	assert_int_equal(nat64_add(&nat64, &prefix), 0);
 	assert_int_equal(range_parse("fd00:64::/96", &prefix), 0);
 	assert_int_equal(nat64_add(&nat64, &prefix), 0);
+	assert_int_equal(range_parse("2001:db8::/32", &prefix), 0);	/* around the first: one address, two meanings */
+	assert_int_equal(nat64_add(&nat64, &prefix), -EEXIST);
+	assert_int_equal(range_parse("fd00:64::/96", &prefix), 0);
+	assert_int_equal(nat64_add(&nat64, &prefix), -EEXIST);
+	assert_int_equal(range_parse("fd00:64::/95", &prefix), 0);
+	assert_int_equal(nat64_add(&nat64, &prefix), -EINVAL);
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		struct oh_address a;
 		const char *what;

@@ -168,7 +168,6 @@ static void none_stands_alone(void **state)
 	}
 }
 
-/* Each stands in line 3, behind a line that would be good. */
 static void uplink_none_stands_alone(void **state)
 {
 	(void)state;
@@ -178,8 +177,10 @@ static void uplink_none_stands_alone(void **state)
 	assert_non_null(strstr(e.text, "'none' cannot stand beside other values"));
 	assert_int_equal(read_text("[guard]\nuplink = none\n"), 0);
 	assert_true(c.uplink_set && !c.uplink_count);
+	config_free(&c);
 }
 
+/* Each stands in line 3, behind a line that would be good. */
 static void bad_values(void **state)
 {
 	static const struct {
