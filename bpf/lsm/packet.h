@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* BPF LSM, attached by `ohguard load`: for the workload no packet sockets, whose packets only the uplink's hook would see, or
- * none; and no sockets of families that none of the hooks sees. User side: user/engine/packet.c. */
+/* BPF LSM, attached by `ohguard load`: for the workload no packet sockets, whose packets only the uplink's hook would
+ * see, or none; and no sockets of families that none of the hooks sees. User side: user/engine/packet.c. */
 #ifndef OHGUARD_BPF_PACKET_H
 #define OHGUARD_BPF_PACKET_H
 
@@ -45,16 +45,17 @@ static __always_inline bool is_guarded(void)
 	return is_in_cgroup(oh_packet.cgroup, oh_packet.level);
 }
 
-/* Whose sockets the other hooks judge, or which reach nothing but this kernel. All others may lead to a hypervisor, over a
- * link, or by sockets of the kernel's own. */
+/* Whose sockets the other hooks judge, or which reach nothing but this kernel. All others may lead to a hypervisor,
+ * over a link, or by sockets of the kernel's own. */
 static __always_inline bool is_known_family(int family)
 {
-	return family == FAMILY_UNSPECIFIED || family == FAMILY_UNIX || family == FAMILY_INET || family == FAMILY_INET6 ||
+	return family == FAMILY_UNSPECIFIED || family == FAMILY_UNIX || family == FAMILY_INET ||
+	       family == FAMILY_INET6 ||
 	       family == FAMILY_NETLINK;
 }
 
-/* Most of them ask for no capability. So where the whole machine is guarded they are left to its own services, which are
- * root, and not to its users. */
+/* Most of them ask for no capability. So where the whole machine is guarded they are left to its own services, which
+ * are root, and not to its users. */
 static __always_inline bool may_have_known_families_alone(void)
 {
 	return is_workload() || (!oh_packet.level && (__u32)bpf_get_current_uid_gid());

@@ -256,7 +256,8 @@ static const struct {
 	int arguments;
 } commands[] = {
 	{ "ids", ids, 1 }, { "pin-get", pin_get, 1 }, { "link-get", link_get, 1 }, { "link-detach", link_detach, 1 },
-	{ "map-get", map_get, 1 }, { "map-write", map_write, 1 }, { "packet", packet, 1 }, { "family", family, 1 }, { "family-as", family_as, 2 }, { "bypass", bypass, 0 },
+	{ "map-get", map_get, 1 }, { "map-write", map_write, 1 }, { "packet", packet, 1 }, { "family", family, 1 },
+	{ "family-as", family_as, 2 }, { "bypass", bypass, 0 },
 	{ "attach", attach, 1 }, { "memory", memory, 1 }, { "spoof", spoof, 2 }, { "handle", handle, 2 },
 	{ "move-mount", move_mount_, 2 }, { "traced", traced, 1 }, { "any-link", any_link, 0 }, { "clocks", clocks, 1 },
 };

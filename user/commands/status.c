@@ -155,8 +155,9 @@ static int read_status(struct guard *g, struct status *s, struct error *e)
 	s->answering = answerer_is_alive(&g->engine);
 	if (!s->packet)
 		remark(&s->notes,
-			"sockets of families that no hook sees (AF_VSOCK, which reaches the hypervisor, RDS, TIPC, Bluetooth) "
-			"are not refused without BPF LSM: keep them from the workload with RestrictAddressFamilies= or seccomp");
+		       "sockets of families that no hook sees (AF_VSOCK, which reaches the hypervisor, RDS, TIPC, "
+		       "Bluetooth) are not refused without BPF LSM: keep them from the workload with "
+		       "RestrictAddressFamilies= or seccomp");
 	s->settings = g->engine.settings;
 	check_hooks(s);
 	read_uplinks(s, g->pins);

@@ -68,9 +68,10 @@ void ways_out_resolver(const struct oh_settings *settings, const char *cgroup, s
 			continue;
 		engine_cgroup_path(id, path);
 		if (!is_in(path, cgroup) && !listener_is_guarded(path))
-			remark(ret, "the resolver at %s is not guarded: it passes on every name that it is asked for, and new "
-			       "addresses of a rotating name are refused: guard its unit too (%.100s), or name the uplink, or have "
-			       "the workload ask the upstream resolver", address_format(&local[i], text), path);
+			remark(ret,
+			       "the resolver at %s is not guarded: it passes on every name that it is asked for, and "
+			       "new addresses of a rotating name are refused: guard its unit too (%.100s), or name the "
+			       "uplink, or have the workload ask the upstream resolver", address_format(&local[i], text), path);
 	}
 }
 
@@ -116,7 +117,8 @@ static bool may_connect(const struct process *p, const struct stat *st)
 	return st->st_mode & (p->user == st->st_uid ? S_IWUSR : its_group ? S_IWGRP : S_IWOTH);
 }
 
-/* The path itself, or in a folder what is at most `depth` below. Links are not followed: they are the workload's to make. */
+/* The path itself, or in a folder what is at most `depth` below. Links are not followed: they are the workload's to
+ * make. */
 static bool has_socket(const struct process *p, const char *path, int depth)
 {
 	struct dirent *entry;
@@ -149,7 +151,8 @@ static void find_sockets(const struct process *p, char *ret, size_t size)
 		const char *path;	/* %u: the user */
 		int depth;
 	} known[] = {
-		{ "/tmp/tmux-%u", 1 }, { "/run/screen", 2 }, { "/run/user/%u/systemd/private", 0 }, { "/run/user/%u/bus", 0 },
+		{ "/tmp/tmux-%u", 1 }, { "/run/screen", 2 }, { "/run/user/%u/systemd/private", 0 },
+		{ "/run/user/%u/bus", 0 },
 		{ "/run/systemd/private", 0 }, { "/run/docker.sock", 0 }, { "/run/user/%u/docker.sock", 0 },
 		{ "/run/podman/podman.sock", 0 }, { "/run/user/%u/podman/podman.sock", 0 },
 		{ "/run/containerd/containerd.sock", 0 },
@@ -189,7 +192,8 @@ static void check_process(struct search *s, int pid)
 	if (!*sockets || s->told_count == USERS_MAX)
 		return;
 	s->told[s->told_count++] = p.user;
-	remark(s->remarks, "user %u in the cgroup may connect to %s: a server there that is not in the cgroup runs its commands "
+	remark(s->remarks,
+	       "user %u in the cgroup may connect to %s: a server there that is not in the cgroup runs its commands "
 	       "unguarded: give the workload a user of its own, with no session services", p.user, sockets);
 }
 

@@ -403,8 +403,8 @@ static void unspecified_resolver_is_this_machine(void **state)
 	(void)state;
 	assert_int_equal(config_find_resolvers(unit_write_text("nameserver ::\n"), false, found), 0);
 	assert_int_equal(config_find_resolvers(unit_write_text("nameserver 0.0.0.0\n"), false, found), 0);
-	assert_int_equal(config_find_resolvers(unit_write_text("nameserver 0.0.0.0\nnameserver 10.0.0.2\nnameserver 127.0.0.53\n"),
-					       true, found), 2);
+	assert_int_equal(config_find_resolvers(unit_write_text("nameserver 0.0.0.0\nnameserver 10.0.0.2\n"
+							       "nameserver 127.0.0.53\n"), true, found), 2);
 	assert_int_equal(found[1].byte[15], 53);
 }
 
