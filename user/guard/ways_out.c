@@ -71,7 +71,8 @@ void ways_out_resolver(const struct oh_settings *settings, const char *cgroup, s
 			remark(ret,
 			       "the resolver at %s is not guarded: it passes on every name that it is asked for, and "
 			       "new addresses of a rotating name are refused: guard its unit too (%.100s), or name the "
-			       "uplink, or have the workload ask the upstream resolver", address_format(&local[i], text), path);
+			       "uplink, or have the workload ask the upstream resolver",
+			       address_format(&local[i], text), path);
 	}
 }
 

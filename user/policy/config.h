@@ -65,8 +65,8 @@ int config_default(struct config *ret, struct error *e);
 /* Replaces its uplinks by these (NULL ends them), as lines of the file would. */
 int config_set_uplinks(struct config *c, const char **values, struct error *e);
 
-/* Reads the name servers of a resolv.conf(5) file: those on this machine (local), or the others. Returns how many, at most
- * CONFIG_RESOLVERS_MAX; 0 if there is no such file. */
+/* Reads the name servers of a resolv.conf(5) file: those on this machine (local), or the others. Returns how many, at
+ * most CONFIG_RESOLVERS_MAX; 0 if there is no such file. */
 size_t config_find_resolvers(const char *resolv_conf, bool local, struct oh_address ret[CONFIG_RESOLVERS_MAX]);
 
 #endif
