@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What the decision must be, written from DESIGN section 2 and the manual's table of reasons, and not from bpf/.
- * A proof that includes this says what stands in the tables: proof_local, proof_ready, proof_grants,
- * proof_target_holds(). */
+ * A proof that includes this says what stands in the tables: proof_local, proof_ready, proof_grants, proof_target_holds(). */
 #ifndef OHGUARD_PROOF_DECISION_RULES_H
 #define OHGUARD_PROOF_DECISION_RULES_H
 
@@ -80,8 +79,7 @@ static bool rule_2_neighbour_discovery(const struct oh_flow *f)
 
 	if (f->family != 6 || f->protocol != 58 || f->options || f->hop_limit != 255 || f->icmp_code)
 		return false;
-	return (f->icmp_type == 133 && link && size <= 8) ||
-		(f->icmp_type == 135 && near && size >= 16 && size <= 32) ||
+	return (f->icmp_type == 133 && link && size <= 8) || (f->icmp_type == 135 && near && size >= 16 && size <= 32) ||
 	       (f->icmp_type == 136 && near && size >= 16 && size <= 24);
 }
 
@@ -115,8 +113,7 @@ static bool rule_3_inbound_reply(const struct oh_flow *f)
 		bool within = true;
 
 		for (int b = 0; b < 16; b++)
-			within = within &&
-				(f->destination.byte[b] & in->mask.byte[b]) == (in->address.byte[b] & in->mask.byte[b]);
+			within = within && (f->destination.byte[b] & in->mask.byte[b]) == (in->address.byte[b] & in->mask.byte[b]);
 		found = found || (i < oh_settings.inbound_count && within && f->source_port == in->port);
 	}
 	return found && !rule_is_attempt(f) && f->protocol == 6 && !rule_opens(f);
@@ -128,8 +125,7 @@ static bool rule_3_inbound_reply(const struct oh_flow *f)
 static bool rule_6_lives_on(const struct oh_flow *f, const struct oh_connection *c)
 {
 	return c && c->admitted && f->protocol == 6 && !rule_opens(f) && f->destination_port == c->port &&
-	       rule_is(&f->destination, rule_word(&c->to, 0), rule_word(&c->to, 1), rule_word(&c->to, 2),
-		       rule_word(&c->to, 3)) &&
+	       rule_is(&f->destination, rule_word(&c->to, 0), rule_word(&c->to, 1), rule_word(&c->to, 2), rule_word(&c->to, 3)) &&
 	       proof_target_holds(c->target, c->generation);
 }
 
@@ -161,8 +157,7 @@ static enum oh_reason rule_4_to_6(const struct oh_flow *f, struct proof_grant *r
 	struct proof_grant grant;
 
 	if (rule_is_metadata(&f->destination) && service != OH_SERVICE_DNS)
-		return oh_settings.metadata && service == OH_SERVICE_TCP &&
-			f->destination_port == 80 ? OH_TARGET : OH_METADATA_SERVICE;
+		return oh_settings.metadata && service == OH_SERVICE_TCP && f->destination_port == 80 ? OH_TARGET : OH_METADATA_SERVICE;
 	if (service == OH_SERVICE_NONE)
 		return OH_PROTOCOL_NOT_ALLOWED;
 	grant = proof_grants[service][connects_datagrams && service == OH_SERVICE_TCP];
