@@ -193,7 +193,7 @@ def test_address_that_is_none_does_not_get_into_ssh(applied, tmp_path):
 if [ "$2" = describe-addresses ]; then
 	{applied.real_aws} "$@" | sed 's/"PublicIp": "/&1.2.3.4\\\\nProxyCommand touch x\\\\n/'; exit 0; fi""")
     done = applied.run("versions", check=1)
-    assert "proxy: AWS does not tell its address yet" in done.stderr and not config.exists()
+    assert "proxy: AWS does not show its address yet" in done.stderr and not config.exists()
 
 
 @pytest.mark.parametrize("text, expected", [("", "nothing"), ("two words\n", "visible"), ("x" * 3000, "visible")])

@@ -104,13 +104,15 @@ def test_second_helper_is_refused(guard, server):
 
 def test_refused_tls_name_is_reset(guard, server):
     with guard.nothing_leaves(*topology.ZONE[ALLOWED]):
-        r = guard.lab.server.run(["curl", "-sS", "--resolve", f"google.com:443:{topology.ZONE[ALLOWED][0]}", "https://google.com"],
+        r = guard.lab.server.run(["curl", "-sS", "--resolve", f"google.com:443:{topology.ZONE[ALLOWED][0]}",
+                                  "https://google.com"],
                                  guarded=True)
     assert r.returncode == 35 and "reset by peer" in r.stderr, r.stderr
 
 
 def test_helper_alone_may_make_raw_sockets(guard, server):
-    code = "import socket\ntry:\n    socket.socket(socket.AF_INET, socket.SOCK_RAW, 255)\n    print('ok')\nexcept OSError as e:\n    print(e.errno)"
+    code = ("import socket\ntry:\n    socket.socket(socket.AF_INET, socket.SOCK_RAW, 255)\n    print('ok')\n"
+            "except OSError as e:\n    print(e.errno)")
     assert guard.python(code) == "1"
 
 

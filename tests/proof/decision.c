@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* bpf/decide/decide.h: oh_decide() over any flow, connection and settings is what decision_rules.h says. What the tables
- * hold for a destination is any answer that tables.c proves of oh_lookup().
+/* bpf/decide/decide.h: oh_decide() over any flow, connection and settings is what decision_rules.h says. What the
+ * tables hold for a destination is any answer that tables.c proves of oh_lookup().
  *
  * options: --unwind 33 --replace oh_lookup:any_lookup --replace oh_target_life:any_target_life
  * proof packet: -DSTAGE=OH_STAGE_PACKET
@@ -100,7 +100,8 @@ static void any_tables(const struct oh_flow *f)
 		for (int any = 0; any < 2; any++) {
 			struct proof_grant g = { nondet_u8(), nondet_bool(), nondet_u32(), nondet_u32() };
 
-			__CPROVER_assume(g.reason == OH_TARGET || g.reason == OH_ADDRESS_EXPIRED || g.reason == OH_PORT_NOT_ALLOWED ||
+			__CPROVER_assume(g.reason == OH_TARGET || g.reason == OH_ADDRESS_EXPIRED ||
+					 g.reason == OH_PORT_NOT_ALLOWED ||
 					 g.reason == OH_ADDRESS_NOT_ALLOWED);
 			__CPROVER_assume(g.target && g.target < OH_TARGETS_MAX);
 			proof_grants[service][any] = g;
@@ -141,6 +142,7 @@ int main(void)
 	}
 	__CPROVER_assert(a.target == grant.target && a.generation == grant.generation, "the grant's target");
 	__CPROVER_assert(a.fresh == (grant.reason == OH_TARGET), "fresh by a grant alone");
-	__CPROVER_assert(a.named == (verdict == OH_TARGET && grant.named), "a name is asked for where the grant says so");
+	__CPROVER_assert(a.named == (verdict == OH_TARGET && grant.named),
+			 "a name is asked for where the grant says so");
 	return 0;
 }

@@ -5,7 +5,7 @@
  * reach last-second-of-grant: -DREACH=near==OH_NEAR_ADMITS&&u.grant.expires==proof_now+1
  * reach first-second-after: -DREACH=near==OH_NEAR_EXPIRED&&u.grant.expires==proof_now
  * reach last-second-of-target: -DREACH=near==OH_NEAR_NAMED&&target.lapses==proof_now+1
- * reach first-second-lapsed: -DREACH=near==OH_NEAR_NOT&&target_there&&target.generation==u.grant.generation&&u.grant.service
+ * reach first-lapsed: -DREACH=near==OH_NEAR_NOT&&target_there&&target.generation==u.grant.generation&&u.grant.service
  * reach no-end: -DREACH=near==OH_NEAR_ADMITS&&proof_now==OH_FOREVER
  */
 #include "settings.h"
@@ -59,7 +59,8 @@ int main(void)
 	__CPROVER_assert(!(REACH), "reached");
 	return 0;
 #endif
-	__CPROVER_assert(near == rule_nearness(&u.grant, service, any_port, port), "a grant admits what it says, in its time");
+	__CPROVER_assert(near == rule_nearness(&u.grant, service, any_port, port),
+			 "a grant admits what it says, in its time");
 	__CPROVER_assert((life == OH_TARGET_DEAD) ==
 			 !(target_there && target.generation == u.grant.generation &&
 			   (target.lapses == 0xffffffff || proof_now < target.lapses)), "a target holds in its time");

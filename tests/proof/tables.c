@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* bpf/decide/decide.h: what the three tables say of one address, over grants of which each comes as near to what is wanted as it
- * may; grant.c says when. Of the grants each is of a target of its own, so that it can be told by its id: no lookup compares
- * ids, and two grants of one target are two whose targets hold the same.
+/* bpf/decide/decide.h: what the three tables say of one address, over grants of which each comes as near to what is
+ * wanted as it may; grant.c says when. Of the grants each is of a target of its own, so that it can be told by its id:
+ * no lookup compares ids, and two grants of one target are two whose targets hold the same.
  *
  * options: --unwind 7 --replace oh_nearness:any_nearness
  * proof tables:
@@ -27,7 +27,8 @@ void *bpf_map_lookup_elem(void *map, const void *key)
 	const struct oh_range *range = key;
 
 	if (map == (void *)&oh_ranges) {
-		__CPROVER_assert(range->prefix == 128 && oh_address_equal(&range->address, &destination), "the whole address");
+		__CPROVER_assert(range->prefix == 128 && oh_address_equal(&range->address, &destination),
+				 "the whole address");
 		return listed[RANGES] ? &entry[RANGES] : NULL;
 	}
 	__CPROVER_assert(map == (void *)&oh_addresses || map == (void *)&oh_learned, "a lookup asks no other map");
@@ -76,16 +77,19 @@ int main(void)
 #endif
 	__CPROVER_assert(OH_FOUND_REASON(found) == (nearest >= OH_NEAR_NAMED ? OH_TARGET :
 						    nearest == OH_NEAR_EXPIRED ? OH_ADDRESS_EXPIRED :
-						    nearest == OH_NEAR_OTHER_PORT ? OH_PORT_NOT_ALLOWED : OH_ADDRESS_NOT_ALLOWED),
+						    nearest == OH_NEAR_OTHER_PORT ? OH_PORT_NOT_ALLOWED
+						    : OH_ADDRESS_NOT_ALLOWED),
 			 "it admits where a grant does, and else says how near one comes");
 	if (OH_FOUND_REASON(found) != OH_TARGET) {
 		__CPROVER_assert(found == OH_FOUND_REASON(found), "a refusal names no target");
 		return 0;
 	}
-	__CPROVER_assert(!!(found & OH_FOUND_NAMED) == (nearest == OH_NEAR_NAMED), "a name is asked for where no grant does without");
+	__CPROVER_assert(!!(found & OH_FOUND_NAMED) == (nearest == OH_NEAR_NAMED),
+			 "a name is asked for where no grant does without");
 	for (int t = 0; t < TABLES; t++)
 		for (int i = 0; i < OH_GRANTS_MAX; i++)
-			its_own = its_own || (listed[t] && OH_FOUND_TARGET(found) == ID(t, i) && nearness[ID(t, i)] == nearest &&
+			its_own = its_own ||
+				(listed[t] && OH_FOUND_TARGET(found) == ID(t, i) && nearness[ID(t, i)] == nearest &&
 					      found >> 32 == entry[t].grant[i].generation);
 	__CPROVER_assert(its_own, "the target and generation are those of a grant that admits");
 	return 0;

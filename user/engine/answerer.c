@@ -10,7 +10,8 @@
 
 int answerer_beat(const struct engine *engine, bool alive, struct error *e)
 {
-	struct oh_answerer a = { .until = alive ? (__u64)clock_boot_ns() + OH_ANSWERER_ALIVE : 0, .pid = (__u32)getpid() };
+	struct oh_answerer a = { .until = alive ? (__u64)clock_boot_ns() + OH_ANSWERER_ALIVE : 0,
+				 .pid = (__u32)getpid() };
 	__u32 zero = 0;
 
 	if (bpf_map_update_elem(engine->map[ENGINE_ANSWERER], &zero, &a, BPF_ANY))

@@ -147,7 +147,8 @@ static void query_is_answered_as_no_such_name(void **state)
 		assert_int_equal(r.family, family);
 		at = check_packet(&r.packets[0], family);
 		assert_int_equal(get16(at + 4), r.packets[0].length - (size_t)(at - r.packets[0].bytes));
-		check_answer(at + UDP, get16(at + 4) - UDP, packet.bytes + (family == 4 ? HEADER4 : HEADER6) + UDP, i & 2);
+		check_answer(at + UDP, get16(at + 4) - UDP, packet.bytes + (family == 4 ? HEADER4 : HEADER6) + UDP,
+			     i & 2);
 	}
 }
 
@@ -207,8 +208,8 @@ static void other_segment_is_reset(void **state)
 	}
 }
 
-/* Each beginning, and each byte changed: within bounds (the tests run under valgrind and sanitizers too), and never longer
- * than what was asked with what EDNS adds. */
+/* Each beginning, and each byte changed: within bounds (the tests run under valgrind and sanitizers too), and never
+ * longer than what was asked with what EDNS adds. */
 static void hostile_packets_are_answered_shortly_or_not_at_all(void **state)
 {
 	struct reply r;
