@@ -195,8 +195,8 @@ def test_networks_of_containers_are_no_ways_out(guard):
     """A bridge as Docker makes it, a cable with an address alone as Calico and LXD make it, a tap with a network."""
     guard.lab.server.ip("link add docker9 type bridge", "link set second0 master docker9", "link set docker9 up",
                         "addr del 172.29.0.2/24 dev second0", "addr del fd29::2/64 dev second0",
-                        "addr add 172.29.0.2/24 dev docker9", "route add 172.25.0.7/32 dev third0", "tuntap add tap9 mode tap", "link set tap9 up",
-                        "addr add 172.24.0.1/24 dev tap9")
+                        "addr add 172.29.0.2/24 dev docker9", "route add 172.25.0.7/32 dev third0",
+                        "tuntap add tap9 mode tap", "link set tap9 up", "addr add 172.24.0.1/24 dev tap9")
     guard.load("--uplink", "auto")
     assert guarded(guard) == set()
     assert guard.json("status")["healthy"]
