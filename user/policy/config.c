@@ -118,7 +118,7 @@ int config_set_uplinks(struct config *c, const char **values, struct error *e)
 static int set_inbound_hook(struct config *c, const char *value, struct error *e)
 {
 	if (strcmp(value, "auto") && strcmp(value, "tc") && strcmp(value, "xdp"))
-		return error_set(e, EINVAL, "'%s' is neither auto, tc nor xdp", value);
+		return error_set(e, EINVAL, "'%s' is none of auto, tc and xdp", value);
 	c->xdp = !strcmp(value, "xdp");
 	return 0;
 }
