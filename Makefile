@@ -152,7 +152,7 @@ check-vm:	## whole machines with the kernels 5.10, 6.1, 6.12 and sid's
 	$(Q)OHGUARD_VM_FACTS=$(BUILD)/vm-facts.json OHGUARD_KERNELS="$${OHGUARD_KERNELS:-5.10 6.1 6.12 sid}" \
 		scripts/check vm
 
-VM_TOOLS := $(BUILD)/tests/vm/poke $(BUILD)/tests/vm/facts
+VM_TOOLS := $(BUILD)/tests/vm/poke $(BUILD)/tests/vm/facts $(BUILD)/tests/vm/foreign
 
 tests: $(UNIT_BIN) $(BPFT_BIN) $(VM_TOOLS) newest	## build the tests that are in C
 
@@ -167,7 +167,8 @@ newest: $(firstword $(CLANGS) all)
 $(VM_TOOLS): $(BUILD)/%: %.c
 	$(call say,TEST,$<)
 	@mkdir -p $(@D)
-	$(Q)$(CC) -static $(WARNINGS) -Os -s -no-pie -o $@ $<
+	$(Q)$(CC) -static $(WARNINGS) -Os -s -no-pie -o $@ $< $(VM_LIBS)
+$(BUILD)/tests/vm/foreign: VM_LIBS := -lbpf -lelf -lz
 
 bench:	## measure verdicts, names and throughput
 	$(Q)scripts/deps build bench

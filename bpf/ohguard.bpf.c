@@ -117,12 +117,18 @@ int oh_uplink_egress(struct __sk_buff *skb)
 	return oh_pass_uplink(skb) ? OH_TC_GO_ON : oh_answer_at_uplink(skb);
 }
 
-/* Refuses nothing: learns from answers where neither a workload nor a container can have forged them. */
+/* What may come in, and what it teaches: here neither a workload nor a container can have forged an answer. A driver
+ * may leave headers in pages out of sight. */
 SEC("classifier")
 int oh_uplink_ingress(struct __sk_buff *skb)
 {
+	__u32 head = skb->len < OH_ARRIVAL_HEAD ? skb->len : OH_ARRIVAL_HEAD;
 	struct oh_frame *fr;
 
+	if (!oh_is_linear(skb, head))
+		bpf_skb_pull_data(skb, head);
+	if (!oh_let_in(skb, (void *)(long)skb->data, (void *)(long)skb->data_end, skb->len, OH_HOOK_UPLINK_INGRESS))
+		return OH_TC_DROP;
 	if (!oh_settings.inspect || !oh_may_be_answer(skb, OH_ETHERNET))
 		return OH_TC_GO_ON;
 	fr = oh_frame_start(skb, OH_STAGE_UPLINK);
@@ -131,10 +137,13 @@ int oh_uplink_ingress(struct __sk_buff *skb)
 	return OH_TC_GO_ON;
 }
 
+/* The same before the stack has the frame, where that is asked for. */
 SEC("xdp")
 int oh_inbound(struct xdp_md *ctx)
 {
-	return oh_let_in(ctx) ? XDP_PASS : XDP_DROP;
+	void *at = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
+
+	return oh_let_in(ctx, at, end, end - at, OH_HOOK_INBOUND) ? XDP_PASS : XDP_DROP;
 }
 
 /* Refuses nothing. */

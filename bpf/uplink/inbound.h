@@ -7,6 +7,8 @@
 #include "decide/report.h"
 #include "uplink/uplink.h"
 
+/* The bytes that it is judged by: IPv6, an ICMP error, and what that is about with its ports. */
+#define OH_ARRIVAL_HEAD 110
 #define OH_NS_PER_SECOND 1000000000ULL
 
 enum { OH_TCP_LISTEN = 10, OH_TCP_NEW_SYN_RECV = 12 };	/* net/tcp_states.h */
@@ -119,11 +121,11 @@ static __always_inline enum oh_reason oh_read_upper(void *at, void *end, struct 
 	       oh_read_ports(at + sizeof(struct oh_ip6_header), end, &a->answer) ? OH_NONE : OH_PACKET_MALFORMED;
 }
 
-/* Headers at their usual places and nowhere else: OH_NONE with the flows filled in, or the verdict. */
-static __always_inline enum oh_reason oh_read_arrival(struct xdp_md *ctx, struct oh_arrival *a)
+/* Headers at their usual places and nowhere else, of a frame of so many bytes, which need not all be in sight: OH_NONE
+ * with the flows filled in, or the verdict. */
+static __always_inline enum oh_reason oh_read_arrival(void *at, void *end, __u64 length, struct oh_arrival *a)
 {
-	void *at = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
-	__u64 room = end - at - OH_ETHERNET;	/* for an IP packet; compared as a number, for older verifiers' sake */
+	__u64 room = length - OH_ETHERNET;	/* for an IP packet */
 	struct oh_ip4_header *ip4;
 	struct oh_ip6_header *ip6;
 	__be16 ethertype;
@@ -176,7 +178,7 @@ static __always_inline bool oh_is_known_flow(const struct oh_arrival *a)
 }
 
 /* A connection of this machine that is older than the guard. What it sends is judged as ever. */
-static __always_inline bool oh_is_open_here(struct xdp_md *ctx, const struct oh_flow *seen)
+static __always_inline bool oh_is_open_here(void *ctx, const struct oh_flow *seen)
 {
 	struct bpf_sock_tuple tuple = {};
 	struct bpf_sock *sk;
@@ -204,7 +206,7 @@ static __always_inline bool oh_is_open_here(struct xdp_md *ctx, const struct oh_
 	return open;
 }
 
-static __always_inline enum oh_reason oh_decide_arrival(struct xdp_md *ctx, struct oh_arrival *a)
+static __always_inline enum oh_reason oh_decide_arrival(void *ctx, struct oh_arrival *a)
 {
 	if (oh_is_neighbours_word(&a->seen) || oh_is_dhcp_renewal(&a->answer))
 		return OH_HOST_NEED;
@@ -220,7 +222,7 @@ static __always_inline enum oh_reason oh_decide_arrival(struct xdp_md *ctx, stru
 }
 
 /* True where the frame may pass. What passes is not counted: verdicts are over what leaves. */
-static __always_inline bool oh_let_in(struct xdp_md *ctx)
+static __always_inline bool oh_let_in(void *ctx, void *at, void *end, __u64 length, enum oh_hook hook)
 {
 	__u32 zero = 0;
 	struct oh_arrival *a = bpf_map_lookup_elem(&oh_arrivals, &zero);
@@ -230,17 +232,17 @@ static __always_inline bool oh_let_in(struct xdp_md *ctx)
 	if (!a)
 		return false;
 	__builtin_memset(a, 0, __builtin_offsetof(struct oh_arrival, told));
-	reason = oh_read_arrival(ctx, a);
+	reason = oh_read_arrival(at, end, length, a);
 	if (!reason)
 		reason = oh_decide_arrival(ctx, a);
 	if (reason < OH_REASON_FIRST_REFUSAL)
 		return true;
-	oh_count(reason & (OH_REASON_MAX - 1), ctx->data_end - ctx->data - OH_ETHERNET);
+	oh_count(reason & (OH_REASON_MAX - 1), length - OH_ETHERNET);
 	/* One a second and CPU: a flood from outside must not push out what was refused to the workload. */
 	now = bpf_ktime_get_boot_ns();
 	if (now - a->told >= OH_NS_PER_SECOND) {
 		a->told = now;
-		oh_tell(&a->seen, OH_HOOK_INBOUND, reason, NULL, OH_SLOTS);
+		oh_tell(&a->seen, hook, reason, NULL, OH_SLOTS);
 	}
 	return oh_verdict(reason);
 }

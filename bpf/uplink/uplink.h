@@ -64,9 +64,9 @@ static __always_inline enum oh_reason oh_parse_frame(struct __sk_buff *skb, stru
 {
 	__be16 ethertype = 0;
 
-	/* What the wire will bear counts: a packet socket may have told the kernel something else. */
-	if (bpf_skb_load_bytes(skb, 12, &ethertype, sizeof(ethertype)) || ethertype != (__be16)skb->protocol ||
-	    skb->vlan_present)
+	/* What the wire will bear counts: a packet socket may have told the kernel something else. A tag that the
+	 * kernel keeps beside the frame is a VLAN interface's above this one: what it tags is judged as any frame. */
+	if (bpf_skb_load_bytes(skb, 12, &ethertype, sizeof(ethertype)) || ethertype != (__be16)skb->protocol)
 		return OH_PACKET_MALFORMED;
 	if (ethertype == bpf_htons(OH_ETH_P_ARP))
 		return oh_parse_arp(skb);

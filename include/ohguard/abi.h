@@ -290,7 +290,8 @@ struct oh_settings {
 	__u16 shared_at;	/* where struct skb_shared_info has the marks of pages that user space can write */
 	__u16 shared_mask;	/* and which bits there are these marks; 0: the kernel does not let us see them */
 	__u8 answer;		/* 1: what is refused for its name is answered, where somebody can */
-	__u8 reserved[3];
+	__u8 xdp;		/* 1: what comes in over an uplink is judged by XDP too, before the stack has it */
+	__u8 reserved[2];
 	__u32 nat64_count;
 	struct oh_nat64 nat64[OH_NAT64_MAX];
 	struct oh_inbound inbound[OH_INBOUND_MAX];

@@ -27,11 +27,15 @@ class Figure:
     unit: str
     ratio: float | None = None      # to what the section's heading says
     limit: float | None = None      # the target: at most this, of the ratio where there is one, else of the value
+    least: float | None = None      # the target: at least this
     note: str = ""
 
     @property
     def met(self):
-        return None if self.limit is None else (self.value if self.ratio is None else self.ratio) <= self.limit
+        value = self.value if self.ratio is None else self.ratio
+        if self.least is not None:
+            return value >= self.least
+        return None if self.limit is None else value <= self.limit
 
 
 class Bench:
@@ -74,7 +78,8 @@ def table(figures):
         print(f"\n{heading}")
         for f in rows:
             ratio = "" if f.ratio is None else f"{f.ratio:.2f}"
-            target = "" if f.limit is None else f"<= {f.limit:g}{'' if f.ratio is None else ' x'}"
+            sign, bound = ("<=", f.limit) if f.least is None else (">=", f.least)
+            target = "" if bound is None else f"{sign} {bound:g}{'' if f.ratio is None else ' x'}"
             print(f"  {f.name:<40}{number(f.value):>10} {f.unit:<6}{ratio:>8}  {target:<9}"
                   f"{'' if f.met is None else 'met' if f.met else 'MISSED':<8}{f.note}".rstrip())
 

@@ -11,13 +11,16 @@ import subprocess
 from lab.lab import LabError, call
 
 ADDRESSES = 1000
-PATHS = ("none", "ohguard", "nft", "ipset", "iptables")
-LABELS = {"none": "no filter", "ohguard": "ohguard, 1,000 addresses", "nft": "nft set of 1,000",
+PATHS = ("none", "ohguard", "uplink", "nft", "ipset", "iptables")
+GUARDS = {"ohguard": (), "uplink": ("--uplink", "eth0")}
+LABELS = {"none": "no filter", "ohguard": "ohguard, 1,000 addresses", "uplink": "ohguard, with an uplink", "nft": "nft set of 1,000",
           "ipset": "ipset of 1,000 and iptables", "iptables": "iptables, 1,000 rules"}
 # kind: what it is called, rounds, datagrams or connections in a burst
 TRAFFIC = {"udp": ("UDP send, connected socket", 400, 500), "sendto": ("UDP sendto", 400, 500),
            "tcp": ("TCP connect and close", 400, 20)}
+FLOOD = ("none", "uplink")     # what comes in uninvited: the others filter what leaves
 IPERF_ROUNDS = 15
+CONNECT_MOST, RATE_LEAST = 1.10, 0.97   # with an uplink, of none
 IPERF_BYTES = "500M"
 IPERF_PORT = 5201
 
@@ -55,13 +58,18 @@ class Paths:
         call(["ip", "-n", self.sink, "link", "set", "lo", "up"])
         for name in PATHS:
             self._cable(name)
-        self._guard()
+        for name in GUARDS:
+            self.cgroup(name).mkdir()
+            self._guard(name)
         self._nft()
         self._ipset()
         self._iptables()
 
     def netns(self, name):
         return self.lab.netns(f"bench-{name}")
+
+    def cgroup(self, name):
+        return self.lab.cgroup / name
 
     def to(self, name):
         """Where the sink takes connections."""
@@ -76,11 +84,11 @@ class Paths:
         return [*others(), self.to(name), self.hole(name)]
 
     def spec(self, name, kind):
-        return ",".join([name, f"/run/netns/{self.netns(name)}", str(self.lab.cgroup) if name == "ohguard" else "",
+        return ",".join([name, f"/run/netns/{self.netns(name)}", str(self.cgroup(name)) if name in GUARDS else "",
                          self.to(name) if kind == "tcp" else self.hole(name)])
 
     def command(self, name, argv):
-        join = f"echo $$ > '{self.lab.cgroup}/cgroup.procs' && " if name == "ohguard" else ""
+        join = f"echo $$ > '{self.cgroup(name)}/cgroup.procs' && " if name in GUARDS else ""
         return ["nsenter", f"--net=/run/netns/{self.netns(name)}", "sh", "-c", f'{join}exec "$@"', "sh", *argv]
 
     def _cable(self, name):
@@ -92,11 +100,14 @@ class Paths:
              f"link set lo up\naddr add {self.to(name)[:-1]}2/24 dev eth0\nlink set eth0 up\n"
              f"route add {self.hole(name)} via {self.to(name)}\n")
 
-    def _guard(self):
-        conf = self.lab.dir / "bench-network.conf"
-        conf.write_text(GUARD.format(cgroup=self.lab.cgroup, sink=self.to("ohguard"), hole=self.hole("ohguard"),
+    def _guard(self, name):
+        """In the path's network namespace, where its uplink is; its pins are the lab server's."""
+        conf = self.lab.dir / f"bench-{name}.conf"
+        conf.write_text(GUARD.format(cgroup=self.cgroup(name), sink=self.to(name), hole=self.hole(name),
                                      iperf=IPERF_PORT, others="\n".join(f"target = {a}" for a in others())))
-        self.bench.guard("load", "--no-resolve", "-c", conf)
+        server = self.lab.state["machines"]["server"]
+        call(["nsenter", f"--net=/run/netns/{self.netns(name)}", f"--mount=/proc/{server}/ns/mnt", "--",
+              self.bench.ohguard, "load", "--no-resolve", "-c", conf, "--name", f"bench-{name}", *GUARDS[name]])
 
     def _inside(self, name, argv, stdin=""):
         call(["nsenter", f"--net=/run/netns/{self.netns(name)}", *argv], stdin)
@@ -115,13 +126,14 @@ class Paths:
         self._inside("iptables", ["iptables-restore"], f"*filter\n:OUTPUT DROP [0:0]\n{rules}COMMIT\n")
 
 
-def add(bench, values, unit):
-    """Each path beside none, by pairs from the same round. The note has half of the pairs within it: the noise."""
-    for name in PATHS:
+def add(bench, values, unit, **targets):
+    """Each path beside none, by pairs from the same round. The note has half of the pairs within it: the noise. targets:
+    those of the path with an uplink."""
+    for name in values:
         ratios = [v / base for v, base in zip(values[name], values["none"])]
         low, middle, high = statistics.quantiles(ratios, n=4)
         bench.add(LABELS[name], statistics.median(values[name]), unit, middle,
-                  note="" if name == "none" else f"{low:.2f} to {high:.2f}")
+                  note="" if name == "none" else f"{low:.2f} to {high:.2f}", **(targets if name == "uplink" else {}))
 
 
 def traffic(bench, paths, kind):
@@ -131,18 +143,29 @@ def traffic(bench, paths, kind):
                         *(paths.spec(name, kind) for name in PATHS)], capture_output=True, text=True)
     if r.returncode:
         raise LabError(f"traffic {kind}: {r.stderr.strip()}")
-    add(bench, {name: list(map(float, values)) for name, *values in map(str.split, r.stdout.splitlines())}, "ns")
+    values = {name: list(map(float, values)) for name, *values in map(str.split, r.stdout.splitlines())}
+    add(bench, values, "ns", **({"limit": CONNECT_MOST} if kind == "tcp" else {}))
 
 
-def iperf(bench, paths):
-    bench.section("iperf3, one TCP stream, and its ratio to no filter")
+def flood(bench, paths):
+    bench.section("A flood of small datagrams from outside: time of one with its sender, and its ratio to no filter")
+    specs = [f"{name},/run/netns/{paths.sink},,{paths.to(name)[:-1]}2" for name in FLOOD]
+    r = subprocess.run([bench.tool("traffic"), "sendto", "400", "500", *specs], capture_output=True, text=True)
+    if r.returncode:
+        raise LabError(f"traffic: {r.stderr.strip()}")
+    add(bench, {name: list(map(float, values)) for name, *values in map(str.split, r.stdout.splitlines())}, "ns",
+        limit=1)
+
+
+def iperf(bench, paths, way, *args):
+    bench.section(f"iperf3, one TCP stream, {way}, and its ratio to no filter")
     rates = {name: [] for name in PATHS}
     for _ in range(IPERF_ROUNDS):
         for name in PATHS:
             r = call(paths.command(name, ["iperf3", "-J", "-n", IPERF_BYTES, "-p", str(IPERF_PORT),
-                                          "-c", paths.to(name)]))
+                                          "-c", paths.to(name), *args]))
             rates[name].append(json.loads(r)["end"]["sum_received"]["bits_per_second"] / 1e9)
-    add(bench, rates, "Gb/s")
+    add(bench, rates, "Gb/s", least=RATE_LEAST)
 
 
 def run(bench):
@@ -157,8 +180,11 @@ def run(bench):
             server.stdout.readline()
             for kind in TRAFFIC:
                 traffic(bench, paths, kind)
-            iperf(bench, paths)
+            flood(bench, paths)
+            iperf(bench, paths, "upload")
+            iperf(bench, paths, "download", "-R")
         finally:
             sink.kill()
             server.kill()
-    bench.guard("unload", "--yes")
+    for name in GUARDS:
+        bench.guard("unload", "--yes", "--name", f"bench-{name}")

@@ -56,7 +56,8 @@ static bool has_flow(const char *remote, __u16 remote_port, const char *local, _
 
 static void fill(struct lab *l, bool observe)
 {
-	struct config c = { .max_addresses = 1024, .uplinks = { "eth0" }, .uplink_count = 1, .inbound_count = 2 };
+	struct config c = { .max_addresses = 1024, .uplinks = { "eth0" }, .uplink_count = 1, .inbound_count = 2,
+			    .xdp = true };
 
 	c.inbound[0] = (struct oh_inbound){ .address = packet_address(ADMIN_4), .port = 22 };
 	c.inbound[1] = (struct oh_inbound){ .address = packet_address(ADMIN_6), .port = 22 };
@@ -103,14 +104,15 @@ static int run(struct lab *l, enum oh_hook hook, const struct frame *f, bool for
 static bool check(struct lab *l, const char *name, enum oh_hook hook, const struct frame *f, bool forwarded,
 		  enum oh_reason reason)
 {
-	bool inbound = hook == OH_HOOK_INBOUND, drop = reason && l != &observing;
-	int pass = inbound ? 2 /* XDP_PASS */ : -1, got;
+	bool xdp = hook == OH_HOOK_INBOUND, inbound = xdp || hook == OH_HOOK_UPLINK_INGRESS;
+	bool drop = reason && l != &observing;
+	int pass = xdp ? 2 /* XDP_PASS */ : -1, got;
 	struct outcome o;
 
 	got = run(l, hook, f, forwarded, &o);
-	if (got != (drop ? inbound ? 1 : 2 : pass))
+	if (got != (drop ? xdp ? 1 : 2 : pass))
 		return table_fail(name, f, forwarded ? "forwarded, verdict" : "verdict", got,
-			drop ? inbound ? 1 : 2 : pass);
+			drop ? xdp ? 1 : 2 : pass);
 	for (unsigned int i = OH_REASON_FIRST_REFUSAL; i < OH_REASON_MAX; i++) {
 		if (o.counted[i].packets != (i == (unsigned int)reason))
 			return table_fail(name, f, reason_name(i) ? reason_name(i) : "a counter",
@@ -334,7 +336,8 @@ static void inbound_is_judged_as_the_table_says(void **state)
 
 		packet_build(&inbound[i].packet, &f);
 		wrong += !check(&lab, inbound[i].name, OH_HOOK_INBOUND, &f, false, inbound[i].reason);
-		wrong += !check(&observing, inbound[i].name, OH_HOOK_INBOUND, &f, false, inbound[i].reason);
+		wrong += !check(&lab, inbound[i].name, OH_HOOK_UPLINK_INGRESS, &f, true, inbound[i].reason);
+		wrong += !check(&observing, inbound[i].name, OH_HOOK_UPLINK_INGRESS, &f, true, inbound[i].reason);
 	}
 	assert_int_equal(wrong, 0);
 }
@@ -393,6 +396,7 @@ static void icmp_errors_come_in_about_known_flows(void **state)
 		packet_build(&outer, &f);
 		memcpy(f.byte + ETHERNET + f.headers + 8, about.byte + ETHERNET, outer.payload);
 		wrong += !check(&lab, errors[i].name, OH_HOOK_INBOUND, &f, false, errors[i].reason);
+		wrong += !check(&lab, errors[i].name, OH_HOOK_UPLINK_INGRESS, &f, true, errors[i].reason);
 	}
 	assert_int_equal(wrong, 0);
 }

@@ -420,14 +420,29 @@ def test_cgroup_with_as_many_programs_as_it_takes_is_no_guard(guard, foreign_obj
     guard.assert_stands()
 
 
-def test_foreign_program_that_shares_is_lived_with(guard, foreign_object):
-    guard.shell("mkdir /sys/fs/bpf/test; bpftool prog load $1 /sys/fs/bpf/test/foreign type cgroup/skb;"
-                "bpftool cgroup attach $2 egress pinned /sys/fs/bpf/test/foreign multi", foreign_object, guard.cgroup)
+@pytest.mark.parametrize("where, flags", [("at", "multi"), ("above", "override"), ("below", "override"), ("below", "")])
+def test_foreign_program_does_not_outvote_ours(guard, foreign_object, where, flags):
+    """All programs of a cgroup and those above are asked, in whatever order, and a single no is one."""
+    parent = guard.sub_cgroup("parent")
+    middle = guard.sub_cgroup("parent", "middle")
+    child = guard.sub_cgroup("parent", "middle", "child")
+    at = {"above": parent, "at": middle, "below": child}[where]
+    attach = ("mkdir /sys/fs/bpf/test; bpftool prog load $1 /sys/fs/bpf/test/foreign type cgroup/skb;"
+              f"bpftool cgroup attach $2 egress pinned /sys/fs/bpf/test/foreign {flags}")
+    if where != "below":
+        guard.shell(attach, foreign_object, at)
+    guard.load("--cgroup", str(middle))
+    if where == "below":
+        guard.shell(attach, foreign_object, at)
     try:
-        guard.load()
-        guard.assert_stands()       # its 1 does not outvote our 0
+        assert guard.json("status")["healthy"]
+        refused = "import socket; s = socket.socket(2, 2); s.sendto(b'x', ('203.0.113.66', 31337))"
+        with guard.nothing_leaves():
+            r = guard.in_cgroup(child, [sys.executable, "-IS", "-c", refused])
+            assert "Operation not permitted" in r.stderr, r.stderr
     finally:
-        guard.shell("bpftool cgroup detach $1 egress pinned /sys/fs/bpf/test/foreign", guard.cgroup)
+        guard.shell("bpftool cgroup detach $1 egress pinned /sys/fs/bpf/test/foreign", at)
+        guard.ok("unload", "--yes")
 
 
 def test_bpffs_that_is_not_mounted_is_mounted(fresh_guard):

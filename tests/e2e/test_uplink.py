@@ -420,7 +420,7 @@ def test_uninvited_packets_do_not_reach_the_stack(loaded, address):
                 continue        # neighbour discovery counts there
             was, is_now = ([x for x in text.split("\n") if x.startswith(line)] for text in (seen, after))
             assert was == is_now
-    told = [e for e in loaded.events() if e["hook"] == "inbound"]
+    told = [e for e in loaded.events() if e["hook"] == "uplink-ingress"]
     assert told and told[0]["reason"] == "inbound-not-allowed"
     source = topology.ATTACKER + ("100.64.4.2", "fd00:64:4::2", topology.NAT)
     assert told[0]["source"] in source and told[0]["destination"] == address
@@ -503,9 +503,9 @@ def test_uplink_auto_is_the_interface_of_the_default_route(guard):
 def test_plain_load_keeps_the_uplink_and_none_lets_it_go(loaded):
     loaded.ok("load")
     assert hooks(loaded)["uplink-egress"]["attached"]
-    loaded.conf(guard=("uplink = eth0",))
+    loaded.conf(guard=("uplink = eth0", "inbound = xdp"))
     loaded.ok("load")
-    assert hooks(loaded)["uplink-egress"]["attached"]
+    assert hooks(loaded)["uplink-egress"]["attached"] and at_devices(loaded)
     loaded.ok("load", "--uplink", "none")
     assert "uplink-egress" not in hooks(loaded)
     assert not at_devices(loaded)
@@ -523,7 +523,8 @@ def pin_id(guard, kind, pin):
 
 
 def test_unload_leaves_nothing(loaded):
-    links = [pin_id(loaded, "link", pin) for pin in ("uplink-egress-2", "inbound-2")]
+    loaded.load("--uplink", "eth0", guard=("inbound = xdp",))
+    links = [pin_id(loaded, "link", pin) for pin in ("uplink-egress-2", "uplink-ingress-2", "inbound-2")]
     assert at_devices(loaded)
     loaded.ok("unload", "--yes")
     loaded.shell(f"test ! -e {PINS}/host")
@@ -561,7 +562,7 @@ def test_uplink_that_appears_later_is_guarded_by_refresh(loaded):
         loaded.ok("refresh")
         assert loaded.json("status")["healthy"]
         assert {(h["hook"], h["where"]) for h in loaded.json("status")["hooks"]} >= {
-            (hook, where) for hook in ("uplink-egress", "inbound") for where in ("eth0", "second0")}
+            (hook, where) for hook in ("uplink-egress", "uplink-ingress") for where in ("eth0", "second0")}
     finally:
         server.ip("link del second0")
     loaded.ok("refresh")
@@ -574,7 +575,7 @@ def test_uplink_that_appears_is_guarded_by_a_watcher(loaded):
 
     def guarded():
         hooks_now = json.loads(loaded.run("status", "--json").stdout)["hooks"]
-        return {h["where"] for h in hooks_now if h["hook"] == "inbound" and h["attached"]}
+        return {h["where"] for h in hooks_now if h["hook"] == "uplink-ingress" and h["attached"]}
 
     loaded.run("load", "--uplink", "auto", "--uplink", "second0")
     with server.popen([BINARY, "refresh", "--uplinks", "--watch"]) as watcher:
@@ -696,7 +697,7 @@ def test_forwarded_query_for_another_name_is_refused(inspecting, transport):
 def test_answer_to_a_container_teaches(inspecting):
     """By its own query, through NAT: an address that ohguard itself never got."""
     guard, box = inspecting, inspecting.lab.box
-    assert {"uplink-ingress", "inbound"} <= set(hooks(guard)) and "ingress" not in hooks(guard)
+    assert "uplink-ingress" in hooks(guard) and "ingress" not in hooks(guard)
     fresh = "198.51.100.99"
     assert box.at(ALLOWED, fresh), "not known yet"
     guard.lab.dns.script(ALLOWED, "answer", a=[fresh], ttl=60)

@@ -226,14 +226,14 @@ static void report(const struct load *o, const struct guard *g, const struct ref
 	json_end(&j);
 }
 
-/* True if an uplink that was named is missing. (At boot there is often no default route yet.) */
+/* True where one is missing that was named, or cannot be guarded. That there is no way out yet is usual at boot. */
 static bool warn_missing(const struct uplinks *uplinks)
 {
-	bool missing = *uplinks->other;
+	bool missing = uplinks->other_count;
 
 	if (missing)
-		error_warn("a default route leads over %s, which is not Ethernet and cannot be guarded: if it is "
-			   "the only way out, set [guard] uplink = none", uplinks->other);
+		error_warn("frames can leave by %s, which is not Ethernet and cannot be guarded: where it is the only "
+			   "way out, set [guard] uplink = none", uplinks->other[0]);
 	for (int i = 0; i < OH_UPLINKS_MAX && *uplinks->missing[i]; i++) {
 		if (!strcmp(uplinks->missing[i], UPLINK_AUTO))
 			continue;

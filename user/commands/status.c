@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "commands/cmd.h"
 #include "engine/answerer.h"
+#include "engine/device.h"
 #include "engine/hooks.h"
 #include "engine/packet.h"
 #include "engine/uplink_hooks.h"
@@ -55,11 +56,43 @@ static void read_uplinks(struct status *s, const char *pins)
 	}
 }
 
-static void check_uplinks(struct status *s)
+static void check_ways_out(struct status *s)
 {
-	struct uplinks routes;
+	struct uplinks ways;
 	struct error e;
 
+	if (uplink_ways_out(&ways, &e)) {
+		remark(&s->problems, "%s", e.text);
+		return;
+	}
+	for (size_t i = 0; i < ways.count; i++) {
+		if (ways.list[i].up && !uplink_is_in(&s->uplinks, ways.list[i].index))
+			remark(&s->problems, "frames can leave by %s, which is not guarded: run "
+				"`ohguard load --uplink auto`", ways.list[i].name);
+	}
+	for (size_t i = 0; i < ways.other_count; i++)
+		remark(&s->problems, "frames can leave by %s, which is not Ethernet and cannot be guarded",
+			ways.other[i]);
+}
+
+/* Another's XDP program comes before all hooks of ours. What it passes on is judged; what it sends by itself is not. */
+static void check_driver(struct status *s, const struct uplink *uplink)
+{
+	struct device_first first;
+
+	device_first(&engine_hooks[OH_HOOK_INBOUND], uplink->index, false, &first);
+	if (!first.program)
+		return;
+	for (size_t i = 0; i < s->uplink_hook_count; i++) {
+		if (s->uplink_hooks[i].program == first.program)
+			return;
+	}
+	remark(&s->notes, "XDP: %s is attached to %s and runs before the hooks of this guard, which do not see what "
+		"it sends by itself (XDP_TX, XDP_REDIRECT)", first.name, uplink->name);
+}
+
+static void check_uplinks(struct status *s)
+{
 	if (!*s->settings.uplink[0])
 		return;
 	if (!s->packet)
@@ -72,20 +105,20 @@ static void check_uplinks(struct status *s)
 		if (*h->before)
 			remark(&s->problems, "%s is not in force at %s: %s runs before it: run "
 				"`ohguard refresh`", h->name, h->where, h->before);
+		else if (!h->attached && !strcmp(h->name, engine_hook_names[OH_HOOK_INBOUND]))
+			remark(&s->problems, "%s is not attached to %s, whose driver takes no XDP program, or has "
+				"another's (see `bpftool net`): what comes in is judged at tc ingress", h->name,
+				h->where);
 		else if (!h->attached)
 			remark(&s->problems, "%s is not attached to %s: run `ohguard refresh`", h->name, h->where);
 	}
+	for (size_t i = 0; i < s->uplinks.count; i++)
+		check_driver(s, &s->uplinks.list[i]);
 	for (int i = 0; i < OH_UPLINKS_MAX && *s->uplinks.missing[i]; i++) {
 		if (strcmp(s->uplinks.missing[i], UPLINK_AUTO))
 			remark(&s->problems, "uplink %s: there is no such interface", s->uplinks.missing[i]);
 	}
-	if (uplink_default_routes(&routes, &e))
-		remark(&s->problems, "%s", e.text);
-	for (size_t i = 0; i < routes.count; i++) {
-		if (!uplink_is_in(&s->uplinks, routes.list[i].index))
-			remark(&s->problems, "a default route leads over %s, which is not guarded: run "
-				"`ohguard load --uplink %s`", routes.list[i].name, routes.list[i].name);
-	}
+	check_ways_out(s);
 }
 
 static void check_hooks(struct status *s)
@@ -196,7 +229,7 @@ static void print_json_hook(struct json *j, const struct engine_hook *h)
 	json_object(j, NULL);
 	json_string(j, "hook", h->name);
 	json_bool(j, "attached", h->attached);
-	json_string(j, "where", h->attached ? h->where : NULL);
+	json_string(j, "where", *h->where ? h->where : NULL);
 	json_string(j, "since", h->attached ? text_time(h->since, when) : NULL);
 	json_string(j, "before", *h->before ? h->before : NULL);
 	json_object_end(j);
@@ -221,6 +254,8 @@ static void print_json(const struct status *s)
 	json_string(&j, "mode", s->settings.observe ? "observe" : "enforce");
 	json_string(&j, "cgroup", s->hooks[OH_HOOK_EGRESS].where);
 	json_bool(&j, "locked", s->locked);
+	if (*s->settings.uplink[0])
+		json_string(&j, "inbound", s->settings.xdp ? "xdp" : "tc");
 	json_string(&j, "packet_sockets", s->packet ? "refused" : "not refused");
 	json_string(&j, "refused_names", s->answering ? "answered" : "error");
 	json_bool(&j, "healthy", !s->problems.count);
@@ -267,6 +302,8 @@ static void print_text(const struct status *s)
 	}
 	for (size_t i = 0; i < s->uplink_hook_count; i++)
 		print_hook(&s->uplink_hooks[i], s->uplink_hooks[i].where);
+	if (*s->settings.uplink[0])
+		printf("  inbound: at tc ingress%s\n", s->settings.xdp ? ", and before it by XDP in the driver" : "");
 	if (s->settings.answer)
 		printf("  refused names: %s\n", s->answering ? "answered as no such name" :
 		       "an error, after which some programs wait: start ohguard-events.service");
@@ -278,7 +315,7 @@ static void print_text(const struct status *s)
 int cmd_status(int argc, char **argv)
 {
 	struct cmd_options common = { 0 };
-	struct status s = { 0 };
+	static struct status s;	/* large */
 	struct guard g;
 	struct error e;
 	int r = cmd_parse(argc, argv, NULL, NULL, &common);

@@ -93,17 +93,9 @@ int device_link(int program, const struct hook *kind, unsigned int index)
 {
 	union bpf_attr attr = { .link_create = { .prog_fd = (__u32)program, .attach_type = (__u32)kind->type } };
 
-	int link;
-
 	attr.link_create.target_ifindex = index;
-	attr.link_create.flags = kind->type == BPF_XDP ? 0 : BEFORE_ALL;
-	link = bpf(BPF_LINK_CREATE, &attr);
-	/* by the driver where it can, else by the stack */
-	if (link < 0 && kind->type == BPF_XDP && link != -EBUSY) {
-		attr.link_create.flags = XDP_FLAGS_SKB_MODE;
-		link = bpf(BPF_LINK_CREATE, &attr);
-	}
-	return link;
+	attr.link_create.flags = kind->type == BPF_XDP ? XDP_FLAGS_DRV_MODE : BEFORE_ALL;
+	return bpf(BPF_LINK_CREATE, &attr);
 }
 
 /* A program that drops all: a descriptor or -errno. */

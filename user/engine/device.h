@@ -14,8 +14,8 @@ struct device_first {
 /* What runs first at a hook; filters: where the kernel has no links there. */
 void device_first(const struct hook *kind, unsigned int index, bool filters, struct device_first *ret);
 
-/* A link that stands before all others (XDP has room for one alone): a descriptor or -errno. -EEXIST: the program is
- * there already, -EINVAL: this kernel has no such links. */
+/* A link that stands before all others (XDP: in the driver, which has room for one alone): a descriptor or -errno.
+ * -EEXIST: the program is there already, -EINVAL: this kernel has no such links. */
 int device_link(int program, const struct hook *kind, unsigned int index);
 /* Makes the program of a link first again, by a new link in place of it: a descriptor or -errno. What comes meanwhile
  * is dropped. */

@@ -101,8 +101,8 @@ bool engine_wants(const struct oh_settings *settings, enum oh_hook hook)
 		return settings->answer;
 	if (hook == OH_HOOK_INGRESS)	/* answers are learned from at one place */
 		return settings->inspect && !uplink;
-	if (hook == OH_HOOK_UPLINK_INGRESS)
-		return settings->inspect && uplink;
+	if (hook == OH_HOOK_INBOUND)	/* where nothing is refused, all would be told twice */
+		return uplink && settings->xdp && !settings->observe;
 	return uplink || !engine_hooks[hook].uplink;
 }
 

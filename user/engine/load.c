@@ -97,7 +97,7 @@ static int fill_settings(struct bpf_object *object, const struct config *c, bool
 			 struct error *e)
 {
 	struct oh_settings settings = { .observe = observe, .metadata = c->metadata, .inspect = c->inspect,
-		.nts = c->nts, .answer = c->inspect && c->answer,
+		.nts = c->nts, .answer = c->inspect && c->answer, .xdp = c->xdp,
 					.inbound_count = (__u32)c->inbound_count, .min_ttl = c->min_ttl,
 					.max_ttl = c->max_ttl, .grace = c->grace, .netns = own_netns(),
 					.nat64_count = (__u32)c->nat64.count };
@@ -112,18 +112,15 @@ static int fill_settings(struct bpf_object *object, const struct config *c, bool
 }
 
 /* What is not wanted is not even shown to the verifier. */
-static int choose_programs(struct bpf_object *object, const struct config *c, struct error *e)
+static int choose_programs(struct bpf_object *object, const struct oh_settings *settings, struct error *e)
 {
-	struct oh_settings settings = { .inspect = c->inspect, .answer = c->inspect && c->answer };
-
-	memcpy(settings.uplink, c->uplinks, sizeof(settings.uplink));
 	for (int i = 0; i < OH_HOOK_MAX; i++) {
 		struct bpf_program *program;
 
 		if (!engine_hook_names[i])
 			continue;
 		program = bpf_object__find_program_by_name(object, engine_hooks[i].program);
-		if (!program || bpf_program__set_autoload(program, engine_wants(&settings, i)))
+		if (!program || bpf_program__set_autoload(program, engine_wants(settings, i)))
 			return error_set(e, EIO, "there is no program %s", engine_hooks[i].program);
 	}
 	return 0;
@@ -205,7 +202,7 @@ static int load_object(struct bpf_object *object, const struct config *c, bool o
 	int r = fill_settings(object, c, observe, &ret->settings, e);
 
 	if (!r)
-		r = choose_programs(object, c, e);
+		r = choose_programs(object, &ret->settings, e);
 	if (!r)
 		r = take_over_maps(object, c, previous, &ret->fresh, e);
 	if (r)

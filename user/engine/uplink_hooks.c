@@ -201,55 +201,6 @@ static void add_guarded(const char *pins, struct uplinks *u)
 		closedir(folder);
 }
 
-int engine_attach_uplinks(struct engine_program_set *set, const char *pins, const struct uplinks *wanted,
-			  struct error *e)
-{
-	struct uplinks kept = *wanted, *uplinks = &kept;
-	char path[PIN_MAX];
-
-	/* One that is asked for is out of sight (its default route may be back in a moment): none is given up for
-	 * that. */
-	if (*wanted->missing[0])
-		add_guarded(pins, &kept);
-	for (int hook = 0; hook < OH_HOOK_MAX; hook++) {
-		int program = engine_program(set, (enum oh_hook)hook), r;
-
-		if (!engine_hooks[hook].uplink)
-			continue;
-		pin_path(pins, hook, 0, path);
-		if (program < 0) {
-			unlink(path);
-			continue;
-		}
-		r = engine_pin(program, path, e);
-		for (size_t i = 0; !r && i < uplinks->count; i++)
-			r = attach_one(program, hook, &uplinks->list[i], pins, e);
-		if (r)
-			return r;
-	}
-	return engine_detach_uplinks(pins, uplinks, e);
-}
-
-int engine_add_uplinks(const char *pins, const struct uplinks *uplinks, struct error *e)
-{
-	int r = 0;
-
-	for (int hook = 0; !r && hook < OH_HOOK_MAX; hook++) {
-		struct pinned program = engine_hooks[hook].uplink ? open_pin(pins, hook, 0) :
-										    (struct pinned){ .fd = -1 };
-
-		for (size_t i = 0; !r && program.fd >= 0 && i < uplinks->count; i++) {
-			struct pinned there = open_pin(pins, hook, uplinks->list[i].index);
-
-			if (!is_in_force(&engine_hooks[hook], uplinks->list[i].index, &there))
-				r = attach_one(program.fd, hook, &uplinks->list[i], pins, e);
-			close_pin(&there);
-		}
-		close_pin(&program);
-	}
-	return r;
-}
-
 /* Ends what is attached to the interface. Whoever has taken the place meanwhile stays: its program is not the pinned
  * one. */
 static int detach_one(const char *pins, int hook, unsigned int index, struct error *e)
@@ -267,7 +218,8 @@ static int detach_one(const char *pins, int hook, unsigned int index, struct err
 	return unlink(path) && errno != ENOENT ? error_set(e, errno, "%s: %s", path, strerror(errno)) : 0;
 }
 
-int engine_detach_uplinks(const char *pins, const struct uplinks *but, struct error *e)
+/* Of one hook, or of all (-1). */
+static int detach(const char *pins, int only, const struct uplinks *but, struct error *e)
 {
 	DIR *folder = opendir(pins);
 	struct dirent *entry;
@@ -278,7 +230,7 @@ int engine_detach_uplinks(const char *pins, const struct uplinks *but, struct er
 		unsigned int index;
 		int hook;
 
-		if (!parse_pin(entry->d_name, &hook, &index))
+		if (!parse_pin(entry->d_name, &hook, &index) || (only >= 0 && hook != only))
 			continue;
 		snprintf(path, sizeof(path), "%s/%s", pins, entry->d_name);
 		if (strstr(entry->d_name, "-new"))
@@ -289,6 +241,75 @@ int engine_detach_uplinks(const char *pins, const struct uplinks *but, struct er
 	if (folder)
 		closedir(folder);
 	return r;
+}
+
+/* At each of the interfaces, or at those that lack it. XDP comes besides what tc judges in any case, and not every
+ * driver takes it: `status` says where not. */
+static int attach_all(int program, int hook, const struct uplinks *uplinks, bool lacking, const char *pins,
+		      struct error *e)
+{
+	int r = 0;
+
+	for (size_t i = 0; !r && i < uplinks->count; i++) {
+		const struct uplink *u = &uplinks->list[i];
+		struct pinned there = open_pin(pins, hook, u->index);
+
+		if (!lacking || !is_in_force(&engine_hooks[hook], u->index, &there))
+			r = attach_one(program, hook, u, pins, e);
+		close_pin(&there);
+		if (r && hook == OH_HOOK_INBOUND)
+			r = 0;
+	}
+	return r;
+}
+
+int engine_attach_uplinks(struct engine_program_set *set, const char *pins, const struct uplinks *wanted,
+			  struct error *e)
+{
+	struct uplinks kept = *wanted;
+	char path[PIN_MAX];
+	int r = 0;
+
+	/* One that is asked for is out of sight (its default route may be back in a moment): none is given up for
+	 * that. */
+	if (*wanted->missing[0])
+		add_guarded(pins, &kept);
+	for (int hook = 0; !r && hook < OH_HOOK_MAX; hook++) {
+		int program = engine_program(set, (enum oh_hook)hook);
+
+		if (!engine_hooks[hook].uplink)
+			continue;
+		pin_path(pins, hook, 0, path);
+		if (program < 0) {
+			unlink(path);
+			r = detach(pins, hook, NULL, e);
+			continue;
+		}
+		r = engine_pin(program, path, e);
+		if (!r)
+			r = attach_all(program, hook, &kept, false, pins, e);
+	}
+	return r ? r : engine_detach_uplinks(pins, &kept, e);
+}
+
+int engine_add_uplinks(const char *pins, const struct uplinks *uplinks, struct error *e)
+{
+	int r = 0;
+
+	for (int hook = 0; !r && hook < OH_HOOK_MAX; hook++) {
+		struct pinned program = engine_hooks[hook].uplink ? open_pin(pins, hook, 0) :
+										    (struct pinned){ .fd = -1 };
+
+		if (program.fd >= 0)
+			r = attach_all(program.fd, hook, uplinks, true, pins, e);
+		close_pin(&program);
+	}
+	return r;
+}
+
+int engine_detach_uplinks(const char *pins, const struct uplinks *but, struct error *e)
+{
+	return detach(pins, -1, but, e);
 }
 
 void engine_read_uplink_hook(const char *pins, enum oh_hook hook, const struct uplink *uplink, struct engine_hook *ret)

@@ -115,6 +115,14 @@ int config_set_uplinks(struct config *c, const char **values, struct error *e)
 	return r;
 }
 
+static int set_inbound_hook(struct config *c, const char *value, struct error *e)
+{
+	if (strcmp(value, "auto") && strcmp(value, "tc") && strcmp(value, "xdp"))
+		return error_set(e, EINVAL, "'%s' is none of auto, tc and xdp", value);
+	c->xdp = !strcmp(value, "xdp");
+	return 0;
+}
+
 static int set_max_addresses(struct config *c, const char *value, struct error *e)
 {
 	uint64_t n;
@@ -336,6 +344,7 @@ static const struct {
 } keys[] = {
 	{ "guard", "cgroup", set_cgroup },
 	{ "guard", "uplink", set_uplink },
+	{ "guard", "inbound", set_inbound_hook },
 	{ "guard", "max-addresses", set_max_addresses },
 	{ "dns", "resolver", set_resolver },
 	{ "dns", "min-ttl", set_min_ttl },

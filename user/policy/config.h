@@ -27,6 +27,7 @@ struct config {
 	uplink_names uplinks;
 	size_t uplink_count;
 	bool uplink_set;		/* false: the uplinks that are guarded now stay, or none */
+	bool xdp;			/* [guard] inbound = xdp */
 	uint32_t max_addresses;
 	struct oh_address resolvers[CONFIG_RESOLVERS_MAX];
 	size_t resolver_count;

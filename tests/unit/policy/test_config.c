@@ -168,6 +168,24 @@ static void none_stands_alone(void **state)
 	}
 }
 
+static void inbound_is_by_tc_unless_xdp_is_asked_for(void **state)
+{
+	static const struct {
+		const char *text;
+		bool xdp;
+	} rows[] = {
+		{ "[guard]\ncgroup = /a\n", false }, { "[guard]\ninbound = auto\n", false }, { "[guard]\ninbound = tc\n", false },
+		{ "[guard]\ninbound = xdp\n", true },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		assert_int_equal(read_text(rows[i].text), 0);
+		assert_int_equal(c.xdp, rows[i].xdp);
+		config_free(&c);
+	}
+}
+
 static void uplink_none_stands_alone(void **state)
 {
 	(void)state;
@@ -191,6 +209,7 @@ static void bad_values(void **state)
 		{ "guard", "uplink = eth0/1", "[guard] uplink: 'eth0/1' is not the name of an interface" },
 		{ "guard", "uplink = sixteen-letters1", "[guard] uplink: 'sixteen-letters1'" },
 		{ "guard", "uplink =", "[guard] uplink: ''" },
+		{ "guard", "inbound = XDP", "[guard] inbound: 'XDP' is none of auto, tc and xdp" },
 		{ "guard", "max-addresses = 1023", "'1023' is not a number from 1024 to 16777216" },
 		{ "guard", "max-addresses = 16777217", "'16777217' is not a number" },
 		{ "guard", "max-addresses = many", "'many' is not a number" },
@@ -437,6 +456,7 @@ int main(void)
 		UNIT_FILE_TEST(none_means_none),
 		UNIT_FILE_TEST(none_stands_alone),
 		UNIT_FILE_TEST(uplink_none_stands_alone),
+		UNIT_FILE_TEST(inbound_is_by_tc_unless_xdp_is_asked_for),
 		UNIT_FILE_TEST(bad_values),
 		UNIT_FILE_TEST(unknown_sections_refused),
 		UNIT_FILE_TEST(values_that_contradict),

@@ -13,13 +13,14 @@ mount_at cgroup2 "$root"
 mount_at bpf /sys/fs/bpf
 mount_at securityfs /sys/kernel/security
 mkdir "$root/facts"
-ip link set eth0 up
+ip link add up0 type veth
+ip link set up0 up
 mkdir -p /etc
 
 fact kernel "$(uname -r)"
 fact lsm "$(cat /sys/kernel/security/lsm)"
-for inspect in off on; do for uplink in none eth0; do
-    printf '[dns]\nresolver = 192.0.2.2\ninspect = %s\n' $inspect >/tmp/facts.conf
+for inspect in off on; do for uplink in none up0; do
+    printf '[guard]\ninbound = xdp\n[dns]\nresolver = 192.0.2.2\ninspect = %s\n' $inspect >/tmp/facts.conf
     want "load with inspect = $inspect, uplink $uplink" ohguard load -c /tmp/facts.conf --cgroup "$root/facts" \
         --uplink $uplink --no-resolve
     want "status is clean" ohguard status

@@ -3,7 +3,7 @@
 # mode: initramfs
 # alone: yes
 # timeout: 120
-# files: build/ohguard:/bin/ohguard
+# files: build/ohguard:/bin/ohguard build/tests/vm/foreign:/bin/foreign
 # The uplink's hooks on this kernel, tcx or clsact: what has no guarded socket is refused, what is allowed passes.
 . /vm/lib.sh
 
@@ -49,6 +49,20 @@ want "that is counted" refused port-not-allowed
 want "the inbound rule lets in" gets_there 192.0.2.1 22
 deny "and nothing else gets in" gets_there 192.0.2.1 8080
 want "that is counted" refused inbound-not-allowed
+# A younger filter of the same priority comes before ours, and ends the run. Where there is tcx, filters come after it.
+want "a filter of another's" foreign up0 egress 1
+if gets 192.0.2.2 8443; then
+	deny "with that, it is not healthy" ohguard status
+	want "which says so" sh -c 'ohguard status | grep -q "foreign.*before it"'
+	want "refresh" ohguard refresh --uplinks
+fi
+deny "ours is asked first" gets 192.0.2.2 8443
+want "it is healthy" ohguard status
+want "one that comes first once more" foreign up0 egress 2
+want "load" ohguard load -c /tmp/conf --no-resolve
+deny "is not first after a load" gets 192.0.2.2 8443
+want "it is healthy" ohguard status
+
 want "revoke" ohguard revoke 192.0.2.2:443
 want "unload" ohguard unload --yes
 want "unloaded, all works" gets 192.0.2.2 8443
