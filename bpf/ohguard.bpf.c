@@ -10,13 +10,12 @@
 #include "maps.h"
 #include "payload/quick_error.h"
 #include "decide/report.h"
+#include "decide/source.h"
 #include "uplink/uplink.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
 #define OH_PROTOCOL_MPTCP 262
-#define OH_FAMILY_INET 2
-#define OH_FAMILY_INET6 10
 
 static __always_inline void oh_admit_connection(struct bpf_sock *sk, struct oh_connection *c, const struct oh_flow *f,
 						enum oh_look look, const struct oh_admission *admission)
@@ -97,6 +96,9 @@ int oh_egress(struct __sk_buff *skb)
 	oh_forget(skb, &f);
 	if (!reason)
 		reason = oh_decide(&f, c, &admission);
+	if (oh_must_own_source(&f, reason, &admission) && !oh_is_chosen(sk, c, &f) &&
+	    !oh_is_source_own(skb, &f, c && c->home))
+		reason = OH_SOURCE_NOT_OURS;
 	if (oh_settings.inspect && f.protocol == OH_PROTOCOL_TCP && (admission.fresh || (c && c->look != OH_LOOK_NONE)))
 		oh_read_sequence(skb, &f);
 	if (oh_settings.inspect && reason < OH_REASON_FIRST_REFUSAL)
@@ -164,6 +166,16 @@ int oh_ingress(struct __sk_buff *skb)
 	return 1;
 }
 
+/* A socket that is bound has its source before there is a packet. */
+static __always_inline bool oh_is_attempt_own(struct bpf_sock_addr *ctx, const struct oh_flow *f)
+{
+	__u64 sock = 0;
+
+	if (oh_settings.own.known)
+		sock = oh_kernel_word((void *)ctx + oh_settings.own.attempt_sock);
+	return oh_has_source(&f->source, 0, sock, !f->away);
+}
+
 /* connect(), sendto() and sendmsg(): judged before there is a packet, so that a program is told at once. */
 static __always_inline int oh_attempt(struct bpf_sock_addr *ctx, struct oh_flow *f, enum oh_stage stage,
 				      enum oh_hook hook)
@@ -172,6 +184,7 @@ static __always_inline int oh_attempt(struct bpf_sock_addr *ctx, struct oh_flow 
 	struct oh_connection *c, unstored = {};
 	enum oh_reason reason;
 	__u64 netns;
+	bool bound;
 
 	f->stage = stage;
 	f->protocol = ctx->type == SOCK_STREAM ? OH_PROTOCOL_TCP : ctx->protocol;
@@ -179,7 +192,15 @@ static __always_inline int oh_attempt(struct bpf_sock_addr *ctx, struct oh_flow 
 	f->destination_port = bpf_ntohs((__u16)ctx->user_port);
 	netns = bpf_get_netns_cookie(ctx);
 	f->away = netns != (oh_settings.netns ? oh_settings.netns : bpf_get_netns_cookie(NULL));
+	if (ctx->sk)
+		oh_socket_source(ctx->sk, f->family == 6, &f->source);
+	bound = !oh_is_unspecified(&f->source);
+	if (!bound)
+		f->source = (struct oh_address){};
 	reason = oh_decide(f, NULL, &admission);
+	if (bound && stage == OH_STAGE_CONNECT && oh_must_own_source(f, reason, &admission) &&
+	    !oh_is_attempt_own(ctx, f))
+		reason = OH_SOURCE_NOT_OURS;
 	c = ctx->sk ? bpf_sk_storage_get(&oh_connections, ctx->sk, NULL, BPF_SK_STORAGE_GET_F_CREATE) : NULL;
 	if (!c)
 		c = &unstored;
@@ -188,6 +209,8 @@ static __always_inline int oh_attempt(struct bpf_sock_addr *ctx, struct oh_flow 
 		c->admitted = 0;
 	c->home = !f->away;
 	c->netns = netns;
+	if (bound)	/* by bind(), maybe before the guard; or by an earlier connect(), which does no harm */
+		c->bound = 1;
 	if (reason >= OH_REASON_FIRST_REFUSAL) {
 		oh_count(reason & (OH_REASON_MAX - 1), 0);
 		oh_tell(f, hook, reason, c, OH_SLOTS);
@@ -212,6 +235,31 @@ static __always_inline int oh_attempt6(struct bpf_sock_addr *ctx, enum oh_stage 
 	f.destination.word[2] = ctx->user_ip6[2];
 	f.destination.word[3] = ctx->user_ip6[3];
 	return oh_attempt(ctx, &f, stage, hook);
+}
+
+/* Refuses nothing: a server may bind to an address that comes later. But what it sends is not taken on trust. */
+static __always_inline int oh_note_bind(struct bpf_sock_addr *ctx, bool any)
+{
+	struct oh_connection *c;
+
+	if (any || !ctx->sk)
+		return 1;
+	c = bpf_sk_storage_get(&oh_connections, ctx->sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
+	if (c)
+		c->bound = 1;
+	return c != NULL;	/* no memory: the program is told EPERM */
+}
+
+SEC("cgroup/bind4")
+int oh_bind4(struct bpf_sock_addr *ctx)
+{
+	return oh_note_bind(ctx, !ctx->user_ip4);
+}
+
+SEC("cgroup/bind6")
+int oh_bind6(struct bpf_sock_addr *ctx)
+{
+	return oh_note_bind(ctx, !(ctx->user_ip6[0] | ctx->user_ip6[1] | ctx->user_ip6[2] | ctx->user_ip6[3]));
 }
 
 SEC("cgroup/connect4")

@@ -314,11 +314,16 @@ static __always_inline bool oh_is_admitted(const struct oh_flow *f, const struct
 	return true;
 }
 
-/* Makes c the connection of f, which was admitted. Its next payload must be what `look` says. */
+/* Makes c the connection of f, which was admitted. Its next payload must be what `look` says. Another CPU may read
+ * meanwhile: `admitted` says no from before the first field is written until after the last, in program order, which
+ * x86 keeps. Who read `admitted` before that may see the other fields mixed: an old connection's packet then finds the
+ * old or the new target, each of which was admitted for the address and port that it goes to. No packet of the new
+ * connection is among them, since none leaves before this one. */
 static __always_inline void oh_admit(struct oh_connection *c, const struct oh_flow *f, enum oh_look look,
 				     const struct oh_admission *admission)
 {
-	c->admitted = 0;	/* never a mixture of two admissions */
+	OH_MEM(c->admitted) = 0;
+	asm volatile("" ::: "memory");
 	c->to = f->destination;
 	c->port = f->destination_port;
 	c->look = look;
@@ -327,7 +332,8 @@ static __always_inline void oh_admit(struct oh_connection *c, const struct oh_fl
 	c->sequence = f->sequence + 1;
 	c->target = admission->target;
 	c->generation = admission->generation;
-	c->admitted = 1;
+	asm volatile("" ::: "memory");
+	OH_MEM(c->admitted) = 1;
 }
 
 /* Rules 1 to 6 of DESIGN section 2, first match wins. Returns what oh_lookup() does. */

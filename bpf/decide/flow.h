@@ -10,6 +10,8 @@
 
 #define OH_ETH_P_IP 0x0800
 #define OH_ETH_P_IPV6 0x86dd
+#define OH_FAMILY_INET 2
+#define OH_FAMILY_INET6 10
 #define OH_LOOPBACK_IFINDEX 1	/* net/core: loopback_net_init() insists on it in every namespace */
 
 enum {	/* IANA protocol numbers */

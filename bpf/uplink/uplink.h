@@ -6,6 +6,7 @@
 
 #include "payload/inspect.h"
 #include "decide/report.h"
+#include "uplink/behind.h"
 
 #define OH_TC_GO_ON (-1)	/* TC_ACT_UNSPEC, TCX_NEXT: whoever is attached behind may refuse it */
 #define OH_TC_DROP 2		/* TC_ACT_SHOT, TCX_DROP */
@@ -211,6 +212,8 @@ static __always_inline bool oh_pass_uplink(struct __sk_buff *skb)
 		reason = oh_decide(&fr->flow, c, &fr->admission);
 	if (fr->packet_socket && reason != OH_HOST_NEED)	/* it may forge what the rules go by */
 		reason = OH_PACKET_SOCKET;
+	if ((!own || fr->packet_socket) && !oh_is_frame_own(skb, fr, reason))
+		reason = OH_SOURCE_NOT_OURS;
 	fr->admission.flow = c == flow;
 	/* A request that the socket's hook let out is paid for. */
 	if (oh_settings.inspect && reason < OH_REASON_FIRST_REFUSAL && !(own && reason == OH_NTP)) {

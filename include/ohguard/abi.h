@@ -167,14 +167,13 @@ struct oh_pending_key {
 
 #define OH_REST_WORDS 3
 
-/* Socket storage: a connection that was admitted, and who made it. The last three fields are of the last
- * connect or sendmsg that passed the connect hooks. */
+/* Socket storage: a connection that was admitted, and who made it. pid, uid, command, cgroup, netns and home are of
+ * the last connect or sendmsg that passed the connect hooks. Several CPUs may write at once, each what its hook knows
+ * of: so a byte is not made of bits, which would be written with their neighbours. */
 struct oh_connection {
 	struct oh_address to;
 	__u16 port;		/* host byte order */
-	__u8 admitted : 1;	/* 0: none; the fields above and the next two say nothing */
-	__u8 home : 1;		/* 1: the socket is in the network namespace that the guard was loaded from */
-	__u8 refused : 1;	/* 1: what it opened with or asked was refused, and will be again */
+	__u8 admitted;		/* 0: none; the fields above and the next three say nothing. See oh_admit() */
 	__u8 look;		/* enum oh_look: what its next payload must be */
 	__u32 target;
 	__u32 generation;
@@ -185,7 +184,10 @@ struct oh_connection {
 	__u64 cgroup;		/* cgroup v2 id, 0: not known */
 	__u64 netns;		/* cookie of the socket's network namespace, 0: not known */
 	__u32 answers;		/* TCP sequence number at which the resolver's next message begins */
-	__u32 framed;		/* 1: answers says so; apart from the bits, which other CPUs may be writing */
+	__u8 framed;		/* 1: answers says so */
+	__u8 home;		/* 1: the socket is in the network namespace that the guard was loaded from */
+	__u8 refused;		/* 1: what it opened with or asked was refused, and will be again */
+	__u8 bound;		/* 1: its program, and not the kernel, chose its source; for good */
 	__u64 rest[OH_REST_WORDS];	/* OH_LOOK_TLS: struct oh_tls_rest, see bpf/parse/bytes.h */
 };
 
@@ -228,13 +230,15 @@ struct oh_nat64 {
 	OH_HOOK(8, UPLINK_INGRESS, "uplink-ingress") \
 	OH_HOOK(9, INBOUND, "inbound") \
 	OH_HOOK(10, SOCK_OPS, "sock_ops") \
-	OH_HOOK(11, SOCKOPT, "sockopt")
+	OH_HOOK(11, SOCKOPT, "sockopt") \
+	OH_HOOK(12, BIND4, "bind4") \
+	OH_HOOK(13, BIND6, "bind6")
 
 enum oh_hook {
 #define OH_HOOK(number, symbol, name) OH_HOOK_##symbol = number,
 	OH_HOOKS
 #undef OH_HOOK
-	OH_HOOK_MAX = 12
+	OH_HOOK_MAX = 14
 };
 #define OH_HOOK_LSM 15	/* in events of bpf/lock.bpf.c, whose programs are not among the engine's */
 
@@ -277,6 +281,26 @@ struct oh_answerer {
 };
 #define OH_ANSWERER_ALIVE 2000000000	/* nanoseconds after it said so */
 
+/* Where the kernel keeps the addresses of one family that a device has: a list, from a struct of the device's on. */
+struct oh_kernel_list {
+	__u16 device;		/* of struct net_device: the pointer to its struct in_device or inet6_dev */
+	__u16 first;		/* of that: the list */
+	__u16 link;		/* of struct in_ifaddr or inet6_ifaddr: what the list points to, */
+	__u16 next;		/* what leads on, */
+	__u16 value;		/* and the address */
+};
+
+/* Where the kernel keeps what a network namespace has: see bpf/decide/source.h. Offsets, from its BTF. */
+struct oh_kernel_own {
+	struct oh_kernel_list list[2];	/* IPv4, IPv6 */
+	__u16 skb_device, skb_sock;	/* of struct sk_buff */
+	__u16 attempt_sock;		/* of struct bpf_sock_addr_kern */
+	__u16 sock_net;			/* of struct sock */
+	__u16 device_net, device_next;	/* of struct net_device: its namespace, and its place in the list of that */
+	__u16 net_devices;		/* of struct net: the list */
+	__u16 known;		/* 1: the kernel lets us see them */
+};
+
 /* Written by the loader into the programs' read-only data, as the constant oh_settings, before they are verified. */
 struct oh_settings {
 	__u8 observe;		/* 1: refuse nothing, report all the same */
@@ -294,6 +318,7 @@ struct oh_settings {
 	__u8 reserved[2];
 	__u32 nat64_count;
 	struct oh_nat64 nat64[OH_NAT64_MAX];
+	struct oh_kernel_own own;
 	struct oh_inbound inbound[OH_INBOUND_MAX];
 	char uplink[OH_UPLINKS_MAX][OH_INTERFACE_MAX];	/* interfaces to guard, or "auto" */
 };

@@ -40,6 +40,7 @@
 	OH_REASON(39, TLS_IN_SYN, "tls-in-syn", "data in the SYN of a connection that must open with a TLS hello") \
 	OH_REASON(40, NTP_RATE, "ntp-rate", "more requests to one time server than its clients send") \
 	OH_REASON(41, SHARED_PAGES, "shared-pages", "what must be judged is in pages that its sender can still write") \
+	OH_REASON(42, SOURCE_NOT_OURS, "source-not-ours", "the source address is not its sender's own") \
 	OH_REASON(43, FAMILY_NOT_ALLOWED, "family-not-allowed", "a socket of a family that no other hook sees")
 
 enum oh_reason {

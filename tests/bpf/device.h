@@ -15,6 +15,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "packet.h"
+
 static inline void device_attribute(struct nlmsghdr *h, unsigned short type, const void *data, unsigned short size)
 {
 	struct rtattr *a = (struct rtattr *)((char *)h + NLMSG_ALIGN(h->nlmsg_len));
@@ -51,6 +53,43 @@ static inline void device_make_link(const char *kind)
 	if (send(fd, &request, request.header.nlmsg_len, 0) > 0)
 		recv(fd, answer, sizeof(answer), 0);	/* its answer is whether there is a device now */
 	close(fd);
+}
+
+/* RTM_NEWADDR. Where it fails, a test that needs the address says so. */
+static inline void device_give_address(unsigned int index, unsigned char family, const void *address,
+				       unsigned short size)
+{
+	struct {
+		struct nlmsghdr header;
+		struct ifaddrmsg info;
+		char attributes[64];
+	} request = {
+		.header = { .nlmsg_len = NLMSG_LENGTH(sizeof(struct ifaddrmsg)), .nlmsg_type = RTM_NEWADDR,
+			    .nlmsg_flags = NLM_F_REQUEST | NLM_F_CREATE | NLM_F_REPLACE | NLM_F_ACK },
+		.info = { .ifa_family = family, .ifa_prefixlen = (unsigned char)(8 * size), .ifa_flags = IFA_F_NODAD,
+			  .ifa_index = index },
+	};
+	char answer[1024];
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+
+	if (fd < 0)
+		return;
+	device_attribute(&request.header, IFA_LOCAL, address, size);
+	device_attribute(&request.header, IFA_ADDRESS, address, size);
+	if (send(fd, &request, request.header.nlmsg_len, 0) > 0)
+		recv(fd, answer, sizeof(answer), 0);
+	close(fd);
+}
+
+/* The sources of the tests' packets. */
+static inline void device_give_addresses(unsigned int index)
+{
+	const struct oh_address ip4 = packet_address(THIS_4), other = packet_address(OTHER_4);
+	const struct oh_address ip6 = packet_address(THIS_6);
+
+	device_give_address(index, AF_INET, ip4.byte + 12, 4);
+	device_give_address(index, AF_INET, other.byte + 12, 4);
+	device_give_address(index, AF_INET6, ip6.byte, 16);
 }
 
 /* The descriptor stays open: the device lives as long as it. */
@@ -103,6 +142,8 @@ static inline unsigned int device_index(void)
 	if (!index && !setns(home, CLONE_NEWNET))
 		index = device_existing();
 	close(home);
+	if (index)
+		device_give_addresses(index);
 	return index;
 }
 

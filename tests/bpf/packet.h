@@ -48,6 +48,7 @@ struct packet {
 };
 
 #define THIS_4 "10.0.1.10"
+#define OTHER_4 "10.0.1.77"	/* of the same device */
 #define THIS_6 "2001:db8:ffff::10"
 #define TEST_SOURCE_PORT 40000
 

@@ -206,6 +206,47 @@ static const struct row service_rows[] = {
 	{ "beside the metadata service", TCP_SYN(80), H_BESIDE_METADATA, OH_ADDRESS_NOT_ALLOWED },
 };
 
+#define FOREIGN_4 "203.0.113.77"
+#define FOREIGN_6 "2001:db8:77::77"
+#define LOCAL_4 "10.0.1.88"	/* of this machine, but not of the device: as `load` wrote it */
+
+/* The source is the sender's own, or nothing is said that could be answered to it. */
+static const struct row source_rows[] = {
+	{ "a SYN with another's source",
+	  { .from = FOREIGN_4, .to = "198.51.100.1", .protocol = TCP, .port = 443, .flags = SYN },
+	  .reason = OH_SOURCE_NOT_OURS },
+	{ "a SYN with another's source",
+	  { .from = FOREIGN_6, .to = "2001:db8:1::1", .protocol = TCP, .port = 443, .flags = SYN },
+	  .reason = OH_SOURCE_NOT_OURS },
+	{ "the beginning of one's own",
+	  { .from = "2001:db8:ffff::11", .to = "2001:db8:1::1", .protocol = TCP, .port = 443,
+	  .flags = SYN }, .reason = OH_SOURCE_NOT_OURS },
+	{ "a SYN with the device's second address",
+	  { .from = OTHER_4, .to = "198.51.100.1", .protocol = TCP, .port = 443,
+	  .flags = SYN }, .reason = OH_TARGET, .target = T_API },
+	{ "a SYN with another device's address", { .from = LOCAL_4, .to = "198.51.100.1", .protocol = TCP, .port = 443,
+	  .flags = SYN }, .reason = OH_TARGET, .target = T_API },
+	{ "a query with another's source", { .from = FOREIGN_4, .to = "10.0.0.2", .protocol = UDP, .port = 53 },
+	  .reason = OH_SOURCE_NOT_OURS },
+	{ "a request with another's source",
+	  { .from = FOREIGN_4, .to = "169.254.169.123", .protocol = UDP, .port = 123 },
+	  .reason = OH_SOURCE_NOT_OURS },
+	{ "DHCP with another's source",
+	  { .from = FOREIGN_4, .to = "10.0.0.1", .protocol = UDP, .source_port = 68, .port = 67,
+	  .payload = 300 }, .reason = OH_SOURCE_NOT_OURS },
+	{ "DHCP without a source",
+	  { .from = "0.0.0.0", .to = "10.0.0.1", .protocol = UDP, .source_port = 68, .port = 67,
+	  .payload = 300 }, .reason = OH_HOST_NEED },
+	{ "a solicitation, answered on the link",
+	  { .from = FOREIGN_6, .to = ALL_ROUTERS, .protocol = ICMPV6, .type = 133,
+	  .hop_limit = 255 }, .reason = OH_HOST_NEED },
+	{ "a socket's inbound connection", { .from = FOREIGN_4, .to = "10.1.2.3", .protocol = TCP, .source_port = 22,
+	  .port = 50000, .flags = ACK }, .reason = OH_INBOUND_REPLY },
+	{ "what is not allowed anyway",
+	  { .from = FOREIGN_4, .to = "192.0.2.1", .protocol = TCP, .port = 443, .flags = SYN },
+	  .reason = OH_ADDRESS_NOT_ALLOWED },
+};
+
 #define REPLY(from_port, its_flags) { .protocol = TCP, .source_port = from_port, .port = 50000, .flags = its_flags }
 
 static const struct row inbound_rows[] = {

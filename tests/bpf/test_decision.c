@@ -144,9 +144,13 @@ static void fill_ranges(const struct lab *lab)
 
 static void fill(const struct lab *lab)
 {
+	const struct oh_address local = packet_address(LOCAL_4);
+	const __u8 one = 1;
+
 	fill_targets(lab);
 	fill_addresses(lab);
 	fill_ranges(lab);
+	lab_set(lab, ENGINE_LOCAL, &local, &one);
 	lab_ready(lab, true);
 }
 
@@ -178,6 +182,13 @@ TABLE_TEST(metadata_meant, metadata_meant_rows)
 TABLE_TEST(inbound, inbound_rows)
 TABLE_TEST(neighbours, neighbour_rows)
 TABLE_TEST(dhcp, dhcp_rows)
+
+static void sources_are_the_senders_own(void **state)
+{
+	(void)state;
+	RUN_TABLE(&strict, source_rows, hosts, MODE_ENFORCE);
+	RUN_TABLE(&observing, source_rows, hosts, MODE_OBSERVE);
+}
 
 static void metadata_allowed(void **state)
 {
@@ -324,6 +335,7 @@ int main(void)
 		TABLE_TESTS(inbound), TABLE_TESTS(neighbours), TABLE_TESTS(dhcp),
 		cmocka_unit_test(neighbour_discovery_behind_extensions_refused),
 		cmocka_unit_test(metadata_allowed),
+		cmocka_unit_test(sources_are_the_senders_own),
 		cmocka_unit_test(no_inbound_rule_no_reply),
 		cmocka_unit_test(other_protocols_refused),
 		cmocka_unit_test_teardown(expiry_holds_to_the_second, restore),

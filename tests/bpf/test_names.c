@@ -74,7 +74,8 @@ static int start(void **state)
 	struct error e;
 
 	(void)state;
-	if (unshare(CLONE_NEWNET) || system("ip link add names0 type veth peer name names1"))
+	if (unshare(CLONE_NEWNET) || system("ip link add names0 type veth peer name names1") ||
+	    system("ip addr add 10.0.0.9 dev names0"))
 		return -1;
 	device = if_nametoindex("names0");
 	if (config_default(&c, &e))

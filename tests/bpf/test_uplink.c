@@ -158,6 +158,27 @@ static const struct way egress[] = {
 	{ "flow ends with its target",
 		{ .to = STALE_4, .protocol = TCP, .source_port = 40001, .port = 443, .flags = ACK },
 	  OH_ADDRESS_EXPIRED, OH_FORWARDED },
+	{ "another's source",
+	  { .from = EVIL_4, .to = API_4, .protocol = TCP, .port = 443, .flags = SYN }, OH_SOURCE_NOT_OURS,
+	  OH_SOURCE_NOT_OURS },
+	{ "another's source",
+	  { .from = EVIL_6, .to = API_6, .protocol = TCP, .port = 443, .flags = SYN }, OH_SOURCE_NOT_OURS,
+	  OH_SOURCE_NOT_OURS },
+	{ "a neighbour's source",
+	  { .from = "10.0.1.11", .to = RESOLVER_4, .protocol = UDP, .port = 53 }, OH_SOURCE_NOT_OURS,
+	  OH_SOURCE_NOT_OURS },
+	{ "dhcp without an address",
+	  { .from = "0.0.0.0", .to = "255.255.255.255", .protocol = UDP, .source_port = 68, .port = 67,
+	  .payload = 300 }, PASSES, OH_FORWARDED },
+	{ "dhcp with another's",
+	  { .from = EVIL_4, .to = "10.0.0.1", .protocol = UDP, .source_port = 68, .port = 67, .payload = 300 },
+	  OH_SOURCE_NOT_OURS, OH_FORWARDED },
+	{ "reply with another's source",
+	  { .from = EVIL_4, .to = ADMIN_4, .protocol = TCP, .source_port = 22, .port = 50000,
+	  .flags = SYN | ACK }, PASSES, OH_SOURCE_NOT_OURS },
+	{ "where it must not go, that comes first",
+	  { .from = EVIL_4, .to = EVIL_4, .protocol = TCP, .port = 443, .flags = SYN },
+	  OH_ADDRESS_NOT_ALLOWED, OH_FORWARDED },
 	{ "fragment", { .to = API_4, .protocol = TCP, .port = 443, .flags = SYN, .fragment = 0x2000 }, OH_FRAGMENT,
 		OH_FRAGMENT },
 	{ "solicitation",
@@ -190,20 +211,20 @@ static void egress_is_judged_as_the_table_says(void **state)
 
 static void what_is_let_out_is_a_flow(void **state)
 {
-	const struct packet syn = { .to = API_4, .from = "10.0.1.77", .protocol = TCP, .port = 443, .flags = SYN };
-	const struct packet evil = { .to = EVIL_4, .from = "10.0.1.77", .protocol = TCP, .port = 443, .flags = SYN };
+	const struct packet syn = { .to = API_4, .from = OTHER_4, .protocol = TCP, .port = 443, .flags = SYN };
+	const struct packet evil = { .to = EVIL_4, .from = OTHER_4, .protocol = TCP, .port = 443, .flags = SYN };
 	struct oh_connection flow;
 	struct frame f;
 
 	(void)state;
 	packet_build(&syn, &f);
-	assert_false(has_flow(API_4, 443, "10.0.1.77", TCP, &flow));
+	assert_false(has_flow(API_4, 443, OTHER_4, TCP, &flow));
 	assert_true(check(&lab, "flow", OH_HOOK_UPLINK_EGRESS, &f, true, PASSES));
-	assert_true(has_flow(API_4, 443, "10.0.1.77", TCP, &flow));
+	assert_true(has_flow(API_4, 443, OTHER_4, TCP, &flow));
 	assert_true(flow.admitted && flow.target == T_API && flow.generation == 7 && flow.port == 443);
 	packet_build(&evil, &f);
 	assert_true(check(&lab, "no flow", OH_HOOK_UPLINK_EGRESS, &f, true, OH_FORWARDED));
-	assert_false(has_flow(EVIL_4, 443, "10.0.1.77", TCP, &flow));
+	assert_false(has_flow(EVIL_4, 443, OTHER_4, TCP, &flow));
 }
 
 static void arp_is_let_out_where_it_is_plain(void **state)

@@ -129,6 +129,11 @@ static void check_hooks(struct status *s)
 		remark(&s->notes,
 			"this kernel does not show which pages a sender can still write (lockdown=confidentiality, or "
 			"no BTF): a TLS hello sent by MSG_ZEROCOPY or sendfile can be changed after the check");
+	if (!s->settings.own.known)
+		remark(&s->notes,
+			"this kernel does not show which addresses a container has (lockdown=confidentiality, or no "
+			"BTF): one that may choose its source (IPV6_FREEBIND, IP_TRANSPARENT) can have an allowed "
+			"server's answer sent elsewhere");
 	for (int i = 0; i < OH_HOOK_MAX; i++) {
 		const struct engine_hook *h = &s->hooks[i];
 

@@ -34,6 +34,8 @@ const struct hook engine_hooks[OH_HOOK_MAX] = {
 	[OH_HOOK_INBOUND] = { "oh_inbound", BPF_XDP, true },
 	[OH_HOOK_SOCK_OPS] = { "oh_sock_ops", BPF_CGROUP_SOCK_OPS },
 	[OH_HOOK_SOCKOPT] = { "oh_sockopt", BPF_CGROUP_SETSOCKOPT },
+	[OH_HOOK_BIND4] = { "oh_bind4", BPF_CGROUP_INET4_BIND },
+	[OH_HOOK_BIND6] = { "oh_bind6", BPF_CGROUP_INET6_BIND },
 };
 
 int engine_read_link(int link, struct bpf_link_info *ret_link, struct bpf_prog_info *ret_program)

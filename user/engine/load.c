@@ -14,7 +14,7 @@
 
 #include "engine/hooks.h"
 #include "engine/object.h"
-#include "engine/shared_pages.h"
+#include "engine/kernel_types.h"
 
 #define BPF_FS_MAGIC 0xcafe4a11		/* linux/magic.h */
 
@@ -105,8 +105,7 @@ static int fill_settings(struct bpf_object *object, const struct config *c, bool
 	memcpy(settings.inbound, c->inbound, c->inbound_count * sizeof(*c->inbound));
 	memcpy(settings.uplink, c->uplinks, sizeof(settings.uplink));
 	memcpy(settings.nat64, c->nat64.list, sizeof(settings.nat64));
-	if (c->inspect)
-		shared_pages_find(&settings);
+	kernel_types_find(&settings);
 	*ret = settings;
 	return object_set_constant(object, OBJECT_SETTINGS, &settings, sizeof(settings), e);
 }

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Whether a packet's source is its sender's own. IP_TRANSPARENT, and for IPv6 IP_FREEBIND with no privilege at all,
+ * let a socket send with any source: an allowed server would carry bits to whoever has that address, in its answer.
+ * Which options a socket has says nothing, since they can be taken back; so the kernel's lists of the addresses of a
+ * network namespace are asked, which are always as they are now, in a container too. */
+#ifndef OHGUARD_BPF_SOURCE_H
+#define OHGUARD_BPF_SOURCE_H
+
+#include "decide/decide.h"
+
+#define OH_SOURCE_DEVICES 64	/* of a network namespace, and addresses of each, that are walked */
+#define OH_SOURCE_ADDRESSES 64
+
+/* Reads a pointer of the kernel's: 0, where it cannot be read. */
+static __always_inline __u64 oh_kernel_word(const void *at)
+{
+	__u64 word = 0;
+
+	return bpf_probe_read_kernel(&word, sizeof(word), at) ? 0 : word;
+}
+
+/* Whether the address at `at`, as the kernel stores it, is the one of these halves; see oh_lookup_in(). */
+static __always_inline bool oh_is_stored(__u64 at, bool six, __u64 high, __u64 low)
+{
+	__u64 half[2] = {};
+
+	if (!six) {
+		__u32 ip4 = 0;
+
+		return !bpf_probe_read_kernel(&ip4, sizeof(ip4), (const void *)at) && ip4 == low >> 32;
+	}
+	return !bpf_probe_read_kernel(half, sizeof(half), (const void *)at) && half[0] == high && half[1] == low;
+}
+
+/* Whether a device, struct net_device, has an address. A global function of scalars, as the next: the verifier looks
+ * at it once and alone. */
+__attribute__((noinline)) int oh_device_has(__u64 device, __u64 high, __u64 low)
+{
+	bool six = high || (__u32)low != bpf_htonl(0xffff);
+	const volatile struct oh_kernel_list *list = &oh_settings.own.list[six];
+	__u64 at, end;
+
+	if (!oh_settings.own.known || !device)
+		return 0;
+	at = oh_kernel_word((void *)device + list->device);
+	if (!at)
+		return 0;
+	at += list->first;
+	end = six ? at : 0;
+	for (int i = 0; i < OH_SOURCE_ADDRESSES; i++) {
+		__u64 entry = oh_kernel_word((void *)at);
+
+		if (!entry || entry == end)
+			return 0;
+		entry -= list->link;
+		if (oh_is_stored(entry + list->value, six, high, low))
+			return 1;
+		at = entry + list->next;
+	}
+	return 0;
+}
+
+/* Whether a device of the network namespace of a socket has an address, or, with no socket, of that of a device. */
+__attribute__((noinline)) int oh_namespace_has(__u64 device, __u64 sock, __u64 high, __u64 low)
+{
+	const void *net;	/* where the namespace stands */
+	__u64 devices, next;
+
+	if (!oh_settings.own.known || (!device && !sock))
+		return 0;
+	net = sock ? (void *)sock + oh_settings.own.sock_net : (void *)device + oh_settings.own.device_net;
+	devices = oh_kernel_word(net) + oh_settings.own.net_devices;
+	next = devices;
+	for (int i = 0; i < OH_SOURCE_DEVICES; i++) {
+		next = oh_kernel_word((void *)next);
+		if (!next || next == devices)
+			return 0;
+		if (oh_device_has(next - oh_settings.own.device_next, high, low))
+			return 1;
+	}
+	return 0;
+}
+
+static __always_inline bool oh_is_unspecified(const struct oh_address *a)
+{
+	return !a->word[0] && !a->word[1] && (!a->word[2] || a->word[2] == bpf_htonl(0xffff)) && !a->word[3];
+}
+
+/* All fields are read and then one is taken: the compiler would read one by a pointer, which the verifier refuses. */
+static __always_inline void oh_socket_source(const struct bpf_sock *sk, bool six, struct oh_address *ret)
+{
+	__u32 ip4 = OH_MEM(sk->src_ip4);
+
+	for (int i = 0; i < 4; i++)
+		ret->word[i] = OH_MEM(sk->src_ip6[i]);
+	if (!six)
+		oh_address_from_ip4(ret, ip4);
+}
+
+/* Whether a source is what the kernel chose for the socket: almost always it is, and then nothing else needs to be
+ * asked. A socket that was never bound has an address only since connect(). */
+static __always_inline bool oh_is_chosen(const struct bpf_sock *sk, const struct oh_connection *c,
+					 const struct oh_flow *f)
+{
+	struct oh_address own;
+
+	if (!sk || !c || OH_MEM(c->bound))
+		return false;
+	oh_socket_source(sk, f->family == 6, &own);
+	return oh_address_equal(&own, &f->source);
+}
+
+/* Whether a socket or this machine has that source. device and sock as above, each may be 0. */
+static __always_inline bool oh_has_source(const struct oh_address *a, __u64 device, __u64 sock, bool home)
+{
+	__u64 high = (__u64)a->word[1] << 32 | a->word[0], low = (__u64)a->word[3] << 32 | a->word[2];
+
+	if (oh_is_unspecified(a) || bpf_map_lookup_elem(&oh_local, a) || oh_device_has(device, high, low) ||
+	    oh_namespace_has(device, sock, high, low))
+		return true;
+	return !oh_settings.own.known && !home;	/* a container's addresses cannot be seen there: `status` says so */
+}
+
+static __always_inline bool oh_is_source_own(struct __sk_buff *skb, const struct oh_flow *f, bool home)
+{
+	__u64 device = 0, sock = 0;
+
+	if (oh_settings.own.known) {
+		device = oh_kernel_word((void *)skb + oh_settings.own.skb_device);
+		sock = f->socket ? oh_kernel_word((void *)skb + oh_settings.own.skb_sock) : 0;
+	}
+	return oh_has_source(&f->source, device, sock, home);
+}
+
+/* Whether a rule that admitted f leaves open to whom its answer goes. Once for a connection, whose later packets have
+ * the same source. Not asked: what stays here; the answers to neighbour discovery, which stay on the link; and the
+ * segments of a socket's inbound connection, which none has but by a packet that came to its address. */
+static __always_inline bool oh_must_own_source(const struct oh_flow *f, enum oh_reason reason,
+					       const struct oh_admission *admission)
+{
+	if (reason >= OH_REASON_FIRST_REFUSAL || reason == OH_LOOPBACK || (admission->target && !admission->fresh))
+		return false;
+	if (reason == OH_INBOUND_REPLY)
+		return !f->socket || f->forwarded;
+	return reason != OH_HOST_NEED || f->protocol == OH_PROTOCOL_UDP;
+}
+
+#endif

@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: MIT
+#include "engine/kernel_types.h"
+
+#include <bpf/btf.h>
+#include <bpf/libbpf.h>
+#include <linux/bpf.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* Linux 5.12 gave the marks a field of their own. */
+static const struct {
+	const char *field;
+	__u16 bits;
+} marks[] = {
+	{ "flags", 1 << 0 | 1 << 1 },	/* SKBFL_ZEROCOPY_ENABLE, SKBFL_SHARED_FRAG */
+	{ "tx_flags", 1 << 3 | 1 << 5 },	/* SKBTX_DEV_ZEROCOPY, SKBTX_SHARED_FRAG */
+};
+
+enum type {
+	TYPE_SK_BUFF, TYPE_SHARED_INFO, TYPE_SOCK_ADDR, TYPE_SOCK, TYPE_NET, TYPE_DEVICE, TYPE_IN_DEVICE,
+	TYPE_IN_ADDRESS, TYPE_IN6_DEVICE, TYPE_IN6_ADDRESS, TYPES
+};
+
+static const char *const type_names[TYPES] = {
+	[TYPE_SK_BUFF] = "sk_buff", [TYPE_SHARED_INFO] = "skb_shared_info", [TYPE_SOCK_ADDR] = "bpf_sock_addr_kern",
+	[TYPE_SOCK] = "sock_common",	/* the first member of struct sock */
+	[TYPE_NET] = "net", [TYPE_DEVICE] = "net_device",
+	[TYPE_IN_DEVICE] = "in_device", [TYPE_IN_ADDRESS] = "in_ifaddr",
+	[TYPE_IN6_DEVICE] = "inet6_dev", [TYPE_IN6_ADDRESS] = "inet6_ifaddr",
+};
+
+/* What bpf/decide/source.h reads: each field, and where in struct oh_kernel_own its offset goes. */
+#define OWN(member) offsetof(struct oh_kernel_own, member)
+static const struct {
+	enum type type;
+	const char *field;
+	size_t at;
+} own_fields[] = {
+	{ TYPE_SK_BUFF, "dev", OWN(skb_device) },
+	{ TYPE_SK_BUFF, "sk", OWN(skb_sock) },
+	{ TYPE_SOCK_ADDR, "sk", OWN(attempt_sock) },
+	{ TYPE_SOCK, "skc_net", OWN(sock_net) },
+	{ TYPE_NET, "dev_base_head", OWN(net_devices) },
+	{ TYPE_DEVICE, "nd_net", OWN(device_net) },
+	{ TYPE_DEVICE, "dev_list", OWN(device_next) },
+	{ TYPE_DEVICE, "ip_ptr", OWN(list[0].device) },
+	{ TYPE_IN_DEVICE, "ifa_list", OWN(list[0].first) },
+	{ TYPE_IN_ADDRESS, "ifa_next", OWN(list[0].next) },
+	{ TYPE_IN_ADDRESS, "ifa_local", OWN(list[0].value) },
+	{ TYPE_DEVICE, "ip6_ptr", OWN(list[1].device) },
+	{ TYPE_IN6_DEVICE, "addr_list", OWN(list[1].first) },
+	{ TYPE_IN6_ADDRESS, "if_list", OWN(list[1].link) },
+	{ TYPE_IN6_ADDRESS, "if_list", OWN(list[1].next) },
+	{ TYPE_IN6_ADDRESS, "addr", OWN(list[1].value) },
+};
+
+/* The kernel's types, and those that are looked for: found by one walk, since libbpf's search walks for each. */
+struct types {
+	struct btf *kernel;
+	const struct btf_type *type[TYPES];
+};
+
+static void find_types(struct types *types)
+{
+	const struct btf_type *t;
+
+	for (__u32 id = 1; (t = btf__type_by_id(types->kernel, id)); id++) {
+		const char *name = btf__name_by_offset(types->kernel, btf_is_struct(t) ? t->name_off : 0);
+
+		for (int i = 0; *name && i < TYPES; i++) {
+			if (!types->type[i] && !strcmp(name, type_names[i]))
+				types->type[i] = t;
+		}
+	}
+}
+
+/* The offset in bits of a field of a struct or union, those without a name in it included; or -1. */
+static int bits_of(const struct btf *kernel, const struct btf_type *t, const char *field)
+{
+	for (__u32 i = 0; i < btf_vlen(t); i++) {
+		const struct btf_member *m = &btf_members(t)[i];
+		const char *name = btf__name_by_offset(kernel, m->name_off);
+		const struct btf_type *inner = *name ? NULL : btf__type_by_id(kernel, m->type);
+		int within = inner && btf_is_composite(inner) ? bits_of(kernel, inner, field) : -1;
+
+		if (!strcmp(name, field))
+			within = 0;
+		if (within >= 0)
+			return (int)btf_member_bit_offset(t, i) + within;
+	}
+	return -1;
+}
+
+/* The offset of a field in bytes, or -1. */
+static int offset_of(const struct types *types, enum type type, const char *field)
+{
+	int bits = types->type[type] ? bits_of(types->kernel, types->type[type], field) : -1;
+
+	return bits < 0 ? -1 : bits / 8;
+}
+
+/* Found by trying: no program may where the kernel is locked down to confidentiality. */
+static bool may_read(void)
+{
+	struct bpf_insn program[] = {
+		{ .code = BPF_ST | BPF_MEM | BPF_DW, .dst_reg = BPF_REG_10, .off = -8 },
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_X, .dst_reg = BPF_REG_3, .src_reg = BPF_REG_1 },
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_X, .dst_reg = BPF_REG_1, .src_reg = BPF_REG_10 },
+		{ .code = BPF_ALU64 | BPF_ADD | BPF_K, .dst_reg = BPF_REG_1, .imm = -8 },
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_2, .imm = 8 },
+		{ .code = BPF_JMP | BPF_CALL, .imm = BPF_FUNC_probe_read_kernel },
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = 1 },
+		{ .code = BPF_JMP | BPF_EXIT },
+	};
+	union bpf_attr load = { .prog_type = BPF_PROG_TYPE_CGROUP_SKB, .expected_attach_type = BPF_CGROUP_INET_EGRESS,
+				.insns = (__u64)(uintptr_t)program, .insn_cnt = sizeof(program) / sizeof(*program),
+				.license = (__u64)(uintptr_t)"GPL" };
+	/* libbpf's call has other arguments before 0.6 */
+	int fd = (int)syscall(SYS_bpf, BPF_PROG_LOAD, &load, sizeof(load));
+
+	if (fd < 0)
+		return false;
+	close(fd);
+	return true;
+}
+
+static void find_shared_pages(const struct types *types, struct oh_settings *settings)
+{
+	int head = offset_of(types, TYPE_SK_BUFF, "head"), end = offset_of(types, TYPE_SK_BUFF, "end"), at = -1;
+	__u16 mask = 0;
+
+	for (size_t i = 0; at < 0 && i < sizeof(marks) / sizeof(*marks); i++) {
+		at = offset_of(types, TYPE_SHARED_INFO, marks[i].field);
+		mask = marks[i].bits;
+	}
+	if (head < 0 || end < 0 || at < 0)
+		return;
+	settings->skb_head = (__u16)head;
+	settings->skb_end = (__u16)end;
+	settings->shared_at = (__u16)at;
+	settings->shared_mask = mask;
+}
+
+static void find_own(const struct types *types, struct oh_kernel_own *own)
+{
+	for (size_t i = 0; i < sizeof(own_fields) / sizeof(*own_fields); i++) {
+		int offset = offset_of(types, own_fields[i].type, own_fields[i].field);
+		__u16 *to = (__u16 *)((char *)own + own_fields[i].at);
+
+		if (offset < 0 || offset > UINT16_MAX)
+			return;
+		*to = (__u16)offset;
+	}
+	own->known = 1;
+}
+
+void kernel_types_find(struct oh_settings *settings)
+{
+	struct types types = { .kernel = may_read() ? btf__load_vmlinux_btf() : NULL };
+
+	if (!types.kernel || libbpf_get_error(types.kernel))
+		return;
+	find_types(&types);
+	find_shared_pages(&types, settings);
+	find_own(&types, &settings->own);
+	btf__free(types.kernel);
+}
