@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* What an uplink's programs learn from answers, by designated frames: a query that leaves, and what claims to answer it. */
+/* What an uplink's programs learn, by designated frames: a query that leaves, and what claims to answer it. */
 #include "engine/publish_answers.h"
 #include "parse/name_key.h"
 #include "table.h"
@@ -44,8 +44,8 @@ static void ask(void)
 	const struct packet query = { .to = RESOLVER, .protocol = UDP, .port = 53 };
 	struct __sk_buff context = { .ifindex = lab.device, .ingress_ifindex = lab.device };
 	struct frame f;
-	DECLARE_LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = f.byte, .ctx_in = &context, .ctx_size_in = sizeof(context),
-			    .repeat = 1);
+	DECLARE_LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = f.byte, .ctx_in = &context,
+			    .ctx_size_in = sizeof(context), .repeat = 1);
 
 	packet_build(&query, &f);
 	options.data_size_in = (__u32)f.length;
@@ -69,8 +69,8 @@ static void answer(const struct answer_row *row)
 	const struct oh_address address = packet_address(row->address);
 	struct __sk_buff context = { .ifindex = row->loopback ? 1 : lab.device };
 	struct frame f;
-	DECLARE_LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = f.byte, .ctx_in = &context, .ctx_size_in = sizeof(context),
-			    .repeat = 1);
+	DECLARE_LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = f.byte, .ctx_in = &context,
+			    .ctx_size_in = sizeof(context), .repeat = 1);
 
 	memcpy(message, dns_query, sizeof(dns_query));
 	if (row->id)
@@ -123,7 +123,8 @@ static void answers_teach_as_the_table_says(void **state)
 			fprintf(stderr, "%s: %s\n", rows[i].name, rows[i].taught ? "taught nothing" : "taught");
 			wrong++;
 		} else if (rows[i].taught) {
-			assert_true(g.target == T_NAME && g.generation == 7 && g.port == 443 && g.service == OH_SERVICE_TCP);
+			assert_true(g.target == T_NAME && g.generation == 7 && g.port == 443 &&
+				    g.service == OH_SERVICE_TCP);
 			assert_int_equal(g.learned, OH_LEARNED_ANSWER);
 			assert_in_range(g.expires, before + life, lab_now() + life);
 		}
@@ -134,7 +135,8 @@ static void answers_teach_as_the_table_says(void **state)
 /* The second one may be anybody's who saw the first, or guesses better for having more time. */
 static void query_has_one_answer(void **state)
 {
-	const struct answer_row first = { .address = "192.0.2.20", .ttl = TTL }, second = { .address = "192.0.2.21", .ttl = TTL };
+	const struct answer_row first = { .address = "192.0.2.20", .ttl = TTL },
+				second = { .address = "192.0.2.21", .ttl = TTL };
 	const struct answer_row forged = { .from = OTHER, .address = "192.0.2.22", .ttl = TTL };
 	struct oh_grant g;
 
@@ -154,9 +156,17 @@ static void learn_by_hand(const char *text, __u32 expires, __u32 other_expires)
 {
 	const struct oh_address address = packet_address(text);
 	const struct oh_entry entry = { .grant = {
-		{ .expires = expires, .target = T_NAME, .generation = 7, .port = 443, .service = OH_SERVICE_TCP },
-		{ .expires = other_expires, .target = T_NAME, .generation = 7, .port = 80, .service = other_expires ? OH_SERVICE_TCP : 0 },
-	} };
+						{ .expires = expires,
+						  .target = T_NAME,
+						  .generation = 7,
+						  .port = 443,
+						  .service = OH_SERVICE_TCP },
+						{ .expires = other_expires,
+						  .target = T_NAME,
+						  .generation = 7,
+						  .port = 80,
+						  .service = other_expires ? OH_SERVICE_TCP : 0 },
+					} };
 
 	lab_set(&lab, ENGINE_LEARNED, &address, &entry);
 }
@@ -189,7 +199,10 @@ static void sweep_leaves_what_is_in_use(void **state)
 static void put_resolver(const char *text)
 {
 	const struct oh_address address = packet_address(text);
-	const struct oh_entry entry = { .grant[0] = { .expires = OH_FOREVER, .target = T_DNS, .generation = 7, .port = 53,
+	const struct oh_entry entry = { .grant[0] = { .expires = OH_FOREVER,
+						      .target = T_DNS,
+						      .generation = 7,
+						      .port = 53,
 						      .service = OH_SERVICE_DNS } };
 
 	lab_set(&lab, ENGINE_ADDRESSES, &address, &entry);

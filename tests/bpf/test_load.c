@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* What engine_prepare() makes of a configuration: settings, programs, and which maps of a loaded engine it takes over. */
+/* What engine_prepare() makes of a configuration: settings, programs, and the maps of a loaded engine that it keeps. */
 #include "engine/hooks.h"
 #include "policy/address.h"
 #include "table.h"
@@ -39,14 +39,17 @@ static void programs_are_those_that_have_work(void **state)
 		bool inspect, answer, uplink;
 		unsigned int without;	/* hooks, by bits */
 	} rows[] = {
-		{ "nothing", false, false, false, 1U << OH_HOOK_INGRESS | 1U << OH_HOOK_UPLINK_EGRESS | 1U << OH_HOOK_UPLINK_INGRESS |
-		  1U << OH_HOOK_INBOUND | 1U << OH_HOOK_SOCK_OPS | 1U << OH_HOOK_SOCKOPT },
-		{ "inspect", true, false, false, 1U << OH_HOOK_UPLINK_EGRESS | 1U << OH_HOOK_UPLINK_INGRESS | 1U << OH_HOOK_INBOUND |
-		  1U << OH_HOOK_SOCKOPT },
+		{ "nothing", false, false, false,
+		  1U << OH_HOOK_INGRESS | 1U << OH_HOOK_UPLINK_EGRESS | 1U << OH_HOOK_UPLINK_INGRESS |
+			  1U << OH_HOOK_INBOUND | 1U << OH_HOOK_SOCK_OPS | 1U << OH_HOOK_SOCKOPT },
+		{ "inspect", true, false, false,
+		  1U << OH_HOOK_UPLINK_EGRESS | 1U << OH_HOOK_UPLINK_INGRESS | 1U << OH_HOOK_INBOUND |
+			  1U << OH_HOOK_SOCKOPT },
 		{ "inspect and an uplink", true, false, true, 1U << OH_HOOK_INGRESS | 1U << OH_HOOK_SOCKOPT },
 		{ "all", true, true, true, 1U << OH_HOOK_INGRESS },
-		{ "answer without inspect", false, true, true, 1U << OH_HOOK_INGRESS | 1U << OH_HOOK_UPLINK_INGRESS |
-		  1U << OH_HOOK_SOCK_OPS | 1U << OH_HOOK_SOCKOPT },
+		{ "answer without inspect", false, true, true,
+		  1U << OH_HOOK_INGRESS | 1U << OH_HOOK_UPLINK_INGRESS | 1U << OH_HOOK_SOCK_OPS |
+			  1U << OH_HOOK_SOCKOPT },
 	};
 
 	(void)state;
@@ -61,7 +64,8 @@ static void programs_are_those_that_have_work(void **state)
 		}
 		table_lab(&lab, &c, false);
 		for (int hook = 0; hook < OH_HOOK_MAX; hook++) {
-			if (engine_hook_names[hook] && (engine_program(lab.set, hook) >= 0) == (rows[i].without >> hook & 1))
+			if (engine_hook_names[hook] &&
+			    (engine_program(lab.set, hook) >= 0) == (rows[i].without >> hook & 1))
 				fail_msg("%s: %s is %s", rows[i].name, engine_hook_names[hook],
 					 rows[i].without >> hook & 1 ? "loaded" : "missing");
 		}
@@ -71,8 +75,16 @@ static void programs_are_those_that_have_work(void **state)
 
 static void settings_are_the_configurations(void **state)
 {
-	struct config c = { .max_addresses = 1024, .metadata = true, .inspect = true, .nts = true, .min_ttl = 11, .max_ttl = 22,
-			    .grace = 33, .inbound_count = 1, .uplinks = { "eth7" }, .uplink_count = 1 };
+	struct config c = { .max_addresses = 1024,
+			    .metadata = true,
+			    .inspect = true,
+			    .nts = true,
+			    .min_ttl = 11,
+			    .max_ttl = 22,
+			    .grace = 33,
+			    .inbound_count = 1,
+			    .uplinks = { "eth7" },
+			    .uplink_count = 1 };
 	struct oh_range prefix;
 	struct lab lab;
 
@@ -131,8 +143,8 @@ static int other_map(int like, size_t key, size_t value, unsigned int max)
 
 	assert_int_equal(bpf_obj_get_info_by_fd(like, &info, &size), 0);
 	options.map_flags = info.map_flags;
-	return bpf_map_create(info.type, NULL, info.key_size + (__u32)key, info.value_size + (__u32)value, info.max_entries + max,
-			      &options);
+	return bpf_map_create(info.type, NULL, info.key_size + (__u32)key, info.value_size + (__u32)value,
+			      info.max_entries + max, &options);
 }
 
 /* They name each other by id: one of another layout, and none is taken over, and flows neither. */
@@ -179,7 +191,8 @@ static void policy_is_taken_over_together_or_not_at_all(void **state)
 /* Another bound for addresses, or an uplink more: that map is new, and connections live on. */
 static void what_changes_alone_is_new_alone(void **state)
 {
-	struct config more = { .max_addresses = 2048 }, uplink = { .max_addresses = 1024, .uplinks = { "eth0" }, .uplink_count = 1 };
+	struct config more = { .max_addresses = 2048 },
+		      uplink = { .max_addresses = 1024, .uplinks = { "eth0" }, .uplink_count = 1 };
 	struct lab old, new;
 
 	(void)state;

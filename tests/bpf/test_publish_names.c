@@ -216,9 +216,11 @@ static void each_port_comes_first(void **state)
 {
 	(void)state;
 	PUBLISH(.targets = LIST("*.example:443", "*.e.example:443", "*.d.e.example:443", "*.c.d.e.example:443",
-				"*.b.c.d.e.example:443", "*.a.b.c.d.e.example:443", "*.e.example:25", "x.a.b.c.d.e.example:22"));
+				"*.b.c.d.e.example:443", "*.a.b.c.d.e.example:443", "*.e.example:25",
+				"x.a.b.c.d.e.example:22"));
 	assert_int_equal(rules_of("x.a.b.c.d.e.example"), OH_GRANTS_MAX);
-	assert_true(admits("x.a.b.c.d.e.example", 22) && admits("x.a.b.c.d.e.example", 25) && admits("x.a.b.c.d.e.example", 443));
+	assert_true(admits("x.a.b.c.d.e.example", 22) && admits("x.a.b.c.d.e.example", 25) &&
+		    admits("x.a.b.c.d.e.example", 443));
 }
 
 static void break_entry(const char *name)

@@ -74,7 +74,9 @@ static void serve(int fd)
 
 static void start_server(void)
 {
-	const struct sockaddr_in here = { .sin_family = AF_INET, .sin_port = htons(53), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	const struct sockaddr_in here = { .sin_family = AF_INET,
+					  .sin_port = htons(53),
+					  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	struct ifreq lo = { .ifr_name = "lo", .ifr_flags = IFF_UP };
 	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
@@ -108,7 +110,8 @@ static bool may_be_asked(const char *name)
 	struct oh_name_key key;
 
 	assert_int_equal(oh_key_from_text(&key, name), 0);
-	return !bpf_map_lookup_elem(lab.engine.map[ENGINE_NAMES], &key, &entry) && entry.rule[0].service != OH_SERVICE_NONE;
+	return !bpf_map_lookup_elem(lab.engine.map[ENGINE_NAMES], &key, &entry) &&
+		entry.rule[0].service != OH_SERVICE_NONE;
 }
 
 static struct refresh_report round_of(enum server_mode mode)

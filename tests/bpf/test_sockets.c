@@ -38,7 +38,8 @@ static void raise_loopback(void)
 static struct pair connect_pair(void)
 {
 	struct sockaddr_in name = { .sin_family = AF_INET };
-	struct pair p = { socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), -1 };
+	struct pair p = { socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0),
+			  socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), -1 };
 
 	assert_int_equal(bind(p.listener, (void *)&name, sizeof(name)), 0);
 	assert_int_equal(listen(p.listener, 1), 0);
@@ -59,7 +60,11 @@ static void close_pair(const struct pair *p)
 
 static bool comes_in(const char *from, __u16 source_port, __u16 port, uint8_t flags)
 {
-	const struct packet packet = { .from = from, .to = "127.0.0.1", .protocol = TCP, .source_port = source_port, .port = port,
+	const struct packet packet = { .from = from,
+				       .to = "127.0.0.1",
+				       .protocol = TCP,
+				       .source_port = source_port,
+				       .port = port,
 				       .flags = flags };
 	struct frame f;
 	DECLARE_LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = f.byte, .repeat = 1);

@@ -253,7 +253,7 @@ def test_forwarded_packet_is_refused(loaded, box):
 
 
 def test_vlan_tag_beside_the_frame_is_refused(loaded, box):
-    """The kernel takes a tag out of what came in, and keeps it beside the frame that a bridge sends on: an allowed one."""
+    """The kernel takes a tag out of what came in, and keeps it beside the frame that a bridge sends on."""
     server = loaded.lab.server
     syn = b"\xff" * 6 + b"\2\0\0\0\0\1" + b"\x81\0\0\5" + b"\x08\0" + tcp(BOX4, API4, 4000, 443, SYN)
     server.ip("link add br0 type bridge", "link set br0 up", "link set box0 master br0", "link set eth0 master br0")

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What the decision must be, written from DESIGN section 2 and the manual's table of reasons, and not from bpf/.
- * A proof that includes this says what stands in the tables: proof_local, proof_ready, proof_grants, proof_target_holds(). */
+/* What the decision must be, written from DESIGN section 2 and the manual's table of reasons, and not from bpf/. A proof
+ * that includes this says what stands in the tables: proof_local, proof_ready, proof_grants, proof_target_holds(). */
 #ifndef OHGUARD_PROOF_DECISION_RULES_H
 #define OHGUARD_PROOF_DECISION_RULES_H
 
@@ -31,8 +31,8 @@ static bool rule_is_metadata(const struct oh_address *a)
 	       rule_is(a, 0xfd000ec2, 0, 0, 0x254);
 }
 
-/* Where an IPv6 address has an IPv4 one in it, which a translator or a tunnel goes by: at byte `at`, and byte 8 holds none
- * of it (RFC 6052, 2.2). */
+/* The IPv4 address that an IPv6 one holds from byte `at` on, for a translator or a tunnel; byte 8 holds none of it
+ * (RFC 6052, 2.2). */
 static __u32 rule_ip4_at(const struct oh_address *a, __u32 at)
 {
 	__u32 ip4 = 0;
@@ -130,8 +130,9 @@ static bool rule_2_neighbour_discovery(const struct oh_flow *f)
 
 	if (f->family != 6 || f->protocol != 58 || f->options || f->hop_limit != 255 || f->icmp_code)
 		return false;
-	return (f->icmp_type == 133 && link && size <= 8) || (f->icmp_type == 135 && near && size >= 16 && size <= 32) ||
-	       (f->icmp_type == 136 && near && size >= 16 && size <= 24);
+	return (f->icmp_type == 133 && link && size <= 8) ||
+		(f->icmp_type == 135 && near && size >= 16 && size <= 32) ||
+		(f->icmp_type == 136 && near && size >= 16 && size <= 24);
 }
 
 static bool rule_2_dhcp(const struct oh_flow *f)
@@ -164,7 +165,8 @@ static bool rule_3_inbound_reply(const struct oh_flow *f)
 		bool within = true;
 
 		for (int b = 0; b < 16; b++)
-			within = within && (f->destination.byte[b] & in->mask.byte[b]) == (in->address.byte[b] & in->mask.byte[b]);
+			within = within &&
+				(f->destination.byte[b] & in->mask.byte[b]) == (in->address.byte[b] & in->mask.byte[b]);
 		found = found || (i < oh_settings.inbound_count && within && f->source_port == in->port);
 	}
 	return found && !rule_is_attempt(f) && f->protocol == 6 && !rule_opens(f);
@@ -176,8 +178,9 @@ static bool rule_3_inbound_reply(const struct oh_flow *f)
 static bool rule_6_lives_on(const struct oh_flow *f, const struct oh_connection *c)
 {
 	return c && c->admitted && f->protocol == 6 && !rule_opens(f) && f->destination_port == c->port &&
-	       rule_is(&f->destination, rule_word(&c->to, 0), rule_word(&c->to, 1), rule_word(&c->to, 2), rule_word(&c->to, 3)) &&
-	       proof_target_holds(c->target, c->generation);
+		rule_is(&f->destination, rule_word(&c->to, 0), rule_word(&c->to, 1), rule_word(&c->to, 2),
+			rule_word(&c->to, 3)) &&
+		proof_target_holds(c->target, c->generation);
 }
 
 /* A socket that sends what it likes below TCP and UDP; the kernel's own resets come from one. */

@@ -5,7 +5,7 @@
  * reach last-second-of-grant: -DREACH=near==OH_NEAR_ADMITS&&u.grant.expires==proof_now+1
  * reach first-second-after: -DREACH=near==OH_NEAR_EXPIRED&&u.grant.expires==proof_now
  * reach last-second-of-target: -DREACH=near==OH_NEAR_NAMED&&target.lapses==proof_now+1
- * reach first-lapsed: -DREACH=near==OH_NEAR_NOT&&target_there&&target.generation==u.grant.generation&&u.grant.service
+ * reach first-second-lapsed: -DREACH=near==OH_NEAR_NOT&&!revoked&&u.grant.service&&target.lapses==proof_now
  * reach no-end: -DREACH=near==OH_NEAR_ADMITS&&proof_now==OH_FOREVER
  */
 #include "settings.h"
@@ -47,11 +47,13 @@ int main(void)
 		struct oh_grant grant;
 		__u64 word[2];
 	} u;
+	bool revoked;
 	int near, life;
 
 	__CPROVER_havoc_object(&u);
 	__CPROVER_havoc_object(&target);
 	target_there = nondet_bool();
+	revoked = !target_there || target.generation != u.grant.generation;
 	proof_now = nondet_u32();
 	near = oh_nearness(u.word[0], u.word[1], OH_WANT(service, any_port, port));
 	life = oh_target_life(u.grant.target, u.grant.generation);
@@ -62,7 +64,7 @@ int main(void)
 	__CPROVER_assert(near == rule_nearness(&u.grant, service, any_port, port),
 			 "a grant admits what it says, in its time");
 	__CPROVER_assert((life == OH_TARGET_DEAD) ==
-			 !(target_there && target.generation == u.grant.generation &&
-			   (target.lapses == 0xffffffff || proof_now < target.lapses)), "a target holds in its time");
+				 (revoked || (target.lapses != 0xffffffff && proof_now >= target.lapses)),
+			 "a target holds in its time");
 	return 0;
 }

@@ -396,7 +396,7 @@ static void rest_must_be_records_of_a_hello_and_end_where_it_said(void **state)
 /* No client sends so many: the walk ends, however long the segment is. */
 static void rest_of_many_extensions_in_one_segment_is_refused(void **state)
 {
-	static const uint32_t some = 2000, many = 3000, first = 10;	/* with a byte each, so that each takes two steps */
+	static const uint32_t some = 2000, many = 3000, first = 10;	/* of a byte each: two steps */
 	static uint8_t ext[5 * 3000 + sizeof(OPENAI)];
 	uint32_t len;
 

@@ -322,7 +322,7 @@ static void what_is_behind_a_configured_translator(void **state)
 	assert_int_equal(nat64_add(&nat64, &prefix), 0);
 	assert_int_equal(range_parse("fd00:64::/96", &prefix), 0);
 	assert_int_equal(nat64_add(&nat64, &prefix), 0);
-	assert_int_equal(range_parse("2001:db8::/32", &prefix), 0);	/* around the first: one address, two meanings */
+	assert_int_equal(range_parse("2001:db8::/32", &prefix), 0);	/* around the first: two meanings */
 	assert_int_equal(nat64_add(&nat64, &prefix), -EEXIST);
 	assert_int_equal(range_parse("fd00:64::/96", &prefix), 0);
 	assert_int_equal(nat64_add(&nat64, &prefix), -EEXIST);
