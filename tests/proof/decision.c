@@ -85,15 +85,16 @@ static void any_tables(const struct oh_flow *f)
 	proof_ready = nondet_bool();
 	proof_holds = nondet_bool();
 	__CPROVER_havoc_object(&oh_settings);
-	for (int i = 0; i < OH_NAT64_MAX; i++) {	/* nat64_add() takes these lengths alone, and no two that overlap */
+	for (int i = 0; i < OH_NAT64_MAX; i++) { /* nat64_add() takes these lengths alone, and no two that overlap */
 		const struct oh_nat64 *n = &oh_settings.nat64[i];
 
-		__CPROVER_assume(n->prefix == 32 || n->prefix == 40 || n->prefix == 48 || n->prefix == 56 || n->prefix == 64 ||
-				 n->prefix == 96);
+		__CPROVER_assume(n->prefix == 32 || n->prefix == 40 || n->prefix == 48 || n->prefix == 56 ||
+				 n->prefix == 64 || n->prefix == 96);
 		for (int j = 0; j < i; j++) {
 			const struct oh_nat64 *m = &oh_settings.nat64[j];
 
-			__CPROVER_assume(!oh_is_behind(n->high, n->low, m->high, m->low, n->prefix < m->prefix ? n->prefix : m->prefix));
+			__CPROVER_assume(!oh_is_behind(n->high, n->low, m->high, m->low,
+						       n->prefix < m->prefix ? n->prefix : m->prefix));
 		}
 	}
 	for (int service = 0; service < OH_SERVICE_MAX; service++)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the decision must be, written from DESIGN section 2 and the manual's table of reasons, and not from bpf/. A proof
+/* What the decision must be, written from DESIGN section 2 and the manual's table of reasons, not from bpf/. A proof
  * that includes this says what stands in the tables: proof_local, proof_ready, proof_grants, proof_target_holds(). */
 #ifndef OHGUARD_PROOF_DECISION_RULES_H
 #define OHGUARD_PROOF_DECISION_RULES_H
