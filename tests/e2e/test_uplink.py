@@ -252,15 +252,17 @@ def test_forwarded_packet_is_refused(loaded, box):
             box.run(*argv)
 
 
-def test_vlan_tag_beside_the_frame_is_refused(loaded, box):
+def test_frame_with_a_vlan_tag_beside_it_is_judged(loaded, box):
     """The kernel takes a tag out of what came in, and keeps it beside the frame that a bridge sends on."""
     server = loaded.lab.server
-    syn = b"\xff" * 6 + b"\2\0\0\0\0\1" + b"\x81\0\0\5" + b"\x08\0" + tcp(BOX4, API4, 4000, 443, SYN)
+    head = b"\xff" * 6 + b"\2\0\0\0\0\1" + b"\x81\0\0\5" + b"\x08\0"
     server.ip("link add br0 type bridge", "link set br0 up", "link set box0 master br0", "link set eth0 master br0")
     try:
         poll(lambda: "forwarding" in loaded.shell("bridge -d link show dev eth0").stdout, "the bridge forwards")
-        with refused(loaded, "packet-malformed"):
-            assert box.run(sys.executable, "-IS", "-c", PACKET, "raw", syn.hex()).stdout == "sent\n"
+        for data in (tcp(BOX4, EVIL4, 4000, 443, SYN), udp(BOX4, EVIL4, 4000, 31337)):
+            with refused(loaded, "forwarded"):
+                sent = box.run(sys.executable, "-IS", "-c", PACKET, "raw", (head + data).hex())
+                assert sent.stdout == "sent\n"
     finally:
         server.ip("link del br0")
 
