@@ -59,6 +59,17 @@ static void put32(uint8_t *to, __u32 value)
 	put16(to + 2, value & 0xffff);
 }
 
+/* Lets what answers come in, so that it is the answer which is judged. */
+static void put_flow(const struct packet *reply)
+{
+	const struct oh_flow_key key = { .remote = packet_address(reply->from), .local = packet_address(reply->to),
+					 .remote_port = reply->source_port, .local_port = reply->port, .protocol = UDP };
+	const struct oh_connection flow = { .to = key.remote, .port = key.remote_port, .admitted = 1, .target = T_DNS,
+					    .generation = 7 };
+
+	lab_set(&lab, ENGINE_FLOWS, &key, &flow);
+}
+
 /* One A record for the name that was asked for. */
 static void answer(const struct answer_row *row)
 {
@@ -81,6 +92,7 @@ static void answer(const struct answer_row *row)
 	put32(message + sizeof(dns_query) + 6, row->ttl);
 	put16(message + sizeof(dns_query) + 10, 4);
 	memcpy(message + sizeof(dns_query) + 12, address.byte + 12, 4);
+	put_flow(&packet);
 	packet_build(&packet, &f);
 	memcpy(f.byte + ETHERNET + f.headers + 8, message, sizeof(message));
 	options.data_size_in = (__u32)f.length;

@@ -34,28 +34,30 @@ static bool same_map(const struct lab *a, const struct lab *b, enum engine_map m
 /* A hook without work is not loaded. */
 static void programs_are_those_that_have_work(void **state)
 {
+	enum {
+		INGRESS = 1 << OH_HOOK_INGRESS,
+		UPLINK = 1 << OH_HOOK_UPLINK_EGRESS | 1 << OH_HOOK_UPLINK_INGRESS,
+		XDP = 1 << OH_HOOK_INBOUND,
+		SOCK_OPS = 1 << OH_HOOK_SOCK_OPS,
+		SOCKOPT = 1 << OH_HOOK_SOCKOPT,
+	};
 	static const struct {
 		const char *name;
-		bool inspect, answer, uplink;
-		unsigned int without;	/* hooks, by bits */
+		bool inspect, answer, uplink, xdp;
+		int without;	/* hooks, by bits */
 	} rows[] = {
-		{ "nothing", false, false, false,
-		  1U << OH_HOOK_INGRESS | 1U << OH_HOOK_UPLINK_EGRESS | 1U << OH_HOOK_UPLINK_INGRESS |
-			  1U << OH_HOOK_INBOUND | 1U << OH_HOOK_SOCK_OPS | 1U << OH_HOOK_SOCKOPT },
-		{ "inspect", true, false, false,
-		  1U << OH_HOOK_UPLINK_EGRESS | 1U << OH_HOOK_UPLINK_INGRESS | 1U << OH_HOOK_INBOUND |
-			  1U << OH_HOOK_SOCKOPT },
-		{ "inspect and an uplink", true, false, true, 1U << OH_HOOK_INGRESS | 1U << OH_HOOK_SOCKOPT },
-		{ "all", true, true, true, 1U << OH_HOOK_INGRESS },
-		{ "answer without inspect", false, true, true,
-		  1U << OH_HOOK_INGRESS | 1U << OH_HOOK_UPLINK_INGRESS | 1U << OH_HOOK_SOCK_OPS |
-			  1U << OH_HOOK_SOCKOPT },
+		{ "nothing", false, false, false, false, INGRESS | UPLINK | XDP | SOCK_OPS | SOCKOPT },
+		{ "inspect", true, false, false, false, UPLINK | XDP | SOCKOPT },
+		{ "inspect and an uplink", true, false, true, false, INGRESS | XDP | SOCKOPT },
+		{ "xdp without an uplink", true, false, false, true, UPLINK | XDP | SOCKOPT },
+		{ "all", true, true, true, true, INGRESS },
+		{ "answer without inspect", false, true, true, false, INGRESS | XDP | SOCK_OPS | SOCKOPT },
 	};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
 		struct config c = { .max_addresses = 1024, .inspect = rows[i].inspect, .answer = rows[i].answer,
-				    .uplinks = { { 0 } } };
+				    .xdp = rows[i].xdp };
 		struct lab lab;
 
 		if (rows[i].uplink) {

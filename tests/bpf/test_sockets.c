@@ -66,13 +66,21 @@ static bool comes_in(const char *from, __u16 source_port, __u16 port, uint8_t fl
 				       .source_port = source_port,
 				       .port = port,
 				       .flags = flags };
+	struct __sk_buff context = { .ifindex = lab.device };
 	struct frame f;
 	DECLARE_LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = f.byte, .repeat = 1);
+
+	bool passes;
 
 	packet_build(&packet, &f);
 	options.data_size_in = (__u32)f.length;
 	assert_int_equal(bpf_prog_test_run_opts(engine_program(lab.set, OH_HOOK_INBOUND), &options), 0);
-	return options.retval == 2 /* XDP_PASS */;
+	passes = options.retval == 2 /* XDP_PASS */;
+	options.ctx_in = &context;
+	options.ctx_size_in = sizeof(context);
+	assert_int_equal(bpf_prog_test_run_opts(engine_program(lab.set, OH_HOOK_UPLINK_INGRESS), &options), 0);
+	assert_int_equal(options.retval == (__u32)-1 /* TC_ACT_UNSPEC */, passes);
+	return passes;
 }
 
 /* A listening socket is no connection: who may begin one is what the inbound rules say. */
@@ -142,7 +150,7 @@ static void connections_end_with_their_target_and_not_before(void **state)
 
 static int start(void **state)
 {
-	const struct config c = { .max_addresses = 1024, .uplinks = { "eth0" }, .uplink_count = 1 };
+	const struct config c = { .max_addresses = 1024, .uplinks = { "eth0" }, .uplink_count = 1, .xdp = true };
 
 	(void)state;
 	table_lab(&lab, &c, false);
