@@ -169,11 +169,11 @@ int oh_ingress(struct __sk_buff *skb)
 /* A socket that is bound has its source before there is a packet. */
 static __always_inline bool oh_is_attempt_own(struct bpf_sock_addr *ctx, const struct oh_flow *f)
 {
-	__u64 sock = 0;
-
-	if (oh_settings.own.known)
-		sock = oh_kernel_word((void *)ctx + oh_settings.own.attempt_sock);
-	return oh_has_source(&f->source, 0, sock, !f->away);
+	if (oh_is_listed_source(&f->source))
+		return true;
+	if (!oh_settings.own.known)
+		return f->away;
+	return oh_is_kernels_source(&f->source, 0, oh_kernel_word((void *)ctx + oh_settings.own.attempt_sock));
 }
 
 /* connect(), sendto() and sendmsg(): judged before there is a packet, so that a program is told at once. */

@@ -110,26 +110,33 @@ static __always_inline bool oh_is_chosen(const struct bpf_sock *sk, const struct
 	return oh_address_equal(&own, &f->source);
 }
 
-/* Whether a socket or this machine has that source. device and sock as above, each may be 0. */
-static __always_inline bool oh_has_source(const struct oh_address *a, __u64 device, __u64 sock, bool home)
+/* Whether a source is none, which is what speaks before it has an address, or one of the host's as of the last publish.
+ * Asked first: to read the kernel's memory costs several times as much. */
+static __always_inline bool oh_is_listed_source(const struct oh_address *a)
+{
+	return oh_is_unspecified(a) || bpf_map_lookup_elem(&oh_local, a);
+}
+
+/* Whether a device, or the network namespace of it or of a socket, has that source. Each may be 0. */
+static __always_inline bool oh_is_kernels_source(const struct oh_address *a, __u64 device, __u64 sock)
 {
 	__u64 high = (__u64)a->word[1] << 32 | a->word[0], low = (__u64)a->word[3] << 32 | a->word[2];
 
-	if (oh_is_unspecified(a) || bpf_map_lookup_elem(&oh_local, a) || oh_device_has(device, high, low) ||
-	    oh_namespace_has(device, sock, high, low))
-		return true;
-	return !oh_settings.own.known && !home;	/* a container's addresses cannot be seen there: `status` says so */
+	return oh_device_has(device, high, low) || oh_namespace_has(device, sock, high, low);
 }
 
 static __always_inline bool oh_is_source_own(struct __sk_buff *skb, const struct oh_flow *f, bool home)
 {
-	__u64 device = 0, sock = 0;
+	__u64 device, sock = 0;
 
-	if (oh_settings.own.known) {
-		device = oh_kernel_word((void *)skb + oh_settings.own.skb_device);
-		sock = f->socket ? oh_kernel_word((void *)skb + oh_settings.own.skb_sock) : 0;
-	}
-	return oh_has_source(&f->source, device, sock, home);
+	if (oh_is_listed_source(&f->source))
+		return true;
+	if (!oh_settings.own.known)
+		return !home;	/* a container's addresses cannot be seen: `status` says so */
+	device = oh_kernel_word((void *)skb + oh_settings.own.skb_device);
+	if (f->socket)
+		sock = oh_kernel_word((void *)skb + oh_settings.own.skb_sock);
+	return oh_is_kernels_source(&f->source, device, sock);
 }
 
 /* Whether a rule that admitted f leaves open to whom its answer goes. Once for a connection, whose later packets have

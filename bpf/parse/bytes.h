@@ -96,6 +96,7 @@ struct oh_scratch {
 	struct oh_dns_pending query;
 	__u8 rev[OH_REV_SIZE];
 	__u32 key_at;
+	__u32 target; /* whose name it is, 0: the host needs it */
 	/* the hello */
 	__u32 need; /* its size, as it announces it */
 	__u32 read; /* bytes of the segment that were looked at, from where it was asked to */

@@ -55,39 +55,38 @@ __attribute__((noinline)) int oh_inspect_query(struct __sk_buff *skb, __u32 at, 
 
 		if (rule->service == OH_SERVICE_NONE)
 			continue;
-		if (rule->ask || oh_target_life(rule->target, rule->generation))
+		if (rule->ask || oh_target_life(rule->target, rule->generation)) {
+			struct oh_scratch *s = oh_scratch(slot);
+
+			if (s)
+				s->target = rule->target;
 			return OH_DNS;
+		}
 	}
 	return OH_DNS_NAME_NOT_ALLOWED;
 }
 
 /* Each request costs a second, and a burst of them may be in debt: clients begin with four to eight (iburst), and poll
  * every 16 seconds at the most often. What the sender chooses in a request is 64 bits, so this bounds them. */
-static __always_inline bool oh_ntp_pay(const struct oh_address *server)
-{
-	__u64 now = bpf_ktime_get_boot_ns(), cost = 1000000000, first = now + cost;
-	__u64 *paid = bpf_map_lookup_elem(&oh_ntp_paid, server);
-
-	if (!paid)	/* with the map full the oldest goes; where that fails too, nothing would be counted */
-		return !bpf_map_update_elem(&oh_ntp_paid, server, &first, BPF_ANY);
-	if (*paid <= now) {
-		*paid = first;
-		return true;
-	}
-	if (*paid - now > (OH_NTP_BURST - 1) * cost)
-		return false;
-	__sync_fetch_and_add(paid, cost);	/* two CPUs at once both pay */
-	return true;
-}
-
-/* The NTP request of length bytes at `at`: OH_NTP, or why not. high, low: see oh_lookup_in(). */
-__attribute__((noinline)) int oh_inspect_ntp(struct __sk_buff *skb, __u32 at, __u32 length, __u64 high, __u64 low)
+__attribute__((noinline)) int oh_ntp_pay(__u64 high, __u64 low, __u32 target)
 {
 	struct oh_address server = { .word = { high, high >> 32, low, low >> 32 } };
+	__u64 now = bpf_ktime_get_boot_ns(), cost = 1000000000, first = now + cost, debt = OH_NTP_BURST * cost;
+	__u64 *paid = bpf_map_lookup_elem(&oh_ntp_paid, &server);
 
+	if (paid)
+		return oh_pay(paid, now, cost, debt);
+	/* with the map full the oldest goes, whose debt is over; where that fails too, nothing would be counted */
+	return oh_has_room(OH_SHARED_PAID, target, now, debt, OH_TIME_SERVERS_MAX) &&
+	       !bpf_map_update_elem(&oh_ntp_paid, &server, &first, BPF_ANY);
+}
+
+/* The NTP request of length bytes at `at`: OH_NTP, or why not. */
+__attribute__((noinline)) int oh_inspect_ntp(struct __sk_buff *skb, __u32 at, __u32 length)
+{
 	if (skb->gso_size || oh_ntp_request(skb, at, length, oh_settings.nts ? OH_NTP_NTS : 0))
 		return OH_NTP_MALFORMED;
-	return oh_ntp_pay(&server) ? OH_NTP : OH_NTP_RATE;
+	return OH_NTP;
 }
 
 /* Queries over TCP: all of them must be whole and pass. */
@@ -158,7 +157,9 @@ static __always_inline enum oh_reason oh_inspect_ntp_packet(struct __sk_buff *sk
 
 	if (oh_can_change(skb, f, oh_looked_at(f, NULL)))
 		return OH_SHARED_PAGES;
-	reason = oh_inspect_ntp(skb, f->payload, f->payload_length, high, low);
+	reason = oh_inspect_ntp(skb, f->payload, f->payload_length);
+	if (reason == OH_NTP && !oh_ntp_pay(high, low, admission->target))
+		return OH_NTP_RATE;
 	/* Clients resolve once and poll for days: like a connection, it lives for as long as it is used. */
 	if (reason == OH_NTP)
 		oh_prolong(high, low, (__u64)admission->generation << 32 | admission->target,

@@ -3,7 +3,7 @@
 #ifndef OHGUARD_BPF_LEARN_H
 #define OHGUARD_BPF_LEARN_H
 
-#include "decide/decide.h"
+#include "decide/share.h"
 #include "parse/dns_answer.h"
 #include "parse/special.h"
 
@@ -12,6 +12,7 @@ _Static_assert(sizeof(struct oh_dns_pending) == OH_PENDING_SIZE, "value of oh_pe
 #define OH_ANSWERS_AT_ONCE 4	/* in one segment: of more, those behind teach nothing. The verifier walks each anew */
 #define OH_STREAM 0x10000	/* beside a port: over TCP */
 #define OH_WIRE 0x20000		/* beside a port: as it stands on an uplink, whoever asked */
+#define OH_QUERY_SPAN 2048	/* jiffies, 2 to 20 s by the kernel: who waits longer asks again */
 #define OH_LEARN_TRIES 3	/* writes of one address that meet another CPU's */
 
 /* The port that a query's answer is read at: 0, where it is not. Where there is an uplink that is there, since nobody
@@ -45,6 +46,9 @@ __attribute__((noinline)) int oh_note_query(struct __sk_buff *skb, __u32 answer_
 
 	if (!s || !answer_port || (s->query.qtype != OH_DNS_A && s->query.qtype != OH_DNS_AAAA))
 		return 0;
+	/* In parts of a jiffy, which cost nothing to read. Without room the answer teaches nothing. */
+	if (!oh_has_room(OH_SHARED_PENDING, s->target, bpf_jiffies64() << 16, (__u64)OH_QUERY_SPAN << 16, OH_PENDING_MAX))
+		return 0;
 	oh_pending_key_of(skb, answer_port, s->query.id, &key);
 	bpf_map_update_elem(&oh_pending, &key, &s->query, BPF_ANY);
 	return 0;
@@ -56,6 +60,14 @@ __attribute__((noinline)) int oh_read_question(__u32 slot)
 	struct oh_scratch *s = oh_scratch(slot);
 
 	return s && oh_dns_name(s, slot);
+}
+
+/* Whether one more address may be learned for a target: as many at most as would be there at once if all lived longest. */
+static __always_inline bool oh_may_learn(__u32 target)
+{
+	__u64 lifetime = (__u64)oh_settings.max_ttl + oh_settings.grace;
+
+	return oh_has_room(OH_SHARED_LEARNED, target, bpf_ktime_get_boot_ns(), lifetime * 1000000000, OH_ANSWERS_MAX);
 }
 
 static __always_inline __u32 oh_answer_expiry(__u32 ttl)
@@ -104,8 +116,9 @@ __attribute__((noinline)) int oh_learn_once(__u64 high, __u64 low, __u64 target,
 
 	if (old)
 		entry = *old;
-	/* As a whole, so that no reader sees half of it. Where the table is full it is refused, as if it had not
-	 * come. */
+	else if (!oh_may_learn(target))
+		return 0;
+	/* As a whole, so that no reader sees half of it. */
 	return oh_merge(&entry, &grant) && !bpf_map_update_elem(&oh_learned, &address, &entry, BPF_ANY);
 }
 
@@ -233,7 +246,7 @@ __attribute__((noinline)) int oh_learn_message(struct __sk_buff *skb, __u32 at, 
 	for (int i = 0; i < (int)(sizeof(*asked) / 8); i++)
 		((__u64 *)&s->query)[i] = ((const volatile __u64 *)asked)[i];
 	if (!oh_dns_answer(skb, at, length, s, &s->query, slot) && oh_read_question(slot)) {
-		for (__u32 i = 0; i < OH_ANSWER_RECORDS && i < OH_MEM(s->addrs); i++)
+		for (__u32 i = 0; i < OH_TEACH_MAX && i < OH_MEM(s->addrs); i++)
 			oh_learn_address(slot, i);
 		bpf_map_delete_elem(&oh_pending, &key);
 	}

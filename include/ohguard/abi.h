@@ -19,6 +19,7 @@
 #endif
 #define OH_RANGES_MAX 4096
 #define OH_ANSWERS_MAX 65536	/* addresses learned from answers */
+#define OH_TEACH_MAX 16		/* addresses that an answer teaches */
 #define OH_PENDING_MAX 4096	/* queries under way */
 #define OH_PENDING_SIZE 264
 #define OH_TIME_SERVERS_MAX 1024	/* whose requests are counted at a time */
@@ -132,7 +133,27 @@ struct oh_count {
 	__u64 bytes;
 };
 #define OH_COUNT_EVENTS_LOST OH_REASON_MAX	/* events that found the ring buffer full, as packets */
-#define OH_COUNTS (OH_REASON_MAX + 1)
+#define OH_COUNT_NO_ROOM (OH_REASON_MAX + 1)	/* and on: entries that found no room in a table, as packets */
+#define OH_COUNTS (OH_COUNT_NO_ROOM + OH_SHARED_MAX)
+
+/* The tables that a workload or a far side can fill: see bpf/decide/share.h. */
+enum oh_shared {
+	OH_SHARED_LEARNED,	/* oh_learned */
+	OH_SHARED_PENDING,	/* oh_pending */
+	OH_SHARED_PAID,		/* oh_ntp_paid */
+	OH_SHARED_MAX
+};
+
+/* Value of oh_shares (array): until when each target has paid for its entries. Index is the target's id, 0: the host's own
+ * needs. */
+struct oh_shares {
+	struct {
+		__u64 own;	/* from its own share; of all: seconds of CLOCK_BOOTTIME << 32 | the last to be refused */
+		__u64 more;	/* from what is left to all */
+	} of[OH_SHARED_MAX];
+};
+#define OH_SHARES_OF_ALL OH_TARGETS_MAX
+#define OH_SHARES (OH_TARGETS_MAX + 1)
 
 /* Value of oh_control (array of one). */
 struct oh_control {

@@ -606,8 +606,9 @@ def test_answer_over_tcp_teaches(guard):
                          aaaa=[f"2001:db8:2::{i:x}" for i in range(1, 41)])
     assert guard.ohguard("allow", "*.sub.lab.example").returncode == 0
     guard.events()
-    assert guard.python(ALL, "big.sub.lab.example").stdout == "all 80 failed 0\n"
-    assert guard.events() == []
+    # of each answer the first sixteen
+    assert guard.python(ALL, "big.sub.lab.example").stdout.endswith("all 80 failed 48\n")
+    assert {e["reason"] for e in guard.events()} == {"address-not-allowed"}
     assert {q["via"] for q in guard.lab.dns.queries() if q["name"] == "big.sub.lab.example"} == {"udp", "tcp"}
 
 
@@ -635,6 +636,48 @@ def test_answer_within_an_answer_teaches_nothing(guard):
     guard.lab.dns.script("two.sub.lab.example", "answer", a=["192.0.2.92"], split=20)
     assert guard.python(FRAMES, frame(query("two.sub.lab.example")).hex(), 1).stdout == "True\n"
     assert learned(guard, "*.sub.lab.example") == {"192.0.2.91"}
+
+
+CROWD = """
+import socket, sys
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.settimeout(2)
+s.connect(("10.0.0.2", 53))
+for q in sys.stdin.read().split():
+    s.send(bytes.fromhex(q))
+    s.recv(4096)
+"""
+
+
+def status(guard):
+    r = guard.ohguard("status", "--json")
+    return r.returncode, json.loads(r.stdout)
+
+
+def crowd(guard, count):
+    """So many answers of 64 new addresses each, for names below one suffix."""
+    queries = [dnswire.query(f"n{i}.crowd.lab.example", qid=i, edns=4096).hex() for i in range(count)]
+    guard.lab.server.run(["/usr/bin/python3", "-c", CROWD], guarded=True, input="\n".join(queries), check=True)
+
+
+def test_answer_teaches_sixteen_addresses(guard):
+    guard.lab.dns.script("*.crowd.lab.example", "crowd")
+    assert guard.ohguard("allow", "*.crowd.lab.example").returncode == 0
+    crowd(guard, 1)
+    assert len(learned(guard, "*.crowd.lab.example")) == 16
+
+
+def test_hostile_zone_starves_itself_alone(guard):
+    guard.lab.dns.script("*.crowd.lab.example", "crowd")
+    guard.lab.dns.script("pool.lab.example", "rotate")
+    assert guard.ohguard("allow", "*.crowd.lab.example", "pool.lab.example").returncode == 0
+    assert status(guard)[0] == 0
+    crowd(guard, 1060)
+    assert guard.python(POOL, "pool.lab.example", 200).stdout == "failed 0\n"
+    assert len(learned(guard, "pool.lab.example")) >= 199
+    code, said = status(guard)
+    assert code == 4 and not said["healthy"]
+    assert any("*.crowd.lab.example" in p and "not learned" in p for p in said["problems"])
 
 
 def test_learned_address_lives_for_its_ttl_and_grace(guard):

@@ -80,6 +80,13 @@ def rotate(q, b, via):
     return answer(q, {"ttl": 1, **b, "a": [f"{topology.POOL}.{i}"], "aaaa": [f"2001:db8:2::{i:x}"]}, via)
 
 
+def crowd(q, b, via):
+    """`count` (64) addresses, which no other answer has."""
+    n = range(asked["crowd"], asked["crowd"] + b.get("count", 64))
+    asked["crowd"] = n.stop
+    return answer(q, {**b, "a": [f"5.{i >> 16}.{i >> 8 & 255}.{i & 255}" for i in n]}, via)
+
+
 def wrong_name(q, b, via):
     """Addresses that belong to `owner`, not to the name that was asked for."""
     return w.response(q, with_chain(q, b, b.get("owner", "other.example")))
@@ -117,7 +124,7 @@ KINDS = {
     "answer": answer, "empty": lambda q, b, via: w.response(q), "timeout": lambda q, b, via: None,
     "servfail": rcode(w.SERVFAIL), "nxdomain": rcode(w.NXDOMAIN), "refused": rcode(w.REFUSED),
     "formerr": rcode(w.FORMERR), "notimp": rcode(w.NOTIMP), "garbage": garbage, "truncate": truncate,
-    "cname_loop": cname_loop, "many": many, "rotate": rotate, "wrong_name": wrong_name, "wrong_id": wrong_id,
+    "cname_loop": cname_loop, "many": many, "crowd": crowd, "rotate": rotate, "wrong_name": wrong_name, "wrong_id": wrong_id,
     "wrong_question": wrong_question, "cut": cut, "raw": raw, "late": late,
 }
 

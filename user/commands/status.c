@@ -4,6 +4,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "base/json.h"
 #include "base/text.h"
 #include "commands/cmd.h"
@@ -185,6 +186,35 @@ static void check_records(struct status *s, const struct guard *g, int64_t now)
 			(long long)overdue);
 }
 
+/* What found no room is a problem for as long as addresses that did may live. */
+#define NO_ROOM_TOLD 3600
+
+static void check_shares(struct status *s, const struct guard *g)
+{
+	static const char *const texts[OH_SHARED_MAX] = {
+		[OH_SHARED_LEARNED] = "answers for %s say more addresses than its share: %llu were not learned",
+		[OH_SHARED_PENDING] = "more queries for %s at once than its share: %llu answers teach nothing",
+		[OH_SHARED_PAID] = "more time servers of %s at once than its share: %llu requests were refused",
+	};
+	struct oh_shares shares;
+	struct error e;
+
+	if (engine_read_shares(&g->engine, OH_SHARES_OF_ALL, &shares, &e))
+		return;
+	for (uint32_t i = 0; i < OH_SHARED_MAX; i++) {
+		int64_t when = (int64_t)(shares.of[i].own >> 32);
+		struct oh_target target = { 0 };
+		struct oh_count count;
+
+		if (!when || clock_boot() - when >= NO_ROOM_TOLD ||
+		    engine_read_count(&g->engine, OH_COUNT_NO_ROOM + i, &count, &e) ||
+		    engine_read_targets(&g->engine, (__u32)shares.of[i].own, 1, &target, &e))
+			continue;
+		remark(&s->problems, texts[i], *target.text ? target.text : "the host's own needs",
+		       (unsigned long long)count.packets);
+	}
+}
+
 static int read_status(struct guard *g, struct status *s, struct error *e)
 {
 	struct error e_state;
@@ -205,6 +235,7 @@ static int read_status(struct guard *g, struct status *s, struct error *e)
 	r = engine_read_control(&g->engine, &s->control, e);
 	if (r)
 		return r;
+	check_shares(s, g);
 	s->locked = g->locked;
 	s->enforcing = s->hooks[OH_HOOK_EGRESS].attached && !s->settings.observe;
 	if (!s->control.ready)

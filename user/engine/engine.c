@@ -32,6 +32,7 @@ const char *const engine_map_names[ENGINE_MAPS] = {
 	[ENGINE_EVENTS] = "oh_events",
 	[ENGINE_REFUSED] = "oh_refused",
 	[ENGINE_ANSWERER] = "oh_answerer",
+	[ENGINE_SHARES] = "oh_shares",
 };
 
 static const uint32_t value_sizes[ENGINE_MAPS] = {
@@ -51,6 +52,7 @@ static const uint32_t value_sizes[ENGINE_MAPS] = {
 	[ENGINE_EVENTS] = 0,
 	[ENGINE_REFUSED] = 0,
 	[ENGINE_ANSWERER] = sizeof(struct oh_answerer),
+	[ENGINE_SHARES] = sizeof(struct oh_shares),
 };
 
 static int map_info(int fd, struct bpf_map_info *ret)
@@ -196,6 +198,13 @@ void engine_close(struct engine *engine)
 			close(engine->map[i]);
 	}
 	*engine = (struct engine)ENGINE_EMPTY;
+}
+
+int engine_read_shares(const struct engine *engine, uint32_t target, struct oh_shares *ret, struct error *e)
+{
+	if (bpf_map_lookup_elem(engine->map[ENGINE_SHARES], &target, ret))
+		return error_set(e, errno, "%s: %s", engine_map_names[ENGINE_SHARES], strerror(errno));
+	return 0;
 }
 
 int engine_read_control(const struct engine *engine, struct oh_control *ret, struct error *e)

@@ -27,6 +27,7 @@ enum engine_map {
 	ENGINE_EVENTS,
 	ENGINE_REFUSED,
 	ENGINE_ANSWERER,
+	ENGINE_SHARES,
 	ENGINE_MAPS
 };
 
@@ -55,6 +56,7 @@ int engine_write_control(const struct engine *engine, const struct oh_control *c
 /* Sums over the CPUs. */
 int engine_read_count(const struct engine *engine, uint32_t index, struct oh_count *ret, struct error *e);
 int engine_read_use(const struct engine *engine, uint32_t target, struct oh_use *ret, struct error *e);
+int engine_read_shares(const struct engine *engine, uint32_t target, struct oh_shares *ret, struct error *e);
 int engine_clear_use(const struct engine *engine, uint32_t target, struct error *e);
 
 /* Removes the keys of a map that go. context is handed on to goes(). */

@@ -152,7 +152,7 @@ static int take_over_maps(struct bpf_object *object, const struct config *c, con
 			  bool *ret_fresh, struct error *e)
 {
 	static const enum engine_map policy[] = {
-		ENGINE_TARGETS, ENGINE_CONTROL, ENGINE_USE, ENGINE_RANGES, ENGINE_LEARNED, ENGINE_NAMES,
+		ENGINE_TARGETS, ENGINE_CONTROL, ENGINE_USE, ENGINE_SHARES, ENGINE_RANGES, ENGINE_LEARNED, ENGINE_NAMES,
 		ENGINE_CONNECTIONS, ENGINE_ADDRESSES,
 	};
 	struct bpf_map *maps[ENGINE_MAPS];
