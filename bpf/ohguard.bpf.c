@@ -119,17 +119,23 @@ int oh_uplink_egress(struct __sk_buff *skb)
 	return oh_pass_uplink(skb) ? OH_TC_GO_ON : oh_answer_at_uplink(skb);
 }
 
-/* What may come in, and what it teaches: here neither a workload nor a container can have forged an answer. A driver
- * may leave headers in pages out of sight. */
-SEC("classifier")
-int oh_uplink_ingress(struct __sk_buff *skb)
+/* A driver may leave headers in pages out of sight. Not inline: learning needs the stack. */
+__attribute__((noinline)) int oh_let_in_frame(struct __sk_buff *skb)
 {
 	__u32 head = skb->len < OH_ARRIVAL_HEAD ? skb->len : OH_ARRIVAL_HEAD;
-	struct oh_frame *fr;
 
 	if (!oh_is_linear(skb, head))
 		bpf_skb_pull_data(skb, head);
-	if (!oh_let_in(skb, (void *)(long)skb->data, (void *)(long)skb->data_end, skb->len, OH_HOOK_UPLINK_INGRESS))
+	return oh_let_in(skb, (void *)(long)skb->data, (void *)(long)skb->data_end, skb->len, OH_HOOK_UPLINK_INGRESS);
+}
+
+/* What may come in, and what it teaches: here neither a workload nor a container can have forged an answer. */
+SEC("classifier")
+int oh_uplink_ingress(struct __sk_buff *skb)
+{
+	struct oh_frame *fr;
+
+	if (!oh_let_in_frame(skb))
 		return OH_TC_DROP;
 	if (!oh_settings.inspect || !oh_may_be_answer(skb, OH_ETHERNET))
 		return OH_TC_GO_ON;

@@ -112,3 +112,48 @@ def test_program_before_the_inbound_hook_is_named(loaded):
             loaded.ok("refresh")
             assert hooks(loaded)["uplink-ingress"]["attached"]
             assert not gets_in()
+
+
+NFT = """
+table netdev beside {{
+    chain {hook} {{
+        type filter hook {hook} device "{device}" priority -500; policy accept;
+        {rule}
+    }}
+}}
+"""
+
+
+@contextlib.contextmanager
+def nft(guard, hook, device, rule="accept"):
+    """A chain at an interface, before all others."""
+    r = guard.lab.server.run(["nft", "-f", "-"], input=NFT.format(hook=hook, device=device, rule=rule))
+    if r.returncode:
+        pytest.skip(f"no such chain here: {r.stderr.splitlines()[0]}")
+    try:
+        yield
+    finally:
+        guard.lab.server.run(["nft", "delete", "table", "netdev", "beside"], check=True)
+
+
+def test_nft_chain_at_the_interface_does_not_overrule_ours(loaded):
+    with nft(loaded, "egress", "eth0"):
+        assert not leaves(loaded)
+        assert loaded.json("status")["healthy"]
+
+
+def test_frame_that_nft_forwards_to_the_uplink_is_judged(loaded):
+    """From the ingress of another interface, straight to eth0."""
+    server = loaded.lab.server
+    server.ip("link add side0 type veth peer name side1", "link set side0 up", "link set side1 up")
+    try:
+        with nft(loaded, "ingress", "side0", 'fwd to "eth0"'):
+            mark, before = loaded.lab.wire.mark(), loaded.reason("packet-socket")
+            code = ("import socket, sys; s = socket.socket(17, 3, 0);"
+                    "s.sendto(bytes.fromhex(sys.argv[1]), ('side1', 0))")
+            data = frame(loaded, udp(ME4, EVIL4, 1, 31337, MARK)).hex()
+            server.run([sys.executable, "-IS", "-c", code, data], check=True)
+            poll(lambda: loaded.reason("packet-socket") > before, "it to be refused")
+            assert not [f for f in loaded.lab.wire.since(mark) if MARK in f.payload]
+    finally:
+        server.ip("link del side0")

@@ -174,8 +174,8 @@ static void inbound_is_by_tc_unless_xdp_is_asked_for(void **state)
 		const char *text;
 		bool xdp;
 	} rows[] = {
-		{ "[guard]\ncgroup = /a\n", false }, { "[guard]\ninbound = auto\n", false }, { "[guard]\ninbound = tc\n", false },
-		{ "[guard]\ninbound = xdp\n", true },
+		{ "[guard]\ncgroup = /a\n", false }, { "[guard]\ninbound = auto\n", false },
+		{ "[guard]\ninbound = tc\n", false }, { "[guard]\ninbound = xdp\n", true },
 	};
 
 	(void)state;
