@@ -38,8 +38,8 @@ struct nat64 {
 	size_t count;
 };
 
-/* Adds a prefix. 0, -EINVAL (RFC 6052 knows no translator with a prefix of that length), -E2BIG, or -EEXIST (one that is
- * there overlaps it). */
+/* Adds a prefix. 0, -EINVAL (RFC 6052 knows no translator with a prefix of that length), -E2BIG, or -EEXIST (one that
+ * is there overlaps it). */
 int nat64_add(struct nat64 *nat64, const struct oh_range *prefix);
 
 /* What the address is for, where it is not one of a host on the internet ("private", "loopback", ...): such an
