@@ -117,8 +117,9 @@ static __always_inline bool oh_is_inbound_reply(const struct oh_flow *f)
 /* The kernel answers a segment that no socket wants with a RST of its own, from a raw control socket. */
 static __always_inline bool oh_is_raw(const struct oh_flow *f)
 {
-	return f->socket_type == SOCK_RAW &&
-	       !(f->protocol == OH_PROTOCOL_TCP && f->tcp_flags & OH_TCP_RST && !f->payload_length);
+	if (f->socket_type != SOCK_RAW || f->kernel_raw)
+		return false;
+	return f->known_raw || f->protocol != OH_PROTOCOL_TCP || !(f->tcp_flags & OH_TCP_RST) || f->payload_length;
 }
 
 static __always_inline bool oh_is_metadata(const struct oh_address *a)

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/fingerprint.h"
 #include "engine/connections.h"
+#include "engine/inside.h"
 #include "engine/publish_answers.h"
 #include "engine/publish_names.h"
 
@@ -519,6 +520,8 @@ int publish_policy(struct policy *p, const struct records *records, const struct
 
 	if (!r)
 		r = publish_local(engine, e);
+	if (!r)
+		r = inside_publish(engine, p->local, p->local_count, e);
 	if (!r && engine->settings.inspect)
 		r = publish_names(p, engine, e);
 	if (!r)

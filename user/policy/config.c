@@ -123,6 +123,19 @@ static int set_inbound_hook(struct config *c, const char *value, struct error *e
 	return 0;
 }
 
+static int set_local(struct config *c, const char *value, struct error *e)
+{
+	bool none = !strcmp(value, "none"), all = !strcmp(value, "auto");
+
+	if (c->local_set && (none || all || !c->local_count))
+		return error_set(e, EINVAL, "'none' and 'auto' stand alone");
+	if (c->local_count == CONFIG_LOCAL_MAX)
+		return error_set(e, E2BIG, "more than %d ranges", CONFIG_LOCAL_MAX);
+	c->local_set = true;
+	c->local_auto = all;
+	return none || all ? 0 : set_range(value, &c->local[c->local_count++], e);
+}
+
 static int set_max_addresses(struct config *c, const char *value, struct error *e)
 {
 	uint64_t n;
@@ -345,6 +358,7 @@ static const struct {
 	{ "guard", "cgroup", set_cgroup },
 	{ "guard", "uplink", set_uplink },
 	{ "guard", "inbound", set_inbound_hook },
+	{ "guard", "local", set_local },
 	{ "guard", "max-addresses", set_max_addresses },
 	{ "dns", "resolver", set_resolver },
 	{ "dns", "min-ttl", set_min_ttl },
