@@ -140,11 +140,11 @@ def test_without_a_guarded_uplink_it_is_none(lab, guard):
 
 def test_host_and_containers_reach_each_other(lab, guard):
     load(guard, "auto")
-    assert networks(guard) == {("172.31.0.0/24", "ohbr0"), ("fd31::/64", "ohbr0")}
+    assert networks(guard) == {("10.31.0.0/24", "ohbr0"), ("fd31::/64", "ohbr0")}
     with guard.nothing_leaves():
         assert set(all_ways(lab)) == {OK}
     assert guard.events() == []
-    assert "on this machine: 172.31.0.0/24 (ohbr0)" in guard.ok("status").stdout
+    assert "on this machine: 10.31.0.0/24 (ohbr0)" in guard.ok("status").stdout
 
 
 def test_everything_else_is_refused_as_before(lab, guard):
@@ -152,16 +152,16 @@ def test_everything_else_is_refused_as_before(lab, guard):
     guard.assert_stands()
     a = lab.bridge.boxes[0]
     with guard.nothing_leaves():
-        assert ask(a, *topology.ATTACKER, "10.0.1.1", "172.32.0.2") == [REFUSED] * 4
-        assert ask(lab.server, *topology.ATTACKER, "10.0.1.1", "172.32.0.2") == [REFUSED] * 4
+        assert ask(a, *topology.ATTACKER, "10.0.1.1", "10.32.0.2") == [REFUSED] * 4
+        assert ask(lab.server, *topology.ATTACKER, "10.0.1.1", "10.32.0.2") == [REFUSED] * 4
 
 
 def test_only_the_ranges_that_are_named(lab, guard):
     a = lab.bridge.boxes[0]
-    load(guard, "172.16.0.0/12")
+    load(guard, "10.16.0.0/12")
     assert ask(lab.server, a.ip4, a.ip6) == [OK, REFUSED]
     assert ask(a, lab.bridge.ip4(1), LAN4) == [OK, REFUSED]
-    load(guard, "10.99.0.0/16", "172.31.0.0/25")    # half of a network is none
+    load(guard, "10.99.0.0/16", "10.31.0.0/25")    # half of a network is none
     assert ask(lab.server, a.ip4) == [REFUSED]
 
 
@@ -171,7 +171,7 @@ def test_network_that_comes_and_goes_is_known_at_once(lab, guard):
     try:
         second = Bridge(lab, "ohbr1", 33)
         try:
-            poll(lambda: ("172.33.0.0/24", "ohbr1") in networks(guard), "the new network")
+            poll(lambda: ("10.33.0.0/24", "ohbr1") in networks(guard), "the new network")
             box = second.add()
             assert set(ask(box, second.ip4(1), lab.bridge.ip4(1), LAN4)) == {OK}
             assert ask(lab.bridge.boxes[0], second.ip4(1)) == [OK]
@@ -230,9 +230,9 @@ def test_bridge_behind_another_bridge_is_not_inside(lab, guard):
         lab.server.ip("link del ohc0", "link del ohbr2")
 
 
-@pytest.mark.parametrize("route", ("172.31.0.2/32 via 10.0.1.1", "172.31.0.0/25 via 10.0.1.1",
-                                   "172.31.0.128/25 via 10.0.1.1 table 77", "172.31.0.0/24 dev eth0 metric 9",
-                                   "172.16.0.0/12 dev eth0 scope link", "192.0.2.0/24 via 172.31.0.2"))
+@pytest.mark.parametrize("route", ("10.31.0.2/32 via 10.0.1.1", "10.31.0.0/25 via 10.0.1.1",
+                                   "10.31.0.128/25 via 10.0.1.1 table 77", "10.31.0.0/24 dev eth0 metric 9",
+                                   "10.16.0.0/12 dev eth0 scope link", "192.0.2.0/24 via 10.31.0.2"))
 def test_network_that_is_routed_elsewhere_too_is_not_inside(lab, guard, route):
     a = lab.bridge.boxes[0]
     load(guard, "auto")
@@ -241,7 +241,7 @@ def test_network_that_is_routed_elsewhere_too_is_not_inside(lab, guard, route):
         with guard.nothing_leaves():    # before that is known, too
             assert ask(lab.server, a.ip4)[0] in (OK, "timeout timeout", "timeout EPERM")
         guard.ok("refresh", "--uplinks")
-        assert "172.31.0.0/24" not in {n for n, _ in networks(guard)}
+        assert "10.31.0.0/24" not in {n for n, _ in networks(guard)}
         assert ask(lab.server, a.ip4) == [REFUSED]
     finally:
         lab.server.ip(f"route del {route}")
@@ -249,12 +249,12 @@ def test_network_that_is_routed_elsewhere_too_is_not_inside(lab, guard, route):
 
 def test_wider_route_by_a_gateway_changes_nothing(lab, guard):
     """As that of a VPN or of the cloud's network: the bridge's own is more exact."""
-    lab.server.ip("route add 172.16.0.0/12 via 10.0.1.1")
+    lab.server.ip("route add 10.16.0.0/12 via 10.0.1.1")
     try:
         load(guard, "auto")
         assert set(ask(lab.server, *members(lab))) == {OK}
     finally:
-        lab.server.ip("route del 172.16.0.0/12 via 10.0.1.1")
+        lab.server.ip("route del 10.16.0.0/12 via 10.0.1.1")
 
 
 def test_metadata_service_is_never_inside(lab, guard):
@@ -287,7 +287,7 @@ def test_observed_it_is_no_event(lab, guard):
 
 
 @pytest.mark.parametrize("lines, said", (
-    (("local = 172.16.0.0/33",), "'172.16.0.0/33' is not a range"),
+    (("local = 10.16.0.0/33",), "'10.16.0.0/33' is not a range"),
     (("local = some",), "'some' is not a range"),
     (("local = none", "local = 10.0.0.0/8"), "'none' and 'auto' stand alone"),
     (("local = 10.0.0.0/8", "local = auto"), "'none' and 'auto' stand alone"),

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """What stays on the machine is let through: so an attacker's packet tries to look as if it did. The field has a bridge
-with 172.31.0.0/24 and fd31::/64 behind it, which is local; it takes root on the host to lead these elsewhere."""
+with 10.31.0.0/24 and fd31::/64 behind it, which is local; it takes root on the host to lead these elsewhere."""
 import os
 import socket
 
@@ -15,7 +15,7 @@ MAC = "02:6f:68:00:00:99"       # whoever answers for the address out there
 
 
 def member(t, host=99):
-    return f"172.31.0.{host}" if t.family == 4 else f"fd31::{host}"
+    return f"10.31.0.{host}" if t.family == 4 else f"fd31::{host}"
 
 
 def neighbour(t, device, address):

@@ -6,7 +6,7 @@ from .lab import call
 
 
 class Bridge:
-    """`net` 31 is 172.31.0.0/24 and fd31::/64: the server has .1, boxes .2 and up. NAT has the kernel put fragments
+    """`net` 31 is 10.31.0.0/24 and fd31::/64: the server has .1, boxes .2 and up. NAT has the kernel put fragments
     together before any hook."""
 
     def __init__(self, lab, name="ohbr0", net=31, nat=True):
@@ -27,7 +27,7 @@ class Bridge:
             }}""")
 
     def ip4(self, host):
-        return f"172.{self.net}.0.{host}"
+        return f"10.{self.net}.0.{host}"
 
     def ip6(self, host):
         return f"fd{self.net}::{host}"
