@@ -12,7 +12,7 @@
 
 #include "reasons.h"
 
-#define OH_TARGETS_MAX 16384		/* also the bound on ids: 0 is no target */
+#define OH_TARGETS_MAX 16384		/* also the bound on ids, which are 16 bits in places: 0 is no target */
 #define OH_TARGET_TEXT_MAX 276		/* "*.name:port/dns" with its NUL: 2 + 253 + 6 + 4 + 1, rounded up */
 #ifndef OH_GRANTS_MAX			/* the upgrade test builds another layout */
 #define OH_GRANTS_MAX 6			/* targets that can share an address */
@@ -72,7 +72,8 @@ enum oh_learned {
  * generation: raising the target's generation revokes all its grants and connections in one write. */
 struct oh_grant {
 	__u32 expires;		/* seconds of CLOCK_BOOTTIME, first one in which it no longer holds, or OH_FOREVER */
-	__u32 target;		/* index in oh_targets */
+	__u16 target;		/* index in oh_targets */
+	__u16 more;		/* how many ports after this one it admits too */
 	__u32 generation;
 	__u16 port;		/* host byte order */
 	__u8 service;		/* enum oh_service */
@@ -209,7 +210,7 @@ struct oh_inbound {
 	struct oh_address address;
 	struct oh_address mask;	/* address & mask == source & mask */
 	__u16 port;		/* host byte order */
-	__u16 reserved;
+	__u16 more;		/* how many ports after this one may be connected to as well */
 };
 
 /* A translator's prefix besides the well-known ones, behind which an address holds an IPv4 one: RFC 6052. */
