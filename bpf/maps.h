@@ -79,6 +79,24 @@ struct {
 	__type(value, __u8);
 } oh_local SEC(".maps");
 
+/* Networks on this machine, and its own addresses as a container asks them; and the bridges that lead to nothing else. The
+ * value is the interface of the network, 0: an own address. Both are from the user side: see user/engine/inside.h. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, OH_INSIDE_MAX);
+	__type(key, struct oh_range);
+	__type(value, __u32);
+} oh_inside SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, OH_BRIDGES_MAX);
+	__type(key, __u32);
+	__type(value, __u8);
+} oh_bridges SEC(".maps");
+
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);

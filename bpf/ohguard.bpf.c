@@ -3,6 +3,7 @@
  * own. */
 #include "decide/decide.h"
 #include "decide/flow.h"
+#include "decide/inside.h"
 #include "uplink/answer.h"
 #include "uplink/inbound.h"
 #include "payload/hand_over.h"
@@ -39,7 +40,8 @@ static __always_inline int oh_conclude(struct __sk_buff *skb, struct bpf_sock *s
 	if (reason >= OH_REASON_FIRST_REFUSAL) {
 		if (c && c->look != OH_LOOK_NONE)
 			c->refused = !oh_settings.observe;
-		oh_tell(f, OH_HOOK_EGRESS, reason, c, admission->slot);
+		if (!f->kernel_raw)	/* nobody's attempt */
+			oh_tell(f, OH_HOOK_EGRESS, reason, c, admission->slot);
 		return oh_verdict(reason);
 	}
 	if (admission->target)
@@ -90,7 +92,8 @@ int oh_egress(struct __sk_buff *skb)
 		f.socket = 1;
 		f.socket_type = sk->type;
 		c = bpf_sk_storage_get(&oh_connections, sk, NULL, 0);
-		f.known_raw = c && sk->type == SOCK_RAW;
+		if (sk->type == SOCK_RAW)
+			oh_note_raw(skb, c, &f);
 	}
 	reason = oh_parse(skb, 0, &f);
 	oh_forget(skb, &f);
@@ -99,6 +102,8 @@ int oh_egress(struct __sk_buff *skb)
 	if (oh_must_own_source(&f, reason, &admission) && !oh_is_chosen(sk, c, &f) &&
 	    !oh_is_source_own(skb, &f, c && c->home))
 		reason = OH_SOURCE_NOT_OURS;
+	if (oh_stays_inside(skb, &f, reason))
+		reason = OH_LOOPBACK;
 	if (oh_settings.inspect && f.protocol == OH_PROTOCOL_TCP && (admission.fresh || (c && c->look != OH_LOOK_NONE)))
 		oh_read_sequence(skb, &f);
 	if (oh_settings.inspect && reason < OH_REASON_FIRST_REFUSAL)
@@ -207,6 +212,8 @@ static __always_inline int oh_attempt(struct bpf_sock_addr *ctx, struct oh_flow 
 	if (bound && stage == OH_STAGE_CONNECT && oh_must_own_source(f, reason, &admission) &&
 	    !oh_is_attempt_own(ctx, f))
 		reason = OH_SOURCE_NOT_OURS;
+	if (oh_may_stay_inside(f, reason))
+		reason = OH_LOOPBACK;
 	c = ctx->sk ? bpf_sk_storage_get(&oh_connections, ctx->sk, NULL, BPF_SK_STORAGE_GET_F_CREATE) : NULL;
 	if (!c)
 		c = &unstored;

@@ -108,7 +108,7 @@ static __always_inline bool oh_is_inbound_reply(const struct oh_flow *f)
 
 		for (int w = 0; w < 4; w++)
 			differ |= (f->destination.word[w] ^ rule->address.word[w]) & rule->mask.word[w];
-		if (f->source_port == rule->port && !differ)
+		if ((__u32)f->source_port - rule->port <= rule->more && !differ)
 			return true;
 	}
 	return false;
@@ -117,8 +117,9 @@ static __always_inline bool oh_is_inbound_reply(const struct oh_flow *f)
 /* The kernel answers a segment that no socket wants with a RST of its own, from a raw control socket. */
 static __always_inline bool oh_is_raw(const struct oh_flow *f)
 {
-	return f->socket_type == SOCK_RAW &&
-	       !(f->protocol == OH_PROTOCOL_TCP && f->tcp_flags & OH_TCP_RST && !f->payload_length);
+	if (f->socket_type != SOCK_RAW || f->kernel_raw)
+		return false;
+	return f->known_raw || f->protocol != OH_PROTOCOL_TCP || !(f->tcp_flags & OH_TCP_RST) || f->payload_length;
 }
 
 static __always_inline bool oh_is_metadata(const struct oh_address *a)
@@ -213,7 +214,7 @@ __attribute__((noinline)) int oh_nearness(__u64 low, __u64 high, __u32 want)
 
 	if (g->service == OH_SERVICE_NONE || life == OH_TARGET_DEAD)
 		return OH_NEAR_NOT;
-	if (g->service != want >> 24 || (g->port != (want & 0xffff) && !(want & 0x10000)))
+	if (g->service != want >> 24 || ((want & 0xffff) - g->port > g->more && !(want & 0x10000)))
 		return OH_NEAR_OTHER_PORT;
 	if (g->expires != OH_FOREVER && oh_now() >= g->expires)
 		return OH_NEAR_EXPIRED;

@@ -17,6 +17,7 @@
 enum {	/* IANA protocol numbers */
 	OH_PROTOCOL_HOP_BY_HOP = 0,
 	OH_PROTOCOL_ICMP = 1,
+	OH_PROTOCOL_IGMP = 2,
 	OH_PROTOCOL_TCP = 6,
 	OH_PROTOCOL_UDP = 17,
 	OH_PROTOCOL_ROUTING = 43,
@@ -57,7 +58,7 @@ struct oh_flow {
 	/* 1: from a raw socket that a process made under the guard, so not from the kernel's own */
 	__u8 known_raw;
 	__u8 away;		/* 1: an attempt in a container, whose own addresses the host's are not */
-	__u8 reserved;
+	__u8 kernel_raw;	/* 1: from a raw socket that is the kernel's own for sure */
 	struct oh_address source;
 	__u32 transport;	/* offset of the TCP, UDP or ICMPv6 header in the packet */
 	__u32 payload;		/* and of what follows it */

@@ -7,17 +7,10 @@
 #define OHGUARD_BPF_SOURCE_H
 
 #include "decide/decide.h"
+#include "decide/kernel_memory.h"
 
 #define OH_SOURCE_DEVICES 64	/* of a network namespace, and addresses of each, that are walked */
 #define OH_SOURCE_ADDRESSES 64
-
-/* Reads a pointer of the kernel's: 0, where it cannot be read. */
-static __always_inline __u64 oh_kernel_word(const void *at)
-{
-	__u64 word = 0;
-
-	return bpf_probe_read_kernel(&word, sizeof(word), at) ? 0 : word;
-}
 
 /* Whether the address at `at`, as the kernel stores it, is the one of these halves; see oh_lookup_in(). */
 static __always_inline bool oh_is_stored(__u64 at, bool six, __u64 high, __u64 low)

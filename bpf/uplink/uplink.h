@@ -4,6 +4,7 @@
 #ifndef OHGUARD_BPF_UPLINK_H
 #define OHGUARD_BPF_UPLINK_H
 
+#include "decide/kernel_memory.h"
 #include "payload/inspect.h"
 #include "decide/report.h"
 #include "uplink/behind.h"
@@ -134,6 +135,13 @@ static __always_inline struct oh_frame *oh_frame_start(struct __sk_buff *skb, en
 	return fr;
 }
 
+/* The kernel's own IGMP, which has no socket: what has one, or came in by another interface, is another's. */
+static __always_inline bool oh_is_group_report(const struct oh_flow *f)
+{
+	return f->protocol == OH_PROTOCOL_IGMP && !f->socket && !f->forwarded && f->hop_limit == 1 &&
+	       (f->destination.byte[12] & 0xf0) == 0xe0;
+}
+
 static __always_inline bool oh_refuse_uplink(struct __sk_buff *skb, struct oh_frame *fr, enum oh_reason reason,
 					     const struct oh_connection *own)
 {
@@ -149,7 +157,8 @@ static __always_inline bool oh_refuse_uplink(struct __sk_buff *skb, struct oh_fr
 		who = *own;
 	else
 		who.cgroup = bpf_skb_cgroup_id(skb);
-	oh_tell(f, OH_HOOK_UPLINK_EGRESS, reason, &who, fr->admission.slot);
+	if (!f->kernel_raw && !oh_is_group_report(f))	/* nobody's attempt */
+		oh_tell(f, OH_HOOK_UPLINK_EGRESS, reason, &who, fr->admission.slot);
 	return oh_verdict(reason);
 }
 
@@ -199,7 +208,9 @@ static __always_inline bool oh_pass_uplink(struct __sk_buff *skb)
 		fr->flow.socket_type = sk->type;
 		fr->packet_socket = sk->family == OH_FAMILY_PACKET;
 		own = bpf_sk_storage_get(&oh_connections, sk, NULL, 0);
-		fr->flow.known_raw = fr->packet_socket || (own && sk->type == SOCK_RAW);
+		if (sk->type == SOCK_RAW)
+			oh_note_raw(skb, own, &fr->flow);
+		fr->flow.known_raw |= fr->packet_socket;
 	}
 	reason = oh_parse_frame(skb, &fr->flow);
 	if (!reason) {

@@ -12,7 +12,7 @@
 
 #include "reasons.h"
 
-#define OH_TARGETS_MAX 16384		/* also the bound on ids: 0 is no target */
+#define OH_TARGETS_MAX 16384		/* also the bound on ids, which are 16 bits in places: 0 is no target */
 #define OH_TARGET_TEXT_MAX 276		/* "*.name:port/dns" with its NUL: 2 + 253 + 6 + 4 + 1, rounded up */
 #ifndef OH_GRANTS_MAX			/* the upgrade test builds another layout */
 #define OH_GRANTS_MAX 6			/* targets that can share an address */
@@ -32,6 +32,8 @@
 #define OH_PRIVATE_MAX 4	/* private ranges that answers for one name may lie in */
 #define OH_ADDRESSES_DEFAULT 131072
 #define OH_LOCAL_MAX 1024
+#define OH_INSIDE_MAX 4096	/* networks behind this machine's bridges, and its own addresses */
+#define OH_BRIDGES_MAX 1024
 #define OH_INBOUND_MAX 32
 #define OH_NAT64_MAX 4
 #define OH_EVENTS_BYTES (512 * 1024)
@@ -71,7 +73,8 @@ enum oh_learned {
  * generation: raising the target's generation revokes all its grants and connections in one write. */
 struct oh_grant {
 	__u32 expires;		/* seconds of CLOCK_BOOTTIME, first one in which it no longer holds, or OH_FOREVER */
-	__u32 target;		/* index in oh_targets */
+	__u16 target;		/* index in oh_targets */
+	__u16 more;		/* how many ports after this one it admits too */
 	__u32 generation;
 	__u16 port;		/* host byte order */
 	__u8 service;		/* enum oh_service */
@@ -228,7 +231,7 @@ struct oh_inbound {
 	struct oh_address address;
 	struct oh_address mask;	/* address & mask == source & mask */
 	__u16 port;		/* host byte order */
-	__u16 reserved;
+	__u16 more;		/* how many ports after this one may be connected to as well */
 };
 
 /* A translator's prefix besides the well-known ones, behind which an address holds an IPv4 one: RFC 6052. */
@@ -322,6 +325,18 @@ struct oh_kernel_own {
 	__u16 known;		/* 1: the kernel lets us see them */
 };
 
+/* And what it knows of devices on devices, and of its own sockets: see bpf/decide/inside.h and kernel_memory.h. */
+struct oh_kernel_links {
+	__u16 device_index, device_link_ops, device_uppers;	/* of struct net_device */
+	__u16 device_private;		/* and what lies behind it */
+	__u16 net_inode;		/* of struct net */
+	__u16 link_ops_kind;		/* of struct rtnl_link_ops */
+	__u16 adjacent_device, adjacent_list;	/* of struct netdev_adjacent */
+	__u16 known;			/* 1: the kernel lets us see them, and those of struct oh_kernel_own */
+	__u16 sock_kernel;		/* of struct sock: the byte that marks the kernel's own, */
+	__u16 sock_kernel_mask;		/* and its bit; 0: the kernel does not let us see it */
+};
+
 /* Written by the loader into the programs' read-only data, as the constant oh_settings, before they are verified. */
 struct oh_settings {
 	__u8 observe;		/* 1: refuse nothing, report all the same */
@@ -336,10 +351,13 @@ struct oh_settings {
 	__u16 shared_mask;	/* and which bits there are these marks; 0: the kernel does not let us see them */
 	__u8 answer;		/* 1: what is refused for its name is answered, where somebody can */
 	__u8 xdp;		/* 1: what comes in over an uplink is judged by XDP too, before the stack has it */
-	__u8 reserved[2];
+	__u8 inside;		/* 1: what goes to networks on this machine passes: oh_inside, oh_bridges */
+	__u8 reserved;
+	__u32 netns_inode;	/* of that network namespace, as /proc shows it */
 	__u32 nat64_count;
 	struct oh_nat64 nat64[OH_NAT64_MAX];
 	struct oh_kernel_own own;
+	struct oh_kernel_links links;
 	struct oh_inbound inbound[OH_INBOUND_MAX];
 	char uplink[OH_UPLINKS_MAX][OH_INTERFACE_MAX];	/* interfaces to guard, or "auto" */
 };

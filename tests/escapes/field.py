@@ -13,6 +13,7 @@ from pathlib import Path
 
 from guard import ALLOWED, DEGRADED, DONE, Guard, config, poll
 from lab import topology
+from lab.bridge import Bridge
 from lab.lab import call
 from table import marker
 
@@ -61,6 +62,7 @@ class Field:
         self.uplink = "--uplink" in self.guard.run("load", "--help").stdout and not \
             self.guard.run("load", "--uplink", "auto", "--dry-run", "--cgroup", str(self.lab.cgroup)).returncode == 2
         self.container()
+        self.network()
         # An attack whose first packet waits for the router's address would show nothing.
         box = ["nsenter", f"--net=/run/netns/{self.lab.netns('box')}"]
         here = ["nsenter", f"--net={self.lab.server.netns}"]
@@ -84,19 +86,26 @@ class Field:
               "echo 1 >/proc/sys/net/ipv4/ip_forward; echo 1 >/proc/sys/net/ipv4/conf/eth0/proxy_arp; echo 1 "
               ">/proc/sys/net/ipv6/conf/all/forwarding"])
 
+    def network(self):
+        """One that stays on the machine: [guard] local."""
+        self.bridge = Bridge(self.lab, nat=False)
+        self.bridge.add()
+
     def close(self):
         for process in self.begun.values():
             process.kill()
             process.wait()
         if self.box >= 0:
             os.close(self.box)
+        self.bridge.remove()
         self.guard.run("unload", "--yes")
         self.guard.close()
         poll(lambda: not (self.beside / "cgroup.procs").read_text(), "an empty cgroup beside")
         self.beside.rmdir()
 
     def load(self):
-        text = config(self.lab.cgroup, allow=NAMES, dns=("inspect = on", "min-ttl = 1h", f"resolver = {topology.RESOLVERS[2]}"),
+        text = config(self.lab.cgroup, allow=NAMES, guard=("local = auto",),
+                      dns=("inspect = on", "min-ttl = 1h", f"resolver = {topology.RESOLVERS[2]}"),
                       extra=f"[ntp]\nserver = {topology.TIME[1]}")
         self.guard.write("/etc/ohguard/ohguard.conf", text)
         r = self.guard.run("load", *self.options())

@@ -218,11 +218,24 @@ def old_reset_with_data(t):
     return [craft.ip(t.source, t.to, craft.TCP, craft.tcp(t.source, t.to, 22, t.port, craft.RST | craft.ACK, t.marker))]
 
 
-@old("a reset with the data in its numbers", "address-not-allowed")
+@old("a reset with the data in its numbers", "raw-socket")
 def old_reset_numbers(t):
     seq, ack = struct.unpack("!II", t.marker)
     return [craft.ip(t.source, t.to, craft.TCP,
                      craft.tcp(t.source, t.to, 22, t.port, craft.RST | craft.ACK, seq=seq, ack=ack))]
+
+
+@old("the kernel's last acknowledgment imitated, with the data in its numbers", "raw-socket")
+def old_ack_numbers(t):
+    seq, ack = struct.unpack("!II", t.marker)
+    return [craft.ip(t.source, t.to, craft.TCP, craft.tcp(t.source, t.to, 22, t.port, craft.ACK, seq=seq, ack=ack))]
+
+
+@old("the same to an allowed address", "raw-socket")
+def old_ack_allowed(t):
+    seq, ack = struct.unpack("!II", t.marker)
+    return [craft.ip(t.source, t.allowed, craft.TCP,
+                     craft.tcp(t.source, t.allowed, 4444, 443, craft.ACK, seq=seq, ack=ack))]
 
 
 @old("a segment as if of a connection to an allowed address", "raw-socket")

@@ -116,7 +116,7 @@ static struct oh_flow any_flow(void)
 	__CPROVER_havoc_object(&f);
 	f.stage = STAGE;
 	__CPROVER_assume(f.loopback <= 1 && f.options <= 1 && f.same_link <= 1 && f.socket <= 1 && f.forwarded <= 1 &&
-			 f.known_raw <= 1 && f.away <= 1);
+			 f.known_raw <= 1 && f.away <= 1 && f.kernel_raw <= 1);
 	return f;
 }
 

@@ -151,6 +151,7 @@ static void print_json(struct json *j, const struct view *v, const struct policy
 	json_object(j, NULL);
 	json_string(j, "target", target_format(t->target, text));
 	json_number(j, "port", t->target->port);
+	json_number(j, "last_port", t->target->port + t->target->more);
 	json_string(j, "service", target_service_name(t->target->service));
 	json_string(j, "source", sources[t->source]);
 	json_bool(j, "wide", suffix_is_wide(t->target, open));

@@ -55,14 +55,19 @@ static int find_cgroup(struct load *o, const struct guard *g, struct error *e)
 	return 0;
 }
 
-/* If the whole machine is guarded, so are its uplinks. */
-static void choose_uplinks(struct config *c, const char *cgroup)
+static bool is_whole_machine(const char *cgroup)
 {
 	struct error ignored;
 	uint32_t level;
 	uint64_t id;
 
-	if (!packet_find_cgroup(cgroup, &id, &level, &ignored) && !level)
+	return !packet_find_cgroup(cgroup, &id, &level, &ignored) && !level;
+}
+
+/* If the whole machine is guarded, so are its uplinks. */
+static void choose_uplinks(struct config *c, const char *cgroup)
+{
+	if (is_whole_machine(cgroup))
 		snprintf(c->uplinks[c->uplink_count++], OH_INTERFACE_MAX, UPLINK_AUTO);
 }
 
@@ -81,6 +86,9 @@ static int find_uplinks(struct load *o, struct guard *g, struct error *e)
 	} else if (!g->config.uplink_set) {
 		choose_uplinks(&g->config, o->where);
 	}
+	/* Only then are both ends guarded of what stays on the machine. */
+	if (!g->config.local_set)
+		g->config.local_auto = is_whole_machine(o->where);
 	return r ? r : uplink_find(g->config.uplinks, &o->found, e);
 }
 

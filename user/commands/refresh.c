@@ -10,6 +10,7 @@
 
 #include "base/json.h"
 #include "commands/cmd.h"
+#include "engine/inside.h"
 #include "engine/uplink_hooks.h"
 #include "guard/change.h"
 #include "guard/refresh.h"
@@ -35,14 +36,16 @@ static void report_names(const struct cmd_options *o, const struct refresh_repor
 	json_end(&j);
 }
 
-/* A new uplink is guarded from now on. One that is gone needs nothing. */
+/* A new uplink is guarded from now on. One that is gone needs nothing. What is inside depends on which there are. */
 static int add_uplinks(struct guard *g, void *context, struct error *e)
 {
 	struct uplinks uplinks;
 	int r = uplink_find(g->engine.settings.uplink, &uplinks, e);
 
 	(void)context;
-	return r ? r : engine_add_uplinks(g->pins, &uplinks, e);
+	if (!r)
+		r = engine_add_uplinks(g->pins, &uplinks, e);
+	return r ? r : inside_publish(&g->engine, g->config.local, g->config.local_count, e);
 }
 
 static int look_after_uplinks(struct guard *g, const struct cmd_options *o, struct error *e)

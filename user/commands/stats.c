@@ -164,6 +164,7 @@ static void print_json(const struct stats *s)
 		json_object(&j, NULL);
 		json_string(&j, "target", target_format(s->targets[i].target, text));
 		json_number(&j, "port", s->targets[i].target->port);
+		json_number(&j, "last_port", s->targets[i].target->port + s->targets[i].target->more);
 		json_string(&j, "service", target_service_name(s->targets[i].target->service));
 		json_number(&j, "packets", (int64_t)s->targets[i].use.packets);
 		json_number(&j, "bytes", (int64_t)s->targets[i].use.bytes);

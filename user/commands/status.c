@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* ohguard status: what is attached where, and whether it is healthy. The kernel tells, not the pins. */
+#include <net/if.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -11,10 +12,12 @@
 #include "engine/answerer.h"
 #include "engine/device.h"
 #include "engine/hooks.h"
+#include "engine/inside.h"
 #include "engine/packet.h"
 #include "engine/uplink_hooks.h"
 #include "guard/guard.h"
 #include "guard/ways_out.h"
+#include "policy/address.h"
 
 /* Seconds without a run of the timer, which runs every 15: */
 #define OVERDUE_LEAST 60
@@ -33,6 +36,7 @@ struct status {
 	bool packet;	/* packet sockets and unknown families are refused */
 	bool answering;	/* refused names are answered */
 	struct remarks problems;
+	struct inside inside;
 	struct remarks notes;	/* gaps that no setting of ours closes here, or that the configuration wants */
 };
 
@@ -238,6 +242,12 @@ static int read_status(struct guard *g, struct status *s, struct error *e)
 	check_shares(s, g);
 	s->locked = g->locked;
 	s->enforcing = s->hooks[OH_HOOK_EGRESS].attached && !s->settings.observe;
+	r = inside_read(&g->engine, &s->inside, e);
+	if (r)
+		return r;
+	if (s->settings.inside && !s->settings.links.known)
+		remark(&s->notes, "networks on this machine are judged as any other: this kernel does not show by what a packet "
+		       "leaves (lockdown=confidentiality, or no BTF)");
 	if (!s->control.ready)
 		remark(&s->problems, "locked down: no policy is loaded: run `ohguard load`");
 	r = guard_lock(g, e);
@@ -280,6 +290,48 @@ static void json_remarks(struct json *j, const char *key, const struct remarks *
 	json_array_end(j);
 }
 
+/* Of what is inside, the networks: false for an own address. */
+static bool network_names(const struct inside_network *n, char range[ADDRESS_TEXT_MAX], char bridge[OH_INTERFACE_MAX])
+{
+	if (!n->index)
+		return false;
+	range_format(&n->range, range);
+	if (!if_indextoname(n->index, bridge))
+		snprintf(bridge, OH_INTERFACE_MAX, "?");
+	return true;
+}
+
+static void json_networks(struct json *j, const struct inside *in)
+{
+	char range[ADDRESS_TEXT_MAX], bridge[OH_INTERFACE_MAX];
+
+	json_array(j, "local");
+	for (size_t i = 0; i < in->count; i++) {
+		if (!network_names(&in->list[i], range, bridge))
+			continue;
+		json_object(j, NULL);
+		json_string(j, "network", range);
+		json_string(j, "bridge", bridge);
+		json_object_end(j);
+	}
+	json_array_end(j);
+}
+
+static void print_networks(const struct inside *in)
+{
+	char range[ADDRESS_TEXT_MAX], bridge[OH_INTERFACE_MAX];
+	bool any = false;
+
+	for (size_t i = 0; i < in->count; i++) {
+		if (!network_names(&in->list[i], range, bridge))
+			continue;
+		printf("%s%s (%s)", any ? ", " : "  on this machine: ", range, bridge);
+		any = true;
+	}
+	if (any)
+		putchar('\n');
+}
+
 static void print_json(const struct status *s)
 {
 	struct json j;
@@ -295,6 +347,7 @@ static void print_json(const struct status *s)
 		json_string(&j, "inbound", s->settings.xdp ? "xdp" : "tc");
 	json_string(&j, "packet_sockets", s->packet ? "refused" : "not refused");
 	json_string(&j, "refused_names", s->answering ? "answered" : "error");
+	json_networks(&j, &s->inside);
 	json_bool(&j, "healthy", !s->problems.count);
 	json_remarks(&j, "problems", &s->problems);
 	json_remarks(&j, "notes", &s->notes);
@@ -341,6 +394,7 @@ static void print_text(const struct status *s)
 		print_hook(&s->uplink_hooks[i], s->uplink_hooks[i].where);
 	if (*s->settings.uplink[0])
 		printf("  inbound: at tc ingress%s\n", s->settings.xdp ? ", and before it by XDP in the driver" : "");
+	print_networks(&s->inside);
 	if (s->settings.answer)
 		printf("  refused names: %s\n", s->answering ? "answered as no such name" :
 		       "an error, after which some programs wait: start ohguard-events.service");
@@ -371,5 +425,6 @@ int cmd_status(int argc, char **argv)
 		print_json(&s);
 	else
 		print_text(&s);
+	inside_free(&s.inside);
 	return s.problems.count ? CMD_DEGRADED : CMD_OK;
 }

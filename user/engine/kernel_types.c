@@ -11,6 +11,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#define DEVICE_ALIGN 32		/* NETDEV_ALIGN: what a driver keeps stands behind struct net_device, aligned to it */
+
 /* Linux 5.12 gave the marks a field of their own. */
 static const struct {
 	const char *field;
@@ -22,7 +24,8 @@ static const struct {
 
 enum type {
 	TYPE_SK_BUFF, TYPE_SHARED_INFO, TYPE_SOCK_ADDR, TYPE_SOCK, TYPE_NET, TYPE_DEVICE, TYPE_IN_DEVICE,
-	TYPE_IN_ADDRESS, TYPE_IN6_DEVICE, TYPE_IN6_ADDRESS, TYPES
+	TYPE_IN_ADDRESS, TYPE_IN6_DEVICE, TYPE_IN6_ADDRESS, TYPE_WHOLE_SOCK, TYPE_NS_COMMON, TYPE_LINK_OPS, TYPE_ADJACENT,
+	TYPES
 };
 
 static const char *const type_names[TYPES] = {
@@ -31,15 +34,20 @@ static const char *const type_names[TYPES] = {
 	[TYPE_NET] = "net", [TYPE_DEVICE] = "net_device",
 	[TYPE_IN_DEVICE] = "in_device", [TYPE_IN_ADDRESS] = "in_ifaddr",
 	[TYPE_IN6_DEVICE] = "inet6_dev", [TYPE_IN6_ADDRESS] = "inet6_ifaddr",
+	[TYPE_WHOLE_SOCK] = "sock", [TYPE_NS_COMMON] = "ns_common", [TYPE_LINK_OPS] = "rtnl_link_ops",
+	[TYPE_ADJACENT] = "netdev_adjacent",
 };
 
-/* What bpf/decide/source.h reads: each field, and where in struct oh_kernel_own its offset goes. */
-#define OWN(member) offsetof(struct oh_kernel_own, member)
-static const struct {
+/* A field that a program reads, and where in its struct of the settings the offset goes. Two in one place add up. */
+struct field {
 	enum type type;
-	const char *field;
+	const char *name;
 	size_t at;
-} own_fields[] = {
+};
+
+/* What bpf/decide/source.h reads, in struct oh_kernel_own. */
+#define OWN(member) offsetof(struct oh_kernel_own, member)
+static const struct field own_fields[] = {
 	{ TYPE_SK_BUFF, "dev", OWN(skb_device) },
 	{ TYPE_SK_BUFF, "sk", OWN(skb_sock) },
 	{ TYPE_SOCK_ADDR, "sk", OWN(attempt_sock) },
@@ -56,6 +64,19 @@ static const struct {
 	{ TYPE_IN6_ADDRESS, "if_list", OWN(list[1].link) },
 	{ TYPE_IN6_ADDRESS, "if_list", OWN(list[1].next) },
 	{ TYPE_IN6_ADDRESS, "addr", OWN(list[1].value) },
+};
+
+/* What bpf/decide/inside.h reads, in struct oh_kernel_links. */
+#define LINKS(member) offsetof(struct oh_kernel_links, member)
+static const struct field link_fields[] = {
+	{ TYPE_DEVICE, "ifindex", LINKS(device_index) },
+	{ TYPE_DEVICE, "rtnl_link_ops", LINKS(device_link_ops) },
+	{ TYPE_DEVICE, "adj_list", LINKS(device_uppers) },
+	{ TYPE_NET, "ns", LINKS(net_inode) },
+	{ TYPE_NS_COMMON, "inum", LINKS(net_inode) },
+	{ TYPE_LINK_OPS, "kind", LINKS(link_ops_kind) },
+	{ TYPE_ADJACENT, "dev", LINKS(adjacent_device) },
+	{ TYPE_ADJACENT, "list", LINKS(adjacent_list) },
 };
 
 /* The kernel's types, and those that are looked for: found by one walk, since libbpf's search walks for each. */
@@ -95,10 +116,15 @@ static int bits_of(const struct btf *kernel, const struct btf_type *t, const cha
 	return -1;
 }
 
+static int find_bits(const struct types *types, enum type type, const char *field)
+{
+	return types->type[type] ? bits_of(types->kernel, types->type[type], field) : -1;
+}
+
 /* The offset of a field in bytes, or -1. */
 static int offset_of(const struct types *types, enum type type, const char *field)
 {
-	int bits = types->type[type] ? bits_of(types->kernel, types->type[type], field) : -1;
+	int bits = find_bits(types, type, field);
 
 	return bits < 0 ? -1 : bits / 8;
 }
@@ -145,17 +171,40 @@ static void find_shared_pages(const struct types *types, struct oh_settings *set
 	settings->shared_mask = mask;
 }
 
-static void find_own(const struct types *types, struct oh_kernel_own *own)
+/* False where one is missing. ret is all zero before. */
+static bool find_fields(const struct types *types, const struct field *fields, size_t count, void *ret)
 {
-	for (size_t i = 0; i < sizeof(own_fields) / sizeof(*own_fields); i++) {
-		int offset = offset_of(types, own_fields[i].type, own_fields[i].field);
-		__u16 *to = (__u16 *)((char *)own + own_fields[i].at);
+	for (size_t i = 0; i < count; i++) {
+		int offset = offset_of(types, fields[i].type, fields[i].name);
+		__u16 *to = (__u16 *)((char *)ret + fields[i].at);
 
-		if (offset < 0 || offset > UINT16_MAX)
-			return;
-		*to = (__u16)offset;
+		if (offset < 0 || offset + *to > UINT16_MAX)
+			return false;
+		*to = (__u16)(*to + offset);
 	}
-	own->known = 1;
+	return true;
+}
+
+static void find_kernel_mark(const struct types *types, struct oh_kernel_links *links)
+{
+	int mark = find_bits(types, TYPE_WHOLE_SOCK, "sk_kern_sock");
+
+	if (mark < 0)
+		return;
+	links->sock_kernel = (__u16)(mark / 8);
+	links->sock_kernel_mask = (__u16)(1 << mark % 8);
+}
+
+static void find_own(const struct types *types, struct oh_settings *settings)
+{
+	struct oh_kernel_links *links = &settings->links;
+
+	settings->own.known = find_fields(types, own_fields, sizeof(own_fields) / sizeof(*own_fields), &settings->own);
+	if (!settings->own.known)
+		return;
+	links->known = find_fields(types, link_fields, sizeof(link_fields) / sizeof(*link_fields), links);
+	links->device_private = (__u16)((types->type[TYPE_DEVICE]->size + DEVICE_ALIGN - 1) / DEVICE_ALIGN * DEVICE_ALIGN);
+	find_kernel_mark(types, links);
 }
 
 void kernel_types_find(struct oh_settings *settings)
@@ -166,6 +215,6 @@ void kernel_types_find(struct oh_settings *settings)
 		return;
 	find_types(&types);
 	find_shared_pages(&types, settings);
-	find_own(&types, &settings->own);
+	find_own(&types, settings);
 	btf__free(types.kernel);
 }

@@ -9,6 +9,7 @@
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/statfs.h>
 #include <unistd.h>
 
@@ -97,6 +98,14 @@ static uint64_t own_netns(void)
 	return cookie;
 }
 
+/* The same, as /proc shows it. */
+static uint32_t own_netns_inode(void)
+{
+	struct stat st;
+
+	return stat("/proc/self/ns/net", &st) ? 0 : (uint32_t)st.st_ino;
+}
+
 static int fill_settings(struct bpf_object *object, const struct config *c, bool observe, struct oh_settings *ret,
 			 struct error *e)
 {
@@ -104,7 +113,8 @@ static int fill_settings(struct bpf_object *object, const struct config *c, bool
 		.nts = c->nts, .answer = c->inspect && c->answer, .xdp = c->xdp,
 					.inbound_count = (__u32)c->inbound_count, .min_ttl = c->min_ttl,
 					.max_ttl = c->max_ttl, .grace = c->grace, .netns = own_netns(),
-					.nat64_count = (__u32)c->nat64.count };
+					.nat64_count = (__u32)c->nat64.count, .netns_inode = own_netns_inode(),
+					.inside = c->uplink_count && (c->local_auto || c->local_count) };
 
 	memcpy(settings.inbound, c->inbound, c->inbound_count * sizeof(*c->inbound));
 	memcpy(settings.uplink, c->uplinks, sizeof(settings.uplink));

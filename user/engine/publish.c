@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/fingerprint.h"
 #include "engine/connections.h"
+#include "engine/inside.h"
 #include "engine/publish_answers.h"
 #include "engine/publish_names.h"
 
@@ -220,8 +221,8 @@ static int add_claim(struct claims *claims, const struct oh_range *range, const 
 	claims->list[claims->count++] = (struct claim){
 		.range = *range,
 		.rank = rank,
-		.grant = { .expires = to_boot(expires, now), .target = t->id, .generation = t->generation,
-			   .port = t->target->port, .service = t->target->service, .learned = learned },
+		.grant = { .expires = to_boot(expires, now), .target = (__u16)t->id, .more = t->target->more,
+			   .generation = t->generation, .port = t->target->port, .service = t->target->service, .learned = learned },
 	};
 	return 0;
 }
@@ -266,7 +267,8 @@ static int compare_claims(const void *a, const void *b)
 static bool has_port(const struct oh_entry *entry, size_t count, const struct oh_grant *g)
 {
 	for (size_t i = 0; i < count; i++) {
-		if (entry->grant[i].port == g->port && entry->grant[i].service == g->service)
+		if (entry->grant[i].port == g->port && entry->grant[i].more == g->more &&
+		    entry->grant[i].service == g->service)
 			return true;
 	}
 	return false;
@@ -519,6 +521,8 @@ int publish_policy(struct policy *p, const struct records *records, const struct
 
 	if (!r)
 		r = publish_local(engine, e);
+	if (!r)
+		r = inside_publish(engine, p->local, p->local_count, e);
 	if (!r && engine->settings.inspect)
 		r = publish_names(p, engine, e);
 	if (!r)

@@ -61,7 +61,8 @@ int uplink_ways_out(struct uplinks *ret, struct error *e)
 int uplink_changes_open(void)
 {
 	const struct sockaddr_nl groups = { .nl_family = AF_NETLINK, .nl_groups = RTMGRP_LINK | RTMGRP_TC |
-					    RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE | 1U << (RTNLGRP_NEXTHOP - 1) };
+					    RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE | RTMGRP_IPV4_IFADDR |
+					    RTMGRP_IPV6_IFADDR | 1U << (RTNLGRP_NEXTHOP - 1) };
 	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE), r;
 
 	if (fd < 0 || !bind(fd, (const struct sockaddr *)&groups, sizeof(groups)))

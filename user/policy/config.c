@@ -123,6 +123,19 @@ static int set_inbound_hook(struct config *c, const char *value, struct error *e
 	return 0;
 }
 
+static int set_local(struct config *c, const char *value, struct error *e)
+{
+	bool none = !strcmp(value, "none"), all = !strcmp(value, "auto");
+
+	if (c->local_set && (none || all || !c->local_count))
+		return error_set(e, EINVAL, "'none' and 'auto' stand alone");
+	if (c->local_count == CONFIG_LOCAL_MAX)
+		return error_set(e, E2BIG, "more than %d ranges", CONFIG_LOCAL_MAX);
+	c->local_set = true;
+	c->local_auto = all;
+	return none || all ? 0 : set_range(value, &c->local[c->local_count++], e);
+}
+
 static int set_max_addresses(struct config *c, const char *value, struct error *e)
 {
 	uint64_t n;
@@ -246,7 +259,7 @@ static int set_ntp(struct config *c, const char *value, struct error *e)
 	return r ? r : add_target(c, &t, e);
 }
 
-static int add_inbound(struct config *c, uint16_t port, const struct oh_range *range, struct error *e)
+static int add_inbound(struct config *c, uint16_t port, uint16_t more, const struct oh_range *range, struct error *e)
 {
 	struct oh_inbound *rule = &c->inbound[c->inbound_count];
 	struct oh_range all = { .prefix = range->prefix };
@@ -255,7 +268,8 @@ static int add_inbound(struct config *c, uint16_t port, const struct oh_range *r
 		return error_set(e, E2BIG, "more than %d inbound rules", OH_INBOUND_MAX);
 	memset(&all.address, 0xff, sizeof(all.address));
 	range_mask(&all);
-	*rule = (struct oh_inbound){ .address = range->address, .mask = all.address, .port = port };
+	*rule = (struct oh_inbound){ .address = range->address, .mask = all.address, .port = port,
+				      .more = more };
 	c->inbound_count++;
 	return 0;
 }
@@ -266,7 +280,7 @@ static int set_inbound(struct config *c, const char *value, struct error *e)
 	char port_text[16], range_text[ADDRESS_TEXT_MAX], rest;
 	bool none = !strcmp(value, "none");
 	struct oh_range range;
-	uint64_t port;
+	uint16_t port, more;
 	int r = check_alone(none, c->inbound_set, c->inbound_count, e);
 
 	if (r)
@@ -276,12 +290,12 @@ static int set_inbound(struct config *c, const char *value, struct error *e)
 		return 0;
 	if (sscanf(value, "%15s %51s %c", port_text, range_text, &rest) != 2)
 		return error_set(e, EINVAL, "'%s' is not PORT RANGE", value);
-	if (text_parse_number(port_text, 1, 65535, &port))
-		return error_set(e, EINVAL, "'%s' is not a port (1 to 65535)", port_text);
+	if (target_parse_ports(port_text, &port, &more))
+		return error_set(e, EINVAL, "'%s' is not a port (1 to 65535), nor ports like 3000-3999", port_text);
 	r = set_range(range_text, &range, e);
 	if (r)
 		return r;
-	return add_inbound(c, (uint16_t)port, &range, e);
+	return add_inbound(c, port, more, &range, e);
 }
 
 static int set_allow(struct config *c, const char *value, struct error *e)
@@ -345,6 +359,7 @@ static const struct {
 	{ "guard", "cgroup", set_cgroup },
 	{ "guard", "uplink", set_uplink },
 	{ "guard", "inbound", set_inbound_hook },
+	{ "guard", "local", set_local },
 	{ "guard", "max-addresses", set_max_addresses },
 	{ "dns", "resolver", set_resolver },
 	{ "dns", "min-ttl", set_min_ttl },
@@ -456,7 +471,7 @@ static int fill_in(struct config *c, struct error *e)
 		struct oh_range range;
 
 		range_parse(default_inbound[i], &range);
-		r = add_inbound(c, 22, &range, e);
+		r = add_inbound(c, 22, 0, &range, e);
 	}
 	for (size_t i = 0; !r && i < c->resolver_count; i++) {
 		struct target t = { .kind = TARGET_ADDRESS, .service = OH_SERVICE_DNS, .port = 53,

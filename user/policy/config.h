@@ -14,6 +14,7 @@
 
 #define CONFIG_FILE "/etc/ohguard/ohguard.conf"
 #define CONFIG_RESOLVERS_MAX 8
+#define CONFIG_LOCAL_MAX 32
 
 /* A range that is not public, but may hold the addresses of matching names. */
 struct config_private {
@@ -28,6 +29,10 @@ struct config {
 	size_t uplink_count;
 	bool uplink_set;		/* false: the uplinks that are guarded now stay, or none */
 	bool xdp;			/* [guard] inbound = xdp */
+	bool local_set;			/* else as `load` finds it: auto where the whole machine and an uplink are guarded */
+	bool local_auto;		/* [guard] local = auto */
+	struct oh_range local[CONFIG_LOCAL_MAX];
+	size_t local_count;
 	uint32_t max_addresses;
 	struct oh_address resolvers[CONFIG_RESOLVERS_MAX];
 	size_t resolver_count;

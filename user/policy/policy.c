@@ -36,7 +36,8 @@ int policy_build(const struct config *c, const struct grants *grants, int64_t no
 {
 	size_t room = c->target_count + grants->count;
 	struct policy p = { .list = calloc(room ? room : 1, sizeof(*p.list)), .asks = { c->names, c->name_count },
-			    .private = c->private, .private_count = c->private_count };
+			    .private = c->private, .private_count = c->private_count,
+			    .local = c->local, .local_count = c->local_count };
 
 	if (!p.list)
 		return error_set(e, ENOMEM, "out of memory");

@@ -28,6 +28,8 @@ struct policy {
 	struct policy_asks asks;	/* the configuration's */
 	const struct config_private *private;
 	size_t private_count;
+	const struct oh_range *local;	/* the configuration's, as the next */
+	size_t local_count;
 	struct policy_asks asks_now;	/* for a short time: what `allow` is about to ask for */
 };
 

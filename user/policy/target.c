@@ -116,11 +116,27 @@ static int parse_host(const char *shown, const char *host, struct target *t, str
 	return parse_name(shown, host, t, e);
 }
 
+int target_parse_ports(const char *text, __u16 *ret_port, __u16 *ret_more)
+{
+	const char *dash = strchr(text, '-');
+	size_t len = dash ? (size_t)(dash - text) : strlen(text);
+	uint64_t first, last;
+	char copy[6];
+
+	if (len >= sizeof(copy))
+		return -EINVAL;
+	snprintf(copy, sizeof(copy), "%.*s", (int)len, text);
+	if (text_parse_number(copy, 1, 65535, &first) || text_parse_number(dash ? dash + 1 : copy, first, 65535, &last))
+		return -EINVAL;
+	*ret_port = (__u16)first;
+	*ret_more = (__u16)(last - first);
+	return 0;
+}
+
 static int parse(const char *text, enum oh_service service, struct target *ret, struct error *e)
 {
 	struct target t = { .service = service, .port = TARGET_PORT_DEFAULT };
 	char copy[1024], *host = NULL, *port = NULL;
-	uint64_t number;
 	int r;
 
 	if (!*text)
@@ -134,12 +150,12 @@ static int parse(const char *text, enum oh_service service, struct target *ret, 
 	r = split_port(copy, &host, &port, text, e);
 	if (r)
 		return r;
-	if (port) {
-		if (text_parse_number(port, 1, 65535, &number))
-			return error_set(e, EINVAL, "%s: '%s' is not a port (1 to 65535)", text, port);
-		t.port = (__u16)number;
-	}
+	if (port && target_parse_ports(port, &t.port, &t.more))
+		return error_set(e, EINVAL, "%s: '%s' is not a port (1 to 65535), nor ports like 3000-3999", text, port);
 	r = parse_host(text, host, &t, e);
+	if (!r && t.more && t.kind != TARGET_ADDRESS && t.kind != TARGET_RANGE)
+		return error_set(e, EINVAL, "%s: several ports go with an address or a range of addresses: give each "
+				 "port of a name its own target", text);
 	if (r)
 		return r;
 	*ret = t;
@@ -153,7 +169,7 @@ int target_parse(const char *text, struct target *ret, struct error *e)
 
 	if (r)
 		return r;
-	if (t.port == 53)
+	if (t.port <= 53 && t.port + t.more >= 53)
 		return error_set(e, EINVAL, "%s: port 53 is for resolvers only: set [dns] resolver", text);
 	if (t.kind == TARGET_RANGE && range_holds_ip4(&t.range))
 		return error_set(e, EINVAL, "%s: that is every address: it would leave no guard", text);
@@ -252,6 +268,8 @@ int target_compare(const struct target *a, const struct target *b)
 		return (int)a->kind - (int)b->kind;
 	if (a->port != b->port)
 		return a->port - b->port;
+	if (a->more != b->more)
+		return a->more - b->more;
 	if (a->kind == TARGET_NAME || a->kind == TARGET_SUFFIX)
 		return strcmp(a->name, b->name);
 	return memcmp(&a->range, &b->range, sizeof(a->range));
@@ -299,6 +317,10 @@ const char *target_identity(const struct target *t, char buffer[OH_TARGET_TEXT_M
 		*at++ = ']';
 	*at++ = ':';
 	at = text_put_number(at, t->port);
+	if (t->more) {
+		*at++ = '-';
+		at = text_put_number(at, t->port + t->more);
+	}
 	if (t->service != OH_SERVICE_TCP) {
 		*at++ = '/';
 		at = stpcpy(at, target_service_name(t->service));

@@ -17,6 +17,7 @@ struct target {
 	enum target_kind kind;
 	enum oh_service service;
 	__u16 port;			/* host byte order */
+	__u16 more;			/* how many ports after it are meant too; addresses and ranges alone have any */
 	bool plain;			/* connections need not begin with a TLS hello; not part of its identity */
 	bool wide;			/* a suffix with "wide": anyone can have a name below it; not part either */
 	bool on_demand;			/* `refresh` leaves it alone: answers to others teach it; not part either */
@@ -24,6 +25,9 @@ struct target {
 	/* TARGET_NAME and TARGET_SUFFIX (without "*."): lower case, A-labels, no last dot */
 	char name[TARGET_NAME_MAX + 1];
 };
+
+/* "PORT" or "FIRST-LAST". 0 or -EINVAL. */
+int target_parse_ports(const char *text, __u16 *ret_port, __u16 *ret_more);
 
 /* NAME, *.SUFFIX, ADDRESS or ADDRESS/BITS, each with an optional :PORT (IPv6 then in brackets). A name that is not
  * ASCII is refused: its A-label is needed. 0, or -EINVAL with *e filled in. */
