@@ -45,10 +45,11 @@ BPFT_SRC  := $(wildcard tests/bpf/test_*.c)
 BPFT_BIN  := $(BPFT_SRC:%.c=$(BUILD)/%)
 
 .PHONY: all help compilers tests newest deps demo check check-unit check-bpf check-lint check-e2e check-escapes \
-	check-faults soak check-docker check-aws check-vm bench fuzz prove mutants lint docs install uninstall clean
+	check-faults soak check-docker check-aws check-vm bench fuzz prove mutants lint docs install upgrade \
+	uninstall clean
 .DELETE_ON_ERROR:
 
-UNITS := ohguard.service $(patsubst %,ohguard-%.service,refresh uplink events lock)
+UNITS := ohguard.service $(patsubst %,ohguard-%.service,gate refresh uplink events lock)
 
 all: $(BUILD)/ohguard $(UNITS:%=$(BUILD)/systemd/%) $(BUILD)/systemd/90-ohguard.rules	## the program and its units
 
@@ -239,7 +240,17 @@ install: all $(BUILD)/docs/ohguard.8	## into DESTDIR and PREFIX
 	install -D -m 644 docs/ohguard.conf.5 $(DESTDIR)$(MANDIR)/man5/ohguard.conf.5
 	install -D -m 644 README.md $(DESTDIR)$(DOCDIR)/README.md
 
-uninstall:	## and out of them
+upgrade: install	## install, and put the new programs in force with no moment open
+	if [ -d /run/systemd/system ]; then systemctl daemon-reload; fi
+	for pins in /sys/fs/bpf/ohguard/*/egress; do \
+		[ ! -e "$$pins" ] || $(SBINDIR)/ohguard load --name $$(basename $$(dirname $$pins)) || exit 1; \
+	done
+	if [ -d /run/systemd/system ]; then \
+		systemctl try-restart ohguard-events.service ohguard-uplink.service ohguard-refresh.timer; fi
+
+# Without DESTDIR it is this machine that they go from.
+uninstall:	## and out of them; UNLOAD=1 also unloads the guard
+	$(if $(DESTDIR),,scripts/leave $(SBINDIR)/ohguard $(UNLOAD))
 	rm -f $(DESTDIR)$(SBINDIR)/ohguard $(UNITS:%=$(DESTDIR)$(UNITDIR)/%) \
 		$(DESTDIR)$(UNITDIR)/ohguard-refresh.timer $(DESTDIR)$(RULESDIR)/90-ohguard.rules \
 		$(DESTDIR)$(MANDIR)/man8/ohguard.8 $(DESTDIR)$(MANDIR)/man5/ohguard.conf.5 $(DESTDIR)$(DOCDIR)/README.md
@@ -251,7 +262,7 @@ $(BUILD)/tests/bench/%: tests/bench/%.c $(LIB_OBJ)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -o $@ $< $(LIB_OBJ) -Wl,-Bstatic $(LIBS) -Wl,-Bdynamic
 
--include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+-include $(shell find $(BUILD) -name '*.d' -type f 2>/dev/null)
 
 clean:	## remove build/
 	$(Q)rm -rf $(BUILD)

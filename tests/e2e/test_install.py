@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from guard import BINARY
+
 ROOT = Path(__file__).resolve().parents[2]
 SBIN, UNITS, MAN, DOC = "sbin/ohguard", "lib/systemd/system", "share/man", "share/doc/ohguard"
 SERVICES = [p.name.removesuffix(".in") for p in (ROOT / "systemd").glob("*.service.in")]
@@ -30,10 +32,24 @@ def test_install_puts_all_in_place_and_uninstall_takes_it_away(tmp_path, prefix)
     assert files(tmp_path) == {f"{below}/{name}": mode for name, mode in FILES.items()} | {CONF: 0o644}
     for unit in SERVICES:
         text = (tmp_path / below / UNITS / unit).read_text()
-        assert f"ExecStart={prefix}/{SBIN} " in text and "@SBINDIR@" not in text, "whatever PREFIX it was built with"
+        assert "@SBINDIR@" not in text
+        assert unit == "ohguard-gate.service" or f"ExecStart={prefix}/{SBIN} " in text, "whatever PREFIX it was built with"
     (tmp_path / CONF).write_text("; mine\n")
     make("install", tmp_path, prefix)
     assert (tmp_path / CONF).read_text() == "; mine\n"
     make("uninstall", tmp_path, prefix)
     make("uninstall", tmp_path, prefix)
     assert files(tmp_path) == {CONF: 0o644} and not (tmp_path / below / DOC).exists()
+
+
+def test_leaving_refuses_while_loaded_or_unloads_when_told(guard):
+    """What `make uninstall` does before it removes anything."""
+    guard.load()
+    leave = [ROOT / "scripts/leave", BINARY]
+    r = guard.lab.server.run(leave)
+    assert r.returncode == 1 and "host is loaded" in r.stderr and "UNLOAD=1" in r.stderr, r.stderr
+    guard.assert_stands()
+    r = guard.lab.server.run([*leave, "1"])
+    assert r.returncode == 0, r.stderr
+    assert guard.run("status").returncode == 3
+    assert guard.lab.server.run(leave).returncode == 0

@@ -49,7 +49,7 @@ def root(request):
     try:
         # apt's own settings of this machine go along: how it reaches its mirror is no part of the test
         made = subprocess.run(["mmdebstrap", "--quiet", "--mode=root", "--variant=minbase", f"--keyring={keyring}",
-                               "--include=git,make,ca-certificates,debian-archive-keyring", suite, path, *sources],
+                               "--include=git,make,ca-certificates,debian-archive-keyring,systemd-timesyncd", suite, path, *sources],
                               stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=600)
         assert made.returncode == 0, made.stderr
         for conf in Path("/etc/apt/apt.conf.d").glob("99*"):
@@ -64,12 +64,22 @@ def root(request):
         shutil.rmtree(path, ignore_errors=True)
 
 
-def test_fresh_root_demo_installs_builds_and_shows(root):
+def state(root):
+    """What a demo leaves as it was: the installed services, and what starts at boot."""
+    names = chroot(root, "dpkg-query -W -f '${db:Status-Status} ${Package}\\n' unbound nginx-light chrony systemd-timesyncd"
+                   " 2>/dev/null | sed -n 's/^installed //p'", 60).stdout
+    units = chroot(root, "find /etc/systemd/system /etc/rc?.d -type l | sort", 60).stdout
+    return names.split(), units.split()
+
+
+def test_fresh_root_demo_builds_shows_and_leaves_the_machine_as_it_was(root):
     assert not Path(root, "usr/bin/cc").exists()
+    before = state(root)
+    assert before[0] == ["systemd-timesyncd"]
     r = chroot(root, "cd /src && make demo", timeout=900)
     assert r.returncode == 0, r.stdout[-4000:]
-    last = r.stdout.strip().splitlines()[-1]
-    assert last == "9 of 9 as they must be", r.stdout[-4000:]
+    assert "\n9 of 9 as they must be\n" in r.stdout, r.stdout[-4000:]
+    assert state(root) == before
     assert Path(root, "src/build/ohguard").stat().st_size <= 2 * 1024 * 1024
     ldd = chroot(root, "ldd /src/build/ohguard", timeout=60).stdout
     assert "not a dynamic executable" in ldd

@@ -25,7 +25,9 @@ from . import attacker, imds, ntp, resolver, topology, web, wire
 BASE = Path("/tmp")
 PREFIX = "ohguard-lab-"
 HERE = Path(__file__).resolve().parent
-PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+SERVERS = HERE.parent.parent / "build/servers"     # unpacked by scripts/deps where they are not installed
+LIBRARIES = ":".join(map(str, SERVERS.glob("usr/lib/*-linux-gnu*")))
+PATH = f"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:{SERVERS}/usr/sbin:{SERVERS}/usr/bin"
 TOOLS = {"ip": "iproute2", "nft": "nftables", "unbound": "unbound", "nginx": "nginx-light", "chronyd": "chrony",
          "openssl": "openssl", "nsenter": "util-linux", "curl": "curl", "dig": "bind9-dnsutils",
          "ping": "iputils-ping"}
@@ -111,6 +113,8 @@ class Host:
         """A clean one: the caller's proxies and locale have no say in a test."""
         env = {"PATH": PATH, "HOME": "/root", "LANG": "C.UTF-8", "TERM": os.environ.get("TERM", "dumb"),
                "PYTHONPATH": str(HERE.parent), "PYTHONDONTWRITEBYTECODE": "1"}
+        if LIBRARIES:
+            env["LD_LIBRARY_PATH"] = LIBRARIES
         if self.machine:
             env["SSL_CERT_FILE"] = "/etc/ssl/certs/ca-certificates.crt"
         return {**env, **(extra or {})}

@@ -32,6 +32,7 @@ static const struct {
 	{ "openhands.service", "openhands.service" }, { "openhands-docker.service", "openhands-docker.service" },
 	{ "ohguard.service", "ohguard.service" }, { "ohguard-refresh.service", "ohguard-refresh.service" },
 	{ "ohguard-refresh.timer", "ohguard-refresh.timer" }, { "ohguard-events.service", "ohguard-events.service" },
+	{ "ohguard-gate.service", "ohguard-gate.service" },
 };
 #define FILES (sizeof(files) / sizeof(*files))
 

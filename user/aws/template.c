@@ -24,6 +24,7 @@
 	X(docker_unit, "openhands-docker.service", IN "openhands-docker.service", "the agent's rootless Docker") \
 	X(guard_unit, "ohguard.service", "systemd/ohguard.service.in", "the guard at boot") \
 	X(events_unit, "ohguard-events.service", "systemd/ohguard-events.service.in", "answers refused names") \
+	X(gate_unit, "ohguard-gate.service", "systemd/ohguard-gate.service.in", "no network without it") \
 	X(refresh_unit, "ohguard-refresh.service", "systemd/ohguard-refresh.service.in", "resolves what is due") \
 	X(refresh_timer, "ohguard-refresh.timer", "systemd/ohguard-refresh.timer", "and when") \
 	X(set_key, "set-key.sh", IN "set-key.sh", "takes the API key on a server") \

@@ -5,6 +5,8 @@
 # alone: yes
 # timeout: 300
 # files: build/ohguard:/usr/sbin/ohguard build/systemd/ohguard.service:/etc/systemd/system/ohguard.service
+# files: build/systemd/ohguard-gate.service:/etc/systemd/system/ohguard-gate.service
+# files: build/systemd/ohguard-events.service:/etc/systemd/system/ohguard-events.service
 # files: build/systemd/ohguard-refresh.service:/etc/systemd/system/ohguard-refresh.service
 # files: build/systemd/ohguard-uplink.service:/etc/systemd/system/ohguard-uplink.service
 # files: systemd/ohguard-refresh.timer:/etc/systemd/system/ohguard-refresh.timer
@@ -67,8 +69,9 @@ case $OHGUARD_VM_BOOT in
         outside deny wire oh-shut-frame
         want "the units are well formed" systemd-analyze verify --man=no /etc/systemd/system/ohguard.service \
             /etc/systemd/system/ohguard-refresh.service /etc/systemd/system/ohguard-refresh.timer \
-            /etc/systemd/system/ohguard-uplink.service
-        for unit in ohguard ohguard-refresh ohguard-uplink; do
+            /etc/systemd/system/ohguard-uplink.service /etc/systemd/system/ohguard-events.service \
+            /etc/systemd/system/ohguard-gate.service
+        for unit in ohguard ohguard-refresh ohguard-uplink ohguard-events; do
             fact "$unit.service exposure" "$(systemd-analyze security --no-pager $unit.service | tail -n 1)"
         done
         want "the timer is active" systemctl -q is-active ohguard-refresh.timer
@@ -77,6 +80,8 @@ case $OHGUARD_VM_BOOT in
              for _ in $(seq 300); do ended && break; sleep 0.2; done
              [ "$(systemctl show -P Result ohguard-refresh.service)" = success ] && ended'
         want "what watches for uplinks runs" systemctl -q is-active ohguard-uplink.service
+        want "what answers refused names runs" systemctl -q is-active ohguard-events.service
+        want "and is known to the kernel" status_has '"refused_names": "answered"'
         want "allow" ohguard allow 203.0.113.9:8443
         deny "what is allowed is not refused" refused_at_once 203.0.113.9 8443
         dnsmasq --no-resolv --no-hosts --listen-address=127.0.0.1 --bind-interfaces --local-ttl=60 --local=/example/ \
@@ -84,7 +89,10 @@ case $OHGUARD_VM_BOOT in
         want "allow a name" ohguard allow site.example
         want "reload keeps the guard" systemctl reload ohguard.service
         want "after it a forbidden connection is refused at once" refused_at_once $outside 443
-        deny "stopping by hand is refused" systemctl stop ohguard.service
+        want "the unit can be stopped" systemctl stop ohguard.service
+        want "and that opens nothing" refused_at_once $outside 443
+        want "nor does it stop the network" systemctl -q is-active systemd-networkd.service
+        want "start" systemctl start ohguard.service
         want "events name the process" sh -c 'ohguard events --json | grep -q "\"command\": \"python3\""'
         device=$(basename "$(readlink -f /sys/class/net/eth0/device)")
         index=$(cat /sys/class/net/eth0/ifindex)
@@ -115,6 +123,10 @@ case $OHGUARD_VM_BOOT in
         deny "without DNS, what it last said is in force" refused_at_once 203.0.113.77 443
         touch /run/open
         want "unload" ohguard unload --yes
+        want "disable --now" systemctl -q disable --now ohguard.service ohguard-refresh.timer
+        want "the network goes on" systemctl -q is-active systemd-networkd.service
+        deny "and nothing of ours holds it back at the next boot" test -e \
+            /etc/systemd/system/systemd-networkd.service.requires/ohguard-gate.service
         deny "then nothing is refused" refused_at_once $outside 443
         sleep 2
         outside want wire oh-open-datagram

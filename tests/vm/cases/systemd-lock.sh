@@ -8,6 +8,7 @@
 # append: lsm=landlock,lockdown,yama,integrity,apparmor,bpf
 # files: build/ohguard:/usr/sbin/ohguard build/tests/vm/poke:/usr/local/bin/poke
 # files: build/systemd/ohguard.service:/etc/systemd/system/ohguard.service
+# files: build/systemd/ohguard-gate.service:/etc/systemd/system/ohguard-gate.service
 # files: build/systemd/ohguard-refresh.service:/etc/systemd/system/ohguard-refresh.service
 # files: build/systemd/ohguard-lock.service:/etc/systemd/system/ohguard-lock.service
 # files: systemd/ohguard-refresh.timer:/etc/systemd/system/ohguard-refresh.timer
@@ -80,7 +81,8 @@ deny "and not what was put there" fake 203.0.113.66
 
 want "reload by the unit" systemctl reload ohguard.service
 want "still locked" status_has '"locked": true'
-deny "restart by hand" quiet systemctl restart ohguard.service
+want "restart by hand, which loads again" systemctl restart ohguard.service
+want "and it is locked as before" status_has '"locked": true'
 want "allow" ohguard allow 203.0.113.7
 want "a refresh by the timer after that" refreshed_since "$(now)"
 

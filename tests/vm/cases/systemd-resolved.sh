@@ -91,6 +91,21 @@ client stolen-data.example 1
 want "a foreign name does not resolve" test "${said##* }" = failed=1
 deny "and does not reach the upstream resolver" grep -q stolen-data $asked
 want "that is counted" sh -c 'ohguard stats | grep -q "  dns-name-not-allowed "'
+# Refused by an error, resolved goes over to TCP and tries for 10 seconds: tens of events a name. Answered, it asks for each
+# family, and once more without EDNS (DVE-2018-0001).
+refusals() { ohguard stats | sed -n 's/^  dns-name-not-allowed *\([0-9]*\).*/\1/p'; }
+absent() { python3 -c 'import socket, sys
+try:
+    socket.getaddrinfo(sys.argv[1], 443)
+except socket.gaierror as e:
+    sys.exit(e.errno != socket.EAI_NONAME)
+sys.exit(1)' "$1"; }
+systemd-run -q --slice=far.slice ohguard serve
+for _ in $(seq 50); do ohguard status | grep -q 'answered as no such name' && break; sleep 0.2; done
+count=$(refusals)
+want "through resolved, a foreign name does not exist" absent other-data.example
+want "and was asked for twice a family at the most" test $(($(refusals) - count)) -le 4
+deny "and does not reach the upstream resolver either" grep -q other-data $asked
 client pool.example 2
 want "the allowed one resolves still" test "$said" = "refused=0 reached=4 failed=0"
 

@@ -26,8 +26,8 @@ put() { # SOURCE DESTINATION MODE
 }
 
 put ohguard /usr/local/sbin/ohguard 0755
-for unit in ohguard.service ohguard-refresh.service ohguard-refresh.timer ohguard-events.service openhands.service \
-	openhands-docker.service; do
+for unit in ohguard.service ohguard-gate.service ohguard-refresh.service ohguard-refresh.timer ohguard-events.service \
+	openhands.service openhands-docker.service; do
 	put "$unit" "/etc/systemd/system/$unit" 0644
 done
 put openhands-run.sh /usr/local/lib/ohguard/openhands-run 0755
