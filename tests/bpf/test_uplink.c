@@ -328,6 +328,8 @@ static const struct way inbound[] = {
 		OH_FRAGMENT },
 	{ "fragment", { FROM6(ADMIN_6), .protocol = TCP, .port = 22, .flags = SYN, .chain = "f" }, OH_FRAGMENT },
 	{ "atomic fragment", { FROM6(ADMIN_6), .protocol = TCP, .port = 22, .flags = SYN, .chain = "a" }, OH_FRAGMENT },
+	{ "ports in the options", { FROM(ADMIN_4), .protocol = TCP, .source_port = 50000, .port = 80, .flags = SYN,
+	  .options = "c3 50 00 16" }, OH_INBOUND_NOT_ALLOWED },
 	{ "options", { FROM(ADMIN_4), .protocol = TCP, .port = 22, .flags = SYN, .options = "01 01 01 00" },
 		OH_INBOUND_NOT_ALLOWED },
 	{ "extension header", { FROM6(ADMIN_6), .protocol = TCP, .port = 22, .flags = SYN, .chain = "D" },

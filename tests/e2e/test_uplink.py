@@ -17,15 +17,16 @@ GOOGLE4 = topology.ZONE["google.com"][0]
 API4, API6 = topology.ZONE[ALLOWED][0], topology.ZONE[ALLOWED][3]
 BOX4, BOX6 = "172.30.0.2", "fd30::2"
 
-# usage: KIND HEX...: sends each over eth0 from a packet socket; KIND raw (frames) or dgram (IP packets to the router)
+# usage: KIND HEX...: sends each over eth0 from a packet socket; KIND raw (frames), ip (frames that the kernel is told
+# bear IPv4) or dgram (IP packets to the router)
 PACKET = """
 import socket, sys
-kind = socket.SOCK_RAW if sys.argv[1] == "raw" else socket.SOCK_DGRAM
+kind = socket.SOCK_DGRAM if sys.argv[1] == "dgram" else socket.SOCK_RAW
 s = socket.socket(socket.AF_PACKET, kind, 0)
 for data in map(bytes.fromhex, sys.argv[2:]):
     protocol = 0x86DD if data[0] >> 4 == 6 else 0x0800
     try:
-        s.sendto(data, ("eth0", 0) if kind == socket.SOCK_RAW else ("eth0", protocol, 0, 0, b"\\xff" * 6))
+        s.sendto(data, ("eth0", 0x0800 if sys.argv[1] == "ip" else 0) if kind == socket.SOCK_RAW else ("eth0", protocol, 0, 0, b"\\xff" * 6))
         print("sent")
     except OSError as e:
         print(e.strerror)
@@ -200,6 +201,10 @@ def test_frame_of_another_kind_is_refused(loaded):
     for ethertype in (0x8100, 0x88A8, 0x88B5, 0x8864, 0x0806):
         with refused(loaded, "packet-socket", what=hex(ethertype)):
             send(loaded, "raw", frame(loaded, udp(ME4, EVIL4, 1, 2), ethertype))
+    # what the wire says counts: by what the kernel was told it is the host's need
+    discover = udp("0.0.0.0", "255.255.255.255", 68, 67, b"discover")
+    with refused(loaded, "packet-socket"):
+        send(loaded, "ip", frame(loaded, discover, 0x88B5))
 
 
 def arp(guard, data=b"", sender=None):
