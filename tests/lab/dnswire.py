@@ -90,8 +90,8 @@ def record(owner, rtype, ttl, value):
     return name + struct.pack("!HHIH", rtype, 1, ttl & 0xFFFFFFFF, len(data)) + data
 
 
-def response(q, records=(), rcode=NOERROR, flags=0, qid=None, question=None):
-    opt = struct.pack("!BHHIH", 0, OPT, 1232, 0, 0) if q.edns else b""
+def response(q, records=(), rcode=NOERROR, flags=0, qid=None, question=None, edns=True):
+    opt = struct.pack("!BHHIH", 0, OPT, 1232, 0, 0) if q.edns and edns else b""
     head = struct.pack("!6H", q.id if qid is None else qid, 0x8180 | flags | rcode, 1, len(records), 0,
                        1 if opt else 0)
     return head + (q.question if question is None else question) + b"".join(records) + opt

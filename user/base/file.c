@@ -146,6 +146,14 @@ int file_try_lock(const char *path, const char *busy, struct error *e)
 	return error_set(e, EBUSY, "%s", busy);
 }
 
+bool file_mounts_are_own(void)
+{
+	struct stat own, first;
+
+	return stat("/proc/self/ns/mnt", &own) || stat("/proc/1/ns/mnt", &first) || own.st_ino != first.st_ino ||
+	       own.st_dev != first.st_dev;
+}
+
 int file_find_mount(const char *type, char ret[PATH_MAX], struct error *e)
 {
 	FILE *mounts = setmntent("/proc/self/mounts", "re");

@@ -4,6 +4,7 @@
 #define OHGUARD_FILE_H
 
 #include <limits.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <sys/types.h>
 
@@ -35,6 +36,9 @@ int file_lock(const char *path, struct error *e);
 
 /* The same without waiting: -EBUSY with the given message if it is held. */
 int file_try_lock(const char *path, const char *busy, struct error *e);
+
+/* True unless this process is seen to have the mounts of process 1. Others end with the last process that uses them. */
+bool file_mounts_are_own(void);
 
 /* The first mount point of a file system type ("cgroup2"), or -ENOENT. */
 int file_find_mount(const char *type, char ret[PATH_MAX], struct error *e);

@@ -12,6 +12,7 @@
 #include <sys/statfs.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "engine/hooks.h"
 #include "engine/object.h"
 #include "engine/kernel_types.h"
@@ -67,6 +68,9 @@ static int ensure_bpffs(const char *pins, struct error *e)
 		return error_set(e, EINVAL,
 				 "%s: not on a bpffs: set [paths] pins below /sys/fs/bpf, or mount one there",
 				 pins);
+	if (file_mounts_are_own())	/* what is pinned there would end with the mounts */
+		return error_set(e, EINVAL, "/sys/fs/bpf: no bpffs is mounted here, and these are not the mounts of process 1: "
+				 "run this there (nsenter -t 1 -m), or mount a bpffs first");
 	if (mount("bpf", "/sys/fs/bpf", "bpf", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=700"))
 		return error_set(e, errno, "/sys/fs/bpf: no bpffs there, and mounting one failed: %s", strerror(errno));
 	return 0;

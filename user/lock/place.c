@@ -6,8 +6,9 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
+
+#include "base/file.h"
 
 #define RETRIED "OHGUARD_RETRIED"	/* in the environment, which a process that is let in clears */
 
@@ -23,13 +24,11 @@ void place_remember(int argc, char **argv)
 static bool change_mounts(void)
 {
 	int fd = open("/proc/1/ns/mnt", O_RDONLY | O_CLOEXEC);
-	struct stat own, first;
 	bool changed;
 
 	if (fd < 0)
 		return false;
-	changed = !fstat(fd, &first) && !stat("/proc/self/ns/mnt", &own) &&
-		  (own.st_ino != first.st_ino || own.st_dev != first.st_dev) && !setns(fd, CLONE_NEWNS);
+	changed = file_mounts_are_own() && !setns(fd, CLONE_NEWNS);
 	close(fd);
 	return changed;
 }

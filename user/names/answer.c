@@ -185,10 +185,14 @@ static enum answer_result from_response_code(unsigned int code)
 	switch (code) {
 	case 0:
 		return ANSWER_OK;
+	case 1:
+		return ANSWER_FORMERR;
 	case 2:
 		return ANSWER_SERVFAIL;
 	case 3:
 		return ANSWER_NXDOMAIN;
+	case 4:
+		return ANSWER_NOTIMP;
 	case 5:
 		return ANSWER_REFUSED;
 	}
@@ -260,6 +264,8 @@ const char *answer_result_text(enum answer_result result)
 		[ANSWER_NXDOMAIN] = "no such name (NXDOMAIN)",
 		[ANSWER_SERVFAIL] = "server failure (SERVFAIL)",
 		[ANSWER_REFUSED] = "refused by the resolver",
+		[ANSWER_FORMERR] = "format error from the resolver (FORMERR)",
+		[ANSWER_NOTIMP] = "not implemented by the resolver (NOTIMP)",
 		[ANSWER_OTHER_ERROR] = "error from the resolver",
 		[ANSWER_NO_MEMORY] = "out of memory",
 	};

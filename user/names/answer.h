@@ -26,6 +26,8 @@ enum answer_result {
 	ANSWER_NXDOMAIN,
 	ANSWER_SERVFAIL,
 	ANSWER_REFUSED,
+	ANSWER_FORMERR,		/* these two: also what resolvers say that do not know EDNS */
+	ANSWER_NOTIMP,
 	ANSWER_OTHER_ERROR,	/* another response code */
 	ANSWER_NO_MEMORY,
 	ANSWER_RESULT_MAX

@@ -17,6 +17,9 @@
 #define TRIES 2
 #define UDP_SIZE 1232		/* fits one packet on any path: DNS flag day 2020 */
 
+static const char not_asked[] = "not asked";
+static const char silence[] = "no answer (timeout)";
+
 enum { TYPE_A = 1, TYPE_AAAA = 28, CLASS_IN = 1 };
 
 struct resolver {
@@ -67,7 +70,7 @@ static const char *failure_of(int status)
 {
 	switch (status) {
 	case ARES_ETIMEOUT:
-		return "no answer (timeout)";
+		return silence;
 	case ARES_ECONNREFUSED:
 		return "resolver not reachable";
 	case ARES_EBADRESP:
@@ -140,14 +143,15 @@ static int wait_and_process(struct resolver *r)
 	return 0;
 }
 
-static int open_channel(struct resolver *r, const struct oh_address *resolvers, size_t count, struct error *e)
+static int open_channel(struct resolver *r, const struct oh_address *resolvers, size_t count, bool plain,
+			struct error *e)
 {
 	struct ares_options options = {
 		/* NOCHECKRESP: else c-ares takes a SERVFAIL for a dead resolver, and reports that */
-		.flags = ARES_FLAG_NOSEARCH | ARES_FLAG_NOALIASES | ARES_FLAG_EDNS | ARES_FLAG_STAYOPEN |
-			 ARES_FLAG_NOCHECKRESP,
+		.flags = ARES_FLAG_NOSEARCH | ARES_FLAG_NOALIASES | ARES_FLAG_STAYOPEN | ARES_FLAG_NOCHECKRESP |
+			 (plain ? 0 : ARES_FLAG_EDNS),
 		.timeout = TIMEOUT_MS,
-		.tries = TRIES,
+		.tries = plain ? 1 : TRIES,
 		.ednspsz = UDP_SIZE,
 		.lookups = (char *)"b",
 		.sock_state_cb = socket_changed,
@@ -173,26 +177,48 @@ static int open_channel(struct resolver *r, const struct oh_address *resolvers, 
 	return 0;
 }
 
-/* True if another resolver may know better. After a time-out c-ares itself has tried each of them. */
-static bool ask_another(const struct resolve_query *q)
+static bool failed_by(const struct resolve_query *q, enum answer_result result)
 {
-	return q->failure == answer_result_text(ANSWER_SERVFAIL) || q->failure == answer_result_text(ANSWER_REFUSED) ||
-	       q->failure == answer_result_text(ANSWER_OTHER_ERROR);
+	return q->failure == answer_result_text(result);
 }
 
-/* Asks the resolvers in order: in the first round all queries, later those that are worth another resolver. */
-static int ask_round(const struct oh_address *resolvers, size_t resolver_count, bool first,
-		     struct resolve_query *queries, size_t count, struct error *e)
+static bool is_new(const struct resolve_query *q)
+{
+	return q->failure == not_asked;
+}
+
+/* True if another resolver may know better. After a time-out c-ares itself has tried each of them. */
+static bool another_may_know(const struct resolve_query *q)
+{
+	return failed_by(q, ANSWER_SERVFAIL) || failed_by(q, ANSWER_REFUSED) || failed_by(q, ANSWER_FORMERR) ||
+	       failed_by(q, ANSWER_NOTIMP) || failed_by(q, ANSWER_OTHER_ERROR);
+}
+
+/* True if the resolver may not know EDNS. c-ares asks again too, but by a switch that its queries share. */
+static bool edns_may_be_disliked(const struct resolve_query *q)
+{
+	return failed_by(q, ANSWER_FORMERR) || failed_by(q, ANSWER_NOTIMP);
+}
+
+static bool is_silence(const struct resolve_query *q)
+{
+	return q->failure == silence;
+}
+
+/* Asks the resolvers in order for those queries that are wanted; plain: without EDNS. */
+static int ask_round(const struct oh_address *resolvers, size_t resolver_count,
+		     bool (*wanted)(const struct resolve_query *q), bool plain, struct resolve_query *queries,
+		     size_t count, struct error *e)
 {
 	struct resolver r = { 0 };
 	size_t next = 0;
-	int result = open_channel(&r, resolvers, resolver_count, e);
+	int result = open_channel(&r, resolvers, resolver_count, plain, e);
 
 	if (result)
 		return result;
 	while (next < count || r.under_way) {
 		for (; next < count && r.under_way < UNDER_WAY_MAX; next++) {
-			if (first || ask_another(&queries[next]))
+			if (wanted(&queries[next]))
 				ask(&r, &queries[next]);
 		}
 		if (!r.under_way)
@@ -212,10 +238,11 @@ int resolve_all(const struct oh_address *resolvers, size_t resolver_count, struc
 		struct error *e)
 {
 	struct oh_address order[CONFIG_RESOLVERS_MAX * 2];
+	bool silent = true;
 	int result;
 
 	for (size_t i = 0; i < count; i++) {
-		queries[i].failure = "not asked";
+		queries[i].failure = not_asked;
 		queries[i].answer = (struct answer){ 0 };
 	}
 	if (!count)
@@ -226,7 +253,12 @@ int resolve_all(const struct oh_address *resolvers, size_t resolver_count, struc
 	for (size_t i = 0; i < resolver_count; i++)
 		order[i] = order[i + resolver_count] = resolvers[i];
 	for (size_t i = 0; !result && i < resolver_count; i++)
-		result = ask_round(order + i, resolver_count, i == 0, queries, count, e);
+		result = ask_round(order + i, resolver_count, i ? another_may_know : is_new, false, queries, count, e);
+	for (size_t i = 0; i < count; i++)
+		silent &= is_silence(&queries[i]);
+	if (!result)	/* one answer shows that silence is not for EDNS */
+		result = ask_round(order, resolver_count, silent ? is_silence : edns_may_be_disliked, true, queries,
+				   count, e);
 	ares_library_cleanup();
 	return result;
 }

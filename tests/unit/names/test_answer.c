@@ -352,8 +352,8 @@ static void response_codes(void **state)
 		unsigned int flags;
 		enum answer_result expect;
 	} rows[] = {
-		{ GOOD, ANSWER_OK }, { GOOD | 1, ANSWER_OTHER_ERROR }, { GOOD | 2, ANSWER_SERVFAIL },
-		{ GOOD | 3, ANSWER_NXDOMAIN }, { GOOD | 4, ANSWER_OTHER_ERROR }, { GOOD | 5, ANSWER_REFUSED },
+		{ GOOD, ANSWER_OK }, { GOOD | 1, ANSWER_FORMERR }, { GOOD | 2, ANSWER_SERVFAIL },
+		{ GOOD | 3, ANSWER_NXDOMAIN }, { GOOD | 4, ANSWER_NOTIMP }, { GOOD | 5, ANSWER_REFUSED },
 		{ GOOD | 15, ANSWER_OTHER_ERROR }, { 0x0100, ANSWER_MALFORMED },	/* the last is a query */
 	};
 

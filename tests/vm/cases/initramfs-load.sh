@@ -16,7 +16,6 @@ refused_at_once() { error_of inside nc -w 3 "$outside" 443 | grep -q 'Operation 
 
 deny "there is no /lib" test -e /lib
 mount_at cgroup2 "$root"
-mount_at bpf /sys/fs/bpf
 mkdir "$guarded"
 # A way out, so that only the guard can be what refuses.
 ip addr add 10.0.2.15/24 dev eth0
@@ -28,7 +27,12 @@ httpd -p 127.0.0.1:8080 -h /tmp
 echo hello >/tmp/hello
 
 deny "unguarded, a connection is not refused" refused_at_once
+deny "no bpffs is mounted" grep -q ' bpf ' /proc/mounts
+deny "refused: load in mounts of its own, with which the guard would end" \
+    unshare -m ohguard load --cgroup "$guarded" --uplink none
 want "load" ohguard load --cgroup "$guarded" --uplink none
+want "load has mounted one" grep -q ' /sys/fs/bpf bpf ' /proc/mounts
+want "for root alone" sh -c 'stat -c %a /sys/fs/bpf | grep -qx 1*700'
 want "status succeeds" sh -c 'ohguard status --json >/tmp/status'
 want "status says that it enforces" grep -Eq '"enforcing": *true' /tmp/status
 want "a forbidden connection is refused at once" refused_at_once
