@@ -11,8 +11,8 @@
 /* Room for a name of 253 bytes and more. */
 #define INI_LINE_MAX 1024
 
-/* Called for each [section], with key and value NULL, and for each "key = value" with its section ("" before the first).
- * Returns 0, or a negative errno with *e filled in: file and line are put before its text. */
+/* Called for each [section], with key and value NULL, and for each "key = value" with its section ("" before the
+ * first). Returns 0, or a negative errno with *e filled in: file and line are put before its text. */
 typedef int (*ini_visit)(void *context, const char *section, const char *key, const char *value,
 			 struct error *e);
 

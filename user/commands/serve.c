@@ -25,7 +25,7 @@ struct server {
 	struct ring_buffer *ring;	/* NULL: there is none */
 };
 
-/* A ring buffer's callback. What cannot be answered is left to the sender's own time-out. */
+/* The ring buffer's callback. If a packet cannot be answered, its sender waits for its own time-out. */
 static int answer(void *context, void *data, size_t size)
 {
 	const struct oh_refused *r = data;
@@ -54,7 +54,7 @@ static int open_ring(struct server *s, struct error *e)
 	return r ? error_set(e, -r, "the refused packets cannot be read: %s", strerror(-r)) : 0;
 }
 
-/* Says that somebody answers, and goes over to what a `load` has put in force since. */
+/* Says that somebody answers, and takes up what a `load` has put in force since. */
 static int go_on(struct server *s, struct error *e)
 {
 	bool other;
@@ -93,7 +93,7 @@ static int serve(struct server *s, int signals, struct error *e)
 	return r;
 }
 
-/* Two at once would answer each other's packets, and one that ends would say that nobody answers. */
+/* Two at once would share the packets, and the first to end would say that nobody answers. */
 static int lock_server(const struct guard *g, struct error *e)
 {
 	char path[PATH_MAX + 16];

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Whether somebody answers refused packets: the one process that does says so again and again in oh_answerer. */
+/* Whether a process answers refused packets. The one that does says so again and again in oh_answerer. */
 #ifndef OHGUARD_ANSWERER_H
 #define OHGUARD_ANSWERER_H
 
@@ -7,7 +7,7 @@
 
 #include "engine/engine.h"
 
-/* This process answers from now on for OH_ANSWERER_ALIVE nanoseconds; false: nobody does any more. */
+/* True: this process answers for the next OH_ANSWERER_ALIVE nanoseconds. False: nobody does any more. */
 int answerer_beat(const struct engine *engine, bool alive, struct error *e);
 bool answerer_is_alive(const struct engine *engine);
 

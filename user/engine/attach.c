@@ -15,7 +15,7 @@
 #include "engine/packet.h"
 #include "engine/uplink_hooks.h"
 
-/* A program attached with flags 0 at the cgroup or above it keeps all others out: names it. */
+/* Names a program that was attached with flags 0 at the cgroup or above it: it keeps all others out. */
 static void explain_refusal(const char *cgroup, enum bpf_attach_type type, struct error *e)
 {
 	char path[PATH_MAX];
@@ -111,7 +111,7 @@ int engine_attach(struct engine_program_set *set, const char *pins, const char *
 			r = unpin(pins, i, e);
 		else	/* a cgroup's id is its inode */
 			r = attach_hook(program, i, fd, st.st_ino, pins, cgroup, e);
-		if (r && i == OH_HOOK_SOCK_OPS)		/* refuses nothing: `status` says what is lost without it */
+		if (r && i == OH_HOOK_SOCK_OPS)		/* it refuses nothing: `status` says what is missing */
 			r = 0;
 	}
 out:
@@ -119,14 +119,14 @@ out:
 	return r;
 }
 
-/* At once: a link that loses its pin goes when the kernel's workers come to it. */
+/* Detaches at once: a link that loses its pin ends only when the kernel's workers get to it. */
 static void end_link(const char *pins, int hook)
 {
 	int fd = engine_open_link(pins, (enum oh_hook)hook);
 
 	if (fd < 0)
 		return;
-	bpf_link_detach(fd);	/* where it fails, it ends with its pin */
+	bpf_link_detach(fd);	/* if this fails, the link ends with its pin */
 	close(fd);
 }
 

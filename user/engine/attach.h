@@ -5,10 +5,10 @@
 
 #include "engine/load.h"
 
-/* Puts the programs in force at the cgroup: by updating the pinned links, in one step each; by new links, pinned in
- * place of the old, where there is none, it is dead or at another cgroup. */
+/* Puts the programs in force at the cgroup. Each pinned link is updated in one step. If there is none, or it is dead
+ * or at another cgroup, a new link is pinned in its place. */
 int engine_attach(struct engine_program_set *set, const char *pins, const char *cgroup, struct error *e);
-/* Removes the links of the cgroup and of uplinks, the verdict's last, and the folder. */
+/* Removes the links of uplinks and of the cgroup, last the verdict's, and then the folder. */
 int engine_detach(const char *pins, struct error *e);
 
 #endif

@@ -22,7 +22,7 @@
 #define NAMESPACES_MAX 4096
 #define REPLY_BYTES 65536
 
-/* A request for a dump of all TCP sockets of one family, each with what our map holds of it. */
+/* A request for a dump of all TCP sockets of one family, each with its entry in our map. */
 struct dump_request {
 	struct nlmsghdr header;
 	struct inet_diag_req_v2 request;
@@ -72,7 +72,7 @@ static const struct nlattr *inside(const struct nlattr *a, int type)
 	return a ? find_attribute(a + 1, a->nla_len - sizeof(*a), type) : NULL;
 }
 
-/* What our map holds of the socket that the message tells of. */
+/* The entry in our map of the socket in the message. */
 static bool read_connection(const struct nlmsghdr *h, struct oh_connection *ret)
 {
 	const struct inet_diag_msg *m = NLMSG_DATA(h);
@@ -88,7 +88,7 @@ static bool read_connection(const struct nlmsghdr *h, struct oh_connection *ret)
 	return true;
 }
 
-/* By its address and cookie, so that no other socket is meant. */
+/* By address and cookie, so that no other socket is hit. */
 static void destroy(int netlink, const struct inet_diag_msg *m)
 {
 	struct destroy_request d = {
@@ -100,7 +100,7 @@ static void destroy(int netlink, const struct inet_diag_msg *m)
 	send(netlink, &d, sizeof(d), 0);
 }
 
-/* While the dump goes on nothing else may be asked of its socket, so another one takes the requests. */
+/* The netlink socket of the dump is busy until its end, so another one takes the requests. */
 static void end_family(const struct engine *engine, const int netlink[2], int family)
 {
 	struct dump_request d = {
@@ -159,7 +159,7 @@ static bool was_seen(ino_t *seen, size_t *count, ino_t namespace)
 	return false;
 }
 
-/* The kernel tells of sockets by network namespace, and containers have their own: each that a process is in. */
+/* The kernel lists sockets by network namespace, and containers have their own: asks in each that a process is in. */
 void connections_end(const struct engine *engine)
 {
 	int home = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
@@ -182,7 +182,7 @@ void connections_end(const struct engine *engine)
 		if (!setns(fd, CLONE_NEWNET)) {
 			end_here(engine);
 			if (setns(home, CLONE_NEWNET))
-				abort();	/* what comes after would work on another machine's network */
+				abort();	/* all further work would be done in another namespace */
 		}
 		close(fd);
 	}

@@ -5,9 +5,9 @@
 
 #include "engine/engine.h"
 
-/* Ends those whose target was taken back: their packets are refused from then on, and a program that waits for one
- * would not be told. It sees ECONNABORTED at once. Where the kernel cannot (no CONFIG_INET_DIAG_DESTROY) they stay as
- * they are, refused and silent. */
+/* Ends those whose target was taken back. Their packets are refused anyway, but a program that waits would not notice:
+ * now it gets ECONNABORTED at once. If the kernel cannot do that (no CONFIG_INET_DIAG_DESTROY), they stay refused and
+ * silent. */
 void connections_end(const struct engine *engine);
 
 #endif

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* One request to ctnetlink: the entry whose replies would look so, and the source of its first packet. */
+/* One request to ctnetlink: finds the entry whose replies look like this, and the source of its first packet. */
 #include "engine/conntrack.h"
 
 #include <arpa/inet.h>
@@ -46,7 +46,7 @@ static void put_address(struct request *q, int type4, int type6, const struct oh
 		put(q, type6, a->byte, 16);
 }
 
-/* The reply turns the flow round. */
+/* In the reply, both ends are swapped. */
 static void make_request(struct request *q, const struct oh_event *event)
 {
 	uint16_t source = htons(event->destination_port), destination = htons(event->source_port);

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* Where a packet came from before NAT gave it another source. */
+/* The source of a packet before NAT. */
 #ifndef OHGUARD_CONNTRACK_H
 #define OHGUARD_CONNTRACK_H
 
 #include <ohguard/abi.h>
 #include <stdbool.h>
 
-/* Asks the kernel's connection table of this network namespace for a TCP or UDP flow as it stood on the wire. False
- * where there is no such flow (any more), and where the source is what it was. */
+/* Looks up a TCP or UDP flow, as seen on the wire, in the connection table of this network namespace. False if there
+ * is no such flow (any more), or if its source was not changed. */
 bool conntrack_source(const struct oh_event *event, struct oh_address *ret);
 
 #endif

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Reads what Docker writes down of its containers: cheaper than asking the engine, and there also where it hangs. */
+/* Reads Docker's files about its containers: cheaper than to ask the engine, and possible even if that hangs. */
 #include "engine/container.h"
 
 #include <dirent.h>
@@ -34,7 +34,7 @@ static bool is_hex(const char *s, size_t n)
 	return true;
 }
 
-/* A file that root alone may have written, as JSON; or NULL. */
+/* The JSON of a file that only root can have written, or NULL. */
 static json_t *read_json(const char *path)
 {
 	int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
@@ -75,8 +75,8 @@ static void take_name(const json_t *config, struct container *ret)
 		snprintf(ret->name, sizeof(ret->name), "%s", name + (*name == '/'));
 }
 
-/* Docker, containerd and podman put a container's 64-digit id at the end of its cgroup's path, with or without a
- * prefix and ".scope". */
+/* Docker, containerd and podman end a container's cgroup path with its 64-digit id, sometimes with a prefix and
+ * ".scope". */
 bool container_by_cgroup(const char *cgroup, struct container *ret)
 {
 	char folder[PATH_MAX];

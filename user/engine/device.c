@@ -17,8 +17,8 @@
 #define BEFORE_ALL (1U << 3)	/* BPF_F_BEFORE with no other named: linux/bpf.h since 6.6, libbpf since 1.3 */
 #define DROP 2			/* TC_ACT_SHOT, TCX_DROP */
 
-/* Filters of the first priority run first, and among them the youngest. So ours has one of two handles: to be the
- * youngest again, it comes under the other. The handles tell ours apart. */
+/* Filters of the first priority run first, and the youngest of them before the others. So ours has two handles: to
+ * become the youngest again, it is added under the other one. The handles also show which filters are ours. */
 #define FILTER_PRIORITY 1
 static const uint32_t filter_handles[] = { 0x6f68, 0x6f69 };
 #define FILTER_HANDLES 2
@@ -45,7 +45,7 @@ static void name_program(struct device_first *first)
 		 info.name, *info.name ? ")" : "");
 }
 
-/* Filters come as they run, chain 0 first. */
+/* Filters are listed in the order in which they run, chain 0 first. */
 static void take_filter(const void *head, const void *attributes, size_t size, void *context)
 {
 	const struct tcmsg *filter = head;
@@ -98,7 +98,7 @@ int device_link(int program, const struct hook *kind, unsigned int index)
 	return bpf(BPF_LINK_CREATE, &attr);
 }
 
-/* A program that drops all: a descriptor or -errno. */
+/* A program that drops everything: a descriptor or -errno. */
 static int load_drop(void)
 {
 	const struct bpf_insn code[] = {
@@ -111,7 +111,7 @@ static int load_drop(void)
 	return bpf(BPF_PROG_LOAD, &attr);
 }
 
-/* A program can be at a hook but once: it leaves its old place to one that drops all, until it is in the new one. */
+/* A program can be at a hook only once. So one that drops everything takes its old place until it is in the new one. */
 int device_link_first(int link, int program, const struct hook *kind, unsigned int index)
 {
 	int drop = load_drop(), first;
@@ -124,7 +124,7 @@ int device_link_first(int link, int program, const struct hook *kind, unsigned i
 		return first;
 	first = device_link(program, kind, index);
 	if (first < 0)
-		bpf_link_update(link, program, NULL);	/* as it was; and where that fails, all is dropped */
+		bpf_link_update(link, program, NULL);	/* as it was; if that fails, everything is dropped */
 	return first;
 }
 

@@ -63,7 +63,7 @@ static int map_info(int fd, struct bpf_map_info *ret)
 	return bpf_obj_get_info_by_fd(fd, ret, &size) ? -errno : 0;
 }
 
-/* Reads the settings out of a map of constants: -ENOENT where it has none, -EPROTO where their size is another. */
+/* Reads the settings from a map of constants. -ENOENT: it has none; -EPROTO: they have another size. */
 static int take_settings(struct engine *engine, int fd, const struct bpf_map_info *map)
 {
 	struct btf *btf = btf__load_from_kernel_by_id(map->btf_id);
@@ -87,7 +87,7 @@ static int take_settings(struct engine *engine, int fd, const struct bpf_map_inf
 	return at < 0 ? at : 0;
 }
 
-/* Keeps a map's descriptor where it is one of ours. */
+/* Keeps a map's descriptor if the map is one of ours. */
 static int take_map(struct engine *engine, int fd, struct error *e)
 {
 	struct bpf_map_info info;
@@ -228,7 +228,7 @@ int engine_write_control(const struct engine *engine, const struct oh_control *c
 static int count_cpus(int *ret, struct error *e)
 {
 	*ret = libbpf_num_possible_cpus();
-	return *ret > 0 ? 0 : error_set(e, *ret ? -*ret : EIO, "the number of CPUs is not to be had: is /sys mounted?");
+	return *ret > 0 ? 0 : error_set(e, *ret ? -*ret : EIO, "the number of CPUs cannot be found: is /sys mounted?");
 }
 
 /* Reads a per-CPU value of `words` 64-bit counters and adds them up. */
@@ -291,7 +291,7 @@ int engine_clear_use(const struct engine *engine, uint32_t target, struct error 
 	return r;
 }
 
-/* Removes the keys that go, one by one, and counts the others: for maps that hand out no batches. */
+/* Removes the keys that go, one by one, and counts the others: for maps without batches. */
 static int remove_each(int fd, bool (*goes)(const void *key, const void *context), const void *context, uint64_t *kept)
 {
 	unsigned char key[2][KEY_MAX];
@@ -299,7 +299,7 @@ static int remove_each(int fd, bool (*goes)(const void *key, const void *context
 
 	*kept = 0;
 	for (int at = 0; more; at = !at) {
-		/* before it goes: a walk goes on from a key that is there */
+		/* before it goes: a walk can only go on from a key that exists */
 		more = !bpf_map_get_next_key(fd, key[at], key[!at]);
 		if (!goes(key[at], context))
 			++*kept;
@@ -309,7 +309,7 @@ static int remove_each(int fd, bool (*goes)(const void *key, const void *context
 	return 0;
 }
 
-/* The same by batches, as a hash gives them out. -ENOSPC where a bucket holds more than one batch. */
+/* The same in batches, for hashes. -ENOSPC: a bucket holds more than one batch. */
 static int remove_batches(int fd, const struct bpf_map_info *info, bool (*goes)(const void *key, const void *context),
 			  const void *context, uint64_t *kept)
 {
@@ -324,7 +324,7 @@ static int remove_batches(int fd, const struct bpf_map_info *info, bool (*goes)(
 		int code = bpf_map_lookup_batch(fd, first ? NULL : &position, &position, keys, values, &count, NULL) ?
 			   errno : 0;
 
-		if (code && code != ENOENT)	/* that one is the end, and may come with keys */
+		if (code && code != ENOENT)	/* ENOENT is the end, and may come with keys */
 			r = -code;
 		for (__u32 i = 0; !r && i < count; i++) {
 			const unsigned char *key = keys + (size_t)i * info->key_size;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The kernel side as the user side sees it: programs, links and maps of one instance. The pinned links are the only
- * root: programs and maps are found through them, so that what is read and written is what is enforced. */
+/* The kernel side, seen from the user side: programs, links and maps of one instance. Programs and maps are found only
+ * through the pinned links, so that what is read and written is what is enforced. */
 #ifndef OHGUARD_ENGINE_H
 #define OHGUARD_ENGINE_H
 
@@ -33,9 +33,9 @@ enum engine_map {
 
 struct engine {
 	int map[ENGINE_MAPS];		/* descriptors, -1: none */
-	bool open;			/* false: nothing is loaded, and all else says nothing */
-	struct oh_settings settings;	/* those of the programs, which keep them for life */
-	bool fresh;			/* just loaded, with targets and addresses still empty */
+	bool open;			/* false: nothing is loaded, and the rest is meaningless */
+	struct oh_settings settings;	/* of the programs, fixed when they are loaded */
+	bool fresh;			/* just loaded: targets and addresses are still empty */
 };
 
 #define ENGINE_EMPTY { .map = { [0 ... ENGINE_MAPS - 1] = -1 } }
@@ -46,7 +46,7 @@ extern const char *const engine_map_names[ENGINE_MAPS];
  * 0, -ENOENT (not loaded), -EPROTO (loaded by a version with another layout), or another negative errno. */
 int engine_open(const char *pins, struct engine *ret, struct error *e);
 void engine_close(struct engine *engine);
-/* An unload and a load bring other maps. Takes up those in force now where `map` is another than before, and says so in
+/* An unload and a load make other maps. If `map` is not the one in force any more, takes up those that are, and sets
  * *ret_other. -ENOENT: nothing is loaded. */
 int engine_renew(struct engine *engine, const char *pins, enum engine_map map, bool *ret_other, struct error *e);
 
@@ -59,7 +59,7 @@ int engine_read_use(const struct engine *engine, uint32_t target, struct oh_use 
 int engine_read_shares(const struct engine *engine, uint32_t target, struct oh_shares *ret, struct error *e);
 int engine_clear_use(const struct engine *engine, uint32_t target, struct error *e);
 
-/* Removes the keys of a map that go. context is handed on to goes(). */
+/* Removes the keys of a map for which goes() says so. It gets context. */
 int engine_remove_keys(const struct engine *engine, enum engine_map map,
 		       bool (*goes)(const void *key, const void *context), const void *context, struct error *e);
 /* Reads count targets from id `first` on, at most ENGINE_TARGETS_AT_ONCE: one call for many. */

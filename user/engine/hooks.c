@@ -101,7 +101,7 @@ bool engine_wants(const struct oh_settings *settings, enum oh_hook hook)
 		return settings->inspect;
 	if (hook == OH_HOOK_SOCKOPT)
 		return settings->answer;
-	if (hook == OH_HOOK_INGRESS)	/* answers are learned from at one place */
+	if (hook == OH_HOOK_INGRESS)	/* answers are learned at only one place */
 		return settings->inspect && !uplink;
 	if (hook == OH_HOOK_INBOUND)	/* where nothing is refused, all would be told twice */
 		return uplink && settings->xdp && !settings->observe;

@@ -26,7 +26,7 @@
 
 /* Sockets in one network namespace. */
 struct place {
-	uint64_t key;		/* its cookie, or for want of cookies its inode */
+	uint64_t key;		/* its cookie, or its inode if the kernel has no cookies */
 	int fd[2];		/* IPv4, IPv6; -1: none, and the namespace was not found */
 	int64_t used;		/* seconds of CLOCK_MONOTONIC */
 };
@@ -96,13 +96,13 @@ static int make_sockets(const struct inject *in, int ns, struct place *ret)
 	if (ret->fd[1] >= 0)
 		setsockopt(ret->fd[1], IPPROTO_IPV6, IPV6_HDRINCL, &one, sizeof(one));
 	if (setns(in->home, CLONE_NEWNET))
-		abort();	/* whatever this process does from here on would be done in a workload's namespace */
+		abort();	/* all further work would be done in a workload's namespace */
 	if (r)
 		close_place(ret);
 	return r;
 }
 
-/* Whether the namespace at the path is the one. wanted 0: any is. */
+/* True if the namespace at the path is the wanted one. wanted 0: any is. */
 static bool try_path(const struct inject *in, const char *path, uint64_t wanted, struct place *ret)
 {
 	int ns = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
@@ -117,8 +117,8 @@ static bool try_path(const struct inject *in, const char *path, uint64_t wanted,
 	return good;
 }
 
-/* Tries each entry of a folder, as FOLDER/ENTRY and what comes behind that; those with the inode of the one before are
- * left out, since most processes share a namespace. */
+/* Tries each entry of a folder, as FOLDER/ENTRY and the rest of the path. An entry with the same inode as the one
+ * before is left out, since most processes share a namespace. */
 static bool try_folder(const struct inject *in, const char *folder, const char *behind, uint64_t wanted,
 		       struct place *ret)
 {
@@ -144,7 +144,7 @@ static bool try_folder(const struct inject *in, const char *folder, const char *
 	return found;
 }
 
-/* The process that was noted has the socket, but not always its namespace: dockerd asks from within a container's. */
+/* The noted process has the socket, but is not always in its namespace: dockerd asks from inside a container's. */
 static bool find(const struct inject *in, uint64_t netns, pid_t pid, struct place *ret)
 {
 	char path[64];

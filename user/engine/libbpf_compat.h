@@ -12,7 +12,7 @@ static inline int bpf_xdp_query_id(int index, int flags, __u32 *ret_program)
 	return bpf_get_link_xdp_id(index, ret_program, (__u32)flags);
 }
 
-/* Without these the verifier's words are not seen. */
+/* Without these, the verifier's output is not visible. */
 static inline int bpf_program__set_log_buf(struct bpf_program *program, char *buffer, size_t size)
 {
 	(void)program;
@@ -28,7 +28,7 @@ static inline int bpf_program__set_log_level(struct bpf_program *program, __u32 
 	return -EOPNOTSUPP;
 }
 
-/* Maps that nobody needs are made all the same. */
+/* Maps that nobody needs are made anyway. */
 static inline int bpf_map__set_autocreate(struct bpf_map *map, bool create)
 {
 	(void)map;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-/* What Debian's static libraries ask for and this program never comes to. All weak: the real functions are taken where
- * they are linked.
+/* Functions that Debian's static libraries need and this program never calls. All are weak: real ones that are linked
+ * win.
  *
- * libelf of Debian 13 and Ubuntu 24.04: compressed sections need zstd, which is as large as all of this program. The
- * object inside it has none, so that a zstd which always fails is enough. And it calls two functions of libeu, which
- * Debian does not ship. They keep the list of what elf_getdata_rawchunk() handed out, which nobody calls here. */
+ * libelf of Debian 13 and Ubuntu 24.04 needs zstd for compressed sections. zstd is as large as this whole program, and
+ * the object inside it has no such section: a zstd that always fails is enough. libelf also calls two functions of
+ * libeu, which Debian does not ship. They keep a list for elf_getdata_rawchunk(), which nobody calls here. */
 #include <stddef.h>
 
 void eu_search_tree_init(void *tree, void *compare) __attribute__((weak));

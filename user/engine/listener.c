@@ -22,7 +22,7 @@ struct request {
 	struct inet_diag_req_v2 request;
 };
 
-/* The socket's own cgroup, where it takes what is sent to that address; else 0. */
+/* The socket's own cgroup, if it receives what is sent to that address; else 0. */
 static uint64_t cgroup_of(const struct nlmsghdr *h, const struct oh_address *address, uint16_t port)
 {
 	static const struct oh_address any;
@@ -84,7 +84,7 @@ uint64_t listener_cgroup(const struct oh_address *address, uint16_t port)
 		return 0;
 	if (address_is_ip4(address))
 		found = ask(netlink, AF_INET, address, port);
-	if (!found)	/* one that is bound to :: takes both */
+	if (!found)	/* one that is bound to :: receives both */
 		found = ask(netlink, AF_INET6, address, port);
 	close(netlink);
 	return found;

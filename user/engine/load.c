@@ -48,7 +48,7 @@ static int check_capabilities(struct error *e)
 	return 0;
 }
 
-/* The pins' folder is made by us; its nearest existing parent must be a bpffs, or be one that can carry it. */
+/* We make the pins' folder. Its nearest existing parent must be a bpffs, or a place to mount one. */
 static int ensure_bpffs(const char *pins, struct error *e)
 {
 	char path[PATH_MAX];
@@ -69,8 +69,8 @@ static int ensure_bpffs(const char *pins, struct error *e)
 				 "%s: not on a bpffs: set [paths] pins below /sys/fs/bpf, or mount one there",
 				 pins);
 	if (file_mounts_are_own())	/* what is pinned there would end with the mounts */
-		return error_set(e, EINVAL, "/sys/fs/bpf: no bpffs is mounted here, and these are not the mounts of process 1: "
-				 "run this there (nsenter -t 1 -m), or mount a bpffs first");
+		return error_set(e, EINVAL, "/sys/fs/bpf: no bpffs is mounted here, and these are not the mounts of "
+				 "process 1: run this there (nsenter -t 1 -m), or mount a bpffs first");
 	if (mount("bpf", "/sys/fs/bpf", "bpf", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=700"))
 		return error_set(e, errno, "/sys/fs/bpf: no bpffs there, and mounting one failed: %s", strerror(errno));
 	return 0;
@@ -83,7 +83,7 @@ int engine_check_system(const char *pins, struct error *e)
 	return r ? r : ensure_bpffs(pins, e);
 }
 
-/* This process's network namespace, as BPF names it. 0 before Linux 5.14, which stands for the first one. */
+/* The cookie of this process's network namespace. 0 before Linux 5.14: it stands for the initial one. */
 static uint64_t own_netns(void)
 {
 	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
@@ -114,7 +114,7 @@ static int fill_settings(struct bpf_object *object, const struct config *c, bool
 	return object_set_constant(object, OBJECT_SETTINGS, &settings, sizeof(settings), e);
 }
 
-/* What is not wanted is not even shown to the verifier. */
+/* The verifier does not even see programs that are not wanted. */
 static int choose_programs(struct bpf_object *object, const struct oh_settings *settings, struct error *e)
 {
 	for (int i = 0; i < OH_HOOK_MAX; i++) {
@@ -135,7 +135,7 @@ static uint32_t flows_max(const struct config *c)
 	return c->uplink_count ? OH_FLOWS_MAX : 1;
 }
 
-/* What a map must agree on to be taken over by new programs. */
+/* True if new programs can take over a map. */
 static bool same_layout(int fd, const struct bpf_map *map, const struct config *c, enum engine_map which)
 {
 	struct bpf_map_info info;
@@ -151,7 +151,7 @@ static bool same_layout(int fd, const struct bpf_map *map, const struct config *
 	       info.max_entries == max && info.map_flags == bpf_map__map_flags(map);
 }
 
-/* Targets, addresses and connections name each other by id: they are taken over together or not at all. */
+/* Targets, addresses and connections refer to each other by id: they are taken over together or not at all. */
 static int take_over_maps(struct bpf_object *object, const struct config *c, const struct engine *previous,
 			  bool *ret_fresh, struct error *e)
 {
@@ -170,13 +170,13 @@ static int take_over_maps(struct bpf_object *object, const struct config *c, con
 			same_layout(previous->map[i], maps[i], c, (enum engine_map)i);
 	}
 	for (size_t i = 0; i < sizeof(policy) / sizeof(*policy); i++) {
-		/* addresses are filled again from the records: their bound may change while connections live on */
+		/* addresses are filled again from the records: their limit may change while connections live on */
 		if (policy[i] != ENGINE_ADDRESSES)
 			together &= keep[policy[i]];
 	}
 	for (size_t i = 0; i < sizeof(policy) / sizeof(*policy); i++)
 		keep[policy[i]] &= together;
-	keep[ENGINE_FLOWS] &= together;	/* names targets, as connections do */
+	keep[ENGINE_FLOWS] &= together;	/* it refers to targets, as connections do */
 	for (int i = 0; i < ENGINE_MAPS; i++) {
 		if (keep[i] && bpf_map__reuse_fd(maps[i], previous->map[i]))
 			return error_set(e, EIO, "%s cannot be taken over", engine_map_names[i]);
@@ -191,7 +191,7 @@ static int take_over_maps(struct bpf_object *object, const struct config *c, con
 	return 0;
 }
 
-/* Kernels before 5.11 charge maps to this limit. */
+/* Kernels before 5.11 count maps against this limit. */
 static void raise_memlock(void)
 {
 	const struct rlimit unlimited = { RLIM_INFINITY, RLIM_INFINITY };
@@ -218,7 +218,7 @@ static int load_object(struct bpf_object *object, const struct config *c, bool o
 			     object_warning()) : 0;
 }
 
-/* Descriptors are copied, and the object goes before the policy comes: what the two take in memory does not add up. */
+/* Descriptors are copied and the object is freed before the policy is read: never both are in memory. */
 static int copy_programs(struct bpf_object *object, struct engine_program_set *ret, struct error *e)
 {
 	for (int i = 0; i < OH_HOOK_MAX; i++) {
@@ -273,7 +273,7 @@ int engine_prepare(const struct config *c, bool observe, const struct engine *pr
 		r = copy_programs(object, set, e);
 	if (!r)
 		r = copy_maps(object, &engine, e);
-	/* So that it is found through the egress link as the other maps are. */
+	/* So that it is found through the egress link, like the other maps. */
 	if (!r && bpf_prog_bind_map(set->program[OH_HOOK_EGRESS], engine.map[ENGINE_FLOWS], NULL))
 		r = error_set(e, errno, "%s cannot be bound: %s", engine_map_names[ENGINE_FLOWS], strerror(errno));
 	bpf_object__close(object);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Loading: from the object inside this binary to programs that can be put in force. */
+/* Loads the object inside this binary, up to programs that can be attached. */
 #ifndef OHGUARD_LOAD_H
 #define OHGUARD_LOAD_H
 
@@ -8,14 +8,13 @@
 
 struct engine_program_set;	/* loaded programs that are not attached yet */
 
-/* Says in one line what this system lacks for loading: capabilities, bpffs (mounted here where it is missing).
- * 0 or a negative errno. */
+/* Checks what loading needs: capabilities, and a bpffs, which is mounted if it is missing. 0 or a negative errno. */
 int engine_check_system(const char *pins, struct error *e);
 
-/* Loads the programs and opens their maps: those of `previous` (NULL: none) where the layout agrees, else new ones. */
+/* Loads the programs and opens their maps: those of `previous` (NULL: none) if the layout agrees, else new ones. */
 int engine_prepare(const struct config *c, bool observe, const struct engine *previous, struct engine_program_set **ret,
 		   struct engine *ret_engine, struct error *e);
-/* A program's descriptor, -1 where it is not needed. The set keeps owning it. */
+/* A program's descriptor, -1 if it is not needed. It still belongs to the set. */
 int engine_program(const struct engine_program_set *set, enum oh_hook hook);
 void engine_free_set(struct engine_program_set *set);
 

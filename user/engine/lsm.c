@@ -18,7 +18,7 @@
 
 #define LSM_LIST "/sys/kernel/security/lsm"
 
-/* The active security modules, "" where they are not shown. */
+/* The active security modules, "" if they are not shown. */
 static void read_list(char ret[256])
 {
 	FILE *f = fopen(LSM_LIST, "re");
@@ -70,7 +70,7 @@ static bool is_one_of(const char *name, const char *const *names, size_t count)
 	return false;
 }
 
-/* Arguments of a hook, -1: this kernel has no such hook. */
+/* The number of a hook's arguments. -1: this kernel has no such hook. */
 static int hook_arguments(const struct btf *kernel, const char *hook)
 {
 	const struct btf_type *t;
@@ -84,7 +84,7 @@ static int hook_arguments(const struct btf *kernel, const char *hook)
 	return t ? btf_vlen(t) : -1;
 }
 
-/* Some hooks have another name or shape on another kernel, and a program for each. */
+/* Some hooks have other names or arguments on other kernels: there is a program for each. */
 static bool fits_kernel(const struct bpf_program *program, const struct btf *kernel)
 {
 	int arguments = hook_arguments(kernel, strrchr(bpf_program__section_name(program), '/') + 1);
@@ -144,7 +144,7 @@ int lsm_load(struct bpf_object *object, struct error *e)
 	char why[320];
 	int r;
 
-	setrlimit(RLIMIT_MEMLOCK, &unlimited);	/* kernels before 5.11 charge maps to it */
+	setrlimit(RLIMIT_MEMLOCK, &unlimited);	/* kernels before 5.11 count maps against it */
 	r = bpf_object__load(object);
 	if (!r)
 		return 0;

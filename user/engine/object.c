@@ -27,9 +27,9 @@ static char last_warning[256];
 
 static int keep_warning(enum libbpf_print_level level, const char *format, va_list args)
 {
-	/* the one before says why */
+	/* the warning before it says why */
 	if (level == LIBBPF_WARN && strncmp(format, "libbpf: failed to load object", 29)) {
-		va_list copy;	/* it is read twice */
+		va_list copy;	/* the list is read twice */
 
 		va_copy(copy, args);
 		vsnprintf(last_warning, sizeof(last_warning), format, copy);

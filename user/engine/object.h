@@ -19,17 +19,17 @@ enum object {
 
 #define OBJECT_SETTINGS "oh_settings"	/* the engine's constant: struct oh_settings */
 
-/* Unpacks and opens one, not loaded yet. From then on libbpf is silent; OHGUARD_DEBUG shows what it says. */
+/* Unpacks and opens one without loading it. From then on libbpf is silent, unless OHGUARD_DEBUG is set. */
 int object_open(enum object which, struct bpf_object **ret, struct error *e);
 /* Gives a constant of the programs its value, before they are loaded. */
 int object_set_constant(struct bpf_object *object, const char *name, const void *value, size_t size, struct error *e);
-/* Where a constant stands in read-only data, whose type is `section` in btf: the compiler may put tables beside it. The
- * offset in bytes, -EPROTO where it has another size, -ENOENT where there is none of that name. */
+/* Where a constant is in read-only data, whose type is `section` in btf: the compiler may put tables there too. The
+ * offset in bytes, -EPROTO (it has another size) or -ENOENT (no such name). */
 int object_find_constant(const struct btf *btf, uint32_t section, const char *name, size_t size);
-/* Whether a map of that name holds read-only data. */
+/* True if a map of that name holds read-only data. */
 bool object_is_constants(const char *map);
 
-/* libbpf's last warning, which is the reason for its last failure; "" where there was none. */
+/* libbpf's last warning, which is the reason for its last failure; "" if there was none. */
 const char *object_warning(void);
 
 #endif

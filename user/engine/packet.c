@@ -105,7 +105,7 @@ bool packet_in_force(const char *pins)
 	char folder[PATH_MAX + 128];
 	int fd;
 
-	if (access(folder_of(pins, folder), F_OK))	/* another instance's may answer */
+	if (access(folder_of(pins, folder), F_OK))	/* else another instance's could answer */
 		return false;
 	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, OH_PACKET_PROBE_PROTOCOL);
 

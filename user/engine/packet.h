@@ -7,11 +7,11 @@
 
 #include "engine/engine.h"
 
-/* Puts it in force for the guarded cgroup, in place of what was; counts and events go to the engine's maps.
- * -EOPNOTSUPP, with advice, where there is no BPF LSM. */
+/* Puts it in force for the guarded cgroup, in place of the old programs. Counts and events go to the engine's maps.
+ * -EOPNOTSUPP, with advice: there is no BPF LSM. */
 int packet_load(const char *pins, const struct engine *engine, const char *cgroup, bool observe, struct error *e);
 int packet_unload(const char *pins, struct error *e);
-/* Whether the kernel refuses them: it is asked, by making a socket. */
+/* True if the kernel refuses them. This is found by trying to make one. */
 bool packet_in_force(const char *pins);
 
 /* A cgroup's id and its depth below the root of its mount. */

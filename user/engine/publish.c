@@ -18,16 +18,16 @@
 struct claim {
 	struct oh_range range;
 	struct oh_grant grant;
-	uint32_t rank;	/* the how-manieth address of its target */
+	uint32_t rank;	/* its number among the addresses of its target, from 0 */
 };
 
 struct claims {
 	struct claim *list;
 	size_t count, room;
-	size_t at;	/* the record behind the last name's: names come mostly in its order */
+	size_t at;	/* the record after the last name's: names mostly come in this order */
 };
 
-/* From seconds of CLOCK_REALTIME to what the kernel compares with; 0 stands for never. */
+/* From seconds of CLOCK_REALTIME to the kernel's clock. 0 stands for never. */
 static __u32 to_boot(int64_t wall, int64_t now)
 {
 	int64_t boot;
@@ -54,7 +54,7 @@ static int write_target(const struct engine *engine, __u32 id, const struct oh_t
 	       map_error(ENGINE_TARGETS, e) : 0;
 }
 
-/* What a target's place in the kernel should hold, under the generation that it has there. */
+/* What the kernel should hold for a target, with the generation that it has there. */
 static struct oh_target live_target(const struct policy_target *t, int64_t now)
 {
 	struct oh_target live = { .generation = t->generation, .lapses = to_boot(t->lapses, now),
@@ -64,7 +64,7 @@ static struct oh_target live_target(const struct policy_target *t, int64_t now)
 	return live;
 }
 
-/* Told of each live target in the kernel; known is the policy's, NULL where it has none or has it already. */
+/* Called for each live target in the kernel. known: the policy's target, NULL if it has none or was matched before. */
 typedef int (*target_visit)(const struct engine *engine, __u32 id, const struct oh_target *in_kernel,
 			    struct policy_target *known, void *context, struct error *e);
 
@@ -73,7 +73,7 @@ static struct policy_target *find_from(const struct policy *p, const struct targ
 	return at < p->count && !target_compare(p->list[at].target, target) ? &p->list[at] : policy_find(p, target);
 }
 
-/* Fills in the ids of the policy's targets, and visits all that the kernel holds. */
+/* Fills in the ids of the policy's targets, and visits all targets that the kernel holds. */
 static int walk_targets(struct policy *p, const struct engine *engine, target_visit visit, void *context,
 			struct error *e)
 {
@@ -81,7 +81,7 @@ static int walk_targets(struct policy *p, const struct engine *engine, target_vi
 	struct oh_control control;
 	int r = engine_read_control(engine, &control, e);
 	__u32 end = control.targets < OH_TARGETS_MAX ? control.targets : OH_TARGETS_MAX, count;
-	size_t at = 0;	/* ids are mostly in the policy's order */
+	size_t at = 0;	/* ids mostly come in the policy's order */
 
 	for (size_t i = 0; i < p->count; i++)
 		p->list[i].id = 0;
@@ -141,7 +141,7 @@ struct publishing {
 	bool retired;	/* a target was taken back */
 };
 
-/* One write ends all grants and connections of a target that the policy does not hold. */
+/* If the policy does not hold the target, one write ends all its grants and connections. */
 static int retire_or_renew(const struct engine *engine, __u32 id, const struct oh_target *in_kernel,
 			   struct policy_target *known, void *context, struct error *e)
 {
@@ -156,7 +156,7 @@ static int retire_or_renew(const struct engine *engine, __u32 id, const struct o
 	return memcmp(in_kernel, &live, sizeof(live)) ? write_target(engine, id, &live, e) : 0;
 }
 
-/* Gives a target a place that was free. */
+/* Puts a target into a free place. */
 static int write_new(const struct engine *engine, struct policy_target *t, int64_t now, struct error *e)
 {
 	struct oh_target old, live;
@@ -192,7 +192,7 @@ static int publish_targets(struct policy *p, const struct engine *engine, struct
 			id++;
 		used[id] = true;
 		t->id = id;
-		if (id >= control.targets) {	/* before the target, so that a crash in between leaves none unseen */
+		if (id >= control.targets) {	/* before the target, so that a crash in between hides none */
 			control.targets = id + 1;
 			r = engine_write_control(engine, &control, e);
 		}
@@ -233,7 +233,7 @@ static int add_name(struct claims *claims, const struct policy_target *t, const 
 	uint32_t rank = 0;
 	int r = 0;
 
-	claims->at += !!pair;	/* the second of the pair is no other name's */
+	claims->at += !!pair;	/* the second of a pair belongs to the same name */
 	for (int k = 0; pair && k < 2; k++) {
 		const struct record *rec = &pair[k];
 
@@ -272,7 +272,7 @@ static bool has_port(const struct oh_entry *entry, size_t count, const struct oh
 	return false;
 }
 
-/* Adds grants to an entry while there is room: with new_ports only those of ports that it does not hold yet. */
+/* Adds grants to an entry while there is room. new_ports: only for ports that it does not hold yet. */
 static size_t add_grants(const struct claim *claims, size_t count, bool new_ports, struct oh_entry *entry,
 			 size_t filled)
 {
@@ -298,7 +298,7 @@ static size_t same_range(const struct claims *claims, size_t from)
 	return to;
 }
 
-/* What the ranges around this one grant: only the longest match is found in the trie, so that an entry repeats it. */
+/* Repeats what the ranges around this one grant, since the trie finds only the longest match. */
 static size_t add_outer_grants(const struct claims *claims, const struct oh_range *range, bool new_ports,
 			       struct oh_entry *entry, size_t filled)
 {
@@ -311,7 +311,7 @@ static size_t add_outer_grants(const struct claims *claims, const struct oh_rang
 	return filled;
 }
 
-/* The entry of the range whose claims are from..to: first one grant for each port, then what else there is room for. */
+/* The entry of the range whose claims are from..to: first one grant for each port, then others while there is room. */
 static void fill_entry(const struct claims *claims, size_t from, size_t to, bool ranges, struct oh_entry *entry)
 {
 	size_t filled = 0;
@@ -353,7 +353,7 @@ struct group {
 	size_t from, to;
 };
 
-/* Puts the groups in the order of their ranks, of which there are few. */
+/* Sorts the groups by rank. There are few ranks. */
 static int sort_groups(struct group **groups, size_t count, struct error *e)
 {
 	struct group *sorted = calloc(count + 1, sizeof(*sorted));
@@ -381,8 +381,8 @@ static int sort_groups(struct group **groups, size_t count, struct error *e)
 	return 0;
 }
 
-/* Sorts the claims, and groups them by range: first the first address of each target, then the second..., so that
- * where a map has no room for all, every target has some. */
+/* Sorts the claims and groups them by range: first the first address of each target, then the second, and so on. If a
+ * map has no room for all, every target has some. */
 static int group_claims(struct claims *claims, struct group **ret, size_t *ret_count, struct error *e)
 {
 	struct group *groups = calloc(claims->count ? claims->count : 1, sizeof(*groups));
@@ -404,8 +404,8 @@ static int group_claims(struct claims *claims, struct group **ret, size_t *ret_c
 	return sort_groups(ret, n, e);
 }
 
-/* Removes the addresses that nobody claims. Most times all are those of the last time: a walk over the map's buckets
- * would take longer than all the writing. */
+/* Removes the addresses that nobody claims. Mostly they are the same as last time, which is noticed first: a walk over
+ * the map's buckets would take longer than all the writing. */
 static int keep_addresses(const struct claims *claims, const struct engine *engine, struct error *e)
 {
 	uint64_t print = FINGERPRINT_START;
@@ -424,14 +424,14 @@ static int keep_addresses(const struct claims *claims, const struct engine *engi
 
 #define BATCH 512
 
-/* Entries on their way into a map: one call for many, since a refresh writes thousands. */
+/* Entries to write into a map: one call for many, since a refresh writes thousands. */
 struct batch {
 	struct oh_address key[BATCH];
 	struct oh_entry entry[BATCH];
 	__u32 count;
 };
 
-/* Writes what is in the batch: 0, -E2BIG where not all of it fitted, or another negative errno. */
+/* Writes the batch. 0, -E2BIG (not all of it fitted), or another negative errno. */
 static int write_batch(struct batch *batch, const struct engine *engine, struct error *e)
 {
 	int full = 0;
@@ -446,7 +446,7 @@ static int write_batch(struct batch *batch, const struct engine *engine, struct 
 		if (errno != E2BIG && errno != ENOSPC)
 			return map_error(ENGINE_ADDRESSES, e);
 		full = map_error(ENGINE_ADDRESSES, e);
-		at += count + 1;	/* what comes behind may be there already, and then has its place */
+		at += count + 1;	/* later entries may exist already, and then they have their place */
 	}
 	batch->count = 0;
 	return full;
@@ -467,7 +467,7 @@ static int publish_entries(struct claims *claims, const struct engine *engine, e
 		struct oh_entry entry = { 0 };
 
 		fill_entry(claims, groups[i].from, groups[i].to, map == ENGINE_RANGES, &entry);
-		if (map == ENGINE_RANGES) {	/* tries take no batch before 5.13, and ranges are few */
+		if (map == ENGINE_RANGES) {	/* tries have no batches before 5.13, and ranges are few */
 			r = bpf_map_update_elem(engine->map[map], range, &entry, BPF_ANY) ? map_error(map, e) : 0;
 		} else {
 			batch->key[batch->count] = range->address;
@@ -485,8 +485,8 @@ static int publish_entries(struct claims *claims, const struct engine *engine, e
 	return r ? r : full;
 }
 
-/* Writes this machine's own addresses, so that the connect hooks know them: see oh_local in bpf/maps.h. What is left
- * of an address that has gone does no harm, since the packet itself is judged by its interface. */
+/* Writes this machine's own addresses for the connect hooks: see oh_local in bpf/maps.h. An address that has gone may
+ * stay there: the packet itself is judged by its interface. */
 int publish_local(const struct engine *engine, struct error *e)
 {
 	struct ifaddrs *list;

@@ -5,7 +5,7 @@
 
 #include "base/clock.h"
 
-/* An entry is left for as long after its end: one that the kernel renews this very moment is not taken from it. */
+/* An entry stays this long after its end, so that none is removed that the kernel renews at this moment. */
 #define SWEEP_AFTER 300
 
 static bool is_over(const struct oh_entry *entry, __u32 boot)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the kernel learned from answers is its own: here only what is over is taken out. */
+/* The kernel itself keeps what it learned from answers. Here only expired entries are removed. */
 #ifndef OHGUARD_PUBLISH_ANSWERS_H
 #define OHGUARD_PUBLISH_ANSWERS_H
 

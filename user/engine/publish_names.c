@@ -35,7 +35,7 @@ static int add_claim(struct claims *claims, const struct target *t, const struct
 	if (t->kind != TARGET_NAME && t->kind != TARGET_SUFFIX)
 		return 0;
 	if (oh_key_from_text(&claim->key, target_format(t, text)))
-		return error_set(e, EINVAL, "%s: cannot be looked for in queries", text);
+		return error_set(e, EINVAL, "%s: cannot be a name in a query", text);
 	claim->rule = *rule;
 	claims->count++;
 	return 0;
@@ -53,7 +53,7 @@ static int add_asks(struct claims *claims, const struct policy_asks *asks, struc
 	return r;
 }
 
-/* The names with private ranges, so that each has an entry to hold them, with no rule of its own. */
+/* Names with private ranges: each needs an entry to hold them, but no rule of its own. */
 static int add_private(struct claims *claims, const struct policy *p, struct error *e)
 {
 	int r = 0;
@@ -93,7 +93,7 @@ static bool adds(const struct oh_name_entry *entry, size_t filled, const struct 
 	return filled < OH_GRANTS_MAX;
 }
 
-/* First one rule for each port, then what else there is room for: the claims' own and those of suffixes around them. */
+/* First one rule for each port, then others while there is room: the claims' own and those of suffixes around them. */
 static void fill_entry(const struct claims *claims, const struct claims *suffixes, size_t from, size_t to,
 		       struct oh_name_entry *entry)
 {
@@ -114,7 +114,7 @@ static void fill_entry(const struct claims *claims, const struct claims *suffixe
 	}
 }
 
-/* The private ranges of all that holds the name or suffix: config_read() sees to it that they fit. */
+/* The private ranges of everything that covers the name or suffix: config_read() makes sure that they fit. */
 static void fill_private(const struct policy *p, const struct oh_name_key *key, struct oh_name_entry *entry)
 {
 	size_t filled = 0;
@@ -148,7 +148,7 @@ static int write_entries(const struct policy *p, const struct claims *claims, co
 			to++;
 		fill_entry(claims, suffixes, from, to, &entry);
 		fill_private(p, key, &entry);
-		/* What is found may be an entry around it: as long as it says the same, that is as good. */
+		/* This may find an entry around it: if that says the same, it is as good. */
 		if (!bpf_map_lookup_elem(engine->map[ENGINE_NAMES], key, &old) && !memcmp(&old, &entry, sizeof(entry)))
 			continue;
 		if (bpf_map_update_elem(engine->map[ENGINE_NAMES], key, &entry, BPF_ANY))
@@ -157,7 +157,7 @@ static int write_entries(const struct policy *p, const struct claims *claims, co
 	return r;
 }
 
-/* Tells two lists of claims apart, in the order of the policy. Never 0. */
+/* The fingerprint of claims, in the order of the policy. Never 0. */
 static uint64_t fingerprint(const struct claims *claims, const struct policy *p)
 {
 	uint64_t print = FINGERPRINT_START;
@@ -182,7 +182,7 @@ static int write_fingerprint(const struct engine *engine, uint64_t print, struct
 	return r ? r : engine_write_control(engine, &control, e);
 }
 
-/* Makes the map say what the claims say. */
+/* Makes the map hold what the claims say. */
 static int publish(const struct policy *p, struct claims *claims, struct claims *suffixes, const struct engine *engine,
 		   struct error *e)
 {
@@ -222,7 +222,7 @@ int publish_names(const struct policy *p, const struct engine *engine, struct er
 	if (!r)
 		r = engine_read_control(engine, &control, e);
 	if (!r && control.names != (print = fingerprint(&claims, p))) {
-		r = write_fingerprint(engine, 0, e);	/* killed half way, the next one does all of it */
+		r = write_fingerprint(engine, 0, e);	/* if this is killed half way, the next one does all of it */
 		if (!r)
 			r = publish(p, &claims, &suffixes, engine, e);
 		if (!r)

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* The names of the policy, on their way into the map that queries and TLS hellos are judged by. */
+/* Writes the names of the policy into the map that judges queries and TLS hellos. */
 #ifndef OHGUARD_PUBLISH_NAMES_H
 #define OHGUARD_PUBLISH_NAMES_H
 
 #include "engine/engine.h"
 #include "policy/policy.h"
 
-/* The part of publish_policy() that concerns the names that may be asked for; the ids must have been read. */
+/* The part of publish_policy() for the names that may be asked for. The ids must have been read. */
 int publish_names(const struct policy *p, const struct engine *engine, struct error *e);
 
 #endif

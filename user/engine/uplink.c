@@ -72,7 +72,7 @@ int uplink_changes_open(void)
 	return -1;
 }
 
-/* ENOBUFS: more has changed than there was room for. */
+/* ENOBUFS: more has changed than fitted into the buffer. */
 void uplink_changes_drain(int fd)
 {
 	char message[8192];

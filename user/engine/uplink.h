@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The interfaces over which frames leave the machine: those that are named, or all that there are. */
+/* The interfaces by which frames leave the machine: those that are named, or all that there are. */
 #ifndef OHGUARD_UPLINK_H
 #define OHGUARD_UPLINK_H
 
@@ -20,18 +20,18 @@ struct uplink {
 struct uplinks {
 	struct uplink list[UPLINKS_MAX];
 	size_t count;
-	uplink_names missing;	/* what was asked for and is not there now: UPLINK_AUTO where there is no way out */
+	uplink_names missing;	/* wanted, but not there now: UPLINK_AUTO if there is no way out */
 	char other[UPLINKS_MAX][OH_INTERFACE_MAX];	/* ways out that are not Ethernet, and cannot be guarded */
 	size_t other_count;
 };
 
-/* Which of them there are now. Fails on a named one that is not an Ethernet interface. */
+/* Finds those that exist now. Fails if a named one is not an Ethernet interface. */
 int uplink_find(const uplink_names wanted, struct uplinks *ret, struct error *e);
-/* All that a frame can leave by: see interfaces.h. That they cannot be read is an error and not "none": an uplink that
- * is guarded would be given up for it. */
+/* All that a frame can leave by: see interfaces.h. If they cannot be read, that is an error and not "none": else a
+ * guarded uplink would be given up. */
 int uplink_ways_out(struct uplinks *ret, struct error *e);
-/* A descriptor that is readable after interfaces, routes or filters have changed, -1 with errno. What changed is not
- * told: look. */
+/* A descriptor that becomes readable when interfaces, routes or filters change, -1 with errno. It does not tell what
+ * changed: look. */
 int uplink_changes_open(void);
 void uplink_changes_drain(int fd);
 bool uplink_is_in(const struct uplinks *u, unsigned int index);

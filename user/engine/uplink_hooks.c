@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-/* The hooks of uplinks. A pin HOOK-INDEX in the instance's folder stands for what is attached to one interface: a link,
- * or, where the kernel has none for tc (before 6.6), the program that a clsact filter runs. A pin HOOK is the program
- * in force, from which an interface that appears later gets its own. */
+/* The hooks of uplinks. A pin HOOK-INDEX in the instance's folder stands for what is attached to one interface: a
+ * link, or, if the kernel has none for tc (before 6.6), the program that a clsact filter runs. A pin HOOK is the
+ * program in force: interfaces that appear later get it. */
 #include "engine/uplink_hooks.h"
 
 #include <bpf/bpf.h>
@@ -29,7 +29,7 @@ static void pin_path(const char *pins, int hook, unsigned int index, char ret[PI
 struct pinned {
 	int fd;			/* -1: there is no pin */
 	bool link;
-	uint32_t index;		/* a link's interface, 0: it is gone */
+	uint32_t index;		/* a link's interface, 0: it has gone */
 	struct bpf_prog_info program;
 };
 
@@ -69,7 +69,7 @@ static struct pinned open_pin(const char *pins, int hook, unsigned int index)
 	}
 	memset(&info, 0, sizeof(info));
 	if (!bpf_obj_get_info_by_fd(p.fd, &info, &size)) {
-		p.index = info.xdp.ifindex;	/* a tcx link's stands in the same place */
+		p.index = info.xdp.ifindex;	/* a tcx link has it in the same place */
 		fd = bpf_prog_get_fd_by_id(info.prog_id);
 		if (fd >= 0) {
 			read_program(fd, &p.program);
@@ -86,7 +86,7 @@ static void close_pin(struct pinned *p)
 	p->fd = -1;
 }
 
-/* The interface is asked, since a link may have gone elsewhere with an interface that had this number before. */
+/* Asks the interface, since the link may belong to an older interface that had the same number. */
 static bool is_there(const struct hook *kind, unsigned int index, const struct pinned *p)
 {
 	if (p->fd < 0 || !p->program.id)
@@ -94,7 +94,7 @@ static bool is_there(const struct hook *kind, unsigned int index, const struct p
 	return p->link ? p->index == index : device_has_filter(kind, index, p->program.id);
 }
 
-/* What another lets pass before it is asked would not be judged. */
+/* A program before ours could let packets pass that ours would never judge. */
 static bool is_in_force(const struct hook *kind, unsigned int index, const struct pinned *p)
 {
 	struct device_first first;
@@ -105,13 +105,13 @@ static bool is_in_force(const struct hook *kind, unsigned int index, const struc
 	return first.program == p->program.id;
 }
 
-/* A kernel without tcx. The pin comes first, so that a filter of ours never lacks one. */
+/* For kernels without tcx. The pin comes first, so that no filter of ours is ever without one. */
 static int attach_filter(int program, int hook, const struct uplink *u, const char *path, struct error *e)
 {
 	int r;
 
 	if (access(path, F_OK) && device_has_any_filter(&engine_hooks[hook], u->index))
-		return error_set(e, EBUSY, "uplink %s: guarded by another instance already", u->name);
+		return error_set(e, EBUSY, "uplink %s: another instance guards it already", u->name);
 	r = engine_pin(program, path, e);
 	if (r)
 		return r;
@@ -120,7 +120,7 @@ static int attach_filter(int program, int hook, const struct uplink *u, const ch
 			     engine_hook_names[hook], strerror(-r), u->name) : 0;
 }
 
-/* A load that was killed before its last rename: what it attached is in force, and XDP has room for one alone. */
+/* After a load was killed before its last rename: what it attached is in force, and XDP has room for only one. */
 static void finish_pin(const char *path)
 {
 	char temporary[PIN_MAX + 8];
@@ -164,7 +164,7 @@ static int attach_one(int program, int hook, const struct uplink *u, const char 
 	return r;
 }
 
-/* A pin's hook and interface, from its name: false where it is not one of an uplink. */
+/* A pin's hook and interface, from its name. False if it is not an uplink's pin. */
 static bool parse_pin(const char *name, int *ret_hook, unsigned int *ret_index)
 {
 	for (int hook = 0; hook < OH_HOOK_MAX; hook++) {
@@ -201,8 +201,7 @@ static void add_guarded(const char *pins, struct uplinks *u)
 		closedir(folder);
 }
 
-/* Ends what is attached to the interface. Whoever has taken the place meanwhile stays: its program is not the pinned
- * one. */
+/* Detaches our program from the interface. If another program has taken its place, that one stays. */
 static int detach_one(const char *pins, int hook, unsigned int index, struct error *e)
 {
 	struct pinned p = open_pin(pins, hook, index);

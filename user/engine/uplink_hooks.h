@@ -7,11 +7,11 @@
 #include "engine/load.h"
 #include "engine/uplink.h"
 
-/* Puts the programs in force at these interfaces: links are updated in one step each. Others that are guarded are given
- * up, unless one that is wanted is missing. */
+/* Puts the programs in force at these interfaces: each link is updated in one step. Other guarded interfaces are given
+ * up, unless a wanted one is missing. */
 int engine_attach_uplinks(struct engine_program_set *set, const char *pins, const struct uplinks *wanted,
 			  struct error *e);
-/* Attaches the programs in force to those of the interfaces that lack one. */
+/* Attaches the programs in force to those interfaces that lack them. */
 int engine_add_uplinks(const char *pins, const struct uplinks *uplinks, struct error *e);
 /* Detaches from all interfaces but those in `but` (NULL: none). */
 int engine_detach_uplinks(const char *pins, const struct uplinks *but, struct error *e);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What `status` has to say: sentences, one after the other. */
+/* What `status` says: a list of sentences. */
 #ifndef OHGUARD_REMARKS_H
 #define OHGUARD_REMARKS_H
 
@@ -13,7 +13,7 @@ struct remarks {
 	size_t count;
 };
 
-/* Adds one; what finds the list full is left out. */
+/* Adds a sentence, unless the list is full. */
 void remark(struct remarks *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 #endif

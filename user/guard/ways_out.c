@@ -13,7 +13,7 @@
 #include "engine/packet.h"
 #include "policy/suffix.h"
 
-/* Whoever is guarded may have made more of these, to keep us busy. */
+/* The workload may have made more of these, to keep us busy. */
 #define PROCESSES_MAX 256
 #define FOLDERS_MAX 256
 #define ENTRIES_MAX 64
@@ -117,7 +117,7 @@ static bool may_connect(const struct process *p, const struct stat *st)
 	return st->st_mode & (p->user == st->st_uid ? S_IWUSR : its_group ? S_IWGRP : S_IWOTH);
 }
 
-/* The path itself, or in a folder what is at most `depth` below. Links are not followed: the workload can make them. */
+/* The path itself, or all that is at most `depth` below a folder. Links are not followed: the workload makes them. */
 static bool has_socket(const struct process *p, const char *path, int depth)
 {
 	struct dirent *entry;
@@ -143,7 +143,7 @@ static bool has_socket(const struct process *p, const char *path, int depth)
 	return found;
 }
 
-/* As the process sees them: a container has none of the host's. */
+/* As the process sees them: a container sees none of the host's. */
 static void find_sockets(const struct process *p, char *ret, size_t size)
 {
 	static const struct {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What is allowed, or is no packet of the workload's, and leads out all the same: to be told. */
+/* Ways out that the guard cannot close, since they are allowed or are no packets of the workload. For `status`. */
 #ifndef OHGUARD_WAYS_OUT_H
 #define OHGUARD_WAYS_OUT_H
 
@@ -13,7 +13,7 @@ void ways_out_suffixes(const struct policy *policy, struct remarks *ret);
  * asked for. */
 void ways_out_resolver(const struct oh_settings *settings, const char *cgroup, struct remarks *ret);
 
-/* With one cgroup guarded: Unix sockets that its processes may connect to and behind which servers run commands. */
+/* With one cgroup guarded: Unix sockets that its processes may connect to and whose servers run commands. */
 void ways_out_sockets(const char *cgroup, struct remarks *ret);
 
 #endif
