@@ -58,7 +58,9 @@ static int lock(const struct cmd_options *o, const char *copy)
 		r = error_set(&e, EBUSY, "--copy-key: already locked: `ohguard unlock` first");
 	else if (!r && g.locked)
 		r = guard_authorize(&g, &o->guard, &e);
-	else if (!r && !copy && access(key, F_OK))
+	else if (!r)
+		r = lock_check_system(&e);
+	if (!r && !g.locked && !copy && access(key, F_OK))
 		error_warn("once locked, no other program can copy the key %s: --copy-key FILE makes a copy", key);
 	if (!r && !g.locked)
 		r = guard_subject(&g, &o->guard, lock_take, &e);

@@ -389,6 +389,16 @@ static int switch_off(const struct lock_maps *m, struct error *e)
 	return r ? r : write_lock(m, &lock, e);
 }
 
+int lock_check_system(struct error *e)
+{
+	struct bpf_object *object;
+	int r = lsm_open(LSM_LOCK, &object, e);
+
+	if (!r)
+		bpf_object__close(object);
+	return r;
+}
+
 int lock_take(const struct lock_subject *s, struct error *e)
 {
 	char folder[PATH_MAX + 128];

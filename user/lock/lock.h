@@ -24,6 +24,8 @@ int lock_enter(const char *pins, const char *instance, const char *state, struct
 /* Compares the key in a file with the key of the lock. */
 int lock_check_key(const char *pins, const char *key, struct error *e);
 
+/* Whether this system can be locked. -EOPNOTSUPP, with advice: it has no BPF LSM. */
+int lock_check_system(struct error *e);
 /* Takes the lock, and makes the key if there is none. On failure nothing of the lock remains. */
 int lock_take(const struct lock_subject *s, struct error *e);
 /* Begin and end of a change of links: nobody else gets hold of a new one before the lock keeps it. */
