@@ -18,7 +18,7 @@ enum {
 	H_WIDE_FIRST, H_WIDE_LAST, H_BEFORE_WIDE, H_BEHIND_WIDE, H_NARROW_FIRST, H_NARROW_LAST, H_BEFORE_NARROW, H_ONE,
 	H_BESIDE_ONE, H_DEAD_RANGE, H_IN_DEAD_RANGE, H_METADATA, H_BESIDE_METADATA,
 	H_CLIENT, H_CLIENT_FIRST, H_CLIENT_LAST, H_BEFORE_CLIENTS, H_BEHIND_CLIENTS, H_PROXY, H_BESIDE_PROXY,
-	H_LAST_RULE, HOSTS
+	H_LAST_RULE, H_PORTS, H_TOP_PORTS, HOSTS
 };
 
 static const struct hosts hosts[HOSTS] = {
@@ -66,6 +66,8 @@ static const struct hosts hosts[HOSTS] = {
 	[H_PROXY] = { { "10.0.0.10", "fd02::10" } },
 	[H_BESIDE_PROXY] = { { "10.0.0.11", "fd02::11" } },
 	[H_LAST_RULE] = { { "100.64.1.1", "fd03::1" } },
+	[H_PORTS] = { { "198.51.100.17", "2001:db8:1::17" } },
+	[H_TOP_PORTS] = { { "198.51.100.18", "2001:db8:1::18" } },
 };
 
 #define TCP_SYN(number) { .protocol = TCP, .port = number, .flags = SYN }
@@ -84,6 +86,14 @@ static const struct row target_rows[] = {
 	{ "a full segment", { .protocol = TCP, .port = 443, .flags = ACK, .payload = 1448 }, H_API, OH_TARGET, T_API },
 	{ "TCP options", { .protocol = TCP, .port = 443, .flags = SYN, .offset = 16 + 15, .payload = 40 }, H_API,
 		OH_TARGET, T_API },
+	{ "the first of several ports", TCP_SYN(30000), H_PORTS, OH_TARGET, T_API },
+	{ "one between", TCP_SYN(35000), H_PORTS, OH_TARGET, T_API },
+	{ "the last of several ports", TCP_SYN(39999), H_PORTS, OH_TARGET, T_API },
+	{ "the port below several", TCP_SYN(29999), H_PORTS, OH_PORT_NOT_ALLOWED },
+	{ "the port above several", TCP_SYN(40000), H_PORTS, OH_PORT_NOT_ALLOWED },
+	{ "the last port of all", TCP_SYN(65535), H_TOP_PORTS, OH_TARGET, T_API },
+	{ "the first port of all", TCP_SYN(1), H_TOP_PORTS, OH_PORT_NOT_ALLOWED },
+	{ "several ports are of TCP alone", UDP_DATA(35000), H_PORTS, OH_PROTOCOL_NOT_ALLOWED },
 	{ "another port", TCP_SYN(80), H_API, OH_PORT_NOT_ALLOWED },
 	{ "the port below", TCP_SYN(442), H_API, OH_PORT_NOT_ALLOWED },
 	{ "the port above", TCP_SYN(444), H_API, OH_PORT_NOT_ALLOWED },
@@ -267,6 +277,10 @@ static const struct row inbound_rows[] = {
 	  H_CLIENT, OH_ADDRESS_NOT_ALLOWED },
 	{ "a SYN to where 443 is allowed", { .protocol = TCP, .source_port = 22, .port = 443, .flags = SYN }, H_API,
 	  OH_TARGET, T_API },
+	{ "from the first of several ports", REPLY(30000, ACK), H_CLIENT, OH_INBOUND_REPLY },
+	{ "from the last of several ports", REPLY(39999, ACK), H_CLIENT, OH_INBOUND_REPLY },
+	{ "from the port below several", REPLY(29999, ACK), H_CLIENT, OH_ADDRESS_NOT_ALLOWED },
+	{ "from the port above several", REPLY(40000, ACK), H_CLIENT, OH_ADDRESS_NOT_ALLOWED },
 	{ "from another port", REPLY(2222, ACK), H_CLIENT, OH_ADDRESS_NOT_ALLOWED },
 	{ "from the port below", REPLY(21, ACK), H_CLIENT, OH_ADDRESS_NOT_ALLOWED },
 	{ "from the port above", REPLY(23, ACK), H_CLIENT, OH_ADDRESS_NOT_ALLOWED },

@@ -39,6 +39,10 @@ static void make_config(struct config *c)
 	add_inbound(c, 22, "fd01::/48");
 	add_inbound(c, 3000, "10.0.0.10");
 	add_inbound(c, 3000, "fd02::10");
+	add_inbound(c, 30000, "10.1.0.0/16");
+	c->inbound[c->inbound_count - 1].more = 9999;
+	add_inbound(c, 30000, "fd01::/48");
+	c->inbound[c->inbound_count - 1].more = 9999;
 	while (c->inbound_count < OH_INBOUND_MAX - 2)
 		add_inbound(c, (__u16)(61000 + c->inbound_count), "192.168.77.0/24");
 	add_inbound(c, 60032, "fd03::/16");
@@ -105,6 +109,10 @@ static void fill_addresses(const struct lab *lab)
 							    grant(OH_SERVICE_TCP, 443, T_API, OH_FOREVER),
 							    grant(OH_SERVICE_NTP, 123, T_NTP, OH_FOREVER) } });
 	put_one(lab, H_API, grant(OH_SERVICE_TCP, 443, T_API, OH_FOREVER));
+	put_one(lab, H_PORTS, (struct oh_grant){ .service = OH_SERVICE_TCP, .port = 30000, .more = 9999, .target = T_API,
+						 .generation = 7, .expires = OH_FOREVER });
+	put_one(lab, H_TOP_PORTS, (struct oh_grant){ .service = OH_SERVICE_TCP, .port = 65000, .more = 535, .target = T_API,
+						     .generation = 7, .expires = OH_FOREVER });
 	put_one(lab, H_EXPIRED, grant(OH_SERVICE_TCP, 443, T_API, 1));
 	put_one(lab, H_REVOKED, grant(OH_SERVICE_TCP, 443, T_REVOKED, OH_FOREVER));
 	put_one(lab, H_LAPSED, grant(OH_SERVICE_TCP, 443, T_LAPSED, OH_FOREVER));

@@ -186,6 +186,43 @@ static void inbound_is_by_tc_unless_xdp_is_asked_for(void **state)
 	}
 }
 
+static void local_is_auto_none_or_ranges(void **state)
+{
+	static const char *const alone[] = {
+		"[guard]\nlocal = auto\nlocal = none\n", "[guard]\nlocal = none\nlocal = 10.0.0.0/8\n",
+		"[guard]\nlocal = 10.0.0.0/8\nlocal = auto\n",
+	};
+
+	(void)state;
+	assert_int_equal(read_text("[guard]\n"), 0);
+	assert_false(c.local_set);
+	config_free(&c);
+	assert_int_equal(read_text("[guard]\nlocal = auto\n"), 0);
+	assert_true(c.local_set && c.local_auto && !c.local_count);
+	config_free(&c);
+	assert_int_equal(read_text("[guard]\nlocal = none\n"), 0);
+	assert_true(c.local_set && !c.local_auto && !c.local_count);
+	config_free(&c);
+	assert_int_equal(read_text("[guard]\nlocal = 172.16.0.0/12\nlocal = fd00::/8\n"), 0);
+	assert_true(c.local_set && !c.local_auto && c.local_count == 2);
+	assert_int_equal(c.local[0].prefix, 96 + 12);
+	config_free(&c);
+	for (size_t i = 0; i < COUNT(alone); i++) {
+		assert_true(read_text(alone[i]) < 0);
+		assert_non_null(strstr(e.text, "'none' and 'auto' stand alone"));
+	}
+}
+
+static void ports_of_an_inbound_rule(void **state)
+{
+	(void)state;
+	assert_int_equal(read_text("[inbound]\naccept = 30000-39999 10.0.0.0/8\naccept = 22 10.0.0.0/8\n"), 0);
+	assert_int_equal(c.inbound[0].port, 30000);
+	assert_int_equal(c.inbound[0].more, 9999);
+	assert_int_equal(c.inbound[1].more, 0);
+	config_free(&c);
+}
+
 static void uplink_none_stands_alone(void **state)
 {
 	(void)state;
@@ -239,6 +276,10 @@ static void bad_values(void **state)
 		{ "inbound", "accept = 0 10.0.0.0/8", "'0' is not a port" },
 		{ "inbound", "accept = 65536 10.0.0.0/8", "'65536' is not a port" },
 		{ "inbound", "accept = 22abc 10.0.0.0/8", "'22abc' is not a port" },
+		{ "inbound", "accept = 30-22 10.0.0.0/8", "'30-22' is not a port" },
+		{ "guard", "local = 10.0.0.1/8", "[guard] local: '10.0.0.1/8' is not a range" },
+		{ "guard", "local = docker0", "'docker0' is not a range" },
+		{ "guard", "local =", "'' is not a range" },
 		{ "inbound", "accept = 22 10.0.0.1/8", "'10.0.0.1/8' is not a range" },
 		{ "inbound", "accept = 22 10.0.0.0/8 x", "is not PORT RANGE" },
 		{ "allow", "target = api.openai.com:443abc", "'443abc' is not a port" },

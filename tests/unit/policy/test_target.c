@@ -45,6 +45,10 @@ static void good_targets(void **state)
 		{ "2001:db8::/32", "[2001:db8::/32]:443", TARGET_RANGE },
 		{ "[2001:db8::/32]:22", "[2001:db8::/32]:22", TARGET_RANGE },
 		{ "2000::/3", "[2000::/3]:443", TARGET_RANGE },
+		{ "192.0.2.0/24:30000-39999", "192.0.2.0/24:30000-39999", TARGET_RANGE },
+		{ "192.0.2.1:54-65535", "192.0.2.1:54-65535", TARGET_ADDRESS },
+		{ "192.0.2.1:22-22", "192.0.2.1:22", TARGET_ADDRESS },
+		{ "[2001:db8::/32]:1-52", "[2001:db8::/32]:1-52", TARGET_RANGE },
 	};
 
 	(void)state;
@@ -92,6 +96,17 @@ static void bad_targets(void **state)
 		{ "api.openai.com:53", "port 53 is for resolvers only" },
 		{ "192.0.2.1:53", "port 53" },
 		{ "192.0.2.0/24:53", "port 53" },
+		{ "192.0.2.0/24:1-53", "port 53" },
+		{ "192.0.2.0/24:53-100", "port 53" },
+		{ "192.0.2.0/24:50-60", "port 53" },
+		{ "192.0.2.0/24:30000-29999", "'30000-29999' is not a port (1 to 65535), nor ports like 3000-3999" },
+		{ "192.0.2.0/24:30000-", "'30000-' is not a port" },
+		{ "192.0.2.0/24:-30000", "'-30000' is not a port" },
+		{ "192.0.2.0/24:0-9", "'0-9' is not a port" },
+		{ "192.0.2.0/24:1-65536", "'1-65536' is not a port" },
+		{ "192.0.2.0/24:1-2-3", "'1-2-3' is not a port" },
+		{ "api.openai.com:443-444", "several ports go with an address or a range of addresses" },
+		{ "*.openai.com:443-444", "several ports go with an address" },
 		{ "", "empty: give a name" },
 		{ ".", "neither a name nor a complete address" },
 		{ "*", "a name cannot hold" },
