@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Who may have room in a table that others fill: the one rule for all of them. An entry is paid for with time, as long as
- * what it says is of use to anybody, so that no more are young at once than there is room for. Half of a table is shared
- * out equally among the targets, which nobody can take from them; of the other half each may have an eighth, while it
- * lasts. So whoever fills a table without end starves itself alone. */
+/* Who may have room in a table that others fill: the one rule for all of them. An entry is paid for with time, as long
+ * as what it says is of use to anybody, so that no more are young at once than there is room for. Half of a table is
+ * shared out equally among the targets, which nobody can take from them; of the other half each may have an eighth,
+ * while it lasts. So whoever fills a table without end starves itself alone. */
 #ifndef OHGUARD_BPF_SHARE_H
 #define OHGUARD_BPF_SHARE_H
 
@@ -31,13 +31,14 @@ static __always_inline bool oh_pay(__u64 *paid, __u64 now, __u64 cost, __u64 deb
 	return true;
 }
 
-/* Whether a target may have one more entry in a table of `room`, a power of 2, where entries live for `span` in any unit
- * that now has too. What does not fit is counted, and noted for `status`. */
+/* Whether a target may have one more entry in a table of `room`, a power of 2, where entries live for `span` in any
+ * unit that now has too. What does not fit is counted, and noted for `status`. */
 static __always_inline bool oh_has_room(enum oh_shared table, __u32 target, __u64 now, __u64 span, __u32 room)
 {
 	__u32 all = OH_SHARES_OF_ALL, zero = 0;
 	const struct oh_control *control = bpf_map_lookup_elem(&oh_control, &zero);
-	struct oh_shares *own = bpf_map_lookup_elem(&oh_shares, &target), *common = bpf_map_lookup_elem(&oh_shares, &all);
+	struct oh_shares *own = bpf_map_lookup_elem(&oh_shares, &target);
+	struct oh_shares *common = bpf_map_lookup_elem(&oh_shares, &all);
 
 	if (!control || !own || !common)
 		return false;

@@ -15,9 +15,10 @@ _Static_assert(sizeof(struct oh_dns_pending) == OH_PENDING_SIZE, "value of oh_pe
 #define OH_QUERY_SPAN 2048	/* jiffies, 2 to 20 s by the kernel: who waits longer asks again */
 #define OH_LEARN_TRIES 3	/* writes of one address that meet another CPU's */
 
-/* The port that a query's answer is read at: 0, where it is not. Where there is an uplink that is there, since nobody
- * on this machine can forge an answer there. Else only in the guard's own network namespace: in one of its own making,
- * a workload could answer itself. */
+/* The port that a query's answer is read at: 0, where it is not. Where there is an uplink that is there, since
+ * nothing that the workload sends comes in by it: to redirect packets to its ingress (tc's mirred) takes
+ * CAP_NET_ADMIN in the host's network namespace, which the workload must not have (docs/threat-model.md). Else
+ * only in the guard's own network namespace: in one of its own making, a workload could answer itself. */
 static __always_inline __u32 oh_answer_port(const struct oh_flow *f, const struct oh_connection *c)
 {
 	if (f->stage == OH_STAGE_UPLINK)
@@ -47,7 +48,8 @@ __attribute__((noinline)) int oh_note_query(struct __sk_buff *skb, __u32 answer_
 	if (!s || !answer_port || (s->query.qtype != OH_DNS_A && s->query.qtype != OH_DNS_AAAA))
 		return 0;
 	/* In parts of a jiffy, which cost nothing to read. Without room the answer teaches nothing. */
-	if (!oh_has_room(OH_SHARED_PENDING, s->target, bpf_jiffies64() << 16, (__u64)OH_QUERY_SPAN << 16, OH_PENDING_MAX))
+	if (!oh_has_room(OH_SHARED_PENDING, s->target, bpf_jiffies64() << 16, (__u64)OH_QUERY_SPAN << 16,
+			 OH_PENDING_MAX))
 		return 0;
 	oh_pending_key_of(skb, answer_port, s->query.id, &key);
 	bpf_map_update_elem(&oh_pending, &key, &s->query, BPF_ANY);
@@ -62,7 +64,7 @@ __attribute__((noinline)) int oh_read_question(__u32 slot)
 	return s && oh_dns_name(s, slot);
 }
 
-/* Whether one more address may be learned for a target: as many at most as would be there at once if all lived longest. */
+/* Whether one more address may be learned for a target: as many at most as there are at once if all live longest. */
 static __always_inline bool oh_may_learn(__u32 target)
 {
 	__u64 lifetime = (__u64)oh_settings.max_ttl + oh_settings.grace;

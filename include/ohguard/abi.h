@@ -147,11 +147,11 @@ enum oh_shared {
 	OH_SHARED_MAX
 };
 
-/* Value of oh_shares (array): until when each target has paid for its entries. Index is the target's id, 0: the host's own
- * needs. */
+/* Value of oh_shares (array): until when each target has paid for its entries. Index is the target's id, 0: the host's
+ * own needs. */
 struct oh_shares {
 	struct {
-		__u64 own;	/* from its own share; of all: seconds of CLOCK_BOOTTIME << 32 | the last to be refused */
+		__u64 own;	/* from its own share; of all: seconds of CLOCK_BOOTTIME << 32 | who was refused last */
 		__u64 more;	/* from what is left to all */
 	} of[OH_SHARED_MAX];
 };
