@@ -37,7 +37,8 @@ REASONS = {"address-not-allowed", "address-expired", "port-not-allowed", "protoc
            "ntp-malformed", "tls-name-not-allowed", "tls-no-name", "tls-encrypted-hello", "tls-not-tls",
            "tls-incomplete", "fragment", "packet-malformed", "raw-socket", "packet-socket", "forwarded",
            "inbound-not-allowed", "metadata-service", "lockdown"}
-HOOKS = ["egress", "connect4", "connect6", "sendmsg4", "sendmsg6", "sock_create", "ingress", "sock_ops", "bind4", "bind6"]
+HOOKS = ["egress", "connect4", "connect6", "sendmsg4", "sendmsg6", "sock_create", "ingress", "sock_ops",
+         "bind4", "bind6"]
 
 
 @pytest.fixture
