@@ -31,7 +31,7 @@ static int rule_nearness(const struct oh_grant *g, __u32 service, bool any_port,
 
 	if (!holds || g->service == OH_SERVICE_NONE)
 		return OH_NEAR_NOT;
-	if (g->service != service || !(any_port || g->port == port))
+	if (g->service != service || !(any_port || (g->port <= port && port <= g->port + g->more)))
 		return OH_NEAR_OTHER_PORT;
 	if (!in_time)
 		return OH_NEAR_EXPIRED;

@@ -40,7 +40,7 @@ void *bpf_map_lookup_elem(void *map, const void *key)
 
 int any_nearness(__u64 low, __u64 high, __u32 want)
 {
-	__u32 id = low >> 32;
+	__u32 id = low >> 32 & 0xffff;	/* the target, behind the expiry */
 
 	__CPROVER_assert(want == wanted, "what is wanted stays the same");
 	__CPROVER_assert(id && id < ID(TABLES, 0), "a grant of these tables");
