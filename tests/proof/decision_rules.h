@@ -167,7 +167,8 @@ static bool rule_3_inbound_reply(const struct oh_flow *f)
 		for (int b = 0; b < 16; b++)
 			within = within &&
 				(f->destination.byte[b] & in->mask.byte[b]) == (in->address.byte[b] & in->mask.byte[b]);
-		found = found || (i < oh_settings.inbound_count && within && f->source_port == in->port);
+		found = found || (i < oh_settings.inbound_count && within && f->source_port >= in->port &&
+			f->source_port <= in->port + in->more);
 	}
 	return found && !rule_is_attempt(f) && f->protocol == 6 && !rule_opens(f);
 }

@@ -6,6 +6,7 @@
  * reach first-second-after: -DREACH=near==OH_NEAR_EXPIRED&&u.grant.expires==proof_now
  * reach last-second-of-target: -DREACH=near==OH_NEAR_NAMED&&target.lapses==proof_now+1
  * reach first-second-lapsed: -DREACH=near==OH_NEAR_NOT&&!revoked&&u.grant.service&&target.lapses==proof_now
+ * reach last-of-several-ports: -DREACH=near==OH_NEAR_ADMITS&&!any_port&&u.grant.more&&port==u.grant.port+u.grant.more
  * reach no-end: -DREACH=near==OH_NEAR_ADMITS&&proof_now==OH_FOREVER
  */
 #include "settings.h"
@@ -31,7 +32,7 @@ static int rule_nearness(const struct oh_grant *g, __u32 service, bool any_port,
 
 	if (!holds || g->service == OH_SERVICE_NONE)
 		return OH_NEAR_NOT;
-	if (g->service != service || !(any_port || g->port == port))
+	if (g->service != service || !(any_port || (port >= g->port && port <= g->port + g->more)))
 		return OH_NEAR_OTHER_PORT;
 	if (!in_time)
 		return OH_NEAR_EXPIRED;
