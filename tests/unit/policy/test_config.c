@@ -496,6 +496,8 @@ int main(void)
 		UNIT_FILE_TEST(every_key),
 		UNIT_FILE_TEST(none_means_none),
 		UNIT_FILE_TEST(none_stands_alone),
+		UNIT_FILE_TEST(local_is_auto_none_or_ranges),
+		UNIT_FILE_TEST(ports_of_an_inbound_rule),
 		UNIT_FILE_TEST(uplink_none_stands_alone),
 		UNIT_FILE_TEST(inbound_is_by_tc_unless_xdp_is_asked_for),
 		UNIT_FILE_TEST(bad_values),
