@@ -46,12 +46,67 @@ static __always_inline void oh_tell_name(struct oh_event *e, __u32 slot)
 		*(__u64 *)(e->name + i) = oh_word(oh_key(s)->data + i);
 }
 
+/* Of whom unread events tell: a process, a whole cgroup (pid 0), or what is forwarded from an interface. */
+struct oh_teller {
+	__u64 cgroup;
+	__u32 pid;
+	__u32 interface;
+};
+
+/* How much of the event buffer it has taken since somebody read up to the mark. */
+struct oh_told {
+	__u64 mark;		/* where the buffer ended then */
+	__u64 events;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, OH_TELLERS_MAX);
+	__type(key, struct oh_teller);
+	__type(value, struct oh_told);
+} oh_tellers SEC(".maps");
+
+/* Whether one more event of it may take its place. So nobody can fill the buffer for others. */
+static __always_inline bool oh_may_tell(const struct oh_teller *who, __u64 most)
+{
+	struct oh_told *t = bpf_map_lookup_elem(&oh_tellers, who), first;
+
+	if (!t) {
+		first.mark = bpf_ringbuf_query(&oh_events, BPF_RB_PROD_POS);
+		first.events = 1;
+		bpf_map_update_elem(&oh_tellers, who, &first, BPF_NOEXIST);
+		return true;
+	}
+	if (t->events < most) {
+		__sync_fetch_and_add(&t->events, 1);
+		return true;
+	}
+	if (bpf_ringbuf_query(&oh_events, BPF_RB_CONS_POS) <= t->mark)
+		return false;
+	t->mark = bpf_ringbuf_query(&oh_events, BPF_RB_PROD_POS);
+	t->events = 1;
+	return true;
+}
+
+/* A global function, so that the verifier looks at it once. */
+__attribute__((noinline)) int oh_has_share(__u64 cgroup, __u32 pid, __u32 interface)
+{
+	struct oh_teller who = { .cgroup = cgroup, .pid = pid, .interface = pid ? 0 : interface };
+
+	if (pid && !oh_may_tell(&who, OH_TOLD_OF_ONE))
+		return 0;
+	who.pid = 0;
+	return oh_may_tell(&who, OH_TOLD_OF_GROUP);
+}
+
 /* who may be NULL, slot OH_SLOTS. */
 static __always_inline void oh_tell(const struct oh_flow *f, enum oh_hook hook, enum oh_reason reason,
 				    const struct oh_connection *who, __u32 slot)
 {
-	struct oh_event *e = bpf_ringbuf_reserve(&oh_events, sizeof(*e), 0);
+	struct oh_event *e = NULL;
 
+	if (oh_has_share(who ? who->cgroup : 0, who ? who->pid : 0, f->interface))
+		e = bpf_ringbuf_reserve(&oh_events, sizeof(*e), 0);
 	if (!e) {
 		oh_count(OH_COUNT_EVENTS_LOST, 0);
 		return;

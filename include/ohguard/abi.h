@@ -37,6 +37,9 @@
 #define OH_INBOUND_MAX 32
 #define OH_NAT64_MAX 4
 #define OH_EVENTS_BYTES (512 * 1024)
+#define OH_TELLERS_MAX 1024	/* processes and cgroups that are told of at a time */
+#define OH_TOLD_OF_ONE 256	/* unread events of one process */
+#define OH_TOLD_OF_GROUP 640	/* and of one cgroup, or behind one interface: less than half of the buffer */
 #define OH_EVENT_NAME_MAX 256
 #define OH_REFUSED_BYTES (256 * 1024)
 #define OH_REFUSED_PACKET_MAX 1024	/* headers and a query; a power of two */

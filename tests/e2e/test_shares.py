@@ -45,3 +45,26 @@ def test_hostile_zone_starves_itself_alone(guard):
     code, said = status(guard)
     assert code == 4 and not said["healthy"]
     assert any("*.crowd.lab.example" in p and "not learned" in p for p in said["problems"])
+
+
+ASK_MANY = """
+import socket, sys
+for i in range(int(sys.argv[1])):
+    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    s.connect(("10.0.0.2", 53))
+    try:
+        s.send(bytes.fromhex(sys.argv[2]))
+    except PermissionError:
+        pass
+    s.close()
+"""
+
+
+def test_one_program_cannot_fill_the_event_buffer(guard):
+    """More refusals than there is room for, which nobody reads; then one of another program."""
+    guard.events()
+    query = dnswire.query("flood.attacker.example").hex()
+    assert guard.lab.server.run(["/usr/bin/python3", "-c", ASK_MANY, "3000", query], guarded=True).returncode == 0
+    guard.lab.server.run(["curl", "-sS", "https://google.com"], guarded=True)
+    names = [e["name"] for e in guard.events()]
+    assert "google.com" in names and names.count("flood.attacker.example") == 256
