@@ -28,6 +28,10 @@ NOT_RESOLVED, REFUSED_AT_ONCE = 6, 7     # curl's
 
 DONE, FAILED, USAGE, NOT_LOADED, DEGRADED = range(5)
 
+# At the cgroup, as `status` lists them, with the default configuration.
+HOOKS = ["egress", "connect4", "connect6", "sendmsg4", "sendmsg6", "sock_create", "ingress", "sock_ops", "sockopt",
+         "bind4", "bind6"]
+
 # usage: [FAMILY KIND HOST PORT]...; prints "ok" or the error's name for each.
 PROBE = """
 import errno, socket, sys

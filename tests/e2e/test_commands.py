@@ -8,8 +8,8 @@ import time
 
 import pytest
 
-from guard import (ALLOWED, BINARY, CONF, DEGRADED, DONE, FAILED, FORBIDDEN, NOT_LOADED, NOT_RESOLVED, PINS,
-                   REFUSED_AT_ONCE, STATE, USAGE, assert_says, config, poll)
+from guard import (ALLOWED, BINARY, CONF, DEGRADED, DONE, FAILED, FORBIDDEN, HOOKS, NOT_LOADED, NOT_RESOLVED,
+                   PINS, REFUSED_AT_ONCE, STATE, USAGE, assert_says, config, poll)
 from lab import topology
 
 COMMANDS = ("load", "unload", "allow", "revoke", "list", "refresh", "stats", "events", "status", "lock", "unlock")
@@ -21,8 +21,8 @@ TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 # The keys of DESIGN section 4, and what was added since.
 COUNT = {"packets", "bytes"}
 STATUS = {"instance", "enforcing", "mode", "cgroup", "healthy", "problems", "hooks"} | {
-    "locked", "packet_sockets", "notes"}
-HOOK = {"hook", "attached", "where", "since"}
+    "locked", "packet_sockets", "refused_names", "local", "notes"}
+HOOK = {"hook", "attached", "where", "since"} | {"before"}
 LIST_TARGET = {"target", "port", "source", "lapses", "addresses", "last_resolved", "last_error", "hits"} | {
     "service", "wide"}
 LIST_ADDRESS = {"address", "seconds_left", "learned"}
@@ -37,8 +37,6 @@ REASONS = {"address-not-allowed", "address-expired", "port-not-allowed", "protoc
            "ntp-malformed", "tls-name-not-allowed", "tls-no-name", "tls-encrypted-hello", "tls-not-tls",
            "tls-incomplete", "fragment", "packet-malformed", "raw-socket", "packet-socket", "forwarded",
            "inbound-not-allowed", "metadata-service", "lockdown"}
-HOOKS = ["egress", "connect4", "connect6", "sendmsg4", "sendmsg6", "sock_create", "ingress", "sock_ops",
-         "bind4", "bind6"]
 
 
 @pytest.fixture

@@ -9,12 +9,10 @@ import time
 
 import pytest
 
-from guard import (ALLOWED, BINARY, CONF, DEGRADED, DONE, FAILED, FORBIDDEN, NOT_LOADED, PINS, REFUSED_AT_ONCE,
-                   STATE, assert_says, config, poll)
+from guard import (ALLOWED, BINARY, CONF, DEGRADED, DONE, FAILED, FORBIDDEN, HOOKS, NOT_LOADED, PINS,
+                   REFUSED_AT_ONCE, STATE, assert_says, config, poll)
 from lab import topology
 
-HOOKS = ["egress", "connect4", "connect6", "sendmsg4", "sendmsg6", "sock_create", "ingress", "sock_ops",
-         "bind4", "bind6"]
 # Older than the load, so that no connect hook has a say; tries for as long as it lives, then says how often it got
 # through.
 TRY = """
