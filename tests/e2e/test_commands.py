@@ -21,8 +21,8 @@ TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 # The keys of DESIGN section 4, and what was added since.
 COUNT = {"packets", "bytes"}
 STATUS = {"instance", "enforcing", "mode", "cgroup", "healthy", "problems", "hooks"} | {
-    "locked", "packet_sockets", "notes"}
-HOOK = {"hook", "attached", "where", "since"}
+    "locked", "packet_sockets", "refused_names", "local", "notes"}
+HOOK = {"hook", "attached", "where", "since", "before"}
 LIST_TARGET = {"target", "port", "source", "lapses", "addresses", "last_resolved", "last_error", "hits"} | {
     "service", "wide"}
 LIST_ADDRESS = {"address", "seconds_left", "learned"}
@@ -37,7 +37,7 @@ REASONS = {"address-not-allowed", "address-expired", "port-not-allowed", "protoc
            "ntp-malformed", "tls-name-not-allowed", "tls-no-name", "tls-encrypted-hello", "tls-not-tls",
            "tls-incomplete", "fragment", "packet-malformed", "raw-socket", "packet-socket", "forwarded",
            "inbound-not-allowed", "metadata-service", "lockdown"}
-HOOKS = ["egress", "connect4", "connect6", "sendmsg4", "sendmsg6", "sock_create", "ingress", "sock_ops",
+HOOKS = ["egress", "connect4", "connect6", "sendmsg4", "sendmsg6", "sock_create", "ingress", "sock_ops", "sockopt",
          "bind4", "bind6"]
 
 

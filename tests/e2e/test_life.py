@@ -13,7 +13,7 @@ from guard import (ALLOWED, BINARY, CONF, DEGRADED, DONE, FAILED, FORBIDDEN, NOT
                    STATE, assert_says, config, poll)
 from lab import topology
 
-HOOKS = ["egress", "connect4", "connect6", "sendmsg4", "sendmsg6", "sock_create", "ingress", "sock_ops",
+HOOKS = ["egress", "connect4", "connect6", "sendmsg4", "sendmsg6", "sock_create", "ingress", "sock_ops", "sockopt",
          "bind4", "bind6"]
 # Older than the load, so that no connect hook has a say; tries for as long as it lives, then says how often it got
 # through.
