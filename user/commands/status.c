@@ -198,6 +198,7 @@ static void check_shares(struct status *s, const struct guard *g)
 	static const char *const texts[OH_SHARED_MAX] = {
 		[OH_SHARED_LEARNED] = "answers for %s say more addresses than its share: %llu were not learned",
 		[OH_SHARED_PENDING] = "more queries for %s at once than its share: %llu answers teach nothing",
+		[OH_SHARED_OPENED] = "answers for %s lead to more names than its share: %llu may not be asked for",
 		[OH_SHARED_PAID] = "more time servers of %s at once than its share: %llu requests were refused",
 	};
 	struct oh_shares shares;
