@@ -220,6 +220,19 @@ static void check_shares(struct status *s, const struct guard *g)
 	}
 }
 
+/* The tables keep what has expired for a while: it was in an answer, and is refused now. */
+static void check_expired(struct status *s, const struct guard *g)
+{
+	struct oh_count count;
+	struct error e;
+
+	if (!engine_read_count(&g->engine, OH_ADDRESS_EXPIRED, &count, &e) && count.packets)
+		remark(&s->notes, "%llu packets or attempts were refused to addresses that an answer for an allowed "
+		       "name held, since the answer's time was over: if a cache on this machine hands out addresses "
+		       "for longer than their TTL, set [dns] min-ttl to its shortest time",
+		       (unsigned long long)count.packets);
+}
+
 static int read_status(struct guard *g, struct status *s, struct error *e)
 {
 	struct error e_state;
@@ -241,6 +254,7 @@ static int read_status(struct guard *g, struct status *s, struct error *e)
 	if (r)
 		return r;
 	check_shares(s, g);
+	check_expired(s, g);
 	s->locked = g->locked;
 	s->enforcing = s->hooks[OH_HOOK_EGRESS].attached && !s->settings.observe;
 	r = inside_read(&g->engine, &s->inside, e);
