@@ -39,6 +39,15 @@ struct {
 	__type(value, struct oh_entry);
 } oh_learned SEC(".maps");
 
+/* Names that CNAMEs lead to: the same, for names. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, OH_OPENED_MAX);
+	__type(key, struct oh_name_key);
+	__type(value, struct oh_entry);
+} oh_opened SEC(".maps");
+
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, OH_PENDING_MAX);

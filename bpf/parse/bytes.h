@@ -23,6 +23,8 @@
 #define OH_KEY_DATA 256 /* what an LPM trie takes at most */
 #define OH_ANSWER_RECORDS 64
 #define OH_ANSWER_CHAIN 16
+#define OH_LEARNERS 16
+#define OH_ENTRY_WORDS 12
 #define OH_SLOTS 4 /* scratches of a CPU: runs on it that can be under way at once */
 
 /* The key of the allowlist of names: see name_key.h. */
@@ -65,6 +67,13 @@ struct oh_dns_addr {
 	__u8 addr[16]; /* network order; IPv4 in the first four, rest zero */
 };
 _Static_assert(sizeof(struct oh_dns_addr) == 24, "layout");
+
+/* For whom an answer teaches. */
+struct oh_learner {
+	__u64 target; /* its generation << 32 | its id; 0: none */
+	__u32 port_service;
+	__u32 links; /* CNAMEs that led to the question's name */
+};
 
 /* One record of an answer, by offsets into the message. */
 struct oh_dns_rr {
@@ -118,6 +127,8 @@ struct oh_scratch {
 	struct oh_dns_rr rr[OH_ANSWER_RECORDS];
 	struct oh_dns_link link[OH_ANSWER_CHAIN];
 	struct oh_dns_addr addr[OH_ANSWER_RECORDS];
+	struct oh_learner learner[OH_LEARNERS] __attribute__((aligned(8)));
+	__u64 entry[OH_ENTRY_WORDS]; /* on its way into a map */
 	__u8 msg[OH_MSG_MAX + OH_MSG_SLACK] __attribute__((aligned(8)));
 };
 

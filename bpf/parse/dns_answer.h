@@ -127,6 +127,70 @@ OH_SUBPROG int oh_name_valid(__u32 pos, __u32 slot)
 	return 0;
 }
 
+/* One byte of the name at at[0], which is valid, to its place in rev, or one pointer followed: 1 go on, 2 it has ended,
+ * 0 it cannot be a key. */
+OH_SUBPROG int oh_name_byte(__u32 slot)
+{
+	struct oh_scratch *s = oh_scratch(slot);
+	__u32 pos, i, left;
+	__u8 c, out = '.';
+
+	if (!s)
+		return 0;
+	pos = OH_MEM(s->at[0]);
+	i = OH_MEM(s->at[1]);
+	left = OH_MEM(s->walk);
+	if (pos >= OH_MEM(s->len) || i >= OH_NAME_MAX)
+		return 0;
+	c = *oh_at(s, pos);
+	if (!left && c >= 0xc0) {
+		pos = oh_name_jump(s, pos, OH_MEM(s->start[0]));
+		OH_MEM(s->at[0]) = OH_MEM(s->start[0]) = pos;
+		return pos != 0;
+	}
+	if (left) {
+		out = oh_label_byte[c];
+		if (!out)
+			return 0;
+		left--;
+	} else {
+		if (!c)
+			return 2;
+		if (c > 63)
+			return 0;
+		left = c;
+	}
+	OH_MEM(s->walk) = left;
+	OH_MEM(s->at[0]) = pos + 1;
+	OH_MEM(s->at[1]) = i + 1;
+	*oh_rev(s, i) = out;
+	return 1;
+}
+
+/* Makes the name at pos, which may be compressed, the key: 1, or 0 where it cannot be one. */
+OH_SUBPROG int oh_read_name(__u32 pos, __u32 slot)
+{
+	struct oh_scratch *s = oh_scratch(slot);
+	__u32 i;
+
+	if (!s)
+		return 0;
+	OH_MEM(s->at[0]) = OH_MEM(s->start[0]) = pos;
+	OH_MEM(s->at[1]) = 0;
+	OH_MEM(s->walk) = 0;
+	for (i = 0; i < OH_NAME_MAX + OH_NAME_STEPS; i++) {
+		int r = oh_name_byte(slot);
+
+		if (r == 1)
+			continue;
+		i = OH_MEM(s->at[1]);
+		if (r == 2 && i && i < 256)
+			oh_key_finish(s, i - 1);
+		return r == 2 && i;
+	}
+	return 0;
+}
+
 /* Whether two labels of n bytes are the same but for letter case: 1, or 0. */
 OH_SUBPROG int oh_label_same(__u32 a, __u32 b, __u32 n, __u32 slot)
 {

@@ -21,6 +21,10 @@
 #define OH_DNS_CNAME 5
 #define OH_DNS_AAAA 28
 #define OH_DNS_OPT 41
+#define OH_DNS_DS 43
+#define OH_DNS_DNSKEY 48
+#define OH_DNS_SVCB 64
+#define OH_DNS_HTTPS 65
 #define OH_DNS_ANY 255
 
 /* All but OK are dns-malformed. Numbers are permanent. */

@@ -94,7 +94,7 @@ OH_SUBPROG __u64 oh_name_mark(__u32 slot)
 
 /*
  * For user space: the key of a rule, from "api.openai.com" or "*.openai.com",
- * any letter case. No trailing dot, no empty label, punycode already. 0, or -1
+ * any letter case; "." is the root. No other trailing dot, no empty label, punycode already. 0, or -1
  * and the key untouched.
  */
 static inline int oh_key_from_text(struct oh_name_key *ret, const char *text)
@@ -107,7 +107,9 @@ static inline int oh_key_from_text(struct oh_name_key *ret, const char *text)
 	for (n = 0; text[n]; n++)
 		if (n > OH_KEY_TEXT_MAX)
 			return -1;
-	if (n == suffix || n > OH_KEY_TEXT_MAX)
+	if (n == 1 && text[0] == '.')
+		n = 0;
+	else if (n == suffix || n > OH_KEY_TEXT_MAX)
 		return -1;
 	for (i = suffix; i < n; i++) {
 		__u8 c = (__u8)text[i];
@@ -139,6 +141,8 @@ static inline void oh_key_to_text(const struct oh_name_key *key, char *text)
 		n--;
 	for (i = n; i > 0; i--)
 		text[out++] = (char)key->data[i - 1];
+	if (!out)
+		text[out++] = '.';
 	text[out] = 0;
 }
 

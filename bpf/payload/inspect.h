@@ -45,25 +45,11 @@ static __always_inline const struct oh_name_entry *oh_find_name(__u32 slot)
 /* The DNS query of length bytes at `at`: OH_DNS, or why not. */
 __attribute__((noinline)) int oh_inspect_query(struct __sk_buff *skb, __u32 at, __u32 length, __u32 slot)
 {
-	const struct oh_name_entry *entry;
+	struct oh_scratch *s = oh_scratch(slot);
 
-	if (oh_dns_query(skb, at, length, slot))
+	if (!s || oh_dns_query(skb, at, length, slot))
 		return OH_DNS_MALFORMED;
-	entry = oh_find_name(slot);
-	for (int i = 0; entry && i < OH_GRANTS_MAX; i++) {
-		const struct oh_name_rule *rule = &entry->rule[i];
-
-		if (rule->service == OH_SERVICE_NONE)
-			continue;
-		if (rule->ask || oh_target_life(rule->target, rule->generation)) {
-			struct oh_scratch *s = oh_scratch(slot);
-
-			if (s)
-				s->target = rule->target;
-			return OH_DNS;
-		}
-	}
-	return OH_DNS_NAME_NOT_ALLOWED;
+	return oh_may_ask(slot, s->query.qtype) ? OH_DNS : OH_DNS_NAME_NOT_ALLOWED;
 }
 
 /* Each request costs a second, and a burst of them may be in debt: clients begin with four to eight (iburst), and poll

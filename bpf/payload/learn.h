@@ -3,9 +3,8 @@
 #ifndef OHGUARD_BPF_LEARN_H
 #define OHGUARD_BPF_LEARN_H
 
-#include "decide/share.h"
-#include "parse/dns_answer.h"
 #include "parse/special.h"
+#include "payload/opened.h"
 
 _Static_assert(sizeof(struct oh_dns_pending) == OH_PENDING_SIZE, "value of oh_pending");
 
@@ -39,13 +38,19 @@ static __always_inline void oh_pending_key_of(struct __sk_buff *skb, __u32 port,
 	key->interface = skb->ifindex;
 }
 
+/* Addresses teach themselves; answers of the types that browsers ask for besides may hold a CNAME. */
+static __always_inline bool oh_may_teach(__u32 type)
+{
+	return type == OH_DNS_A || type == OH_DNS_AAAA || type == OH_DNS_SVCB || type == OH_DNS_HTTPS;
+}
+
 /* A query that was let out, from the scratch that it was judged in. */
 __attribute__((noinline)) int oh_note_query(struct __sk_buff *skb, __u32 answer_port, __u32 slot)
 {
 	struct oh_pending_key key = {};
 	struct oh_scratch *s = oh_scratch(slot);
 
-	if (!s || !answer_port || (s->query.qtype != OH_DNS_A && s->query.qtype != OH_DNS_AAAA))
+	if (!s || !answer_port || !oh_may_teach(s->query.qtype))
 		return 0;
 	/* In parts of a jiffy, which cost nothing to read. Without room the answer teaches nothing. */
 	if (!oh_has_room(OH_SHARED_PENDING, s->target, bpf_jiffies64() << 16, (__u64)OH_QUERY_SPAN << 16,
@@ -64,61 +69,18 @@ __attribute__((noinline)) int oh_read_question(__u32 slot)
 	return s && oh_dns_name(s, slot);
 }
 
-/* Whether one more address may be learned for a target: as many at most as there are at once if all live longest. */
-static __always_inline bool oh_may_learn(__u32 target)
-{
-	__u64 lifetime = (__u64)oh_settings.max_ttl + oh_settings.grace;
-
-	return oh_has_room(OH_SHARED_LEARNED, target, bpf_ktime_get_boot_ns(), lifetime * 1000000000, OH_ANSWERS_MAX);
-}
-
-static __always_inline __u32 oh_answer_expiry(__u32 ttl)
-{
-	if (ttl < oh_settings.min_ttl)
-		ttl = oh_settings.min_ttl;
-	if (ttl > oh_settings.max_ttl)
-		ttl = oh_settings.max_ttl;
-	return oh_now() + ttl + oh_settings.grace;
-}
-
-/* Puts a grant into the entry, where it is not there already for as long: true where the entry was changed. */
-static __always_inline bool oh_merge(struct oh_entry *entry, const struct oh_grant *grant)
-{
-	struct oh_grant *to = NULL;
-	__u32 now = oh_now();
-
-	for (int i = 0; i < OH_GRANTS_MAX; i++) {
-		struct oh_grant *g = &entry->grant[i];
-
-		if (g->service == grant->service && g->port == grant->port && g->target == grant->target &&
-		    g->generation == grant->generation) {
-			if (g->expires >= grant->expires)
-				return false;
-			g->expires = grant->expires;
-			return true;
-		}
-		if (!to && (g->service == OH_SERVICE_NONE || now >= g->expires ||
-			    !oh_target_life(g->target, g->generation)))
-			to = g;
-	}
-	if (!to)
-		return false;
-	*to = *grant;
-	return true;
-}
-
 /* Lets one rule admit one address: 1 where that had to be written. high, low: see oh_lookup_in(). */
-__attribute__((noinline)) int oh_learn_once(__u64 high, __u64 low, __u64 target, __u32 port_service, __u32 expires)
+__attribute__((noinline)) int oh_learn_once(__u64 high, __u64 low, __u64 target, __u32 port_service, __u32 life)
 {
 	struct oh_address address = { .word = { high, high >> 32, low, low >> 32 } };
-	struct oh_grant grant = { .expires = expires, .target = target, .generation = target >> 32,
+	struct oh_grant grant = { .expires = oh_now() + life, .target = target, .generation = target >> 32,
 				  .port = port_service, .service = port_service >> 16, .learned = OH_LEARNED_ANSWER };
 	const struct oh_entry *old = bpf_map_lookup_elem(&oh_learned, &address);
 	struct oh_entry entry = {};
 
 	if (old)
 		entry = *old;
-	else if (!oh_may_learn(target))
+	else if (!oh_may_grow(OH_SHARED_LEARNED, target, life, OH_ANSWERS_MAX))
 		return 0;
 	/* As a whole, so that no reader sees half of it. */
 	return oh_merge(&entry, &grant) && !bpf_map_update_elem(&oh_learned, &address, &entry, BPF_ANY);
@@ -128,17 +90,11 @@ __attribute__((noinline)) int oh_learn_once(__u64 high, __u64 low, __u64 target,
 __attribute__((noinline)) int oh_prolong(__u64 high, __u64 low, __u64 target, __u32 port_service, __u32 expires)
 {
 	struct oh_address address = { .word = { high, high >> 32, low, low >> 32 } };
+	struct oh_grant grant = { .expires = expires, .target = target, .generation = target >> 32,
+				  .port = port_service, .service = port_service >> 16 };
 	struct oh_entry *entry = bpf_map_lookup_elem(&oh_learned, &address);
 
-	for (int i = 0; entry && i < OH_GRANTS_MAX; i++) {
-		struct oh_grant *g = &entry->grant[i];
-
-		if (g->service == port_service >> 16 && g->port == (port_service & 0xffff) &&
-		    g->target == (__u32)target &&
-		    g->generation == target >> 32 && g->expires < expires)
-			g->expires = expires;	/* one aligned word: no reader sees half of it */
-	}
-	return 0;
+	return entry && oh_renew(entry, &grant);
 }
 
 /* Whether the configuration lets answers for that name hold that special address. A global function: see
@@ -177,19 +133,17 @@ static __always_inline bool oh_is_not_public(const struct oh_address *a)
 	return oh_special(a->byte) || (translated && oh_special_ip4(translated));
 }
 
-/* The address at a place of the answer, for all rules of the name asked for. */
+/* The address at a place of the answer, for all that it teaches. */
 __attribute__((noinline)) int oh_learn_address(__u32 slot, __u32 place)
 {
 	struct oh_scratch *s = oh_scratch(slot);
-	const struct oh_name_entry *entry;
 	const struct oh_dns_addr *from;
 	struct oh_address to = {};
 	__u64 high, low;
-	__u32 expires;
+	__u32 life;
 
 	if (!s)
 		return 0;
-	entry = bpf_map_lookup_elem(&oh_names, oh_key(s));
 	from = &s->addr[place & (OH_ANSWER_RECORDS - 1)];
 	if (from->family == 4)
 		oh_address_from_ip4(&to, *(const __u32 *)from->addr);
@@ -197,19 +151,17 @@ __attribute__((noinline)) int oh_learn_address(__u32 slot, __u32 place)
 		__builtin_memcpy(&to, from->addr, sizeof(to));
 	high = (__u64)to.word[1] << 32 | to.word[0];
 	low = (__u64)to.word[3] << 32 | to.word[2];
-	if (!entry || (oh_is_not_public(&to) && !oh_may_be_private(slot, high, low)))
+	if (oh_is_not_public(&to) && !oh_may_be_private(slot, high, low))
 		return 0;
-	expires = oh_answer_expiry(from->ttl);
-	for (int n = 0; n < OH_GRANTS_MAX; n++) {
-		const struct oh_name_rule *rule = &entry->rule[n];
+	life = oh_answer_life(from->ttl);
+	for (int n = 0; n < OH_LEARNERS; n++) {
+		const struct oh_learner *of = &s->learner[n];
 
-		if ((rule->service != OH_SERVICE_TCP && rule->service != OH_SERVICE_NTP) ||
-		    !oh_target_life(rule->target, rule->generation))
+		if (!of->target)
 			continue;
 		/* Again until it is there: another CPU may have replaced the entry meanwhile. */
 		for (int i = 0; i < OH_LEARN_TRIES; i++) {
-			if (!oh_learn_once(high, low, (__u64)rule->generation << 32 | rule->target,
-					   (__u32)rule->service << 16 | rule->port, expires))
+			if (!oh_learn_once(high, low, of->target, of->port_service, life))
 				break;
 		}
 	}
@@ -248,8 +200,11 @@ __attribute__((noinline)) int oh_learn_message(struct __sk_buff *skb, __u32 at, 
 	for (int i = 0; i < (int)(sizeof(*asked) / 8); i++)
 		((__u64 *)&s->query)[i] = ((const volatile __u64 *)asked)[i];
 	if (!oh_dns_answer(skb, at, length, s, &s->query, slot) && oh_read_question(slot)) {
+		oh_read_learners(slot);
 		for (__u32 i = 0; i < OH_TEACH_MAX && i < OH_MEM(s->addrs); i++)
 			oh_learn_address(slot, i);
+		for (__u32 i = 1; i <= OH_OPENED_LINKS && i < OH_MEM(s->links); i++)
+			oh_open_link(slot, i);
 		bpf_map_delete_elem(&oh_pending, &key);
 	}
 	oh_scratch_release(slot);

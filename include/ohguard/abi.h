@@ -28,7 +28,11 @@
 #define OH_SENT_BYTES 4096
 #define OH_UPLINKS_MAX 8
 #define OH_INTERFACE_MAX 16	/* IFNAMSIZ */
-#define OH_NAMES_MAX (2 * OH_TARGETS_MAX)
+#define OH_NAMES_MAX (8 * OH_TARGETS_MAX)	/* with the zones above them, and with search suffixes */
+#define OH_OPENED_MAX 1024	/* names that CNAMEs lead to, with the zones above them */
+#define OH_OPENED_LINKS 8	/* CNAMEs that may lead to one, and zones above it */
+#define OH_TTL_LONGEST 86400	/* seconds that an answer is believed for */
+#define OH_KEPT 3600		/* seconds for which what an answer taught stays in its table after its end */
 #define OH_PRIVATE_MAX 4	/* private ranges that answers for one name may lie in */
 #define OH_ADDRESSES_DEFAULT 131072
 #define OH_LOCAL_MAX 1024
@@ -81,11 +85,12 @@ struct oh_grant {
 	__u32 generation;
 	__u16 port;		/* host byte order */
 	__u8 service;		/* enum oh_service */
-	__u8 learned;		/* enum oh_learned */
+	__u8 learned;		/* enum oh_learned; in oh_opened: how many CNAMEs led to the name */
 };
 
-/* Value of oh_addresses and oh_learned (hashes; key struct oh_address) and oh_ranges (LPM trie; key struct
- * oh_range). */
+/* Value of oh_addresses and oh_learned (hashes; key struct oh_address), oh_ranges (LPM trie; key struct oh_range) and
+ * oh_opened (LPM trie; key struct oh_name_key): there a grant is for who may ask for the name, and a zone above such a
+ * name has OH_SERVICE_DNS. */
 struct oh_entry {
 	struct oh_grant grant[OH_GRANTS_MAX];
 };
@@ -95,13 +100,21 @@ struct oh_range {
 	struct oh_address address;
 };
 
+/* What the name of a rule may be asked for without a target behind it. */
+enum oh_ask {
+	OH_ASK_NOT,
+	OH_ASK_ALL,	/* anything */
+	OH_ASK_KEYS,	/* DS and DNSKEY: it is a zone above a name that may be asked for */
+	OH_ASK_SEARCH,	/* anything, where nobody answers: it is a name with a search suffix behind it */
+};
+
 /* One rule for a name: it may be asked for, and be given as a TLS server name on the port, while the target holds. */
 struct oh_name_rule {
 	__u32 target;		/* 0: none */
 	__u32 generation;
 	__u16 port;		/* host byte order */
 	__u8 service;		/* enum oh_service; OH_SERVICE_NONE: the slot is free */
-	__u8 ask;		/* 1: the name may be asked for and nothing else, with no target behind it */
+	__u8 ask;		/* enum oh_ask: if it says something, the name may be asked for and nothing else */
 };
 
 /* Value of oh_names (LPM trie; key struct oh_name_key, see bpf/parse/name_key.h). */
@@ -147,6 +160,7 @@ enum oh_shared {
 	OH_SHARED_LEARNED,	/* oh_learned */
 	OH_SHARED_PENDING,	/* oh_pending */
 	OH_SHARED_PAID,		/* oh_ntp_paid */
+	OH_SHARED_OPENED,	/* oh_opened */
 	OH_SHARED_MAX
 };
 

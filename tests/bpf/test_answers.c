@@ -35,7 +35,8 @@ static const struct answer_row rows[] = {
 	{ "with another id", .id = 0x1235, .address = "192.0.2.15", .ttl = TTL },
 	{ "of a private address", .address = "10.9.9.9", .ttl = TTL },
 	{ "of the metadata service", .address = "169.254.169.254", .ttl = TTL },
-	{ "with a long life", .address = "192.0.2.16", .ttl = 1000000, .taught = true },
+	{ "with a longer life than max-ttl", .address = "192.0.2.17", .ttl = 2 * MAX_TTL, .taught = true },
+	{ "with a longer life than any resolver keeps it", .address = "192.0.2.16", .ttl = 1000000, .taught = true },
 };
 
 /* Lets a query for api.openai.com out: packet_build() makes it. */
@@ -126,7 +127,7 @@ static void answers_teach_as_the_table_says(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
-		__u32 life = (rows[i].ttl < MAX_TTL ? rows[i].ttl : MAX_TTL) + GRACE, before = lab_now();
+		__u32 life = (rows[i].ttl < OH_TTL_LONGEST ? rows[i].ttl : OH_TTL_LONGEST) + GRACE, before = lab_now();
 		struct oh_grant g;
 
 		ask();
@@ -191,15 +192,15 @@ static void sweep_leaves_what_is_in_use(void **state)
 	struct error e;
 
 	(void)state;
-	if (now < 1000) {
+	if (now < OH_KEPT + 1000) {
 		fprintf(stderr, "skipped: this machine is up for %u s, and nothing can be over for long\n", now);
 		skip();
 	}
 	learn_by_hand("192.0.2.30", now + 1000, 0);
 	learn_by_hand("192.0.2.31", OH_FOREVER, 0);
-	learn_by_hand("192.0.2.32", now - 10, 0);
-	learn_by_hand("192.0.2.33", now - 900, 0);
-	learn_by_hand("192.0.2.34", now - 900, now + 1000);
+	learn_by_hand("192.0.2.32", now - OH_KEPT + 10, 0);
+	learn_by_hand("192.0.2.33", now - OH_KEPT - 100, 0);
+	learn_by_hand("192.0.2.34", now - OH_KEPT - 100, now + 1000);
 	assert_int_equal(publish_sweep_answers(&lab.engine, &e), 0);
 	assert_true(is_learned("192.0.2.30", &g));
 	assert_true(is_learned("192.0.2.31", &g));

@@ -94,7 +94,7 @@ static bool may_be_asked(const char *name)
 
 	find(name, &entry);
 	for (int i = 0; i < OH_GRANTS_MAX; i++)
-		found |= entry.rule[i].service != OH_SERVICE_NONE;
+		found |= entry.rule[i].service != OH_SERVICE_NONE && entry.rule[i].ask != OH_ASK_KEYS;
 	return found;
 }
 
@@ -105,7 +105,7 @@ static size_t rules_of(const char *name)
 
 	find(name, &entry);
 	for (int i = 0; i < OH_GRANTS_MAX; i++)
-		n += entry.rule[i].service != OH_SERVICE_NONE;
+		n += entry.rule[i].service != OH_SERVICE_NONE && entry.rule[i].ask != OH_ASK_KEYS;
 	return n;
 }
 

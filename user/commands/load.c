@@ -15,6 +15,7 @@
 #include "engine/packet.h"
 #include "engine/publish.h"
 #include "engine/uplink_hooks.h"
+#include "guard/caches.h"
 #include "guard/change.h"
 #include "guard/refresh.h"
 #include "guard/ways_out.h"
@@ -90,6 +91,15 @@ static int find_uplinks(struct load *o, struct guard *g, struct error *e)
 	if (!g->config.local_set)
 		g->config.local_auto = is_whole_machine(o->where);
 	return r ? r : uplink_find(g->config.uplinks, &o->found, e);
+}
+
+static void flush_caches(void)
+{
+	struct error e;
+
+	if (caches_flush(&e))
+		error_warn("systemd-resolved's cache is not flushed: %s: what is in it may be refused until it expires",
+			   e.text);
 }
 
 static bool is_attached(const char *pins)
@@ -171,6 +181,7 @@ static int put_in_force(struct guard *g, int64_t now, void *context, struct erro
 	engine_free_set(o->set);	/* for its memory */
 	o->set = NULL;
 	refuse_packet_sockets(o, g);
+	flush_caches();
 	guard_former_pins(g, o->common.guard.instance, former);
 	r = guard_remember_config(g, o->common.guard.config, e);
 	if (!r && *former)	/* [paths] pins has changed: the new guard stands, and the old one goes */

@@ -33,7 +33,7 @@ struct stats {
 
 /* The maps that can become full. */
 static const enum engine_map shown_maps[] = {
-	ENGINE_ADDRESSES, ENGINE_LEARNED, ENGINE_RANGES, ENGINE_NAMES, ENGINE_LOCAL };
+	ENGINE_ADDRESSES, ENGINE_LEARNED, ENGINE_OPENED, ENGINE_RANGES, ENGINE_NAMES, ENGINE_LOCAL };
 
 static void add(struct oh_count *to, const struct oh_count *count)
 {

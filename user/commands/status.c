@@ -198,6 +198,7 @@ static void check_shares(struct status *s, const struct guard *g)
 	static const char *const texts[OH_SHARED_MAX] = {
 		[OH_SHARED_LEARNED] = "answers for %s say more addresses than its share: %llu were not learned",
 		[OH_SHARED_PENDING] = "more queries for %s at once than its share: %llu answers teach nothing",
+		[OH_SHARED_OPENED] = "answers for %s lead to more names than its share: %llu may not be asked for",
 		[OH_SHARED_PAID] = "more time servers of %s at once than its share: %llu requests were refused",
 	};
 	struct oh_shares shares;
@@ -217,6 +218,19 @@ static void check_shares(struct status *s, const struct guard *g)
 		remark(&s->problems, texts[i], *target.text ? target.text : "the host's own needs",
 		       (unsigned long long)count.packets);
 	}
+}
+
+/* The tables keep what has expired for a while: it was in an answer, and is refused now. */
+static void check_expired(struct status *s, const struct guard *g)
+{
+	struct oh_count count;
+	struct error e;
+
+	if (!engine_read_count(&g->engine, OH_ADDRESS_EXPIRED, &count, &e) && count.packets)
+		remark(&s->notes, "%llu packets or attempts were refused to addresses that an answer for an allowed "
+		       "name held, since the answer's time was over: if a cache on this machine hands out addresses "
+		       "for longer than their TTL, set [dns] min-ttl to its shortest time",
+		       (unsigned long long)count.packets);
 }
 
 static int read_status(struct guard *g, struct status *s, struct error *e)
@@ -240,6 +254,7 @@ static int read_status(struct guard *g, struct status *s, struct error *e)
 	if (r)
 		return r;
 	check_shares(s, g);
+	check_expired(s, g);
 	s->locked = g->locked;
 	s->enforcing = s->hooks[OH_HOOK_EGRESS].attached && !s->settings.observe;
 	r = inside_read(&g->engine, &s->inside, e);

@@ -18,6 +18,7 @@
 const char *const engine_map_names[ENGINE_MAPS] = {
 	[ENGINE_ADDRESSES] = "oh_addresses",
 	[ENGINE_LEARNED] = "oh_learned",
+	[ENGINE_OPENED] = "oh_opened",
 	[ENGINE_PENDING] = "oh_pending",
 	[ENGINE_PAID] = "oh_ntp_paid",
 	[ENGINE_RANGES] = "oh_ranges",
@@ -40,6 +41,7 @@ const char *const engine_map_names[ENGINE_MAPS] = {
 static const uint32_t value_sizes[ENGINE_MAPS] = {
 	[ENGINE_ADDRESSES] = sizeof(struct oh_entry),
 	[ENGINE_LEARNED] = sizeof(struct oh_entry),
+	[ENGINE_OPENED] = sizeof(struct oh_entry),
 	[ENGINE_PENDING] = OH_PENDING_SIZE,
 	[ENGINE_PAID] = sizeof(__u64),
 	[ENGINE_RANGES] = sizeof(struct oh_entry),

@@ -166,8 +166,8 @@ static int take_over_maps(struct bpf_object *object, const struct config *c, con
 			  bool *ret_fresh, struct error *e)
 {
 	static const enum engine_map policy[] = {
-		ENGINE_TARGETS, ENGINE_CONTROL, ENGINE_USE, ENGINE_SHARES, ENGINE_RANGES, ENGINE_LEARNED, ENGINE_NAMES,
-		ENGINE_CONNECTIONS, ENGINE_ADDRESSES,
+		ENGINE_TARGETS, ENGINE_CONTROL, ENGINE_USE, ENGINE_SHARES, ENGINE_RANGES, ENGINE_LEARNED,
+		ENGINE_OPENED, ENGINE_NAMES, ENGINE_CONNECTIONS, ENGINE_ADDRESSES,
 	};
 	struct bpf_map *maps[ENGINE_MAPS];
 	bool keep[ENGINE_MAPS], together = true;

@@ -5,15 +5,12 @@
 
 #include "base/clock.h"
 
-/* An entry stays this long after its end, so that none is removed that the kernel renews at this moment. */
-#define SWEEP_AFTER 300
-
 static bool is_over(const struct oh_entry *entry, __u32 boot)
 {
 	for (int i = 0; i < OH_GRANTS_MAX; i++) {
 		const struct oh_grant *g = &entry->grant[i];
 
-		if (g->service != OH_SERVICE_NONE && g->expires > boot - SWEEP_AFTER)
+		if (g->service != OH_SERVICE_NONE && g->expires > boot - OH_KEPT)
 			return false;
 	}
 	return true;
@@ -34,7 +31,14 @@ static bool is_swept(const void *key, const void *context)
 
 int publish_sweep_answers(const struct engine *engine, struct error *e)
 {
-	const struct sweep s = { .fd = engine->map[ENGINE_LEARNED], .boot = (__u32)clock_boot() };
+	static const enum engine_map taught[] = { ENGINE_LEARNED, ENGINE_OPENED };
+	int r = 0;
 
-	return s.boot > SWEEP_AFTER ? engine_remove_keys(engine, ENGINE_LEARNED, is_swept, &s, e) : 0;
+	for (size_t i = 0; !r && i < sizeof(taught) / sizeof(*taught); i++) {
+		const struct sweep s = { .fd = engine->map[taught[i]], .boot = (__u32)clock_boot() };
+
+		if (s.boot > OH_KEPT)
+			r = engine_remove_keys(engine, taught[i], is_swept, &s, e);
+	}
+	return r;
 }

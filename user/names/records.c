@@ -87,9 +87,12 @@ int records_keep(struct records *records, const char *const *names, size_t count
 	return r;
 }
 
-static uint32_t clamp_ttl(uint32_t ttl, const struct config *c)
+/* How long an address is held: as long as a program may get it from a cache, where max-ttl says nothing. */
+static uint32_t held_for(uint32_t ttl, const struct config *c)
 {
-	return ttl < c->min_ttl ? c->min_ttl : ttl > c->max_ttl ? c->max_ttl : ttl;
+	uint32_t longest = c->max_ttl > OH_TTL_LONGEST ? c->max_ttl : OH_TTL_LONGEST;
+
+	return ttl < c->min_ttl ? c->min_ttl : ttl > longest ? longest : ttl;
 }
 
 static struct record_address *find_address(struct record *r, const struct oh_address *a)
@@ -128,7 +131,7 @@ int record_answered(struct record *r, const struct answer *answer, int64_t now, 
 		r->addresses = grown;
 	}
 	for (size_t i = 0; i < answer->count; i++) {
-		uint32_t ttl = clamp_ttl(answer->list[i].ttl, c);
+		uint32_t ttl = held_for(answer->list[i].ttl, c);
 		struct record_address *a = find_address(r, &answer->list[i].address);
 
 		if (!a) {

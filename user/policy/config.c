@@ -222,11 +222,33 @@ static int set_nat64(struct config *c, const char *value, struct error *e)
 	return 0;
 }
 
-/* "NAME" or "*.SUFFIX" */
+static int set_search(struct config *c, const char *value, struct error *e)
+{
+	bool none = !strcmp(value, "none");
+	struct target t;
+	int r = check_alone(none, c->search_set, c->search_count, e);
+
+	if (r)
+		return r;
+	c->search_set = true;
+	if (none)
+		return 0;
+	if (c->search_count == CONFIG_SEARCH_MAX)
+		return error_set(e, E2BIG, "more than %d search suffixes", CONFIG_SEARCH_MAX);
+	r = target_parse(value, &t, e);
+	if (r)
+		return r;
+	if (t.kind != TARGET_NAME || strchr(value, ':'))
+		return error_set(e, EINVAL, "'%s' is not a suffix like corp.example", value);
+	memcpy(c->search[c->search_count++], t.name, sizeof(t.name));
+	return 0;
+}
+
+/* "NAME" or "*.SUFFIX", or the root, which no target can be */
 static int set_name(struct config *c, const char *value, struct error *e)
 {
-	struct target t, *grown;
-	int r = target_parse_options(value, &t, e);
+	struct target t = { .kind = TARGET_NAME, .name = "." }, *grown;
+	int r = strcmp(value, ".") ? target_parse_options(value, &t, e) : 0;
 
 	if (r)
 		return r;
@@ -370,6 +392,7 @@ static const struct {
 	{ "dns", "nat64", set_nat64 },
 	{ "dns", "inspect", set_inspect },
 	{ "dns", "refuse", set_refuse },
+	{ "dns", "search", set_search },
 	{ "dns", "name", set_name },
 	{ "ntp", "server", set_ntp },
 	{ "ntp", "nts", set_nts },
@@ -440,6 +463,31 @@ size_t config_find_resolvers(const char *resolv_conf, bool local, struct oh_addr
 	return n;
 }
 
+/* The last such line counts, as in resolv.conf(5). */
+size_t config_find_search(const char *resolv_conf, char ret[CONFIG_SEARCH_MAX][TARGET_NAME_MAX + 1])
+{
+	FILE *f = fopen(resolv_conf, "re");
+	char line[2048], *word, *rest;
+	struct target t;
+	struct error e;
+	size_t n = 0;
+
+	if (!f)
+		return 0;
+	while (fgets(line, sizeof(line), f)) {
+		word = strtok_r(line, " \t\n", &rest);
+		if (!word || (strcmp(word, "search") && strcmp(word, "domain")))
+			continue;
+		n = 0;
+		while (n < CONFIG_SEARCH_MAX && (word = strtok_r(NULL, " \t\n", &rest))) {
+			if (!target_parse(word, &t, &e) && t.kind == TARGET_NAME && !strchr(word, ':'))
+				memcpy(ret[n++], t.name, sizeof(t.name));
+		}
+	}
+	fclose(f);
+	return n;
+}
+
 /* The names on demand alone: most machines ask for none of them, and Amazon's address needs no asking. */
 static int add_default_time(struct config *c, struct error *e)
 {
@@ -465,6 +513,8 @@ static int fill_in(struct config *c, struct error *e)
 		address_parse(AMAZON_RESOLVER, &c->resolvers[0]);
 		c->resolver_count = 1;
 	}
+	if (!c->search_set)
+		c->search_count = config_find_search("/etc/resolv.conf", c->search);
 	if (!c->ntp_set)
 		r = add_default_time(c, e);
 	for (size_t i = 0; !r && !c->inbound_set && i < sizeof(default_inbound) / sizeof(*default_inbound); i++) {

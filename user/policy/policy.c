@@ -36,6 +36,7 @@ int policy_build(const struct config *c, const struct grants *grants, int64_t no
 {
 	size_t room = c->target_count + grants->count;
 	struct policy p = { .list = calloc(room ? room : 1, sizeof(*p.list)), .asks = { c->names, c->name_count },
+			    .search = c->search, .search_count = c->search_count,
 			    .private = c->private, .private_count = c->private_count,
 			    .local = c->local, .local_count = c->local_count };
 

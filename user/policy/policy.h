@@ -26,6 +26,8 @@ struct policy {
 	struct policy_target *list;
 	size_t count;
 	struct policy_asks asks;	/* the configuration's */
+	const char (*search)[TARGET_NAME_MAX + 1];	/* suffixes that names are looked for with */
+	size_t search_count;
 	const struct config_private *private;
 	size_t private_count;
 	const struct oh_range *local;	/* the configuration's, as the next */

@@ -59,10 +59,13 @@ static int64_t ends(const struct record *r, const char *text)
 static void ttl_is_clamped_and_graced(void **state)
 {
 	static const struct {
-		uint32_t ttl, counts;
+		uint32_t ttl, asked, held;
 	} rows[] = {
-		{ 0, 30 }, { 1, 30 }, { 29, 30 }, { 30, 30 }, { 31, 31 }, { 300, 300 }, { 3599, 3599 }, { 3600, 3600 },
-		{ 3601, 3600 }, { 0x7fffffff, 3600 }, { 0x80000000, 3600 }, { UINT32_MAX, 3600 },
+		{ 0, 30, 30 },		  { 1, 30, 30 },	    { 29, 30, 30 },
+		{ 30, 30, 30 },		  { 31, 31, 31 },	    { 300, 300, 300 },
+		{ 3599, 3599, 3599 },	  { 3600, 3600, 3600 },	    { 3601, 3600, 3601 },
+		{ 86400, 3600, 86400 },	  { 86401, 3600, 86400 },   { 0x7fffffff, 3600, 86400 },
+		{ 0x80000000, 3600, 86400 }, { UINT32_MAX, 3600, 86400 },
 	};
 
 	(void)state;
@@ -70,8 +73,8 @@ static void ttl_is_clamped_and_graced(void **state)
 		struct record r = make();
 
 		ANSWER(&r, START, rows[i].ttl, "192.0.2.1");
-		assert_int_equal(r.due, START + rows[i].counts);
-		assert_int_equal(ends(&r, "192.0.2.1"), START + rows[i].counts + 120);
+		assert_int_equal(r.due, START + rows[i].asked);
+		assert_int_equal(ends(&r, "192.0.2.1"), START + rows[i].held + 120);
 		assert_int_equal(r.answered, START);
 		assert_int_equal(r.tried, START);
 		drop(&r);
