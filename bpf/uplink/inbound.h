@@ -218,7 +218,8 @@ static __always_inline void oh_hear(struct xdp_md *ctx, const struct oh_arrival 
 {
 	const struct oh_tls_rest *rest = (const struct oh_tls_rest *)flow->rest;
 
-	if (flow->look == OH_LOOK_NONE || a->seen.protocol != OH_PROTOCOL_TCP)
+	/* A reset may be our own, made of a segment that was refused: see answer.h. */
+	if (flow->look == OH_LOOK_NONE || a->seen.protocol != OH_PROTOCOL_TCP || a->flags & OH_TCP_RST)
 		return;
 	if (flow->look == OH_LOOK_TLS && rest->offers & OH_TLS_OFFERS_EARLY && a->seen.sequence == flow->stream.answer &&
 	    oh_is_last_hello(ctx, a->seen.payload))
