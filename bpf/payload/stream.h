@@ -39,7 +39,7 @@ static __always_inline void oh_stream_open(struct oh_stream *s, __u32 first)
 /* ---- what the sender says ---- */
 
 enum oh_place {
-	OH_PLACE_HOLD,		/* it cannot be let out, now or ever */
+	OH_PLACE_HOLD,		/* it may not leave: as it stands, or not yet */
 	OH_PLACE_KNOWN,		/* all of it may leave, if what span says is the same again */
 	OH_PLACE_NEW,		/* the same, and what stands behind span's known bytes is to be judged */
 };
@@ -49,6 +49,18 @@ struct oh_span {
 	__u32 known;
 	__u32 gone;
 };
+
+/* Whether a segment is of the connection that the far side has accepted, and of no other that it would have. */
+static __always_inline bool oh_is_of_flow(const struct oh_stream *s, const struct oh_flow *f)
+{
+	if (f->tcp_flags & OH_TCP_RST && !f->payload_length)
+		return true;
+	if (!(f->tcp_flags & OH_TCP_ACK) || !oh_is_within(f->acknowledged, s->answer, s->heard))
+		return false;
+	/* With SYN cookies it begins where the first segment says. Until it has acknowledged a byte, what leaves stands
+	 * at the first one, or follows what has left. */
+	return s->acked != s->first || f->sequence == s->first || oh_is_within(f->sequence, s->judged, s->sent);
+}
 
 /* Where a segment of the connection c stands; `flow`: no guarded socket is behind it. */
 static __always_inline enum oh_place oh_place_of(const struct oh_connection *c, const struct oh_flow *f, bool flow,
@@ -62,8 +74,7 @@ static __always_inline enum oh_place oh_place_of(const struct oh_connection *c, 
 	span->gone = 0;
 	if (f->tcp_flags & OH_TCP_SYN)
 		return OH_PLACE_HOLD;
-	if (flow && !(f->tcp_flags & OH_TCP_RST && !length) &&
-	    !(f->tcp_flags & OH_TCP_ACK && oh_is_within(f->acknowledged, s->answer, s->heard)))
+	if (flow && !oh_is_of_flow(s, f))
 		return OH_PLACE_HOLD;
 	if (!length)
 		return OH_PLACE_KNOWN;

@@ -141,7 +141,7 @@ struct step {
 
 struct scene {
 	const char *name;
-	struct step step[20];
+	struct step step[24];
 	bool dns;
 };
 
@@ -193,18 +193,18 @@ static const struct scene scenes[] = {
 	} },
 	{ "a hello in three frames", {
 		SHAKE, OUT(ACK, S + 120, R, GOOD_B, HELD), OUT(ACK, S, R, GOOD_A), OUT(ACK, S + 160, R, GOOD_C, HELD), OUT(ACK, S + 120, R, GOOD_B),
-		OUT(ACK, S + 160, R, GOOD_C), OUT(ACK, S, R, GOOD), OUT(ACK, S, R, GOOD_A, OH_TLS_NOT_TLS, 1), OUT(ACK, S + 120, R, GOOD_B, OH_TLS_NOT_TLS, 40),
+		OUT(ACK, S + 160, R, GOOD_C), OUT(ACK, S, R, GOOD), OUT(ACK, S, R, GOOD_A, OH_TLS_NOT_TLS, 1), OUT(ACK, S + 120, R, GOOD_B, HELD),
 		IN(ACK, R, S + 120), OUT(ACK, S, R, GOOD_A, .change = 1), OUT(ACK, S + 120, R, GOOD_B, OH_TLS_NOT_TLS, 1), IN(ACK, R, S + SIZE),
 		OUT(ACK, S + 120, R, GOOD_B, .change = 1),
 	} },
 	{ "what is sent again is compared to its last byte", {
 		SHAKE, OUT(ACK, S, R, GOOD), OUT(ACK, S, R, GOOD, OH_TLS_NOT_TLS, 1), OUT(ACK, S, R, GOOD, OH_TLS_NOT_TLS, 64), OUT(ACK, S, R, GOOD, OH_TLS_NOT_TLS, 65),
 		OUT(ACK, S, R, GOOD, OH_TLS_NOT_TLS, 66), OUT(ACK, S, R, GOOD, OH_TLS_NOT_TLS, SIZE - 1), OUT(ACK, S, R, GOOD, OH_TLS_NOT_TLS, SIZE),
-		OUT(ACK, S, R, GOOD), OUT(ACK, S, R, GOOD_A), OUT(ACK, S + 120, R, GOOD_B), OUT(ACK, S + 120, R, GOOD_B, OH_TLS_NOT_TLS, 40),
+		OUT(ACK, S, R, GOOD), OUT(ACK, S, R, GOOD_A), IN(ACK, R, S + 1), OUT(ACK, S + 120, R, GOOD_B), OUT(ACK, S + 120, R, GOOD_B, OH_TLS_NOT_TLS, 40),
 	} },
 	{ "behind the look's end anything passes, before it is acknowledged too", {
 		SHAKE, OUT(ACK, S, R, GOOD), OUT(ACK, S + SIZE, R, CIPHER_DATA), OUT(ACK, S + SIZE + 75, R, LETTERS), OUT(ACK, S, R, EVIL, OH_TLS_NOT_TLS),
-		OUT(ACK, S + SIZE, R, LETTERS, OH_TLS_NOT_TLS), IN(ACK, R, S + SIZE), OUT(ACK, S + SIZE, R, LETTERS, OH_TLS_NOT_TLS),
+		OUT(ACK, S + SIZE, R, LETTERS, HELD), IN(ACK, R, S + SIZE), OUT(ACK, S + SIZE, R, LETTERS, OH_TLS_NOT_TLS),
 		IN(ACK, R, S + SIZE + 83), OUT(ACK, S + SIZE, R, LETTERS),
 	} },
 	{ "a segment acknowledges what came in, or belongs to another connection", {
@@ -219,6 +219,11 @@ static const struct scene scenes[] = {
 	{ "a reset moves nothing: it may be made of a segment that was refused", {
 		SHAKE, OUT(ACK, S, R, GOOD), OUT(ACK, S + SIZE, R, CIPHER_DATA), IN(RST | ACK, R, S + SIZE + 75), OUT(ACK, S, R, OTHER_GOOD, OH_TLS_NOT_TLS),
 		IN(RST | ACK, R + 50, S), OUT(ACK, S, R + 50, GOOD, HELD),
+	} },
+	{ "until the far side has acknowledged a byte, what leaves begins at the first or follows what has left", {
+		SHAKE, OUT(ACK, S - 1, R, .reason = HELD), OUT(ACK, S + 1, R, .reason = HELD), OUT(ACK, S, R, GOOD), OUT(ACK, S + 1, R, .reason = HELD),
+		OUT(ACK, S + SIZE - 1, R, .reason = HELD), OUT(ACK, S + SIZE, R), OUT(ACK, S + SIZE + 1, R, .reason = HELD), IN(ACK, R, S + 1),
+		OUT(ACK, S - 1, R), OUT(ACK, S + 1, R),
 	} },
 	{ "a second hello", {
 		SHAKE, OUT(ACK, S, R, GOOD13), IN(ACK, R, S + SIZE, RETRY), OUT(ACK, S + SIZE, R + 60, EVIL13, OH_TLS_NAME_NOT_ALLOWED),
@@ -241,8 +246,8 @@ static const struct scene scenes[] = {
 	} },
 	{ "queries, at the place that the far side knows", {
 		OUT(SYN, S - 1, 0), OUT(ACK, S, R, QUERY, OH_DNS_MALFORMED), IN(SYN | ACK, R - 1, S), OUT(ACK, S, R, EVIL_QUERY, OH_DNS_NAME_NOT_ALLOWED),
-		OUT(SYN, S - 21, 0), OUT(ACK, S - 20, R, QUERY, OH_DNS_MALFORMED, .what = "its end is what is new"), OUT(ACK, S, R, QUERY_A, HELD), OUT(ACK, S, R, QUERY), OUT(ACK, S, R, QUERY_A),
-		OUT(ACK, S + 10, R, QUERY_B), OUT(ACK, S, R, EVIL_QUERY, OH_DNS_MALFORMED), OUT(ACK, S + 32, R, QUERY), OUT(ACK, S + 32, R, QUERY),
+		OUT(SYN, S - 21, 0), OUT(ACK, S - 20, R, QUERY, HELD), OUT(ACK, S, R, QUERY_A, HELD), OUT(ACK, S, R, QUERY), OUT(ACK, S, R, QUERY_A),
+		OUT(ACK, S + 10, R, QUERY_B, HELD), IN(ACK, R, S + 10), OUT(ACK, S + 10, R, QUERY_B), OUT(ACK, S, R, EVIL_QUERY, OH_DNS_MALFORMED), OUT(ACK, S + 32, R, QUERY), OUT(ACK, S + 32, R, QUERY),
 		OUT(ACK, S + 32, R, EVIL_QUERY, OH_DNS_MALFORMED), IN(ACK, R, S + 64), OUT(ACK, S + 64, R, EVIL_QUERY, OH_DNS_NAME_NOT_ALLOWED),
 		OUT(ACK, S + 32, R, EVIL_QUERY, .what = "the far side has it already"), OUT(ACK, S + 64, R, QUERY), OUT(ACK, S + 95, R, QUERY_B, OH_DNS_MALFORMED),
 	}, true },

@@ -1,0 +1,436 @@
+/* SPDX-License-Identifier: MIT */
+/* bpf/payload/stream.h, oh_inspect_tcp() and the flows of bpf/uplink/: the sender lets out what it likes, and the far side is
+ * an honest TCP, with or without SYN cookies. Whatever the far side takes as the byte of one number, any, is what a parser
+ * has judged as that byte of one stream, which begins where the far side's begins; or it stands behind the end of the look.
+ * Parsers say anything. Packets are lost, and maps forget. See docs/proof.md for what is assumed.
+ *
+ * options: --unwind 12 --replace oh_parse_frame:any_frame --replace oh_read_sequence:any_sequence --replace oh_judge:judge --replace oh_target_life:target_life --replace oh_can_change:cannot_change --replace oh_make_linear:make_linear --replace oh_scratch_take:scratch_take --replace oh_scratch_release:scratch_release --replace oh_scratch:scratch --replace oh_tls_client:any_client --replace oh_inspect_name:any_name --replace oh_inspect_queries:any_queries --replace oh_keep_sent:keep_sent --replace oh_is_same_again:is_same_again --replace oh_is_last_hello:any_last_hello --replace oh_count:count --replace oh_tell:tell --replace oh_count_use:count_use
+ * proof tls: -DSTEPS=9
+ * proof dns: -DSTEPS=9 -DDNS
+ * reach taken: -DSTEPS=6 -DREACH=taken
+ * reach taken-dns: -DSTEPS=6 -DREACH=taken -DDNS
+ * reach free: -DSTEPS=9 -DREACH=free_taken
+ * reach second-connection: -DSTEPS=9 -DREACH=taken&&welcomes>1
+ */
+#include "settings.h"
+
+#include "uplink/uplink.h"
+#include "uplink/inbound.h"
+
+#define PAIRS 3		/* SYNs of one connection's ends that the far side has answered */
+
+/* ---- the guard's memory, for these ends ---- */
+
+static struct oh_frame frame;
+static struct oh_connection flow;
+static struct oh_opening opening;
+static bool flow_there, opening_there;
+static struct {
+	bool there;
+	__u32 from, length;
+	__u8 byte;	/* the watched one, where it is among them */
+} kept;
+
+/* ---- one segment of the sender's ---- */
+
+static struct {
+	__u32 sequence, acknowledged, length;
+	__u8 flags, byte;
+} out;
+
+static __u32 watched;	/* number of the byte that is watched */
+
+static bool covers(__u32 from, __u32 length)
+{
+	return watched - from < length;
+}
+
+/* ---- what a parser has judged ---- */
+
+static struct {
+	bool there;		/* the guard knows a stream */
+	__u32 first, next;	/* where it began, and the next byte that a parser is to be given */
+	bool over;		/* it has said that what is behind is free */
+	bool seen;		/* it was given the watched byte: */
+	__u8 byte;
+} judged;
+static bool given;		/* a parser was given something of the segment: */
+static __u32 given_from, given_to;
+static bool given_over;
+
+static void give(__u32 at, __u32 read, bool over)
+{
+	if (given) {
+		__CPROVER_assert(at == given_to, "a parser goes on where it was");
+	} else {
+		__CPROVER_assert(judged.there && out.sequence + at == judged.next, "a parser is given the next byte of the stream");
+		given_from = at;
+	}
+	given = true;
+	given_to = at + read;
+	given_over = over;
+}
+
+static void commit(void)
+{
+	if (!given)
+		return;
+	if (covers(out.sequence + given_from, given_to - given_from)) {
+		judged.seen = true;
+		judged.byte = out.byte;
+	}
+	judged.next = out.sequence + given_to;
+	judged.over = given_over;
+}
+
+/* ---- what the guard's code calls ---- */
+
+void *bpf_map_lookup_elem(void *map, const void *key)
+{
+	if (map == (void *)&oh_frames)
+		return &frame;
+	if (map == (void *)&oh_flows)
+		return flow_there ? &flow : NULL;
+	__CPROVER_assert(map == (void *)&oh_openings, "no other map is asked");
+	return opening_there ? &opening : NULL;
+}
+
+long bpf_map_update_elem(void *map, const void *key, const void *value, __u64 flags)
+{
+	if (nondet_bool())
+		return -1;
+	if (map == (void *)&oh_flows) {
+		flow = *(const struct oh_connection *)value;
+		flow_there = true;
+		return 0;
+	}
+	__CPROVER_assert(map == (void *)&oh_openings, "no other map is written to");
+	opening = *(const struct oh_opening *)value;
+	opening_there = true;
+	return 0;
+}
+
+long bpf_map_delete_elem(void *map, const void *key)
+{
+	__CPROVER_assert(map == (void *)&oh_openings, "nothing else is deleted");
+	opening_there = false;
+	return 0;
+}
+
+enum oh_reason any_frame(struct __sk_buff *skb, struct oh_flow *f)
+{
+	f->protocol = OH_PROTOCOL_TCP;
+	f->tcp_flags = out.flags;
+	f->payload_length = out.length;
+#ifdef DNS
+	f->destination_port = OH_PORT_DNS;
+#else
+	f->destination_port = 443;
+#endif
+	return OH_NONE;
+}
+
+void any_sequence(struct __sk_buff *skb, struct oh_flow *f)
+{
+	f->sequence = out.sequence;
+	f->acknowledged = out.acknowledged;
+}
+
+__u64 judge(__u64 word0, __u64 word1, __u64 word2, __u64 word3, __u64 word4)
+{
+#ifdef DNS
+	return 1ULL << 32 | 1 << 8 | OH_DNS;
+#else
+	return 1ULL << 32 | OH_FOUND_NAMED | 1 << 8 | OH_TARGET;
+#endif
+}
+
+int target_life(__u32 id, __u32 generation)
+{
+	return OH_TARGET_HOLDS_NAMED;
+}
+
+bool cannot_change(struct __sk_buff *skb, const struct oh_flow *f, __u32 end) { return false; }
+void make_linear(struct __sk_buff *skb, __u32 end) { }
+int scratch_take(void) { return nondet_bool() ? 0 : OH_SLOTS; }
+void scratch_release(__u32 slot) { }
+void count(__u32 index, __u32 bytes) { }
+void count_use(const struct oh_admission *admission, __u32 bytes, bool connection) { }
+void tell(const struct oh_flow *f, enum oh_hook hook, enum oh_reason reason, const struct oh_connection *who,
+		 __u32 slot) { }
+
+struct oh_scratch *scratch(__u32 slot)
+{
+	static struct oh_scratch one;
+
+	return &one;
+}
+
+/* ---- parsers ---- */
+
+#define LEAST 8		/* bytes of the shortest hello that is named, and of the shortest query */
+
+int any_client(oh_bytes skb, __u32 at, __u32 length, __u32 slot)
+{
+	__u32 read = nondet_u32();
+	int r = nondet_bool() ? OH_HELLO_NAMED : nondet_bool() ? OH_HELLO_OVER : nondet_bool() ? OH_HELLO_BEGINS :
+		nondet_bool() ? OH_HELLO_INCOMPLETE : OH_HELLO_NOT_TLS;
+
+	__CPROVER_assume(read <= length && (r != OH_HELLO_NAMED || read == length));
+	give(at, read, r == OH_HELLO_OVER);
+	scratch(0)->read = read;
+	return r;
+}
+
+int any_name(struct __sk_buff *skb, const struct oh_flow *f, struct oh_connection *c, __u32 at, __u32 length,
+		    struct oh_admission *admission, __u32 slot)
+{
+	__u32 read = nondet_u32();
+	bool whole = nondet_bool();
+
+	if (nondet_bool())
+		return OH_REFUSED | (nondet_bool() ? OH_HOLD : OH_TLS_NAME_NOT_ALLOWED);
+	__CPROVER_assume(read <= length && read >= LEAST && (whole || read == length));
+	give(at, read, false);
+	scratch(0)->read = read;
+	return whole ? OH_HELLO_COMPLETE : OH_HELLO_NAMED;
+}
+
+int any_queries(struct __sk_buff *skb, __u32 at, __u32 length, __u32 slot, __u32 answer_port)
+{
+	if (nondet_bool() || length < LEAST)
+		return nondet_bool() ? OH_HOLD : OH_DNS_MALFORMED;
+	give(at, length, false);
+	return OH_DNS;
+}
+
+/* ---- the bytes that are kept: what resent.h does, for the watched one ---- */
+
+int keep_sent(struct __sk_buff *skb, __u32 at, __u32 length, __u64 sequence, __u32 slot)
+{
+	__u32 from = sequence;
+
+	__CPROVER_assert(from == out.sequence + at && at + length <= out.length, "bytes of the segment, at their place");
+	if (nondet_bool() || !length)
+		return -1;
+	if (sequence & OH_KEEP_ALONE) {
+		kept.from = from;
+		kept.length = 0;
+		kept.there = true;
+	}
+	if (!kept.there || from != kept.from + kept.length)
+		return -1;
+	kept.length += length;
+	if (covers(from, length))
+		kept.byte = out.byte;
+	return 0;
+}
+
+int is_same_again(struct __sk_buff *skb, __u32 at, __u32 sequence, __u32 length, __u32 slot)
+{
+	__CPROVER_assert(sequence == out.sequence + at && at + length <= out.length, "bytes of the segment, at their place");
+	if (!kept.there || !length || sequence - kept.from >= kept.length || length > kept.length - (sequence - kept.from))
+		return 0;
+	return covers(sequence, length) ? kept.byte == out.byte : nondet_bool();
+}
+
+bool any_last_hello(struct xdp_md *ctx, __u32 at)
+{
+	return false;
+}
+
+/* ---- the far side ---- */
+
+static struct {
+	bool open;		/* a connection is established: */
+	__u32 first, next;	/* the sender's first byte, and the next one that it waits for */
+	__u32 answer, said;	/* its own first byte, and behind the last that it has sent */
+	bool stateful;		/* it keeps the last SYN, and not many (SYN cookies) */
+} far;
+static struct {
+	bool there, told;	/* it has answered that SYN; and the answer has come in, so that the sender knows it */
+	__u32 first, answer;
+} pair[PAIRS];
+static unsigned int pairs;
+
+static bool taken, free_taken;	/* the watched byte */
+static unsigned int welcomes;
+
+/* Two SYNs have one answer only by chance, or where the bits of a cookie that stand for the segment size make up for it:
+ * Linux has four sizes. */
+static bool is_fair(__u32 first, __u32 answer)
+{
+	for (int i = 0; i < PAIRS; i++) {
+		__u32 apart = first - pair[i].first;
+
+		if (pair[i].there && pair[i].answer == answer && apart > 3 && -apart > 3)
+			return false;
+	}
+	return true;
+}
+
+static void far_answers_syn(void)
+{
+	unsigned int i = far.stateful ? 0 : pairs;
+	__u32 answer = nondet_u32();
+
+	if (i >= PAIRS)
+		return;
+	if (far.stateful)
+		pair[0].there = false;
+	__CPROVER_assume(is_fair(out.sequence + 1, answer));
+	pair[i].there = true;
+	pair[i].told = false;
+	pair[i].first = out.sequence + 1;
+	pair[i].answer = answer;
+	pairs = i + 1;
+}
+
+static void far_opens(void)
+{
+	for (int i = 0; i < PAIRS; i++) {
+		__u32 ahead = out.sequence - pair[i].first;
+
+		if (far.open || !pair[i].there || !pair[i].told || out.acknowledged != pair[i].answer ||
+		    (far.stateful ? ahead >= 0x10000 : ahead))
+			continue;
+		far.open = true;
+		far.first = pair[i].first;
+		far.next = far.first;
+		far.answer = pair[i].answer;
+		far.said = far.answer;
+		pair[i].there = false;
+	}
+}
+
+static void far_takes(void)
+{
+	if (covers(out.sequence, out.length) && watched - far.next < 0x40000000) {
+		bool known = judged.there && judged.first == far.first;
+
+		__CPROVER_assert(known, "what is taken is of the stream that is judged");
+		if (watched - judged.first < judged.next - judged.first) {
+			__CPROVER_assert(judged.seen && judged.byte == out.byte, "a byte that is taken is the one that was judged");
+			taken = true;
+		} else {
+			__CPROVER_assert(judged.over, "a byte that was not judged stands behind the look's end");
+			free_taken = true;
+		}
+		__CPROVER_assert(!(out.flags & OH_TCP_URG) || flow.look == OH_LOOK_NONE, "no byte is taken out of the stream");
+	}
+	if (far.next - out.sequence < out.length && nondet_bool())
+		far.next = out.sequence + out.length;
+}
+
+/* A segment that was let out reaches it. */
+static void far_hears(void)
+{
+	if (out.flags & OH_TCP_RST) {
+		far.open = far.open && nondet_bool();
+		return;
+	}
+	if (out.flags & OH_TCP_SYN) {
+		if (!far.open && !(out.flags & OH_TCP_ACK))
+			far_answers_syn();
+		return;
+	}
+	if (!(out.flags & OH_TCP_ACK))
+		return;
+	far_opens();
+	if (far.open)
+		far_takes();
+}
+
+/* ---- steps ---- */
+
+static void sender_sends(void)
+{
+	static struct __sk_buff skb;
+
+	out.sequence = nondet_u32();
+	out.acknowledged = nondet_u32();
+	out.length = nondet_u16();
+	out.flags = nondet_u8();
+	out.byte = nondet_u8();
+	given = false;
+	skb.len = OH_ETHERNET + 40 + out.length;
+	if (!oh_pass_uplink(&skb))
+		return;
+	commit();
+	if (nondet_bool())
+		far_hears();
+}
+
+static void comes_in(__u32 sequence, __u32 acknowledged, __u32 length, __u8 flags, unsigned int of)
+{
+	static struct oh_arrival a;
+	bool opens = opening_there && opening.syn && flags & OH_TCP_SYN;
+
+	__builtin_memset(&a, 0, sizeof(a));
+	a.seen.protocol = OH_PROTOCOL_TCP;
+	a.seen.sequence = sequence;
+	a.seen.acknowledged = acknowledged;
+	a.seen.payload_length = length;
+	a.flags = flags;
+	a.answer.destination_port = frame.flow.destination_port;
+	if (!oh_is_known_flow(NULL, &a))
+		return;
+	if (of < PAIRS)
+		pair[of].told = true;
+	if (opens && !opening_there) {
+		judged.there = true;
+		judged.first = flow.stream.first;
+		judged.next = judged.first;
+		judged.over = false;
+		judged.seen = false;
+		welcomes++;
+	}
+}
+
+static void far_says(void)
+{
+	__u32 sequence = nondet_u32(), acknowledged = nondet_u32(), length = nondet_u16();
+	unsigned int i = nondet_u8();
+
+	if (nondet_bool()) {	/* what is turned round at the uplink, or a reset of its own: any numbers */
+		comes_in(sequence, acknowledged, 0, OH_TCP_RST | OH_TCP_ACK, PAIRS);
+	} else if (i < PAIRS && pair[i].there) {
+		comes_in(pair[i].answer - 1, pair[i].first, 0, OH_TCP_SYN | OH_TCP_ACK, i);
+	} else if (far.open) {
+		__CPROVER_assume(acknowledged - far.first <= far.next - far.first && sequence - far.answer <= far.said - far.answer);
+		if (far.said - sequence < length)
+			far.said = sequence + length;
+		comes_in(sequence, acknowledged, length, OH_TCP_ACK, PAIRS);
+	}
+}
+
+static void maps_forget(void)
+{
+	if (nondet_bool())
+		kept.there = false;
+	if (nondet_bool())
+		opening_there = false;
+	if (nondet_bool()) {
+		flow_there = false;
+		judged.there = false;
+	}
+}
+
+int main(void)
+{
+	oh_settings.inspect = 1;
+	oh_settings.observe = 0;
+	watched = nondet_u32();
+	far.stateful = nondet_bool();
+	for (int step = 0; step < STEPS; step++) {
+		maps_forget();
+		if (nondet_bool())
+			sender_sends();
+		else
+			far_says();
+	}
+#ifdef REACH
+	__CPROVER_assert(!(REACH), "reached");
+#endif
+	return 0;
+}
