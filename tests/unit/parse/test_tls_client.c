@@ -126,7 +126,7 @@ static void many_records_in_one_segment(void **state)
 	s->rest = behind(NEW);
 	assert_int_equal(wire_client(data, sizeof(data) / 6 * 6), OH_HELLO_MALFORMED);
 	s->rest = behind(NEW);
-	assert_int_equal(wire_client(data, 6 * 3060), OH_HELLO_NAMED);
+	assert_int_equal(wire_client(data, 6 * 3000), OH_HELLO_NAMED);
 }
 
 static void name_is_told_from_others(void **state)
