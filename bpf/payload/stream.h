@@ -105,7 +105,7 @@ static __always_inline void oh_stream_left(struct oh_connection *c, const struct
 {
 	__u32 end = f->sequence + f->payload_length;
 
-	if (oh_is_before(c->stream.sent, end))
+	if (f->payload_length && oh_is_before(c->stream.sent, end))
 		c->stream.sent = end;
 }
 

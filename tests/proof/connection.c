@@ -5,19 +5,18 @@
  * Parsers say anything. Packets are lost, and maps forget. See docs/proof.md for what is assumed.
  *
  * options: --unwind 12 --no-standard-checks --replace oh_parse_frame:any_frame --replace oh_read_sequence:any_sequence --replace oh_judge:judge --replace oh_target_life:target_life --replace oh_can_change:cannot_change --replace oh_make_linear:make_linear --replace oh_scratch_take:scratch_take --replace oh_scratch_release:scratch_release --replace oh_scratch:scratch --replace oh_copy_rest:copy_rest --replace oh_refuse_uplink:refuse --replace oh_tls_client:any_client --replace oh_inspect_name:any_name --replace oh_inspect_queries:any_queries --replace oh_keep_sent:keep_sent --replace oh_is_same_again:is_same_again --replace oh_is_last_hello:any_last_hello --replace oh_count:count --replace oh_count_use:count_use
- * proof tls: -DSTEPS=7
- * proof dns: -DSTEPS=7 -DDNS
- * reach taken: -DSTEPS=6 -DREACH=taken
- * reach taken-dns: -DSTEPS=6 -DREACH=taken -DDNS
- * reach free: -DSTEPS=9 -DREACH=free_taken
- * reach second-connection: -DSTEPS=9 -DREACH=taken&&welcomes>1
+ * proof first: -DFIRST
+ * proof tls:
+ * proof dns: -DDNS
+ * reach taken: -DREACH=taken
+ * reach free: -DREACH=free_taken
+ * reach opened: -DREACH=opened
+ * reach taken-dns: -DDNS -DREACH=taken
  */
 #include "settings.h"
 
 #include "uplink/uplink.h"
 #include "uplink/inbound.h"
-
-#define PAIRS 3		/* SYNs of one connection's ends that the far side has answered */
 
 /* ---- the guard's memory, for these ends ---- */
 
@@ -255,62 +254,25 @@ static struct {
 	bool open;		/* a connection is established: */
 	__u32 first, next;	/* the sender's first byte, and the next one that it waits for */
 	__u32 answer, said;	/* its own first byte, and behind the last that it has sent */
-	bool stateful;		/* it keeps the last SYN, and not many (SYN cookies) */
 } far;
 static struct {
-	bool there, told;	/* it has answered that SYN; and the answer has come in, so that the sender knows it */
+	bool there, told;	/* it has answered a SYN; and the answer has come in, so that the sender knows it */
 	__u32 first, answer;
-} pair[PAIRS];
-static unsigned int pairs;
+} pair;
 
-static bool taken, free_taken;	/* the watched byte */
-static unsigned int welcomes;
-
-/* Two SYNs have one answer only by chance, or where the bits of a cookie that stand for the segment size make up for it:
- * Linux has four sizes. */
-static bool is_fair(__u32 first, __u32 answer)
-{
-	for (int i = 0; i < PAIRS; i++) {
-		__u32 apart = first - pair[i].first;
-
-		if (pair[i].there && pair[i].answer == answer && apart > 3 && -apart > 3)
-			return false;
-	}
-	return true;
-}
-
-static void far_answers_syn(void)
-{
-	unsigned int i = far.stateful ? 0 : pairs;
-	__u32 answer = any_number();
-
-	if (i >= PAIRS)
-		return;
-	if (far.stateful)
-		pair[0].there = false;
-	__CPROVER_assume(is_fair(out.sequence + 1, answer));
-	pair[i].there = true;
-	pair[i].told = false;
-	pair[i].first = out.sequence + 1;
-	pair[i].answer = answer;
-	pairs = i + 1;
-}
+static bool taken, free_taken, opened;
 
 static void far_opens(void)
 {
-	for (int i = 0; i < PAIRS; i++) {
-		__u32 ahead = out.sequence - pair[i].first;
-
-		if (far.open || !pair[i].there || !pair[i].told || out.acknowledged != pair[i].answer ||
-		    (far.stateful ? ahead >= 0x10000 : ahead))
-			continue;
-		far.open = true;
-		far.first = pair[i].first;
-		far.next = far.first;
-		far.answer = pair[i].answer;
-		far.said = far.answer;
-		pair[i].there = false;
-	}
+	if (far.open || !pair.there || !pair.told || out.acknowledged != pair.answer || out.sequence - pair.first >= 0x1000)
+		return;
+	far.open = true;
+	far.first = pair.first;
+	far.next = far.first;
+	far.answer = pair.answer;
+	far.said = far.answer;
+	pair.there = false;
+	pair.told = false;
 }
 
 static void far_takes(void)
@@ -337,18 +299,19 @@ static void far_hears(void)
 {
 	if (out.flags & OH_TCP_RST) {
 		far.open = far.open && nondet_bool();
-		return;
+	} else if (out.flags & OH_TCP_SYN) {
+		if (far.open || out.flags & OH_TCP_ACK)
+			return;
+		pair.there = true;	/* in the place of one that it has forgotten */
+		pair.told = false;
+		pair.first = out.sequence + 1;
+		pair.answer = any_number();
+		__CPROVER_assume(!flow_there || pair.answer != flow.stream.answer);
+	} else if (out.flags & OH_TCP_ACK) {
+		far_opens();
+		if (far.open)
+			far_takes();
 	}
-	if (out.flags & OH_TCP_SYN) {
-		if (!far.open && !(out.flags & OH_TCP_ACK))
-			far_answers_syn();
-		return;
-	}
-	if (!(out.flags & OH_TCP_ACK))
-		return;
-	far_opens();
-	if (far.open)
-		far_takes();
 }
 
 /* ---- steps ---- */
@@ -371,7 +334,7 @@ static void sender_sends(void)
 		far_hears();
 }
 
-static void comes_in(__u32 sequence, __u32 acknowledged, __u32 length, __u8 flags, unsigned int of)
+static void comes_in(__u32 sequence, __u32 acknowledged, __u32 length, __u8 flags)
 {
 	static struct oh_arrival a;
 	bool opens = opening_there && opening.syn && flags & OH_TCP_SYN;
@@ -382,35 +345,33 @@ static void comes_in(__u32 sequence, __u32 acknowledged, __u32 length, __u8 flag
 	a.seen.acknowledged = acknowledged;
 	a.seen.payload_length = length;
 	a.flags = flags;
-	a.answer.destination_port = frame.flow.destination_port;
+	a.answer.destination_port = flow.port;
 	if (!oh_is_known_flow(NULL, &a))
 		return;
-	if (of < PAIRS)
-		pair[of].told = true;
+	pair.told |= (flags & OH_TCP_SYN) != 0;
 	if (opens && !opening_there) {
 		judged.there = true;
 		judged.first = flow.stream.first;
 		judged.next = judged.first;
 		judged.over = false;
 		judged.seen = false;
-		welcomes++;
+		opened = true;
 	}
 }
 
 static void far_says(void)
 {
 	__u32 sequence = any_number(), acknowledged = any_number(), length = nondet_u8();
-	unsigned int i = nondet_u8();
 
-	if (nondet_bool()) {	/* what is turned round at the uplink, or a reset of its own: any numbers */
-		comes_in(sequence, acknowledged, 0, OH_TCP_RST | OH_TCP_ACK, PAIRS);
-	} else if (i < PAIRS && pair[i].there) {
-		comes_in(pair[i].answer - 1, pair[i].first, 0, OH_TCP_SYN | OH_TCP_ACK, i);
+	if (nondet_bool()) {	/* a segment that was turned round at the uplink, or a reset of its own: any numbers */
+		comes_in(sequence, acknowledged, 0, OH_TCP_RST | OH_TCP_ACK);
+	} else if (pair.there) {
+		comes_in(pair.answer - 1, pair.first, 0, OH_TCP_SYN | OH_TCP_ACK);
 	} else if (far.open) {
-		__CPROVER_assume(acknowledged - far.first <= far.next - far.first && sequence - far.answer <= far.said - far.answer);
+		__CPROVER_assume(oh_is_within(acknowledged, far.first, far.next) && oh_is_within(sequence, far.answer, far.said));
 		if (far.said - sequence < length)
 			far.said = sequence + length;
-		comes_in(sequence, acknowledged, length, OH_TCP_ACK, PAIRS);
+		comes_in(sequence, acknowledged, length, OH_TCP_ACK);
 	}
 }
 
@@ -426,20 +387,109 @@ static void maps_forget(void)
 	}
 }
 
+/* ---- what holds before and after each step ---- */
+
+#define SPAN 0x4000	/* numbers of one connection lie so near */
+
+static bool is_ordered(const struct oh_stream *s)
+{
+	__u32 acked = s->acked - s->first, has = s->judged - s->first, sent = s->sent - s->first;
+
+	return acked <= has && has <= sent && sent < SPAN && s->heard - s->answer < SPAN;
+}
+
+static bool flow_is_right(void)
+{
+	const struct oh_stream *s = &flow.stream;
+	bool over = flow.look == OH_LOOK_SENT || flow.look == OH_LOOK_NONE;
+
+#ifdef DNS
+	if (flow.look != OH_LOOK_QUERIES)
+		return false;
+#else
+	if (flow.look != OH_LOOK_HELLO && flow.look != OH_LOOK_TLS && !over)
+		return false;
+#endif
+	if (!flow.admitted || flow.busy || flow.served || !is_ordered(s) || !judged.there || judged.first != s->first ||
+	    judged.next != s->judged || judged.over != over || judged.seen != covers(s->first, s->judged - s->first))
+		return false;
+	if ((flow.look == OH_LOOK_HELLO && s->sent != s->first) || (flow.look == OH_LOOK_NONE && s->acked != s->judged))
+		return false;
+	/* what is kept reaches from what is not acknowledged to what is judged */
+	if (kept.there && s->acked != s->judged &&
+	    (kept.from + kept.length != s->judged || kept.from - s->first > s->acked - s->first ||
+	     (covers(kept.from, kept.length) && kept.byte != judged.byte)))
+		return false;
+	/* a question that is open is known to be */
+	return !opening_there || !opening.syn || flow.reopened;
+}
+
+static bool holds(void)
+{
+	if (far.open && (pair.there || far.next - far.first >= SPAN || far.said - far.answer >= SPAN))
+		return false;
+	if (pair.told && !pair.there)
+		return false;
+#ifdef DNS
+	if (opening_there && (opening.look != OH_LOOK_QUERIES || !opening.syn))
+		return false;
+#else
+	if (opening_there && (opening.look != OH_LOOK_HELLO || !opening.syn))
+		return false;
+#endif
+	if (!flow_there)
+		return true;
+	if (!flow_is_right())
+		return false;
+	if (far.open)	/* it is the guard's connection, and has what the guard thinks that it has */
+		return far.first == flow.stream.first && far.answer == flow.stream.answer &&
+		       oh_is_within(flow.stream.acked, far.first, far.next) &&
+		       (flow.look == OH_LOOK_NONE || oh_is_within(far.next, far.first, flow.stream.sent)) &&
+		       oh_is_within(flow.stream.heard, far.answer, far.said);
+	if (pair.there && !pair.told)	/* a new answer */
+		return pair.answer != flow.stream.answer;
+	if (pair.there)	/* what it is about to open is */
+		return pair.first == flow.stream.first && pair.answer == flow.stream.answer &&
+		       flow.stream.acked == flow.stream.first && flow.stream.heard == flow.stream.answer;
+	return true;
+}
+
 int main(void)
 {
+	__CPROVER_havoc_object(&flow);
+	__CPROVER_havoc_object(&opening);
+	__CPROVER_havoc_object(&kept);
+	__CPROVER_havoc_object(&judged);
+	__CPROVER_havoc_object(&far);
+	__CPROVER_havoc_object(&pair);
+	flow_there = nondet_bool();
+	opening_there = nondet_bool();
+	flow.to = (struct oh_address){ .word = { 0 } };
+#ifdef DNS
+	flow.port = OH_PORT_DNS;
+#else
+	flow.port = 443;
+#endif
 	oh_settings.inspect = 1;
 	oh_settings.observe = 0;
-	far.stateful = nondet_bool();
-	for (int step = 0; step < STEPS; step++) {
-		maps_forget();
-		if (nondet_bool())
-			sender_sends();
-		else
-			far_says();
-	}
+#ifdef FIRST
+	__CPROVER_assume(!flow_there && !opening_there && !kept.there && !judged.there && !far.open && !pair.there && !pair.told);
+	__CPROVER_assert(holds(), "it holds in the beginning");
+	return 0;
+#endif
+	__CPROVER_assume(holds());
+	maps_forget();
+	if (nondet_bool())
+		sender_sends();
+	else
+		far_says();
 #ifdef REACH
 	__CPROVER_assert(!(REACH), "reached");
+#else
+	/* numbers that have run away from each other are not looked at further */
+	__CPROVER_assume((!flow_there || (flow.stream.sent - flow.stream.first < SPAN && flow.stream.heard - flow.stream.answer < SPAN)) &&
+			 (!far.open || (far.next - far.first < SPAN && far.said - far.answer < SPAN)));
+	__CPROVER_assert(holds(), "it holds after the step");
 #endif
 	return 0;
 }
