@@ -204,17 +204,30 @@ static __always_inline bool oh_make_flow(struct oh_arrival *a, struct oh_connect
 	return true;
 }
 
-/* RFC 8446, 4.1.3: a server's hello asks for another one of the client by what stands in its random bytes. */
-static __always_inline bool oh_is_last_hello(struct xdp_md *ctx, __u32 at)
-{
-	const __u8 *p = (void *)(long)ctx->data + (at & 0xff), *end = (void *)(long)ctx->data_end;
+#define OH_SERVER_BYTES 19	/* of a TLS server's hello: what it is, and a quarter of its random bytes */
 
-	return p + 19 <= end && p[0] == OH_TLS_HANDSHAKE && p[5] == 2 &&
-	       (oh_be32(p + 11) != 0xcf21ad74 || oh_be32(p + 15) != 0xe59a6111);
+/* RFC 8446, 4.1.3: a server's hello asks for another one of the client by what stands in its random bytes. XDP has no
+ * helper that reads where the packet is not linear. */
+static __always_inline bool oh_is_last_hello(void *ctx, const struct oh_arrival *a, enum oh_hook hook)
+{
+	__u8 room[OH_SERVER_BYTES + 1] __attribute__((aligned(8))) = {}, *p = room + 1;	/* words are aligned */
+
+	if (hook == OH_HOOK_INBOUND) {
+		struct xdp_md *xdp = ctx;
+		const __u8 *at = (void *)(long)xdp->data + (a->seen.payload & 0xff);
+
+		if ((void *)(at + OH_SERVER_BYTES) > (void *)(long)xdp->data_end)
+			return false;
+		__builtin_memcpy(p, at, OH_SERVER_BYTES);
+	} else if (bpf_skb_load_bytes(ctx, a->seen.payload, p, OH_SERVER_BYTES)) {
+		return false;
+	}
+	return p[0] == OH_TLS_HANDSHAKE && p[5] == 2 && (oh_be32(p + 11) != 0xcf21ad74 || oh_be32(p + 15) != 0xe59a6111);
 }
 
 /* What the far side of a flow says, as far as it moves what the flow may say. */
-static __always_inline void oh_hear(struct xdp_md *ctx, const struct oh_arrival *a, struct oh_connection *flow)
+static __always_inline void oh_hear(void *ctx, const struct oh_arrival *a, struct oh_connection *flow,
+				    enum oh_hook hook)
 {
 	const struct oh_tls_rest *rest = (const struct oh_tls_rest *)flow->rest;
 
@@ -222,14 +235,14 @@ static __always_inline void oh_hear(struct xdp_md *ctx, const struct oh_arrival 
 	if (flow->look == OH_LOOK_NONE || a->seen.protocol != OH_PROTOCOL_TCP || a->flags & OH_TCP_RST)
 		return;
 	if (flow->look == OH_LOOK_TLS && rest->offers & OH_TLS_OFFERS_EARLY && a->seen.sequence == flow->stream.answer &&
-	    oh_is_last_hello(ctx, a->seen.payload))
+	    oh_is_last_hello(ctx, a, hook))
 		flow->served = 1;
 	oh_stream_heard(flow, a->seen.sequence, a->seen.payload_length + !!(a->flags & OH_TCP_FIN));
 	if (a->flags & OH_TCP_ACK)
 		oh_stream_acknowledged(flow, a->seen.acknowledged);
 }
 
-static __always_inline bool oh_is_known_flow(struct xdp_md *ctx, struct oh_arrival *a)
+static __always_inline bool oh_is_known_flow(void *ctx, struct oh_arrival *a, enum oh_hook hook)
 {
 	struct oh_connection *flow = bpf_map_lookup_elem(&oh_flows, &a->key);
 	bool living = flow && flow->admitted && oh_is_living(flow->target, flow->generation);
@@ -237,7 +250,7 @@ static __always_inline bool oh_is_known_flow(struct xdp_md *ctx, struct oh_arriv
 	const struct oh_opening *opening;
 
 	if (living && !syn) {
-		oh_hear(ctx, a, flow);
+		oh_hear(ctx, a, flow, hook);
 		return true;
 	}
 	opening = bpf_map_lookup_elem(&oh_openings, &a->key);
@@ -285,7 +298,7 @@ static __always_inline bool oh_is_open_here(void *ctx, const struct oh_flow *see
 	return open;
 }
 
-static __always_inline enum oh_reason oh_decide_arrival(void *ctx, struct oh_arrival *a)
+static __always_inline enum oh_reason oh_decide_arrival(void *ctx, struct oh_arrival *a, enum oh_hook hook)
 {
 	if (oh_is_neighbours_word(&a->seen) || oh_is_dhcp_renewal(&a->answer))
 		return OH_HOST_NEED;
@@ -295,7 +308,7 @@ static __always_inline enum oh_reason oh_decide_arrival(void *ctx, struct oh_arr
 	if (a->answer.protocol != OH_PROTOCOL_TCP && a->answer.protocol != OH_PROTOCOL_UDP)
 		return OH_INBOUND_NOT_ALLOWED;
 	oh_flow_key_of(&a->answer, &a->key);
-	if (oh_is_known_flow(ctx, a) || oh_is_open_here(ctx, &a->seen))
+	if (oh_is_known_flow(ctx, a, hook) || oh_is_open_here(ctx, &a->seen))
 		return OH_TARGET;
 	return OH_INBOUND_NOT_ALLOWED;
 }
@@ -313,7 +326,7 @@ static __always_inline bool oh_let_in(void *ctx, void *at, void *end, __u64 leng
 	__builtin_memset(a, 0, __builtin_offsetof(struct oh_arrival, told));
 	reason = oh_read_arrival(at, end, length, a);
 	if (!reason)
-		reason = oh_decide_arrival(ctx, a);
+		reason = oh_decide_arrival(ctx, a, hook);
 	if (reason < OH_REASON_FIRST_REFUSAL)
 		return true;
 	oh_count(reason & (OH_REASON_MAX - 1), length - OH_ETHERNET);

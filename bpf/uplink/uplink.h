@@ -120,6 +120,7 @@ static __always_inline void oh_note_frame(struct oh_connection *flow, const stru
 			flow->reopened = 1;
 		return;
 	}
+	OH_OPAQUE(flow);	/* the verifier wants to see it compared here */
 	if (flow && !admission->fresh) {
 		if (flow->reopened)
 			bpf_map_delete_elem(&oh_openings, key);
