@@ -388,7 +388,7 @@ static __always_inline __u64 oh_apply_rules(const struct oh_flow *f)
 __attribute__((noinline)) __u64 oh_judge(__u64 word0, __u64 word1, __u64 word2, __u64 word3, __u64 word4)
 {
 	/* only as much of a flow as the rules read: verifiers allow 512 bytes of stack to a whole chain of calls */
-	const __u64 words[OH_FLOW_WORDS] = { word0, word1, word2, word3, word4 };
+	const oh_any_word words[OH_FLOW_WORDS] = { word0, word1, word2, word3, word4 };
 
 	return oh_apply_rules((const struct oh_flow *)words);
 }
@@ -398,7 +398,7 @@ __attribute__((noinline)) __u64 oh_judge(__u64 word0, __u64 word1, __u64 word2, 
 static __always_inline enum oh_reason oh_decide(const struct oh_flow *f, const struct oh_connection *c,
 						struct oh_admission *admission)
 {
-	const __u64 *words = (const __u64 *)f;
+	const oh_any_word *words = (const oh_any_word *)f;
 	__u64 verdict;
 
 	/* 6, its second half, comes first for speed: such a packet is admitted by no other rule, and refused by none */

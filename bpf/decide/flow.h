@@ -68,6 +68,8 @@ struct oh_flow {
 } __attribute__((aligned(8)));
 
 #define OH_FLOW_WORDS 5
+/* Fields are read as words too: the compiler must not take the two for different memory, and swap write and read. */
+typedef __u64 __attribute__((may_alias)) oh_any_word;
 _Static_assert(__builtin_offsetof(struct oh_flow, source) == 8 * OH_FLOW_WORDS, "what oh_judge() is given");
 
 static __always_inline bool oh_is_packet(const struct oh_flow *f)
