@@ -261,7 +261,7 @@ static int run(const struct scene *scene, const struct step *s, __u16 port)
 			    .to = out ? scene->dns ? RESOLVER : SITE : THIS_4 };
 	const __u32 numbers[2] = { htonl(s->sequence), htonl(s->acknowledged) };
 	struct oh_count before[OH_COUNTS], after[OH_COUNTS];
-	struct __sk_buff context = { .ifindex = lab.device, .ingress_ifindex = lab.device };
+	struct __sk_buff context = { .ifindex = lab.device, .ingress_ifindex = out ? lab.device : 0 };
 	DECLARE_LIBBPF_OPTS(bpf_test_run_opts, o, .repeat = 1);
 	struct bytes b;
 	struct frame f;
@@ -281,18 +281,16 @@ static int run(const struct scene *scene, const struct step *s, __u16 port)
 	memcpy(f.byte + ETHERNET + f.headers + 20, b.byte, b.length);
 	o.data_in = f.byte;
 	o.data_size_in = (__u32)f.length;
-	if (out) {
-		o.ctx_in = &context;
-		o.ctx_size_in = sizeof(context);
-	}
+	o.ctx_in = &context;
+	o.ctx_size_in = sizeof(context);
 	lab_read_counts(&lab, before);
-	if (bpf_prog_test_run_opts(engine_program(lab.set, out ? OH_HOOK_UPLINK_EGRESS : OH_HOOK_INBOUND), &o))
+	if (bpf_prog_test_run_opts(engine_program(lab.set, out ? OH_HOOK_UPLINK_EGRESS : OH_HOOK_UPLINK_INGRESS), &o))
 		return -errno;
 	packets_judged++;
 	lab_read_counts(&lab, after);
 	if (ring_buffer__consume(lab.ring) < 0)
 		return -EPROTO;
-	if (o.retval == (out ? (__u32)-1 : 2))
+	if (o.retval == (__u32)-1)
 		return PASSES;
 	for (int i = OH_REASON_FIRST_REFUSAL; i < OH_REASON_MAX; i++) {
 		if (after[i].packets != before[i].packets)
@@ -361,8 +359,10 @@ static int start(void **state)
 {
 	const struct oh_target named = { .generation = 7, .lapses = OH_FOREVER, .state = OH_TARGET_LIVE, .named = 1 };
 	const struct oh_address site = packet_address(SITE), resolver = packet_address(RESOLVER);
-	const struct oh_entry at_site = { .grant[0] = { OH_FOREVER, T_SITE, 7, 443, OH_SERVICE_TCP, 0 } };
-	const struct oh_entry at_resolver = { .grant[0] = { OH_FOREVER, T_DNS, 7, 53, OH_SERVICE_DNS, 0 } };
+	const struct oh_entry at_site = { .grant[0] = { .expires = OH_FOREVER, .target = T_SITE, .generation = 7, .port = 443,
+								  .service = OH_SERVICE_TCP } };
+	const struct oh_entry at_resolver = { .grant[0] = { .expires = OH_FOREVER, .target = T_DNS, .generation = 7, .port = 53,
+								      .service = OH_SERVICE_DNS } };
 	const struct config c = { .max_addresses = 64, .uplinks = { "eth0" }, .uplink_count = 1, .inspect = true };
 	const __u32 id = T_SITE;
 
