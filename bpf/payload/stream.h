@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* A TCP connection whose payload is judged, as transitions: where a segment stands, and what each side may change. No map
- * and no packet is looked into here, so that tests/proof/connection.c can take every step in every order.
+ * and no packet is looked into here, so that a proof can take every step in any order.
  *
  * A guarded socket's TCP is this kernel's: what it sends twice is the same. A flow, with no such socket behind it, may be
  * crafted by hand. So a flow is what the far side says it is. It begins where a SYN-ACK acknowledges exactly the number of
