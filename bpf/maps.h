@@ -120,14 +120,22 @@ struct {
 	__type(value, struct oh_connection);
 } oh_connections SEC(".maps");
 
-/* Flows that were let out over an uplink: for those without a socket what oh_connections is for the others, and what
- * replies are known by. */
+/* Connections over an uplink that the far side has answered: for those without a socket what oh_connections is for the
+ * others, and what replies are known by. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, OH_FLOWS_MAX);
 	__type(key, struct oh_flow_key);
 	__type(value, struct oh_connection);
 } oh_flows SEC(".maps");
+
+/* What was let out over an uplink and is not answered yet. A flood of SYNs ends here. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, OH_OPENINGS_MAX);
+	__type(key, struct oh_flow_key);
+	__type(value, struct oh_opening);
+} oh_openings SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

@@ -28,7 +28,7 @@ static __always_inline void oh_admit_connection(struct bpf_sock *sk, struct oh_c
 	/* out of memory: its packets are judged by their address, one by one, and what must be looked at is refused */
 	if (!c)
 		return;
-	oh_admit(c, f, look, admission);
+	oh_admit(c, f, look, admission->target, admission->generation);
 }
 
 /* Counts, tells and remembers a verdict that is reached. */
@@ -63,7 +63,7 @@ static __always_inline enum oh_reason oh_let_through(struct bpf_sock *sk, struct
 	if (admission->fresh && sk)
 		oh_admit_connection(sk, c, f, OH_LOOK_NONE, admission);
 	else if (c && c->look == OH_LOOK_QUERIES && reason != OH_HOLD)
-		c->sequence = f->sequence + f->payload_length;
+		c->stream.judged = f->sequence + f->payload_length;
 	else if (c)
 		c->look = OH_LOOK_NONE;
 	if (reason != OH_HOLD)

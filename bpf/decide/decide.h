@@ -7,6 +7,7 @@
 #include "decide/flow.h"
 #include "maps.h"
 #include "parse/special.h"
+#include "payload/stream.h"
 
 #define OH_PORT_DNS 53
 #define OH_PORT_HTTP 80
@@ -100,7 +101,7 @@ static __always_inline bool oh_is_inbound_reply(const struct oh_flow *f)
 {
 	if (!oh_is_packet(f) || f->protocol != OH_PROTOCOL_TCP)
 		return false;
-	if ((f->tcp_flags & (OH_TCP_SYN | OH_TCP_ACK)) == OH_TCP_SYN)
+	if (oh_opens(f))
 		return false;
 	for (__u32 i = 0; i < OH_INBOUND_MAX && i < oh_settings.inbound_count; i++) {
 		const volatile struct oh_inbound *rule = &oh_settings.inbound[i];
@@ -306,8 +307,7 @@ static __always_inline bool oh_is_admitted(const struct oh_flow *f, const struct
 	if (!c || !c->admitted || f->protocol != OH_PROTOCOL_TCP || f->destination_port != c->port ||
 	    !oh_address_equal(&f->destination, &c->to) || !oh_target_life(c->target, c->generation))
 		return false;
-	/* a socket that connects anew is a new connection */
-	if ((f->tcp_flags & (OH_TCP_SYN | OH_TCP_ACK)) == OH_TCP_SYN)
+	if (oh_opens(f))	/* a socket that connects anew is a new connection */
 		return false;
 	admission->target = c->target;
 	admission->generation = c->generation;
@@ -315,13 +315,13 @@ static __always_inline bool oh_is_admitted(const struct oh_flow *f, const struct
 	return true;
 }
 
-/* Makes c the connection of f, which was admitted. Its next payload must be what `look` says. Another CPU may read
- * meanwhile: `admitted` says no from before the first field is written until after the last, in program order, which
- * x86 keeps. Who read `admitted` before that may see the other fields mixed: an old connection's packet then finds the
- * old or the new target, each of which was admitted for the address and port that it goes to. No packet of the new
- * connection is among them, since none leaves before this one. */
-static __always_inline void oh_admit(struct oh_connection *c, const struct oh_flow *f, enum oh_look look,
-				     const struct oh_admission *admission)
+/* Makes c the connection to f's destination, whose SYN has f's number. Its payload must be what `look` says. Another CPU
+ * may read meanwhile: `admitted` says no from before the first field is written until after the last, in program order,
+ * which x86 keeps. Who read `admitted` before that may see the other fields mixed: an old connection's packet then
+ * finds the old or the new target, each of which was admitted for the address and port that it goes to. No packet of
+ * the new connection is among them, since none leaves before this one. */
+static __always_inline void oh_admit(struct oh_connection *c, const struct oh_flow *f, enum oh_look look, __u32 target,
+				     __u32 generation)
 {
 	OH_MEM(c->admitted) = 0;
 	asm volatile("" ::: "memory");
@@ -329,10 +329,12 @@ static __always_inline void oh_admit(struct oh_connection *c, const struct oh_fl
 	c->port = f->destination_port;
 	c->look = look;
 	c->refused = 0;
+	c->reopened = 0;
+	c->served = 0;
 	c->framed = 0;
-	c->sequence = f->sequence + 1;
-	c->target = admission->target;
-	c->generation = admission->generation;
+	oh_stream_open(&c->stream, f->sequence + 1);
+	c->target = target;
+	c->generation = generation;
 	asm volatile("" ::: "memory");
 	OH_MEM(c->admitted) = 1;
 }
@@ -386,7 +388,7 @@ static __always_inline __u64 oh_apply_rules(const struct oh_flow *f)
 __attribute__((noinline)) __u64 oh_judge(__u64 word0, __u64 word1, __u64 word2, __u64 word3, __u64 word4)
 {
 	/* only as much of a flow as the rules read: verifiers allow 512 bytes of stack to a whole chain of calls */
-	const __u64 words[OH_FLOW_WORDS] = { word0, word1, word2, word3, word4 };
+	const oh_any_word words[OH_FLOW_WORDS] = { word0, word1, word2, word3, word4 };
 
 	return oh_apply_rules((const struct oh_flow *)words);
 }
@@ -396,7 +398,7 @@ __attribute__((noinline)) __u64 oh_judge(__u64 word0, __u64 word1, __u64 word2, 
 static __always_inline enum oh_reason oh_decide(const struct oh_flow *f, const struct oh_connection *c,
 						struct oh_admission *admission)
 {
-	const __u64 *words = (const __u64 *)f;
+	const oh_any_word *words = (const oh_any_word *)f;
 	__u64 verdict;
 
 	/* 6, its second half, comes first for speed: such a packet is admitted by no other rule, and refused by none */

@@ -62,11 +62,14 @@ struct oh_flow {
 	struct oh_address source;
 	__u32 transport;	/* offset of the TCP, UDP or ICMPv6 header in the packet */
 	__u32 payload;		/* and of what follows it */
-	__u32 sequence;		/* TCP: set by oh_read_sequence() alone */
+	__u32 sequence;		/* TCP: it and the next set by oh_read_sequence() alone */
+	__u32 acknowledged;
 	__u32 interface;	/* forwarded: index of the one it came in by */
 } __attribute__((aligned(8)));
 
 #define OH_FLOW_WORDS 5
+/* Fields are read as words too: the compiler must not take the two for different memory, and swap write and read. */
+typedef __u64 __attribute__((may_alias)) oh_any_word;
 _Static_assert(__builtin_offsetof(struct oh_flow, source) == 8 * OH_FLOW_WORDS, "what oh_judge() is given");
 
 static __always_inline bool oh_is_packet(const struct oh_flow *f)
@@ -365,13 +368,14 @@ static __always_inline void oh_forget(struct __sk_buff *skb, struct oh_flow *f)
 		word[i] ^= none;
 }
 
-/* TCP's sequence number: apart, since few segments need it. */
+/* TCP's numbers: apart, since few segments need them. */
 static __always_inline void oh_read_sequence(struct __sk_buff *skb, struct oh_flow *f)
 {
-	__be32 sequence = 0;
+	__be32 number[2] = {};
 
-	bpf_skb_load_bytes(skb, f->transport + 4, &sequence, sizeof(sequence));
-	f->sequence = bpf_ntohl(sequence);
+	bpf_skb_load_bytes(skb, f->transport + 4, number, sizeof(number));
+	f->sequence = bpf_ntohl(number[0]);
+	f->acknowledged = bpf_ntohl(number[1]);
 }
 
 #endif

@@ -30,7 +30,8 @@
 
 #include "parse/tls_hello.h"
 
-#define OH_TLS_STEPS 4096 /* in one segment: two for each extension or record */
+#define OH_TLS_STEPS 6144 /* in one segment: two for each extension or record. 64 kB of the smallest, of 22, take 5,958 */
+#define OH_TLS_STRIDE 64 /* of them in one function that the verifier walks once */
 #define OH_TLS_SEALED_MAX (16384 + 2048) /* an encrypted record: RFC 5246, 6.2.3 */
 #define OH_TLS_LENGTH_MAX 2 /* highest byte of a length that may be a hello's */
 #define OH_TLS_TOLD 7 /* bytes from a record's first one on that tell whether a hello begins */
@@ -169,7 +170,7 @@ OH_INLINE int oh_tls_step(oh_bytes b, __u32 off, __u32 len, struct oh_scratch *s
 	return n;
 }
 
-/* OH_TLS_PART steps of oh_tls_client(): COMPLETE, or a result. */
+/* OH_TLS_STRIDE steps of oh_tls_client(): COMPLETE, or a result. */
 OH_SUBPROG int oh_tls_client_part(oh_bytes b, __u32 off, __u32 len, __u32 slot)
 {
 	struct oh_scratch *s = oh_scratch(slot);
@@ -177,7 +178,7 @@ OH_SUBPROG int oh_tls_client_part(oh_bytes b, __u32 off, __u32 len, __u32 slot)
 
 	if (!s)
 		return OH_HELLO_READ;
-	for (i = 0; i < OH_TLS_PART; i++) {
+	for (i = 0; i < OH_TLS_STRIDE; i++) {
 		__u32 read = OH_MEM(s->read);
 		int taken;
 
@@ -201,7 +202,7 @@ OH_SUBPROG int oh_tls_client(oh_bytes b, __u32 off, __u32 len, __u32 slot)
 	if (!s)
 		return OH_HELLO_READ;
 	OH_MEM(s->read) = 0;
-	for (i = 0; i < OH_TLS_STEPS; i += OH_TLS_PART) {
+	for (i = 0; i < OH_TLS_STEPS; i += OH_TLS_STRIDE) {
 		int r;
 
 		read = OH_MEM(s->read);

@@ -21,7 +21,7 @@
 #define OH_TLS_PART_MAX 8192 /* of a hello in several records: what the last one may bring, and the others together */
 #define OH_TLS_RECORDS 4
 #define OH_TLS_EXTENSIONS 64
-#define OH_TLS_PART 8 /* extensions, or steps, in one function that the verifier walks once */
+#define OH_TLS_PART 8 /* extensions in one function that the verifier walks once */
 
 #define OH_TLS_EXT_NAME 0
 #define OH_TLS_EXT_EARLY 42 /* RFC 8446, 4.2.10 */

@@ -154,17 +154,18 @@ static __always_inline enum oh_reason oh_inspect_ntp_packet(struct __sk_buff *sk
 }
 
 static __always_inline enum oh_reason oh_inspect_dns_segment(struct __sk_buff *skb, const struct oh_flow *f,
-							     struct oh_connection *c, __u32 known,
+							     struct oh_connection *c, const struct oh_span *span,
 							     const struct oh_admission *admission, __u32 slot)
 {
-	enum oh_reason reason = oh_inspect_queries(skb, f->payload + known, f->payload_length - known, slot,
-						   oh_answer_port(f, c));
+	__u32 length = f->payload_length - span->known;
+	enum oh_reason reason = oh_inspect_queries(skb, f->payload + span->known, length, slot, oh_answer_port(f, c));
 
-	if (reason == OH_DNS && admission->flow && oh_keep_sent(skb, f->payload, f->payload_length, slot))
+	if (reason != OH_DNS)
+		return reason;
+	if (admission->flow && oh_keep(skb, c, span->known, length, slot))
 		return OH_HOLD;
-	if (reason == OH_DNS)
-		c->sequence = f->sequence + f->payload_length;
-	return reason;
+	oh_stream_judged(c, f, span, length, OH_LOOK_QUERIES, admission->flow);
+	return OH_DNS;
 }
 
 static __always_inline void oh_copy_rest(__u64 *to, const __u64 *from)
@@ -198,10 +199,10 @@ static __always_inline int oh_inspect_name(struct __sk_buff *skb, const struct o
 /* What goes out of a hello is good as far as it goes: its name is allowed, and its rest is looked at as it comes. So is
  * what follows it, until the client says no more in plaintext. */
 static __always_inline enum oh_reason oh_inspect_tls_segment(struct __sk_buff *skb, const struct oh_flow *f,
-							     struct oh_connection *c, __u32 known,
+							     struct oh_connection *c, const struct oh_span *span,
 							     struct oh_admission *admission, __u32 slot)
 {
-	__u32 at = f->payload + known, end = oh_looked_at(f, c), read = 0;
+	__u32 at = f->payload + span->known, end = oh_looked_at(f, c), read = 0;
 	struct oh_scratch *s = oh_scratch(slot);
 	int r = OH_HELLO_BEGINS;
 
@@ -224,27 +225,19 @@ static __always_inline enum oh_reason oh_inspect_tls_segment(struct __sk_buff *s
 	}
 	if (r != OH_HELLO_NAMED && r != OH_HELLO_OVER)	/* no client sends two hellos at once */
 		return oh_hello_reason(r);
-	if (r == OH_HELLO_NAMED && end - f->payload < f->payload_length)	/* nor so many records */
-		return OH_TLS_NOT_TLS;
+	if (r == OH_HELLO_NAMED) {
+		if (end - f->payload < f->payload_length)	/* nor so many records */
+			return OH_TLS_NOT_TLS;
+		read = f->payload_length - span->known;
+	}
+	if (admission->flow && oh_keep(skb, c, span->known, read, slot))
+		return OH_HOLD;
+	/* From its hello on the connection is that of the name it gave. */
 	c->target = admission->target;
 	c->generation = admission->generation;
-	if (admission->flow) {
-		known = f->payload_length < OH_SENT_BYTES ? f->payload_length : OH_SENT_BYTES;
-		if (oh_keep_sent(skb, f->payload, known, slot))
-			return OH_HOLD;
-		c->sequence = f->sequence + known;
-		c->look = OH_LOOK_SENT;
-		return OH_TARGET;
-	}
 	oh_copy_rest(c->rest, (const __u64 *)&s->rest);
-	c->sequence = f->sequence + f->payload_length;
-	c->look = r == OH_HELLO_OVER ? OH_LOOK_NONE : OH_LOOK_TLS;
+	oh_stream_judged(c, f, span, read, r == OH_HELLO_OVER ? OH_LOOK_NONE : OH_LOOK_TLS, admission->flow);
 	return OH_TARGET;
-}
-
-static __always_inline bool oh_opens(const struct oh_flow *f)
-{
-	return (f->tcp_flags & (OH_TCP_SYN | OH_TCP_ACK)) == OH_TCP_SYN;
 }
 
 /* What a TCP connection must open with, by the rule that admitted it. */
@@ -253,44 +246,58 @@ static __always_inline enum oh_look oh_look_for(enum oh_reason reason, const str
 	return reason == OH_DNS ? OH_LOOK_QUERIES : admission->named ? OH_LOOK_HELLO : OH_LOOK_NONE;
 }
 
-static __always_inline enum oh_reason oh_inspect_tcp(struct __sk_buff *skb, const struct oh_flow *f,
-						     struct oh_connection *c, enum oh_reason reason,
-						     struct oh_admission *admission)
+/* The segment's payload, which stands where `span` says in the connection. */
+static __always_inline enum oh_reason oh_inspect_segment(struct __sk_buff *skb, const struct oh_flow *f,
+							 struct oh_connection *c, enum oh_reason reason, enum oh_place place,
+							 const struct oh_span *span, struct oh_admission *admission)
 {
-	__u32 known;
-
-	if (!f->payload_length)
-		return reason;
-	if (oh_opens(f))	/* fast open falls back to a plain SYN at once, and sends the data behind it */
-		return reason == OH_DNS ? OH_HOLD : OH_TLS_IN_SYN;
-	/* The receiver takes an urgent byte out of its stream, so it would read something else than what is read
-	 * here. */
-	if (f->tcp_flags & OH_TCP_URG)
-		return reason == OH_DNS ? OH_DNS_MALFORMED : OH_TLS_NOT_TLS;
-	/* Nobody saw where it began: a connection older than the guard, or one whose state found no memory. */
-	if (admission->fresh || !c)
-		return reason == OH_DNS ? OH_DNS_MALFORMED : OH_TLS_INCOMPLETE;
-	/* What was let out already comes again when it was lost: what is new begins behind it. */
-	known = c->sequence - f->sequence;
-	if ((__s32)known <= 0 && c->look == OH_LOOK_SENT)
-		return reason;
-	if ((__s32)known < 0 || (known && c->look == OH_LOOK_HELLO))
-		return OH_HOLD;
-	/* the same bytes: it is this kernel's TCP that sends them */
-	if (known >= f->payload_length && !admission->flow)
+	if (place == OH_PLACE_KNOWN && span->gone == span->known)
 		return reason;
 	if (oh_can_change(skb, f, oh_looked_at(f, c)))
 		return OH_SHARED_PAGES;
 	admission->slot = oh_scratch_take();
 	if (admission->slot >= OH_SLOTS)
 		return OH_HOLD;
-	if (known && admission->flow && !oh_is_same_again(skb, f->payload, f->payload_length, admission->slot))
+	if (span->gone != span->known &&
+	    !oh_is_same_again(skb, f->payload + span->gone, f->sequence + span->gone, span->known - span->gone, admission->slot))
 		return reason == OH_DNS ? OH_DNS_MALFORMED : OH_TLS_NOT_TLS;
-	if (known >= f->payload_length || c->look == OH_LOOK_SENT)
+	if (place == OH_PLACE_KNOWN)
 		return reason;
 	if (reason == OH_DNS)
-		return oh_inspect_dns_segment(skb, f, c, known, admission, admission->slot);
-	return oh_inspect_tls_segment(skb, f, c, known, admission, admission->slot);
+		return oh_inspect_dns_segment(skb, f, c, span, admission, admission->slot);
+	return oh_inspect_tls_segment(skb, f, c, span, admission, admission->slot);
+}
+
+static __always_inline enum oh_reason oh_inspect_tcp(struct __sk_buff *skb, const struct oh_flow *f,
+						     struct oh_connection *c, enum oh_reason reason,
+						     struct oh_admission *admission)
+{
+	struct oh_span span;
+	enum oh_place place;
+
+	/* The receiver takes an urgent byte out of its stream, so it would read something else than what is read here. It
+	 * may be told of it before it comes. */
+	if (f->tcp_flags & OH_TCP_URG)
+		return reason == OH_DNS ? OH_DNS_MALFORMED : OH_TLS_NOT_TLS;
+	if (oh_opens(f)) {
+		if (f->payload_length)	/* fast open falls back to a plain SYN at once, and sends the data behind it */
+			return reason == OH_DNS ? OH_HOLD : OH_TLS_IN_SYN;
+		return admission->flow && !oh_syn_may_leave(c, f) ? OH_HOLD : reason;
+	}
+	/* Nobody saw where it began: a connection older than the guard, or one whose state found no memory. */
+	if (admission->fresh || !c)
+		return !f->payload_length ? reason : reason == OH_DNS ? OH_DNS_MALFORMED : OH_TLS_INCOMPLETE;
+	if (c->served && c->look == OH_LOOK_TLS)
+		c->look = c->stream.acked == c->stream.judged ? OH_LOOK_NONE : OH_LOOK_SENT;
+	if (c->look == OH_LOOK_NONE)
+		return reason;
+	place = oh_place_of(c, f, admission->flow, &span);
+	if (place == OH_PLACE_HOLD)
+		return OH_HOLD;
+	reason = oh_inspect_segment(skb, f, c, reason, place, &span, admission);
+	if (reason < OH_REASON_FIRST_REFUSAL && admission->flow)
+		oh_stream_left(c, f);
+	return reason;
 }
 
 /* Whether oh_inspect() looks into the packet. */

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What is sent again by a TCP that is not this kernel's: a container's own, crafted through a packet socket, or a VM's.
- * The copy that was judged can be one that nobody takes (a wrong checksum, a hop limit of 2), and the next one say
- * something else. So what was looked at must come again as the same bytes, until the other end has acknowledged it. */
+/* What is sent again by a TCP that is not this kernel's: a container's own, crafted through a packet socket, or a VM's. The
+ * copy that was judged can be one that nobody takes (a wrong checksum, a hop limit of 2), and the next one say something
+ * else. So what was judged must come again as the same bytes, until the far side has acknowledged it: see stream.h. */
 #ifndef OHGUARD_BPF_RESENT_H
 #define OHGUARD_BPF_RESENT_H
 
 #include "decide/flow.h"
 #include "maps.h"
 
-/* The last bytes that were looked at and let out. */
+/* The last bytes that were judged and let out. */
 struct oh_sent {
 	__u32 sequence;
 	__u32 length;
@@ -41,22 +41,47 @@ struct {
 	__type(value, struct oh_frame);
 } oh_frames SEC(".maps");
 
-/* Keeps the length bytes at `at`, OH_SENT_BYTES at most, of the frame under way: 0, or why not. */
-__attribute__((noinline)) int oh_keep_sent(struct __sk_buff *skb, __u32 at, __u32 length, __u32 slot)
+#define OH_KEEP_ALONE (1ULL << 32)
+
+/* Keeps length bytes at `at`, which stand at `sequence`, of the frame under way: behind those kept so far, or with
+ * OH_KEEP_ALONE beside the number in their place. 0, or why not. */
+__attribute__((noinline)) int oh_keep_sent(struct __sk_buff *skb, __u32 at, __u32 length, __u64 sequence, __u32 slot)
 {
-	__u32 zero = 0;
+	__u32 zero = 0, from;
 	struct oh_frame *fr = bpf_map_lookup_elem(&oh_frames, &zero);
 	struct oh_scratch *s = oh_scratch(slot);
 	struct oh_sent *sent;
 
 	if (!fr || !s || !length || length > OH_SENT_BYTES)
 		return -1;
-	sent = (struct oh_sent *)s->msg;
-	sent->sequence = fr->flow.sequence;
-	sent->length = length;
-	if (oh_load(skb, at, sent->bytes, oh_bound(length, OH_SENT_BYTES)))
+	if (sequence & OH_KEEP_ALONE) {
+		sent = (struct oh_sent *)s->msg;
+		sent->sequence = sequence;
+		sent->length = length;
+		if (oh_load(skb, at, sent->bytes, oh_bound(length, OH_SENT_BYTES)))
+			return -1;
+		return bpf_map_update_elem(&oh_sent, &fr->key, sent, BPF_ANY);
+	}
+	sent = bpf_map_lookup_elem(&oh_sent, &fr->key);
+	if (!sent)
 		return -1;
-	return bpf_map_update_elem(&oh_sent, &fr->key, sent, BPF_ANY);
+	from = (__u32)sequence - sent->sequence;	/* two bounds that add up: the verifier keeps none of a sum */
+	if (from != sent->length || from > OH_SENT_BYTES / 2 || length > OH_SENT_BYTES / 2)
+		return -1;
+	if (oh_load(skb, at, sent->bytes + oh_bound(from, OH_SENT_BYTES / 2), oh_bound(length, OH_SENT_BYTES / 2)))
+		return -1;
+	sent->length = from + length;
+	return 0;
+}
+
+/* Keeps the `read` bytes of a flow's frame that were judged behind its `known` ones, until the far side has them. */
+static __always_inline int oh_keep(struct __sk_buff *skb, const struct oh_connection *c, __u32 known, __u32 read, __u32 slot)
+{
+	__u32 zero = 0, judged = c->stream.judged;
+	struct oh_frame *fr = bpf_map_lookup_elem(&oh_frames, &zero);
+
+	return fr ? oh_keep_sent(skb, fr->flow.payload + known, read,
+				 c->stream.acked == judged ? judged | OH_KEEP_ALONE : judged, slot) : -1;
 }
 
 #define OH_BLOCK 64
@@ -91,8 +116,8 @@ __attribute__((noinline)) int oh_block_differs(__u32 slot, __u32 at, __u32 from,
 	return !!differ;
 }
 
-/* Whether the length bytes at `at` of the frame under way, as far as they were kept, are the same. */
-__attribute__((noinline)) int oh_is_same_again(struct __sk_buff *skb, __u32 at, __u32 length, __u32 slot)
+/* Whether the length bytes at `at` of the frame under way, which stand at `sequence`, are those that were kept. */
+__attribute__((noinline)) int oh_is_same_again(struct __sk_buff *skb, __u32 at, __u32 sequence, __u32 length, __u32 slot)
 {
 	__u32 zero = 0, from;
 	struct oh_frame *fr = bpf_map_lookup_elem(&oh_frames, &zero);
@@ -104,11 +129,9 @@ __attribute__((noinline)) int oh_is_same_again(struct __sk_buff *skb, __u32 at, 
 	sent = bpf_map_lookup_elem(&oh_sent, &fr->key);
 	if (!sent)
 		return 0;
-	from = fr->flow.sequence - sent->sequence;
-	if (from >= sent->length || from >= OH_SENT_BYTES)
+	from = sequence - sent->sequence;
+	if (from >= sent->length || from >= OH_SENT_BYTES || length > sent->length - from)
 		return 0;
-	if (length > sent->length - from)
-		length = sent->length - from;
 	if (!length || length > OH_SENT_BYTES || oh_load(skb, at, s->msg, oh_bound(length, OH_SENT_BYTES)))
 		return 0;
 	/* clang 19 knows it is bounded and leaves the loop's own bound out: the verifier does not */

@@ -18,8 +18,7 @@ struct oh_arrival {
 	struct oh_flow seen;	/* as it stands on the wire */
 	struct oh_flow answer;	/* what would answer it; of an ICMP error: what it is about */
 	struct oh_flow_key key;	/* of the answer */
-	__u32 acknowledged;	/* TCP: up to where, if flags say so */
-	__u32 flags;
+	__u32 flags;		/* TCP's; with them the numbers, and the payload's place and length, in `seen` */
 	__u64 told;		/* when the last event was: kept from run to run */
 };
 
@@ -91,8 +90,22 @@ static __always_inline bool oh_is_icmp_error(const struct oh_flow *f)
 	return f->protocol == OH_PROTOCOL_ICMPV6 && f->icmp_type >= 1 && f->icmp_type <= 3;
 }
 
-/* What stands behind the IP header at `at`. OH_NONE, or the reason to refuse it for. */
-static __always_inline enum oh_reason oh_read_upper(void *at, void *end, struct oh_arrival *a)
+static __always_inline void oh_read_tcp(const struct oh_tcp_header *tcp, void *end, struct oh_arrival *a, __u32 length)
+{
+	__u32 header;
+
+	if ((void *)tcp + 20 > end)
+		return;
+	header = (tcp->offset >> 4) * 4;
+	a->flags = tcp->flags;
+	a->seen.sequence = bpf_ntohl(tcp->sequence);
+	a->seen.acknowledged = bpf_ntohl(tcp->acknowledgment);
+	a->seen.payload = a->seen.transport + header;
+	a->seen.payload_length = length > header ? length - header : 0;
+}
+
+/* What stands behind the IP header at `at`, length bytes. OH_NONE, or the reason to refuse it for. */
+static __always_inline enum oh_reason oh_read_upper(void *at, void *end, struct oh_arrival *a, __u32 length)
 {
 	struct oh_flow *f = &a->seen;
 	__u8 *type = at;
@@ -100,12 +113,8 @@ static __always_inline enum oh_reason oh_read_upper(void *at, void *end, struct 
 	if (!oh_read_ports(at, end, f) || (void *)(type + 8) > end)
 		return OH_PACKET_MALFORMED;
 	oh_mirror(f, &a->answer);
-	if (f->protocol == OH_PROTOCOL_TCP && (void *)(type + 20) <= end) {
-		const struct oh_tcp_header *tcp = at;
-
-		a->flags = tcp->flags;
-		a->acknowledged = bpf_ntohl(tcp->acknowledgment);
-	}
+	if (f->protocol == OH_PROTOCOL_TCP)
+		oh_read_tcp(at, end, a, length);
 	if (f->protocol != OH_PROTOCOL_ICMP && f->protocol != OH_PROTOCOL_ICMPV6)
 		return OH_NONE;
 	f->icmp_type = type[0];
@@ -145,7 +154,9 @@ static __always_inline enum oh_reason oh_read_arrival(void *at, void *end, __u64
 			return OH_FRAGMENT;
 		if (bpf_ntohs(ip4->length) < sizeof(*ip4) || bpf_ntohs(ip4->length) > room)
 			return OH_PACKET_MALFORMED;
-		return ip4->version_length != 0x45 ? OH_INBOUND_NOT_ALLOWED : oh_read_upper(ip4 + 1, end, a);
+		a->seen.transport = OH_ETHERNET + sizeof(*ip4);
+		return ip4->version_length != 0x45 ? OH_INBOUND_NOT_ALLOWED :
+						     oh_read_upper(ip4 + 1, end, a, bpf_ntohs(ip4->length) - sizeof(*ip4));
 	}
 	if (ethertype == bpf_htons(OH_ETH_P_IPV6)) {
 		if (!oh_read_ip6(at, end, &a->seen) || (void *)(ip6 + 1) > end)
@@ -154,7 +165,8 @@ static __always_inline enum oh_reason oh_read_arrival(void *at, void *end, __u64
 			return OH_FRAGMENT;
 		if (sizeof(*ip6) + bpf_ntohs(ip6->payload_length) > room)
 			return OH_PACKET_MALFORMED;
-		return oh_read_upper(ip6 + 1, end, a);
+		a->seen.transport = OH_ETHERNET + sizeof(*ip6);
+		return oh_read_upper(ip6 + 1, end, a, bpf_ntohs(ip6->payload_length));
 	}
 	return OH_INBOUND_NOT_ALLOWED;
 }
@@ -166,15 +178,95 @@ static __always_inline bool oh_is_neighbours_word(const struct oh_flow *f)
 	       f->icmp_type >= 134 && f->icmp_type <= 136;
 }
 
-static __always_inline bool oh_is_known_flow(const struct oh_arrival *a)
+static __always_inline bool oh_is_living(__u32 target, __u32 generation)
+{
+	return !target || oh_target_life(target, generation);
+}
+
+/* The far side has answered: the opening becomes a connection, in the place of an older one of the same ends. False where
+ * that cannot be now: the far side answers again. */
+static __always_inline bool oh_make_flow(struct oh_arrival *a, struct oh_connection *flow, const struct oh_opening *opening)
+{
+	static const struct oh_connection none;
+
+	if (!flow) {
+		bpf_map_update_elem(&oh_flows, &a->key, &none, BPF_NOEXIST);
+		flow = bpf_map_lookup_elem(&oh_flows, &a->key);
+	}
+	if (!flow || !oh_claim(flow))
+		return false;
+	a->answer.sequence = opening->first - 1;
+	flow->stream.answer = a->seen.sequence + 1;
+	flow->stream.heard = a->seen.sequence + 1 + a->seen.payload_length;
+	oh_admit(flow, &a->answer, opening->look, opening->target, opening->generation);
+	bpf_map_delete_elem(&oh_openings, &a->key);
+	oh_release(flow);
+	return true;
+}
+
+#define OH_SERVER_BYTES 19	/* of a TLS server's hello: what it is, and a quarter of its random bytes */
+
+/* RFC 8446, 4.1.3: a server's hello asks for another one of the client by what stands in its random bytes. XDP has no
+ * helper that reads where the packet is not linear. */
+static __always_inline bool oh_is_last_hello(void *ctx, const struct oh_arrival *a, enum oh_hook hook)
+{
+	__u8 room[OH_SERVER_BYTES + 1] __attribute__((aligned(8))) = {}, *p = room + 1;	/* words are aligned */
+
+	if (hook == OH_HOOK_INBOUND) {
+		struct xdp_md *xdp = ctx;
+		const __u8 *at = (void *)(long)xdp->data + (a->seen.payload & 0xff);
+
+		if ((void *)(at + OH_SERVER_BYTES) > (void *)(long)xdp->data_end)
+			return false;
+		__builtin_memcpy(p, at, OH_SERVER_BYTES);
+	} else if (bpf_skb_load_bytes(ctx, a->seen.payload, p, OH_SERVER_BYTES)) {
+		return false;
+	}
+	return p[0] == OH_TLS_HANDSHAKE && p[5] == 2 && (oh_be32(p + 11) != 0xcf21ad74 || oh_be32(p + 15) != 0xe59a6111);
+}
+
+/* What the far side of a flow says, as far as it moves what the flow may say. */
+static __always_inline void oh_hear(void *ctx, const struct oh_arrival *a, struct oh_connection *flow,
+				    enum oh_hook hook)
+{
+	const struct oh_tls_rest *rest = (const struct oh_tls_rest *)flow->rest;
+
+	/* A reset may be our own, made of a segment that was refused: see answer.h. */
+	if (flow->look == OH_LOOK_NONE || a->seen.protocol != OH_PROTOCOL_TCP || a->flags & OH_TCP_RST)
+		return;
+	if (flow->look == OH_LOOK_TLS && rest->offers & OH_TLS_OFFERS_EARLY && a->seen.sequence == flow->stream.answer &&
+	    oh_is_last_hello(ctx, a, hook))
+		flow->served = 1;
+	oh_stream_heard(flow, a->seen.sequence, a->seen.payload_length + !!(a->flags & OH_TCP_FIN));
+	if (a->flags & OH_TCP_ACK)
+		oh_stream_acknowledged(flow, a->seen.acknowledged);
+}
+
+static __always_inline bool oh_is_known_flow(void *ctx, struct oh_arrival *a, enum oh_hook hook)
 {
 	struct oh_connection *flow = bpf_map_lookup_elem(&oh_flows, &a->key);
+	bool living = flow && flow->admitted && oh_is_living(flow->target, flow->generation);
+	bool tcp = a->seen.protocol == OH_PROTOCOL_TCP, syn = tcp && a->flags & OH_TCP_SYN;
+	const struct oh_opening *opening;
 
-	/* The other end has what was looked at, and takes nothing else in its place. */
-	if (flow && flow->look == OH_LOOK_SENT && a->flags & OH_TCP_ACK &&
-	    (__s32)(a->acknowledged - flow->sequence) >= 0)
-		flow->look = OH_LOOK_NONE;
-	return flow && flow->admitted && (!flow->target || oh_target_life(flow->target, flow->generation));
+	if (living && !syn) {
+		oh_hear(ctx, a, flow, hook);
+		return true;
+	}
+	opening = bpf_map_lookup_elem(&oh_openings, &a->key);
+	if (opening && !oh_is_living(opening->target, opening->generation))
+		opening = NULL;
+	if (!syn)	/* where a SYN is not what it answers, it is a refusal, and makes no connection */
+		return opening && (opening->syn || !tcp || oh_make_flow(a, flow, opening));
+	switch (a->flags & OH_TCP_ACK ? oh_welcome_of(living ? flow : NULL, opening, a->seen.sequence, a->seen.acknowledged) :
+					OH_WELCOME_NOT) {
+	case OH_WELCOME_OPENS:
+		return opening && oh_make_flow(a, flow, opening);
+	case OH_WELCOME_AGAIN:
+		return true;
+	default:
+		return false;
+	}
 }
 
 /* A connection of this machine that is older than the guard. What it sends is judged as ever. */
@@ -206,7 +298,7 @@ static __always_inline bool oh_is_open_here(void *ctx, const struct oh_flow *see
 	return open;
 }
 
-static __always_inline enum oh_reason oh_decide_arrival(void *ctx, struct oh_arrival *a)
+static __always_inline enum oh_reason oh_decide_arrival(void *ctx, struct oh_arrival *a, enum oh_hook hook)
 {
 	if (oh_is_neighbours_word(&a->seen) || oh_is_dhcp_renewal(&a->answer))
 		return OH_HOST_NEED;
@@ -216,7 +308,7 @@ static __always_inline enum oh_reason oh_decide_arrival(void *ctx, struct oh_arr
 	if (a->answer.protocol != OH_PROTOCOL_TCP && a->answer.protocol != OH_PROTOCOL_UDP)
 		return OH_INBOUND_NOT_ALLOWED;
 	oh_flow_key_of(&a->answer, &a->key);
-	if (oh_is_known_flow(a) || oh_is_open_here(ctx, &a->seen))
+	if (oh_is_known_flow(ctx, a, hook) || oh_is_open_here(ctx, &a->seen))
 		return OH_TARGET;
 	return OH_INBOUND_NOT_ALLOWED;
 }
@@ -234,7 +326,7 @@ static __always_inline bool oh_let_in(void *ctx, void *at, void *end, __u64 leng
 	__builtin_memset(a, 0, __builtin_offsetof(struct oh_arrival, told));
 	reason = oh_read_arrival(at, end, length, a);
 	if (!reason)
-		reason = oh_decide_arrival(ctx, a);
+		reason = oh_decide_arrival(ctx, a, hook);
 	if (reason < OH_REASON_FIRST_REFUSAL)
 		return true;
 	oh_count(reason & (OH_REASON_MAX - 1), length - OH_ETHERNET);

@@ -93,23 +93,59 @@ static __always_inline struct oh_connection *oh_flow_answered(const struct oh_fl
 	return bpf_map_lookup_elem(&oh_flows, &key);
 }
 
-/* A flow that is let out is remembered: its replies may come in, and what of it has no socket goes on with it. */
-static __always_inline void oh_note_flow(struct oh_connection *flow, const struct oh_flow_key *key,
-					 const struct oh_flow *f, enum oh_look look,
-					 const struct oh_admission *admission)
+/* What is let out and belongs to no flow is remembered until it is answered: its reply may come in, and makes a connection
+ * of it. */
+static __always_inline void oh_note_opening(const struct oh_flow_key *key, const struct oh_opening *opening)
 {
-	static const struct oh_connection none;
+	const __u64 *old = bpf_map_lookup_elem(&oh_openings, key), *new = (const __u64 *)opening;
 
-	if (flow && !admission->fresh)
+	if (!old || old[0] != new[0] || old[1] != new[1])
+		bpf_map_update_elem(&oh_openings, key, opening, BPF_ANY);
+}
+
+/* A frame that may leave. A SYN is a question, which the far side answers or not. But it may not be asked twice at once: a
+ * server that keeps no state before the handshake's end (SYN cookies) would answer both, and hold what is acknowledged of
+ * either for the connection. So with any other segment of a flow its open question is taken back. */
+static __always_inline void oh_note_frame(struct oh_connection *flow, const struct oh_flow_key *key, const struct oh_flow *f,
+					  enum oh_look look, const struct oh_admission *admission)
+{
+	struct oh_opening opening = { .target = admission->target, .generation = admission->generation, .look = look };
+
+	if (f->protocol == OH_PROTOCOL_TCP && oh_opens(f)) {
+		opening.first = f->sequence + 1;
+		opening.syn = 1;
+		oh_note_opening(key, &opening);
+		flow = bpf_map_lookup_elem(&oh_flows, key);	/* anew, if it has been answered meanwhile */
+		if (flow)
+			flow->reopened = 1;
 		return;
-	if (look != OH_LOOK_NONE && !oh_opens(f))	/* where its payload begins is not known */
-		return;
-	if (!flow) {
-		bpf_map_update_elem(&oh_flows, key, &none, BPF_NOEXIST);
-		flow = bpf_map_lookup_elem(&oh_flows, key);
 	}
-	if (flow)
-		oh_admit(flow, f, look, admission);
+	OH_OPAQUE(flow);	/* the verifier wants to see it compared here */
+	if (flow && !admission->fresh) {
+		if (flow->reopened)
+			bpf_map_delete_elem(&oh_openings, key);
+		flow->reopened = 0;
+		return;
+	}
+	if (look == OH_LOOK_NONE)
+		oh_note_opening(key, &opening);
+	else if (admission->fresh)	/* where its payload begins is not known */
+		bpf_map_delete_elem(&oh_openings, key);
+}
+
+/* Frames of a flow are judged one at a time: two CPUs could let out two that differ, and keep the one. False: another does. */
+static __always_inline bool oh_claim(struct oh_connection *flow)
+{
+	__sync_fetch_and_add(&flow->busy, 1);	/* without its result: 5.10 cannot fetch */
+	if (*(volatile __u64 *)&flow->busy == 1)
+		return true;
+	__sync_fetch_and_add(&flow->busy, -1);
+	return false;
+}
+
+static __always_inline void oh_release(struct oh_connection *flow)
+{
+	__sync_fetch_and_add(&flow->busy, -1);
 }
 
 /* Where it is wrong to go is told as forwarded, what is wrong with it as what it is. */
@@ -163,7 +199,7 @@ static __always_inline bool oh_refuse_uplink(struct __sk_buff *skb, struct oh_fr
 }
 
 /* What has a socket is counted where sockets are guarded, and not twice. */
-static __always_inline void oh_let_out(struct __sk_buff *skb, const struct oh_frame *fr, enum oh_reason reason,
+static __always_inline void oh_let_out(struct __sk_buff *skb, struct oh_frame *fr, enum oh_reason reason,
 				       struct oh_connection *flow, const struct oh_connection *c)
 {
 	const struct oh_admission *admission = &fr->admission;
@@ -179,7 +215,9 @@ static __always_inline void oh_let_out(struct __sk_buff *skb, const struct oh_fr
 	if (admission->fresh)
 		look = oh_settings.inspect && fr->flow.protocol == OH_PROTOCOL_TCP ? oh_look_for(reason, admission) :
 										     OH_LOOK_NONE;
-	oh_note_flow(flow, &fr->key, &fr->flow, look, admission);
+	if (oh_opens(&fr->flow))
+		oh_read_sequence(skb, &fr->flow);
+	oh_note_frame(flow, &fr->key, &fr->flow, look, admission);
 }
 
 /* Copies what is looked at, so that nobody can change it any more. Where there is no memory for that, oh_can_change()
@@ -188,6 +226,25 @@ static __always_inline void oh_make_linear(struct __sk_buff *skb, __u32 end)
 {
 	if (!oh_is_linear(skb, end))
 		bpf_skb_pull_data(skb, end);
+}
+
+/* What is in the frame, by what is known of its connection. */
+static __always_inline enum oh_reason oh_inspect_frame(struct __sk_buff *skb, struct oh_frame *fr, struct oh_connection *c,
+						       enum oh_reason reason)
+{
+	struct oh_connection *flow = OH_MEM(fr->admission.flow) ? c : NULL;
+
+	if (!oh_is_looked_at(c, reason, &fr->admission))
+		return reason;
+	if (fr->flow.protocol == OH_PROTOCOL_TCP)
+		oh_read_sequence(skb, &fr->flow);
+	oh_make_linear(skb, oh_looked_at(&fr->flow, c));
+	if (flow && !oh_claim(flow))
+		return OH_HOLD;
+	reason = oh_inspect(skb, &fr->flow, c, reason, &fr->admission);
+	if (flow)
+		oh_release(flow);
+	return reason;
 }
 
 /* True where the frame may pass. */
@@ -227,13 +284,8 @@ static __always_inline bool oh_pass_uplink(struct __sk_buff *skb)
 		reason = OH_SOURCE_NOT_OURS;
 	fr->admission.flow = c == flow;
 	/* A request that the socket's hook let out is paid for. */
-	if (oh_settings.inspect && reason < OH_REASON_FIRST_REFUSAL && !(own && reason == OH_NTP)) {
-		if (fr->flow.protocol == OH_PROTOCOL_TCP && (fr->admission.fresh || (c && c->look != OH_LOOK_NONE)))
-			oh_read_sequence(skb, &fr->flow);
-		if (oh_is_looked_at(c, reason, &fr->admission))
-			oh_make_linear(skb, oh_looked_at(&fr->flow, c));
-		reason = oh_inspect(skb, &fr->flow, c, reason, &fr->admission);
-	}
+	if (oh_settings.inspect && reason < OH_REASON_FIRST_REFUSAL && !(own && reason == OH_NTP))
+		reason = oh_inspect_frame(skb, fr, c, reason);
 	if (reason == OH_HOLD)
 		pass = oh_settings.observe;
 	else if (reason >= OH_REASON_FIRST_REFUSAL)

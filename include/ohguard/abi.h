@@ -24,6 +24,7 @@
 #define OH_PENDING_SIZE 264
 #define OH_TIME_SERVERS_MAX 1024	/* whose requests are counted at a time */
 #define OH_FLOWS_MAX 65536	/* flows through the uplinks: the least used make room */
+#define OH_OPENINGS_MAX 16384	/* what left by the uplinks and is not answered: the least used make room */
 #define OH_SENT_MAX 1024	/* flows whose hello, or whose last queries, are not acknowledged yet */
 #define OH_SENT_BYTES 4096
 #define OH_UPLINKS_MAX 8
@@ -192,7 +193,7 @@ enum oh_look {
 	OH_LOOK_QUERIES,	/* DNS queries for allowed names: always */
 	/* what follows the name in the first hello: until the client says no more in plaintext */
 	OH_LOOK_TLS,
-	/* of a flow: what was looked at, the same again, or anything behind it: until it is acknowledged */
+	/* of a flow: what was judged, the same again, or anything behind it: until it is acknowledged */
 	OH_LOOK_SENT,
 };
 
@@ -208,6 +209,17 @@ struct oh_pending_key {
 
 #define OH_REST_WORDS 3
 
+/* A TCP connection's client side, by sequence numbers: see bpf/payload/stream.h. Host byte order. */
+struct oh_stream {
+	__u32 first;		/* its first byte of payload: its SYN's number + 1 */
+	__u32 judged;		/* its first byte that was not judged */
+	/* Of flows alone: */
+	__u32 sent;		/* behind the last byte that was let out */
+	__u32 acked;		/* what the far side has is before it, and before judged */
+	__u32 answer;		/* the far side's first byte: its SYN's number + 1 */
+	__u32 heard;		/* behind its last byte that came in */
+};
+
 /* Socket storage: a connection that was admitted, and who made it. pid, uid, command, cgroup, netns and home are of
  * the last connect or sendmsg that passed the connect hooks. Several CPUs may write at once, each what its hook knows
  * of: so a byte is not made of bits, which would be written with their neighbours. */
@@ -216,24 +228,38 @@ struct oh_connection {
 	__u16 port;		/* host byte order */
 	__u8 admitted;		/* 0: none; the fields above and the next three say nothing. See oh_admit() */
 	__u8 look;		/* enum oh_look: what its next payload must be */
+	__u8 reopened;		/* of a flow: 1: a SYN was let out since its last segment */
+	__u8 served;		/* of a flow: 1: the server's hello has come in, and asks for no second one */
+	__u8 reserved[2];
 	__u32 target;
 	__u32 generation;
 	__u32 pid;		/* 0: not known */
 	__u32 uid;
 	char command[OH_COMMAND_MAX];
-	__u32 sequence;		/* TCP sequence number of the first byte not looked at, where look says so */
 	__u64 cgroup;		/* cgroup v2 id, 0: not known */
 	__u64 netns;		/* cookie of the socket's network namespace, 0: not known */
+	struct oh_stream stream;	/* where look is not OH_LOOK_NONE */
 	__u32 answers;		/* TCP sequence number at which the resolver's next message begins */
 	__u8 framed;		/* 1: answers says so */
 	__u8 home;		/* 1: the socket is in the network namespace that the guard was loaded from */
 	__u8 refused;		/* 1: what it opened with or asked was refused, and will be again */
 	__u8 bound;		/* 1: its program, and not the kernel, chose its source; for good */
 	__u64 rest[OH_REST_WORDS];	/* OH_LOOK_TLS: struct oh_tls_rest, see bpf/parse/bytes.h */
+	__u64 busy;		/* of a flow: how many CPUs want to judge a frame of it: the one that made it 1 does */
 };
 
-/* Key of oh_flows (LRU hash; value struct oh_connection): a flow that was let out over an uplink, as it stands on the
- * wire. Ports in host byte order. */
+/* Value of oh_openings (LRU hash; key struct oh_flow_key): what was let out over an uplink and is not answered yet. */
+struct oh_opening {
+	__u32 target;		/* 0: a rule without a target */
+	__u32 generation;
+	__u32 first;		/* syn: number that its answer acknowledges */
+	__u8 syn;		/* 1: a SYN; 0: a datagram, or a segment of a connection that is not known */
+	__u8 look;		/* enum oh_look: what the connection must open with */
+	__u8 reserved[2];
+};
+
+/* Key of oh_flows (LRU hash; value struct oh_connection): a connection over an uplink that the far side has answered, as it
+ * stands on the wire. Ports in host byte order. */
 struct oh_flow_key {
 	struct oh_address remote;
 	struct oh_address local;
@@ -387,7 +413,8 @@ _Static_assert(sizeof(struct oh_name_entry) == 12 * OH_GRANTS_MAX + 20 * OH_PRIV
 	       "no padding: compared as bytes");
 _Static_assert(sizeof(struct oh_range) == 20, "LPM key: prefix and data, no padding");
 _Static_assert(sizeof(struct oh_target) == 288, "value of oh_targets");
-_Static_assert(sizeof(struct oh_connection) == 104, "value of oh_connections");
+_Static_assert(sizeof(struct oh_connection) == 136, "value of oh_connections");
+_Static_assert(sizeof(struct oh_opening) == 16, "value of oh_openings: no padding, compared as words");
 _Static_assert(sizeof(struct oh_flow_key) == 40, "key of oh_flows: no padding");
 _Static_assert(sizeof(struct oh_event) == 344, "no padding: a hole would show kernel memory");
 

@@ -209,17 +209,36 @@ static void egress_is_judged_as_the_table_says(void **state)
 	assert_int_equal(wrong, 0);
 }
 
-static void what_is_let_out_is_a_flow(void **state)
+static void number(struct frame *f, __u32 sequence, __u32 acknowledged)
+{
+	const __u32 numbers[2] = { htonl(sequence), htonl(acknowledged) };
+
+	memcpy(f->byte + ETHERNET + f->headers + 4, numbers, sizeof(numbers));
+}
+
+static void what_is_let_out_is_a_flow_once_it_is_answered(void **state)
 {
 	const struct packet syn = { .to = API_4, .from = OTHER_4, .protocol = TCP, .port = 443, .flags = SYN };
 	const struct packet evil = { .to = EVIL_4, .from = OTHER_4, .protocol = TCP, .port = 443, .flags = SYN };
+	const struct packet answer = { .to = OTHER_4, .from = API_4, .protocol = TCP, .source_port = 443,
+				       .port = TEST_SOURCE_PORT, .flags = SYN | ACK };
 	struct oh_connection flow;
-	struct frame f;
+	struct frame f, reply;
 
 	(void)state;
 	packet_build(&syn, &f);
 	assert_false(has_flow(API_4, 443, OTHER_4, TCP, &flow));
+	number(&f, 0xffffffff, 0);
+	packet_build(&answer, &reply);
+	number(&reply, 77, 0);
+	assert_true(check(&lab, "answer to nothing", OH_HOOK_INBOUND, &reply, false, OH_INBOUND_NOT_ALLOWED));
 	assert_true(check(&lab, "flow", OH_HOOK_UPLINK_EGRESS, &f, true, PASSES));
+	assert_false(has_flow(API_4, 443, OTHER_4, TCP, &flow));
+	number(&reply, 77, 1);
+	assert_true(check(&lab, "answer to another", OH_HOOK_INBOUND, &reply, false, OH_INBOUND_NOT_ALLOWED));
+	assert_false(has_flow(API_4, 443, OTHER_4, TCP, &flow));
+	number(&reply, 77, 0);
+	assert_true(check(&lab, "answer", OH_HOOK_INBOUND, &reply, false, PASSES));
 	assert_true(has_flow(API_4, 443, OTHER_4, TCP, &flow));
 	assert_true(flow.admitted && flow.target == T_API && flow.generation == 7 && flow.port == 443);
 	packet_build(&evil, &f);
@@ -265,8 +284,9 @@ static void arp_is_let_out_where_it_is_plain(void **state)
 #define FROM6(remote) .from = remote, .to = THIS_6
 
 static const struct way inbound[] = {
-	{ "reply",
-		{ FROM(STALE_4), .protocol = TCP, .source_port = 443, .port = TEST_SOURCE_PORT, .flags = SYN | ACK } },
+	{ "reply", { FROM(STALE_4), .protocol = TCP, .source_port = 443, .port = TEST_SOURCE_PORT, .flags = RST | ACK } },
+	{ "SYN-ACK that nobody asked for", { FROM(STALE_4), .protocol = TCP, .source_port = 443, .port = TEST_SOURCE_PORT,
+	  .flags = SYN | ACK }, OH_INBOUND_NOT_ALLOWED },
 	{ "reply", { FROM6(API_6), .protocol = TCP, .source_port = 443, .port = 40001, .flags = ACK, .payload = 100 } },
 	{ "reply", { FROM(RESOLVER_4), .protocol = UDP, .source_port = 53, .port = 40001, .payload = 100 } },
 	{ "of a dead flow", { FROM(STALE_4), .protocol = TCP, .source_port = 443, .port = 40001, .flags = ACK },
@@ -460,7 +480,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(egress_is_judged_as_the_table_says),
-		cmocka_unit_test(what_is_let_out_is_a_flow),
+		cmocka_unit_test(what_is_let_out_is_a_flow_once_it_is_answered),
 		cmocka_unit_test(arp_is_let_out_where_it_is_plain),
 		cmocka_unit_test(inbound_is_judged_as_the_table_says),
 		cmocka_unit_test(icmp_errors_come_in_about_known_flows),

@@ -650,8 +650,7 @@ def test_forwarded_hello_for_an_allowed_name_passes(inspecting):
 
 @pytest.fixture
 def loss(inspecting):
-    """One of four segments to the site is lost behind the uplink, and one of four from it; but no SYN: whose SYN is
-    lost twice sends its hello in two frames, which is held (see docs/threat-model.md)."""
+    """One of four segments to the site is lost behind the uplink, and one of four from it; but no SYN, for speed."""
     nft = ["nsenter", f"--net={inspecting.lab.router.netns}", "nft"]
     rules = "".join(f"        ip {way} {API4} tcp flags & syn == 0 numgen random mod 100 < 25 drop\n"
                     for way in ("saddr", "daddr"))
@@ -679,6 +678,22 @@ def test_forwarded_hello_that_is_lost_comes_again(inspecting, loss):
     """Its two segments went by in one frame, and come again one by one."""
     r = inspecting.lab.box.run(sys.executable, "-IS", "-c", LARGE, API4, ALLOWED)
     assert r.stdout == "connected\n" * 3, r.stderr
+
+
+@pytest.fixture
+def narrow(inspecting):
+    """The box's frames bear 560 bytes of payload, and none more than one segment."""
+    call(["ip", "-n", inspecting.lab.box.netns, "link", "set", "eth0", "mtu", "600", "gso_max_segs", "1"])
+    yield
+    call(["ip", "-n", inspecting.lab.box.netns, "link", "set", "eth0", "mtu", "1500", "gso_max_segs", "65535"])
+
+
+def test_forwarded_hello_in_several_frames_passes(inspecting, narrow):
+    mark = inspecting.lab.wire.mark()
+    r = inspecting.lab.box.run(sys.executable, "-IS", "-c", LARGE, API4, ALLOWED)
+    assert r.stdout == "connected\n" * 3, r.stderr
+    assert max(len(bytes(f.payload)) for f in inspecting.lab.wire.traffic(mark, dst=API4)) < 600
+    assert inspecting.lab.box.at("google.com", API4, "-m", "3")
 
 
 @pytest.mark.parametrize("url, reason",

@@ -29,10 +29,11 @@ def udp(source, to, sport, dport, data):
     return head + struct.pack("!H", total or 0xFFFF) + data
 
 
-def tcp(source, to, sport, dport, flags, data=b"", seq=0x6F680001, ack=0x6F680002, options=b""):
+def tcp(source, to, sport, dport, flags, data=b"", seq=0x6F680001, ack=0x6F680002, options=b"", urgent=0):
     head = struct.pack("!HHIIBBH", sport, dport, seq, ack if flags & ACK else 0, (20 + len(options)) << 2, flags, 64240)
-    whole = head + b"\0\0\0\0" + options + data
-    return head + struct.pack("!HH", checksum(pseudo(source, to, TCP, len(whole)) + whole), 0) + options + data
+    tail = struct.pack("!H", urgent) + options + data
+    whole = head + b"\0\0" + tail
+    return head + struct.pack("!H", checksum(pseudo(source, to, TCP, len(whole)) + whole)) + tail
 
 
 def icmp(kind, data, code=0):

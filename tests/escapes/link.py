@@ -391,8 +391,8 @@ class Crafted:
         self.seq += 1
         self.send(craft.ACK)
 
-    def send(self, flags, data=b"", hops=64):
-        segment = craft.tcp(self.t.unused, self.to, self.own, self.port, flags, data, self.seq, self.ack)
+    def send(self, flags, data=b"", hops=64, urgent=0):
+        segment = craft.tcp(self.t.unused, self.to, self.own, self.port, flags, data, self.seq, self.ack, urgent=urgent)
         self.link.send(ether(self.t, craft.ip4(self.t.unused, self.to, craft.TCP, segment, ttl=hops)))
 
     def receive(self, payload=False):

@@ -103,6 +103,16 @@ static int says(const struct reader *r, const char *text)
 	return i == n && n == r->name_len;
 }
 
+/* The rest of a hello, and no byte behind it. */
+static int rest_of(const uint8_t *data, size_t size)
+{
+	int r = OH_HELLO_NAMED;
+
+	for (size_t i = 0; i < size && r == OH_HELLO_NAMED; i++)
+		r = wire_rest(data + i, 1);
+	return r;
+}
+
 /* In up to three parts, cut where the input says. */
 static int in_parts(const uint8_t *data, size_t size, char *text)
 {
@@ -123,11 +133,11 @@ static int in_parts(const uint8_t *data, size_t size, char *text)
 	next = cut + (size - cut) / 3;
 	if (r == OH_HELLO_NAMED) {
 		must(oh_scratch(0)->rest.hello && oh_scratch(0)->rest.record <= oh_scratch(0)->rest.hello);
-		r = wire_rest(data + cut, (uint32_t)(next - cut));
+		r = rest_of(data + cut, next - cut);
 	} else {
 		return r;
 	}
-	return r == OH_HELLO_NAMED ? wire_rest(data + next, (uint32_t)(size - next)) : r;
+	return r == OH_HELLO_NAMED ? rest_of(data + next, size - next) : r;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -192,8 +192,9 @@ static int take_over_maps(struct bpf_object *object, const struct config *c, con
 			return error_set(e, EIO, "%s cannot be taken over", engine_map_names[i]);
 	}
 	*ret_fresh = !together;
-	if (!c->uplink_count && bpf_map__set_max_entries(bpf_object__find_map_by_name(object, "oh_sent"), 1))
-		return error_set(e, EIO, "oh_sent cannot be sized");
+	if (!c->uplink_count && (bpf_map__set_max_entries(bpf_object__find_map_by_name(object, "oh_sent"), 1) ||
+				 bpf_map__set_max_entries(bpf_object__find_map_by_name(object, "oh_openings"), 1)))
+		return error_set(e, EIO, "oh_sent and oh_openings cannot be sized");
 	if (!keep[ENGINE_FLOWS] && bpf_map__set_max_entries(maps[ENGINE_FLOWS], flows_max(c)))
 		return error_set(e, EIO, "%s cannot be sized", engine_map_names[ENGINE_FLOWS]);
 	if (!keep[ENGINE_ADDRESSES] && bpf_map__set_max_entries(maps[ENGINE_ADDRESSES], c->max_addresses))
