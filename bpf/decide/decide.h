@@ -7,7 +7,7 @@
 #include "decide/flow.h"
 #include "maps.h"
 #include "parse/special.h"
-#include "payload/stream.h"
+#include "decide/stream.h"
 
 #define OH_PORT_DNS 53
 #define OH_PORT_HTTP 80

@@ -209,7 +209,7 @@ struct oh_pending_key {
 
 #define OH_REST_WORDS 3
 
-/* A TCP connection's client side, by sequence numbers: see bpf/payload/stream.h. Host byte order. */
+/* A TCP connection's client side, by sequence numbers: see bpf/decide/stream.h. Host byte order. */
 struct oh_stream {
 	__u32 first;		/* its first byte of payload: its SYN's number + 1 */
 	__u32 judged;		/* its first byte that was not judged */
