@@ -24,10 +24,10 @@ STATUS = {"instance", "enforcing", "mode", "cgroup", "healthy", "problems", "hoo
     "locked", "packet_sockets", "refused_names", "local", "notes"}
 HOOK = {"hook", "attached", "where", "since"} | {"before"}
 LIST_TARGET = {"target", "port", "source", "lapses", "addresses", "last_resolved", "last_error", "hits"} | {
-    "service", "wide"}
+    "service", "wide", "last_port"}
 LIST_ADDRESS = {"address", "seconds_left", "learned"}
 STATS = {"instance", "since", "verdicts", "reasons", "targets", "maps", "refresh"} | {"rules", "events_lost"}
-STATS_TARGET = {"target", "packets", "bytes"} | {"port", "service", "hits"}
+STATS_TARGET = {"target", "packets", "bytes"} | {"port", "last_port", "service", "hits"}
 REFRESH = {"last", "next_due", "failures", "names", "addresses"}
 EVENT = {"time", "verdict", "reason", "hook", "protocol", "source", "source_port", "destination", "destination_port",
          "name", "pid", "uid", "command", "cgroup", "container"} | {
