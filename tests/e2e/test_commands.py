@@ -24,10 +24,10 @@ STATUS = {"instance", "enforcing", "mode", "cgroup", "healthy", "problems", "hoo
     "locked", "packet_sockets", "refused_names", "local", "notes"}
 HOOK = {"hook", "attached", "where", "since"} | {"before"}
 LIST_TARGET = {"target", "port", "source", "lapses", "addresses", "last_resolved", "last_error", "hits"} | {
-    "service", "wide"}
+    "service", "wide", "last_port"}
 LIST_ADDRESS = {"address", "seconds_left", "learned"}
 STATS = {"instance", "since", "verdicts", "reasons", "targets", "maps", "refresh"} | {"rules", "events_lost"}
-STATS_TARGET = {"target", "packets", "bytes"} | {"port", "service", "hits"}
+STATS_TARGET = {"target", "packets", "bytes"} | {"port", "last_port", "service", "hits"}
 REFRESH = {"last", "next_due", "failures", "names", "addresses"}
 EVENT = {"time", "verdict", "reason", "hook", "protocol", "source", "source_port", "destination", "destination_port",
          "name", "pid", "uid", "command", "cgroup", "container"} | {
@@ -188,7 +188,8 @@ def test_stats_text_json_and_prometheus(loaded):
             seen.append([*filter(None, m.groups())])
     names = [s[0] for s in seen if len(s) == 1]
     assert len(names) == len(set(names)) and seen == [x for n in names for x in (["HELP", n], ["TYPE", n], [n])]
-    assert {m["name"] for m in s["maps"]} == {"oh_addresses", "oh_learned", "oh_ranges", "oh_names", "oh_local"}
+    assert {m["name"] for m in s["maps"]} == {"oh_addresses", "oh_learned", "oh_opened", "oh_ranges", "oh_names",
+                                              "oh_local"}
     assert next(m["entries"] for m in s["maps"] if m["name"] == "oh_learned"), "curl's own queries taught them"
 
 
