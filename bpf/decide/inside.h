@@ -91,7 +91,7 @@ static __always_inline bool oh_stays_inside(struct __sk_buff *skb, const struct 
 	__u64 device = 0, bridge;
 	__u32 over;
 
-	if (!oh_settings.inside || !oh_is_for_place(reason))
+	if (!oh_settings.inside || !oh_settings.links.known || !oh_is_for_place(reason))
 		return false;
 	bridge = oh_bridge_of(&f->destination);
 	if (bridge == OH_OUTSIDE ||

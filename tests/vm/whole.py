@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a whole machine's own traffic needs beyond tests/lab: usage: whole.py serve | close ADDRESS | ended | imitate ADDRESS
+"""What a whole machine's own traffic needs beyond tests/lab: usage: whole.py serve | close ADDRESS | ping ADDRESS | ended | imitate ADDRESS
 
 serve: answers on port 8443, and ends each connection a while after the other side did. close: as a client that is done
 first. ended: whether no connection of this namespace waits for its last ACK. imitate: waits for a line, then sends that
@@ -62,5 +62,13 @@ def close(address):
     return 0
 
 
-COMMANDS = {"serve": serve, "ended": ended, "close": close, "imitate": imitate}
+def ping(address):
+    """Its answer is made by the kernel."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM, socket.IPPROTO_ICMP) as s:
+        s.settimeout(10)
+        s.sendto(b"\x08\0\0\0\0\0\0\x01", (address, 0))
+        return s.recv(64)[0]        # 0 is an echo reply
+
+
+COMMANDS = {"ping": ping, "serve": serve, "ended": ended, "close": close, "imitate": imitate}
 sys.exit(COMMANDS[sys.argv[1]](*sys.argv[2:]))

@@ -40,6 +40,9 @@ boxed ip link set lo up
 there python3 /vm/whole.py serve >/tmp/far &
 boxed python3 /vm/whole.py serve >/tmp/box &
 whole serve >/tmp/host &
+for where in "" "ip netns exec box"; do
+    $where sysctl -qw net.ipv4.ping_group_range='0 2147483647'
+done
 mkfifo /tmp/go
 whole imitate 192.0.2.2 </tmp/go >/tmp/imitated &
 exec 3>/tmp/go
@@ -57,6 +60,8 @@ want "the container's network is local" status_has '"network":"10.31.0.0/24","br
 want "host to container" whole close 10.31.0.2
 want "container to host" boxed python3 /vm/whole.py close 10.31.0.1
 want "container to the host's address on its uplink" boxed python3 /vm/whole.py close 192.0.2.1
+want "an echo from container to host" boxed python3 /vm/whole.py ping 10.31.0.1
+want "an echo from host to container" whole ping 10.31.0.2
 want "what is allowed" whole close 192.0.2.2
 want "over IPv6" whole close fd02::2
 want "the far side got the last ACK of each" there python3 /vm/whole.py ended
