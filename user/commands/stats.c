@@ -12,6 +12,10 @@
 #include "engine/publish.h"
 #include "guard/guard.h"
 
+/* The maps that can become full. */
+static const enum engine_map shown_maps[] = {
+	ENGINE_ADDRESSES, ENGINE_LEARNED, ENGINE_OPENED, ENGINE_RANGES, ENGINE_NAMES, ENGINE_LOCAL };
+
 struct stats {
 	const char *instance;
 	int64_t since;			/* 0: no policy was ever in force */
@@ -26,14 +30,10 @@ struct stats {
 	struct {
 		enum engine_map map;
 		uint64_t entries, max;
-	} maps[5];
+	} maps[sizeof(shown_maps) / sizeof(*shown_maps)];
 	int64_t last, next_due;		/* of refresh; 0: none */
 	size_t failures, names, addresses;
 };
-
-/* The maps that can become full. */
-static const enum engine_map shown_maps[] = {
-	ENGINE_ADDRESSES, ENGINE_LEARNED, ENGINE_OPENED, ENGINE_RANGES, ENGINE_NAMES, ENGINE_LOCAL };
 
 static void add(struct oh_count *to, const struct oh_count *count)
 {
@@ -105,7 +105,7 @@ static int read_stats(struct guard *g, struct stats *s, struct error *e)
 		r = read_counts(&g->engine, s, e);
 	if (!r)
 		r = read_targets(g, s, e);
-	for (size_t i = 0; !r && i < sizeof(shown_maps) / sizeof(*shown_maps); i++) {
+	for (size_t i = 0; !r && i < sizeof(s->maps) / sizeof(*s->maps); i++) {
 		s->maps[i].map = shown_maps[i];
 		r = engine_map_fill(&g->engine, shown_maps[i], &s->maps[i].entries, &s->maps[i].max, e);
 	}
