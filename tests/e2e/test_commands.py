@@ -188,7 +188,8 @@ def test_stats_text_json_and_prometheus(loaded):
             seen.append([*filter(None, m.groups())])
     names = [s[0] for s in seen if len(s) == 1]
     assert len(names) == len(set(names)) and seen == [x for n in names for x in (["HELP", n], ["TYPE", n], [n])]
-    assert {m["name"] for m in s["maps"]} == {"oh_addresses", "oh_learned", "oh_ranges", "oh_names", "oh_local"}
+    assert {m["name"] for m in s["maps"]} == {"oh_addresses", "oh_learned", "oh_opened", "oh_ranges", "oh_names",
+                                              "oh_local"}
     assert next(m["entries"] for m in s["maps"] if m["name"] == "oh_learned"), "curl's own queries taught them"
 
 
