@@ -107,7 +107,7 @@ static inline int oh_key_from_text(struct oh_name_key *ret, const char *text)
 	for (n = 0; text[n]; n++)
 		if (n > OH_KEY_TEXT_MAX)
 			return -1;
-	if (n == 1 && text[0] == '.')
+	if (!suffix && n == 1 && text[0] == '.')
 		n = 0;
 	else if (n == suffix || n > OH_KEY_TEXT_MAX)
 		return -1;

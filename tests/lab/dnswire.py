@@ -5,7 +5,7 @@ import struct
 from dataclasses import dataclass, field
 
 A, CNAME, SOA, AAAA, OPT = 1, 5, 6, 28, 41
-TYPES = {"A": A, "CNAME": CNAME, "SOA": SOA, "AAAA": AAAA, "TXT": 16, "NS": 2, "MX": 15, "ANY": 255}
+TYPES = {"A": A, "CNAME": CNAME, "SOA": SOA, "AAAA": AAAA, "TXT": 16, "NS": 2, "MX": 15, "HTTPS": 65, "ANY": 255}
 NOERROR, FORMERR, SERVFAIL, NXDOMAIN, NOTIMP, REFUSED = range(6)
 TC = 0x0200
 

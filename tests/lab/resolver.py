@@ -80,6 +80,11 @@ class Dns:
         self._control("local_datas_remove", "".join(f"{name}.\n" for name in zone))
         self._control("local_datas", "".join(r + "\n" for name, a in zone.items() for r in records(name, a, ttl)))
 
+    def add_alias(self, name, target, ttl=topology.ZONE_TTL):
+        """A name whose answer is a CNAME without an address, as this server gives it."""
+        self.changed = True
+        self._control("local_datas", f"{name}. {ttl} IN CNAME {target}.\n")
+
     def remove(self, *names):
         self.changed = True
         self._control("local_datas_remove", "".join(f"{name}.\n" for name in names))

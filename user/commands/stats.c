@@ -105,7 +105,7 @@ static int read_stats(struct guard *g, struct stats *s, struct error *e)
 		r = read_counts(&g->engine, s, e);
 	if (!r)
 		r = read_targets(g, s, e);
-	for (size_t i = 0; !r && i < sizeof(shown_maps) / sizeof(*shown_maps); i++) {
+	for (size_t i = 0; !r && i < sizeof(s->maps) / sizeof(*s->maps); i++) {
 		s->maps[i].map = shown_maps[i];
 		r = engine_map_fill(&g->engine, shown_maps[i], &s->maps[i].entries, &s->maps[i].max, e);
 	}

@@ -145,6 +145,44 @@ static void answers_give_their_addresses(void **state)
 	}
 }
 
+/* The name at the end of the chain as a key, in whatever way the answer writes it; "" where it cannot be one. */
+static void aliases_are_read_as_names(void **state)
+{
+	static const struct {
+		const char *what, *data;
+		size_t len;
+		const char *name;
+	} rows[] = {
+#define LEADS(what, data, name) { what, data, sizeof(data) - 1, name }
+		LEADS("in full", HEAD("\1") SELF CNAME(TTL60, "\x9", CDN), "cdn.net"),
+		LEADS("in capitals", HEAD("\1") SELF CNAME(TTL60, "\x9", "\3CDn\3NET\0"), "cdn.net"),
+		LEADS("with a pointer", HEAD("\1") SELF CNAME(TTL60, "\6", "\3cdn\xc0\x10"), "cdn.openai.com"),
+		LEADS("a pointer alone", HEAD("\1") SELF CNAME(TTL60, "\2", "\xc0\x10"), "openai.com"),
+		LEADS("two links", HEAD("\2") SELF CNAME(TTL60, "\x9", CDN) CDN CNAME(TTL9, "\4", "\2ab\0"), "ab"),
+		LEADS("a dot in a label", HEAD("\1") SELF CNAME(TTL60, "\x9", "\3c.n\3net\0"), ""),
+		LEADS("a NUL in a label", HEAD("\1") SELF CNAME(TTL60, "\x9", "\3c\0n\3net\0"), ""),
+		LEADS("the root", HEAD("\1") SELF CNAME(TTL60, "\1", "\0"), ""),
+#undef LEADS
+	};
+	struct oh_scratch *s = oh_scratch(0);
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		for (int fill = 0; fill < 256; fill += 0x61) {
+			char text[OH_KEY_DATA + 2] = "";
+
+			wire_dirty((uint8_t)fill, rows[i].len);
+			assert_int_equal(wire_answer((const uint8_t *)rows[i].data, (uint32_t)rows[i].len, &wire_asked),
+					 OH_ANSWER_OK);
+			assert_true(s->links > 1);
+			if (oh_read_name(s->link[s->links - 1].name, 0))
+				oh_key_to_text(oh_key(s), text);
+			if (strcmp(text, rows[i].name))
+				fail_msg("%s: \"%s\", not \"%s\"", rows[i].what, text, rows[i].name);
+		}
+	}
+}
+
 static void answer_cut_anywhere_gives_nothing(void **state)
 {
 	static const char whole[] = HEAD("\3") SELF CNAME(TTL60, "\x9", CDN) CDN A("\1") CDN A("\2");
@@ -306,6 +344,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(answers_give_their_addresses),
+		cmocka_unit_test(aliases_are_read_as_names),
 		cmocka_unit_test(answer_cut_anywhere_gives_nothing),
 		cmocka_unit_test(first_64_records_count),
 		cmocka_unit_test(answer_of_4096_is_read_and_longer_not),

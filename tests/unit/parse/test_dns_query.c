@@ -42,7 +42,7 @@ static const struct query_case cases[] = {
 	PASS("one byte", HEAD "\1x\0" A_IN, "x", 1),
 	PASS("underscore and hyphen", HEAD "\4_sip\4_udp\5x-1-y\2de\0" "\0\x21\0\1", "_sip._udp.x-1-y.de", 33),
 	PASS("edges of the letters", HEAD "\xb" "azAZ09-_xnz" "\0" A_IN, "azaz09-_xnz", 1),
-	PASS("root", HEAD "\0" "\0\2\0\1", "", 2),
+	PASS("root", HEAD "\0" "\0\2\0\1", ".", 2),
 	PASS("label of 63", HEAD L63 "\0" A_IN, NULL, 1),
 	PASS("name of 255", HEAD L63 L63 L63 L61 "\0" A_IN, NULL, 1),
 	PASS("edns", HEAD_EDNS WWW A_IN OPT("\0\0"), "www.openai.com", 1),

@@ -52,7 +52,7 @@ static void rule_covers_what_it_says(void **state)
 
 static void text_that_is_no_rule_is_refused(void **state)
 {
-	static const char *const bad[] = {"",	    "*",      "*.",	".",	  ".com",   "com.",	 "a..b",
+	static const char *const bad[] = {"",	    "*",      "*.",	"..",	  ".com",   "com.",	 "a..b",
 					  "*.*.com", "a.*.com", "*com",	"a b",	  "a/b",    "\xc3\xa4.de", "*..com",
 					  "1234567890123456789012345678901234567890123456789012345678901234.com"};
 	struct oh_name_key key = {.prefixlen = 77};
@@ -63,6 +63,23 @@ static void text_that_is_no_rule_is_refused(void **state)
 			fail_msg("\"%s\" was taken", bad[i]);
 		assert_int_equal(key.prefixlen, 77);
 	}
+}
+
+/* It covers nothing but itself: it is no suffix. */
+static void root_is_a_name(void **state)
+{
+	struct oh_name_key root, com;
+	char text[OH_KEY_DATA + 2];
+
+	(void)state;
+	assert_int_equal(oh_key_from_text(&root, "."), 0);
+	assert_int_equal(root.prefixlen, 8);
+	assert_int_equal(root.data[0], 0);
+	oh_key_to_text(&root, text);
+	assert_string_equal(text, ".");
+	assert_int_equal(oh_key_from_text(&com, "com"), 0);
+	assert_false(oh_key_covers(&root, &com));
+	assert_true(oh_key_covers(&root, &root));
 }
 
 static void longest_names_are_taken_and_longer_not(void **state)
@@ -122,6 +139,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(rule_covers_what_it_says),	  cmocka_unit_test(text_that_is_no_rule_is_refused),
+		cmocka_unit_test(root_is_a_name),
 		cmocka_unit_test(longest_names_are_taken_and_longer_not), cmocka_unit_test(key_comes_back_as_text),
 		cmocka_unit_test(scratch_has_one_owner_at_a_time),
 	};

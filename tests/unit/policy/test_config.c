@@ -255,6 +255,10 @@ static void bad_values(void **state)
 		{ "", "cgroup = /x", "no such section" },
 		{ "dns", "resolver = dns.example", "'dns.example' is not an address, nor 'auto'" },
 		{ "dns", "resolver = 10.0.0.2:53", "'10.0.0.2:53' is not an address" },
+		{ "dns", "search = *.corp.example", "'*.corp.example' is not a suffix like corp.example" },
+		{ "dns", "search = corp.example:54", "'corp.example:54' is not a suffix" },
+		{ "dns", "search = 10.0.0.1", "'10.0.0.1' is not a suffix" },
+		{ "dns", "name = ..", "[dns] name" },
 		{ "dns", "min-ttl = 1d1", "'1d1' is not a time like 30s, 5m, 2h or 1d" },
 		{ "dns", "min-ttl = 2d", "'2d' is not a time" },
 		{ "dns", "max-ttl = 8d", "'8d' is not a time" },
@@ -474,6 +478,38 @@ static void resolvers_are_found(void **state)
 	}
 }
 
+/* The last line counts, as for the resolver; what is no name is left out. */
+static void search_suffixes_are_found(void **state)
+{
+	static const struct {
+		const char *text, *found;
+	} rows[] = {
+		{ "", "" },
+		{ "nameserver 10.0.0.2\n", "" },
+		{ "search corp.example Eu.Corp.Example.\n", "corp.example eu.corp.example " },
+		{ "search a.example\ndomain b.example\n", "b.example " },
+		{ "domain b.example\nsearch a.example\toptions\n", "a.example options " },
+		{ "search .\n", "" },
+		{ "search a..b *.x 10.0.0.1 a.example:53 b.example\n", "b.example " },
+		{ "# search a.example\nsearching b.example\n", "" },
+		{ "search a b c d e f g\n", "a b c d e f " },
+	};
+	char found[CONFIG_SEARCH_MAX][TARGET_NAME_MAX + 1];
+
+	(void)state;
+	assert_int_equal(config_find_search(unit_path("missing"), found), 0);
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		size_t n = config_find_search(unit_write_text(rows[i].text), found);
+		char list[512] = "";
+
+		for (size_t k = 0; k < n; k++) {
+			strcat(list, found[k]);
+			strcat(list, " ");
+		}
+		assert_string_equal(list, rows[i].found);
+	}
+}
+
 /* Both mean this machine, where nothing but a stub can listen. */
 static void unspecified_resolver_is_this_machine(void **state)
 {
@@ -508,6 +544,7 @@ int main(void)
 		UNIT_FILE_TEST(ten_thousand_targets),
 		UNIT_FILE_TEST(too_many_targets),
 		UNIT_FILE_TEST(resolvers_are_found),
+		UNIT_FILE_TEST(search_suffixes_are_found),
 		UNIT_FILE_TEST(unspecified_resolver_is_this_machine),
 	};
 

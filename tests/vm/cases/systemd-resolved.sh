@@ -39,10 +39,11 @@ while True:
     name = ".".join(labels).lower()
     print(name, flush=True)
     rest = []
-    if name == "pool.example" and kind == 1:
+    if name in ("pool.example", "warm.example") and kind == 1:
         rest = [bytes([203, 0, 113, 1 + (turn + i) % 200]) for i in (0, 1)]
         turn += 2
-    a = b"".join(b"\xc0\x0c\0\1\0\1\0\0\0\1\0\4" + address for address in rest)
+    ttl = struct.pack("!I", 600 if name == "warm.example" else 1)
+    a = b"".join(b"\xc0\x0c\0\1\0\1" + ttl + b"\0\4" + address for address in rest)
     s.sendto(q[:2] + b"\x81\x80\0\1" + struct.pack("!HHH", len(rest), 0, 0) + q[12 : at + 5] + a, who)
 PY
 # Asks, and connects at once: nothing listens there, so that "connection refused" says that the far end has answered.
@@ -78,11 +79,15 @@ for _ in $(seq 50); do
     sleep 0.2
 done
 want "unguarded, any name reaches the upstream resolver" grep -q unguarded.example $asked
+client warm.example 1
+want "what the stub got before the guard, it keeps" test "$said" = "refused=0 reached=2 failed=0"
 
 mkdir -p /etc/ohguard
-printf '[guard]\ncgroup = /sys/fs/cgroup/system.slice\n[dns]\nmin-ttl = 1s\n[allow]\ntarget = pool.example\n' \
+printf '[guard]\ncgroup = /sys/fs/cgroup/system.slice\n[dns]\nmin-ttl = 1s\n[allow]\ntarget = pool.example\ntarget = warm.example\n' \
     >/etc/ohguard/ohguard.conf
 want "load: the resolver is the one behind the stub" ohguard load
+client warm.example 1
+want "load has emptied its cache: what it hands out is allowed" test "$said" = "refused=0 reached=2 failed=0"
 client pool.example 15
 want "no connection is refused" test "${said%% *}" = refused=0
 want "no lookup has failed" test "${said##* }" = failed=0
