@@ -15,6 +15,8 @@ from guard import REPO, poll
 from model import ANSWER
 
 HERE = Path(__file__).resolve().parent
+# Beside the machines of tests/vm: large, and good for more than one checkout.
+CACHE = Path(os.environ.get("OHGUARD_CACHE", "/var/cache/ohguard-vm")) / "agents"
 DOC = REPO / "docs/agents.md"
 TASK = "Run the command."
 # What npm, pip and mmdebstrap say where they reach nobody; whatever else stops them is a failure.
@@ -33,7 +35,7 @@ class Agent:
     def __init__(self):
         self.files = HERE / self.name
         look = hashlib.sha256(b"".join(p.read_bytes() for p in sorted(self.files.iterdir()) if p.is_file()))
-        self.home = REPO / "build/agents" / f"{self.name}-{look.hexdigest()[:16]}"
+        self.home = CACHE / f"{self.name}-{look.hexdigest()[:16]}"
 
     def install(self):
         """Whole or not at all, however many ask for it."""
