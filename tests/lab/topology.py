@@ -42,6 +42,7 @@ HOSTS = (
 # What unbound says; the sites are nginx in `internet`, each with a name in the lab's certificate.
 ZONE = {
     "api.openai.com": ("203.0.113.10", "203.0.113.11", "203.0.113.12", "2001:db8:10::10", "2001:db8:10::11"),
+    "api.anthropic.com": ("203.0.113.20", "2001:db8:10::20"),
     "google.com": ("198.51.100.20", "2001:db8:20::20"),
     "www.google.com": ("198.51.100.21", "2001:db8:20::21"),
     "github.com": ("198.51.100.30", "2001:db8:30::30"),

@@ -23,6 +23,11 @@ http {{
         # A slow answer, as a streamed completion is: at 2 kB a second it outlives any address.
         location /stream {{ root {dir}/www; limit_rate 2k; }}
         location /big {{ root {dir}/www; }}
+        # A model's API, while a test of tests/agents plays one.
+        location /v1/ {{
+            proxy_pass http://unix:{dir}/model; proxy_http_version 1.1; proxy_set_header Connection "";
+            client_max_body_size 16m;
+        }}
     }}
     # A group that no client sends a key for unasked: the server asks each for a second hello.
     server {{
