@@ -114,7 +114,7 @@ def test_gateway_that_fails_says_why(stack):
 		sed 's/"State": "available"/"State": "failed", "FailureMessage": "Subnet has no free addresses"/'
 	exit; fi""")
     said = stack.apply(check=1).stderr
-    assert re.search(r"nat: was made and is gone again: Subnet has no free addresses$", said.splitlines()[-1])
+    assert re.search(r"nat: was made, but is gone again: Subnet has no free addresses$", said.splitlines()[-1])
     stack.wrap("")
     destroy(stack)
 

@@ -64,11 +64,13 @@ class Field:
             self.guard.run("load", "--uplink", "auto", "--dry-run", "--cgroup", str(self.lab.cgroup)).returncode == 2
         self.container()
         self.network()
-        # An attack whose first packet waits for the router's address would show nothing.
-        box = ["nsenter", f"--net=/run/netns/{self.lab.netns('box')}"]
-        here = ["nsenter", f"--net={self.lab.server.netns}"]
-        for where, router in ((here, "10.0.1.1"), (here, "fd00:1::1"), (box, "172.30.0.1"), (box, "fd00:30::1")):
-            call([*where, "ping", "-c1", "-W3", router])
+        self.meet(self.lab.server.netns, "10.0.1.1", "fd00:1::1")
+
+    @staticmethod
+    def meet(netns, *routers):
+        """An attack whose first packet waits for its router's link address would show nothing."""
+        for router in routers:
+            call(["nsenter", f"--net={netns}", "ping", "-c1", "-W3", router])
 
     def container(self):
         """As Docker does it, but without NAT: that would have the kernel put fragments together before any hook."""
@@ -86,6 +88,7 @@ class Field:
         call(["nsenter", f"--net={self.lab.server.netns}", "sh", "-ec",
               "echo 1 >/proc/sys/net/ipv4/ip_forward; echo 1 >/proc/sys/net/ipv4/conf/eth0/proxy_arp; echo 1 "
               ">/proc/sys/net/ipv6/conf/all/forwarding"])
+        self.meet(f"/run/netns/{box}", "172.30.0.1", "fd00:30::1")
 
     def network(self):
         """One that stays on the machine: [guard] local."""
