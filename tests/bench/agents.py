@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A real agent's time to its final answer, guarded and not, by turns. The smallest one; each with OHGUARD_AGENTS=all."""
+"""A real agent's time to its final answer, guarded and not, by turns. OHGUARD_AGENTS=all: of each, not of the smallest."""
 import os
 import statistics
 import sys
