@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A real agent's time to its final answer, guarded and not, by turns. OHGUARD_AGENTS=all: of each, not of the smallest."""
+"""Time to a real agent's final answer, guarded and not, by turns; of the smallest, or of each by OHGUARD_AGENTS=all."""
 import os
 import statistics
 import sys
