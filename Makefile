@@ -45,7 +45,7 @@ BPFT_SRC  := $(wildcard tests/bpf/test_*.c)
 BPFT_BIN  := $(BPFT_SRC:%.c=$(BUILD)/%)
 
 .PHONY: all help compilers tests newest deps demo check check-unit check-bpf check-lint check-e2e check-escapes \
-	check-faults soak check-docker check-aws check-vm bench fuzz prove mutants lint docs install upgrade \
+	check-faults soak check-docker check-agents check-aws check-vm bench fuzz prove mutants lint docs install upgrade \
 	uninstall clean
 .DELETE_ON_ERROR:
 
@@ -123,7 +123,7 @@ demo:	## the main job on real packets, after all the set-up
 	$(Q)scripts/demo
 
 check:	## every test, after all the set-up; STRICT=1 fails on a test that passes the second time only
-	$(Q)scripts/deps build check lint prove docker vm aws
+	$(Q)scripts/deps build check lint prove docker agents vm aws
 	$(Q)scripts/check all
 
 check-unit: $(UNIT_BIN)	## the program's parts
@@ -145,6 +145,10 @@ check-docker:	## the same from Docker's containers, and what these need
 	$(Q)scripts/deps build docker
 	$(Q)$(MAKE) all
 	$(Q)OHGUARD_DOCKER=all scripts/check docker
+check-agents:	## real agents beside the guard, to their answer, and what these need
+	$(Q)scripts/deps build docker agents
+	$(Q)$(MAKE) all
+	$(Q)OHGUARD_AGENTS=all scripts/check agents
 check-aws: all	## `ohguard aws` against a played AWS
 	$(Q)scripts/check aws
 check-vm:	## whole machines with the kernels 5.10, 6.1, 6.12 and sid's

@@ -7,7 +7,7 @@ import pytest
 
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent), str(HERE.parent / "e2e"), str(HERE.parent / "docker"), str(HERE)]
-from agents import AGENTS, Absent, playing              # noqa: E402
+from agent import AGENTS, Absent, playing              # noqa: E402
 from guard import guard                                 # noqa: E402,F401
 from lab.fixtures import lab, session_lab               # noqa: E402,F401
 

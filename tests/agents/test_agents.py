@@ -3,7 +3,7 @@
 and is refused nothing that docs/agents.md does not tell."""
 import pytest
 
-from agents import AGENTS, documented
+from agent import AGENTS, documented
 from guard import serving
 
 

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """make bench: the figures, each beside what it is compared with in the same run. About three minutes.
 
-    tests/bench/bench.py [--build DIR] [--json] [program|names|network|commands]...
+    tests/bench/bench.py [--build DIR] [--json] [program|names|network|commands|agents]...
 """
 import argparse
 import json
@@ -12,12 +12,13 @@ from pathlib import Path
 
 TOP = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(TOP / "tests"), str(TOP / "tests/bench")]
+import agents  # noqa: E402
 import commands  # noqa: E402
 import names  # noqa: E402
 import network  # noqa: E402
 from lab.lab import Lab, LabError  # noqa: E402
 
-SECTIONS = ("program", "names", "network", "commands")
+SECTIONS = ("program", "names", "network", "commands", "agents")
 
 
 @dataclass
@@ -92,7 +93,8 @@ def main():
     args = parser.parse_args()
     if unknown := set(args.sections) - set(SECTIONS):
         parser.error(f"no such section: {', '.join(sorted(unknown))}")
-    run = {"program": program, "names": names.run, "network": network.run, "commands": commands.run}
+    run = {"program": program, "names": names.run, "network": network.run, "commands": commands.run,
+           "agents": agents.run}
     try:
         with Lab(capture=False) as lab:
             bench = Bench(lab, args.build)

@@ -20,8 +20,9 @@ CACHE = Path(os.environ.get("OHGUARD_CACHE", "/var/cache/ohguard-vm")) / "agents
 DOC = REPO / "docs/agents.md"
 TASK = "Run the command."
 # What npm, pip and mmdebstrap say where they reach nobody; whatever else stops them is a failure.
-AWAY = re.compile(r"ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ENETUNREACH|ETIMEDOUT|Temporary failure in name resolution|"
-                  r"Could not resolve|Failed to establish a new connection|Network is unreachable|have no Debian archive")
+AWAY = re.compile("ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ENETUNREACH|ETIMEDOUT|Temporary failure in name resolution|"
+                  "Could not resolve|Failed to establish a new connection|Network is unreachable|"
+                  "have no Debian archive")
 
 
 class Absent(Exception):
