@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: MIT */
+/* What resolv.conf(5) says. */
+#ifndef OHGUARD_RESOLV_CONF_H
+#define OHGUARD_RESOLV_CONF_H
+
+#include "policy/config.h"
+
+/* Reads the name servers of a resolv.conf(5) file: those on this machine (local), or the others. Returns how many, at
+ * most CONFIG_RESOLVERS_MAX; 0 if there is no such file. */
+size_t resolv_conf_servers(const char *resolv_conf, bool local, struct oh_address ret[CONFIG_RESOLVERS_MAX]);
+/* Reads the search suffixes of such a file. What is no name is left out. Returns how many. */
+size_t resolv_conf_search(const char *resolv_conf, char ret[CONFIG_SEARCH_MAX][TARGET_NAME_MAX + 1]);
+
+#endif
