@@ -7,7 +7,6 @@
 
 #include "base/ini.h"
 #include "policy/suffix.h"
-#include "policy/resolv_conf.h"
 #include "base/text.h"
 
 #define DAY 86400
@@ -225,24 +224,20 @@ static int set_nat64(struct config *c, const char *value, struct error *e)
 
 static int set_search(struct config *c, const char *value, struct error *e)
 {
-	bool none = !strcmp(value, "none");
+	int r = check_alone(!strcmp(value, "none"), c->search_set, c->search_count, e);
 	struct target t;
-	int r = check_alone(none, c->search_set, c->search_count, e);
 
-	if (r)
-		return r;
 	c->search_set = true;
-	if (none)
-		return 0;
+	if (r || !strcmp(value, "none"))
+		return r;
 	if (c->search_count == CONFIG_SEARCH_MAX)
 		return error_set(e, E2BIG, "more than %d search suffixes", CONFIG_SEARCH_MAX);
 	r = target_parse(value, &t, e);
-	if (r)
-		return r;
-	if (t.kind != TARGET_NAME || strchr(value, ':'))
-		return error_set(e, EINVAL, "'%s' is not a suffix like corp.example", value);
-	memcpy(c->search[c->search_count++], t.name, sizeof(t.name));
-	return 0;
+	if (!r && (t.kind != TARGET_NAME || strchr(value, ':')))
+		r = error_set(e, EINVAL, "'%s' is not a suffix like corp.example", value);
+	if (!r)
+		memcpy(c->search[c->search_count++], t.name, sizeof(t.name));
+	return r;
 }
 
 /* "NAME" or "*.SUFFIX", or the root, which no target can be */
@@ -459,10 +454,8 @@ static int fill_in(struct config *c, struct error *e)
 {
 	int r = 0;
 
-	if (!c->resolver_set)	/* if resolv.conf names only its stub, systemd-resolved's own list */
-		c->resolver_count = resolv_conf_servers("/etc/resolv.conf", false, c->resolvers);
-	if (!c->resolver_count)
-		c->resolver_count = resolv_conf_servers("/run/systemd/resolve/resolv.conf", false, c->resolvers);
+	if (!c->resolver_set)
+		c->resolver_count = resolv_conf_find(c->resolvers);
 	if (!c->resolver_count) {
 		address_parse(AMAZON_RESOLVER, &c->resolvers[0]);
 		c->resolver_count = 1;

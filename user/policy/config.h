@@ -11,11 +11,10 @@
 #include "policy/address.h"
 #include "policy/target.h"
 #include "policy/interface.h"
+#include "policy/resolv_conf.h"
 
 #define CONFIG_FILE "/etc/ohguard/ohguard.conf"
-#define CONFIG_RESOLVERS_MAX 8
 #define CONFIG_LOCAL_MAX 32
-#define CONFIG_SEARCH_MAX 6
 
 /* A range that is not public, but may hold the addresses of matching names. */
 struct config_private {

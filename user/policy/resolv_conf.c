@@ -26,6 +26,13 @@ size_t resolv_conf_servers(const char *resolv_conf, bool local, struct oh_addres
 	return n;
 }
 
+size_t resolv_conf_find(struct oh_address ret[CONFIG_RESOLVERS_MAX])
+{
+	size_t n = resolv_conf_servers("/etc/resolv.conf", false, ret);
+
+	return n ? n : resolv_conf_servers("/run/systemd/resolve/resolv.conf", false, ret);
+}
+
 /* The last such line counts, as in resolv.conf(5). */
 size_t resolv_conf_search(const char *resolv_conf, char ret[CONFIG_SEARCH_MAX][TARGET_NAME_MAX + 1])
 {
