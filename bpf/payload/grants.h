@@ -41,8 +41,8 @@ static __always_inline bool oh_merge(struct oh_entry *entry, const struct oh_gra
 	return true;
 }
 
-/* Lets a grant that is there hold for as long as this one: true where it is. In place, since one aligned word is written,
- * of which no reader sees half. */
+/* Lets a grant that is there hold for as long as this one: true where it is. In place: it is one aligned word, of which
+ * no reader sees half. */
 static __always_inline bool oh_renew(struct oh_entry *entry, const struct oh_grant *grant)
 {
 	for (int i = 0; i < OH_GRANTS_MAX; i++) {

@@ -35,8 +35,8 @@ static __always_inline bool oh_opened_lets_ask(const struct oh_grant *g, __u32 t
 	return g->service != OH_SERVICE_DNS || oh_is_key_type(type);
 }
 
-/* Whether the policy lets the name that was parsed last be asked for by a question of that type. Whose name it is goes to
- * the scratch. */
+/* Whether the policy lets the name that was parsed last be asked for by a question of that type. Whose name it is goes
+ * to the scratch. */
 __attribute__((noinline)) int oh_policy_lets_ask(__u32 slot, __u32 type)
 {
 	struct oh_scratch *s = oh_scratch(slot);

@@ -35,7 +35,8 @@ __attribute__((noinline)) int oh_open(__u32 slot, __u64 target, __u32 what, __u3
 }
 
 /* What a key says up to its byte i: at its end the name, at a dot a zone above it, for the questions of who validates
- * answers. Opens it for all that the answer teaches. A function of its own, so that the verifier goes through it once. */
+ * answers. Opens it for all that the answer teaches. A function of its own, so that the verifier goes through it
+ * once. */
 __attribute__((noinline)) int oh_open_part(__u32 slot, __u32 i, __u32 links, __u32 life)
 {
 	struct oh_scratch *s = oh_scratch(slot);

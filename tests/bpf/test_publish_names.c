@@ -175,7 +175,8 @@ static void entry_repeats_the_suffixes_around_it(void **state)
 /* Those above each name up to the root, however the names lie to each other, and no others. */
 static void keys_of_the_zones_above_may_be_asked_for(void **state)
 {
-	static const char *const zones[] = { ".", "example", "b.example", "c.b.example", "net", "y.net", "org", "x.org" };
+	static const char *const zones[] = { ".",   "example", "b.example", "c.b.example",
+					     "net", "y.net",   "org",	    "x.org" };
 	static const char *const others[] = { "a.b.example", "com", "z.net", "e", "b", "d.c.b.example" };
 
 	(void)state;
@@ -201,7 +202,8 @@ static void keys_of_the_zones_above_may_be_asked_for(void **state)
 static void names_are_searched_for_with_suffixes(void **state)
 {
 	(void)state;
-	PUBLISH(.targets = LIST("a.example:443", "*.s.example:443"), .asks = LIST("ask.example"), .search = "corp.test");
+	PUBLISH(.targets = LIST("a.example:443", "*.s.example:443"), .asks = LIST("ask.example"),
+		.search = "corp.test");
 	assert_true(has_ask("a.example.corp.test", OH_ASK_SEARCH) && has_ask("ask.example.corp.test", OH_ASK_SEARCH));
 	assert_false(admits("a.example.corp.test", 443));
 	assert_false(has_ask("x.s.example.corp.test", OH_ASK_SEARCH));

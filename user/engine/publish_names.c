@@ -118,8 +118,8 @@ static int compare_claims(const void *a, const void *b)
 	return r ? r : memcmp(&left->rule, &right->rule, sizeof(left->rule));
 }
 
-/* The zones above the names, each once, whose keys validating resolvers ask for: up to each dot of a name's key, and the
- * root. The claims are sorted, so that one before it has claimed what the two have in common. */
+/* The zones above the names, each once, whose keys validating resolvers ask for: up to each dot of a name's key, and
+ * the root. The claims are sorted, so that one before it has claimed what the two have in common. */
 static int add_zones(struct claims *claims, struct error *e)
 {
 	const struct oh_name_rule rule = { .service = OH_SERVICE_DNS, .ask = OH_ASK_KEYS };

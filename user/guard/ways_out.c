@@ -12,6 +12,7 @@
 #include "engine/listener.h"
 #include "engine/packet.h"
 #include "policy/suffix.h"
+#include "policy/resolv_conf.h"
 
 /* The workload may have made more of these, to keep us busy. */
 #define PROCESSES_MAX 256
@@ -60,7 +61,7 @@ void ways_out_resolver(const struct oh_settings *settings, const char *cgroup, s
 
 	if (!settings->inspect || *settings->uplink[0] || is_whole_machine(cgroup))
 		return;
-	n = config_find_resolvers("/etc/resolv.conf", true, local);
+	n = resolv_conf_servers("/etc/resolv.conf", true, local);
 	for (size_t i = 0; i < n; i++) {
 		uint64_t id = listener_cgroup(&local[i], 53);
 

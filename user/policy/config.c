@@ -224,24 +224,20 @@ static int set_nat64(struct config *c, const char *value, struct error *e)
 
 static int set_search(struct config *c, const char *value, struct error *e)
 {
-	bool none = !strcmp(value, "none");
+	int r = check_alone(!strcmp(value, "none"), c->search_set, c->search_count, e);
 	struct target t;
-	int r = check_alone(none, c->search_set, c->search_count, e);
 
-	if (r)
-		return r;
 	c->search_set = true;
-	if (none)
-		return 0;
+	if (r || !strcmp(value, "none"))
+		return r;
 	if (c->search_count == CONFIG_SEARCH_MAX)
 		return error_set(e, E2BIG, "more than %d search suffixes", CONFIG_SEARCH_MAX);
 	r = target_parse(value, &t, e);
-	if (r)
-		return r;
-	if (t.kind != TARGET_NAME || strchr(value, ':'))
-		return error_set(e, EINVAL, "'%s' is not a suffix like corp.example", value);
-	memcpy(c->search[c->search_count++], t.name, sizeof(t.name));
-	return 0;
+	if (!r && (t.kind != TARGET_NAME || strchr(value, ':')))
+		r = error_set(e, EINVAL, "'%s' is not a suffix like corp.example", value);
+	if (!r)
+		memcpy(c->search[c->search_count++], t.name, sizeof(t.name));
+	return r;
 }
 
 /* "NAME" or "*.SUFFIX", or the root, which no target can be */
@@ -441,53 +437,6 @@ static const struct config defaults = {
 /* ssh from private networks, so that loading the guard over ssh does not lock the operator out. */
 static const char *const default_inbound[] = { "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7" };
 
-size_t config_find_resolvers(const char *resolv_conf, bool local, struct oh_address ret[CONFIG_RESOLVERS_MAX])
-{
-	FILE *f = fopen(resolv_conf, "re");
-	char line[512], text[ADDRESS_TEXT_MAX];
-	struct oh_address a;
-	size_t n = 0;
-
-	if (!f)
-		return 0;
-	while (n < CONFIG_RESOLVERS_MAX && fgets(line, sizeof(line), f)) {
-		const char *special;
-
-		if (sscanf(line, "nameserver %51s", text) != 1 || address_parse(text, &a))
-			continue;
-		special = address_special(&a, NULL);
-		if (local == (special && (strstr(special, "loopback") || strstr(special, "this network"))))
-			ret[n++] = a;
-	}
-	fclose(f);
-	return n;
-}
-
-/* The last such line counts, as in resolv.conf(5). */
-size_t config_find_search(const char *resolv_conf, char ret[CONFIG_SEARCH_MAX][TARGET_NAME_MAX + 1])
-{
-	FILE *f = fopen(resolv_conf, "re");
-	char line[2048], *word, *rest;
-	struct target t;
-	struct error e;
-	size_t n = 0;
-
-	if (!f)
-		return 0;
-	while (fgets(line, sizeof(line), f)) {
-		word = strtok_r(line, " \t\n", &rest);
-		if (!word || (strcmp(word, "search") && strcmp(word, "domain")))
-			continue;
-		n = 0;
-		while (n < CONFIG_SEARCH_MAX && (word = strtok_r(NULL, " \t\n", &rest))) {
-			if (!target_parse(word, &t, &e) && t.kind == TARGET_NAME && !strchr(word, ':'))
-				memcpy(ret[n++], t.name, sizeof(t.name));
-		}
-	}
-	fclose(f);
-	return n;
-}
-
 /* The names on demand alone: most machines ask for none of them, and Amazon's address needs no asking. */
 static int add_default_time(struct config *c, struct error *e)
 {
@@ -505,16 +454,14 @@ static int fill_in(struct config *c, struct error *e)
 {
 	int r = 0;
 
-	if (!c->resolver_set)	/* if resolv.conf names only its stub, systemd-resolved's own list */
-		c->resolver_count = config_find_resolvers("/etc/resolv.conf", false, c->resolvers);
-	if (!c->resolver_count)
-		c->resolver_count = config_find_resolvers("/run/systemd/resolve/resolv.conf", false, c->resolvers);
+	if (!c->resolver_set)
+		c->resolver_count = resolv_conf_find(c->resolvers);
 	if (!c->resolver_count) {
 		address_parse(AMAZON_RESOLVER, &c->resolvers[0]);
 		c->resolver_count = 1;
 	}
 	if (!c->search_set)
-		c->search_count = config_find_search("/etc/resolv.conf", c->search);
+		c->search_count = resolv_conf_search("/etc/resolv.conf", c->search);
 	if (!c->ntp_set)
 		r = add_default_time(c, e);
 	for (size_t i = 0; !r && !c->inbound_set && i < sizeof(default_inbound) / sizeof(*default_inbound); i++) {

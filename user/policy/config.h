@@ -11,11 +11,10 @@
 #include "policy/address.h"
 #include "policy/target.h"
 #include "policy/interface.h"
+#include "policy/resolv_conf.h"
 
 #define CONFIG_FILE "/etc/ohguard/ohguard.conf"
-#define CONFIG_RESOLVERS_MAX 8
 #define CONFIG_LOCAL_MAX 32
-#define CONFIG_SEARCH_MAX 6
 
 /* A range that is not public, but may hold the addresses of matching names. */
 struct config_private {
@@ -37,14 +36,14 @@ struct config {
 	uint32_t max_addresses;
 	struct oh_address resolvers[CONFIG_RESOLVERS_MAX];
 	size_t resolver_count;
-	bool resolver_set;		/* false: they were found, see config_find_resolvers() */
+	bool resolver_set;		/* false: they were found, see resolv_conf_servers() */
 	uint32_t min_ttl, max_ttl, grace, max_stale;
 	struct config_private *private;
 	size_t private_count;
 	struct nat64 nat64;
 	char search[CONFIG_SEARCH_MAX][TARGET_NAME_MAX + 1];	/* suffixes: lower case, no last dot */
 	size_t search_count;
-	bool search_set;		/* false: they were found, see config_find_search() */
+	bool search_set;		/* false: they were found, see resolv_conf_search() */
 	struct target *names;		/* that may also be asked for: TARGET_NAME and TARGET_SUFFIX */
 	size_t name_count;
 	struct target *targets;		/* [allow] and [ntp], in the order of the file; repeats are dropped later */
@@ -74,11 +73,5 @@ int config_default(struct config *ret, struct error *e);
 
 /* Replaces its uplinks by these (NULL ends them), as lines of the file would. */
 int config_set_uplinks(struct config *c, const char **values, struct error *e);
-
-/* Reads the name servers of a resolv.conf(5) file: those on this machine (local), or the others. Returns how many, at
- * most CONFIG_RESOLVERS_MAX; 0 if there is no such file. */
-size_t config_find_resolvers(const char *resolv_conf, bool local, struct oh_address ret[CONFIG_RESOLVERS_MAX]);
-/* Reads the search suffixes of such a file. What is no name is left out. Returns how many. */
-size_t config_find_search(const char *resolv_conf, char ret[CONFIG_SEARCH_MAX][TARGET_NAME_MAX + 1]);
 
 #endif

@@ -223,6 +223,31 @@ static void ports_of_an_inbound_rule(void **state)
 	config_free(&c);
 }
 
+static void search_is_suffixes_or_none(void **state)
+{
+	static const char *const bad[] = { "*.corp.example", "corp.example:54", "10.0.0.1", "..",
+					   "none\nsearch = a.example", "a.example\nsearch = none", "a\nsearch = b\nsearch = c\nsearch = d\n"
+					   "search = e\nsearch = f\nsearch = g" };
+	char text[256];
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(bad); i++) {
+		snprintf(text, sizeof(text), "[dns]\nsearch = %s\n", bad[i]);
+		if (read_text(text) >= 0)
+			fail_msg("'%s' is accepted", bad[i]);
+		assert_non_null(strstr(e.text, "[dns] search: "));
+	}
+	assert_int_equal(read_text("[dns]\nsearch = Corp.Example.\nsearch = b.example\nname = .\n"), 0);
+	assert_int_equal(c.search_count, 2);
+	assert_string_equal(c.search[0], "corp.example");
+	assert_string_equal(c.names[0].name, ".");
+	config_free(&c);
+	assert_int_equal(read_text("[dns]\nsearch = none\n"), 0);
+	assert_int_equal(c.search_count, 0);
+	config_free(&c);
+	assert_true(read_text("[dns]\nname = ..\n") < 0);
+}
+
 static void uplink_none_stands_alone(void **state)
 {
 	(void)state;
@@ -255,10 +280,6 @@ static void bad_values(void **state)
 		{ "", "cgroup = /x", "no such section" },
 		{ "dns", "resolver = dns.example", "'dns.example' is not an address, nor 'auto'" },
 		{ "dns", "resolver = 10.0.0.2:53", "'10.0.0.2:53' is not an address" },
-		{ "dns", "search = *.corp.example", "'*.corp.example' is not a suffix like corp.example" },
-		{ "dns", "search = corp.example:54", "'corp.example:54' is not a suffix" },
-		{ "dns", "search = 10.0.0.1", "'10.0.0.1' is not a suffix" },
-		{ "dns", "name = ..", "[dns] name" },
 		{ "dns", "min-ttl = 1d1", "'1d1' is not a time like 30s, 5m, 2h or 1d" },
 		{ "dns", "min-ttl = 2d", "'2d' is not a time" },
 		{ "dns", "max-ttl = 8d", "'8d' is not a time" },
@@ -446,83 +467,6 @@ static void too_many_targets(void **state)
 	free(text);
 }
 
-static void resolvers_are_found(void **state)
-{
-	static const struct {
-		const char *text, *found;
-	} rows[] = {
-		{ "", "" },
-		{ "nameserver 10.0.0.2\n", "10.0.0.2 " },
-		{ "# nameserver 10.0.0.9\nsearch x\nnameserver 10.0.0.2\nnameserver 2001:db8::2\noptions edns0\n",
-		  "10.0.0.2 2001:db8::2 " },
-		{ "nameserver 127.0.0.53\nnameserver ::1\nnameserver 10.0.0.2\n", "10.0.0.2 " },
-		{ "nameserver\t10.0.0.2 # comment", "10.0.0.2 " },
-		{ "nameserver dns.example\nnameserver fe80::1%eth0\nnameserver\nnameserver 10.0.0.2\n", "10.0.0.2 " },
-		{ "nameserver 1.0.0.1\nnameserver 1.0.0.2\nnameserver 1.0.0.3\nnameserver 1.0.0.4\nnameserver 1.0.0.5\n"
-		  "nameserver 1.0.0.6\nnameserver 1.0.0.7\nnameserver 1.0.0.8\nnameserver 1.0.0.9\n",
-		  "1.0.0.1 1.0.0.2 1.0.0.3 1.0.0.4 1.0.0.5 1.0.0.6 1.0.0.7 1.0.0.8 " },
-	};
-	struct oh_address found[CONFIG_RESOLVERS_MAX];
-
-	(void)state;
-	assert_int_equal(config_find_resolvers(unit_path("missing"), false, found), 0);
-	for (size_t i = 0; i < COUNT(rows); i++) {
-		size_t n = config_find_resolvers(unit_write_text(rows[i].text), false, found);
-		char text[ADDRESS_TEXT_MAX], list[512] = "";
-
-		for (size_t k = 0; k < n; k++) {
-			strcat(list, address_format(&found[k], text));
-			strcat(list, " ");
-		}
-		assert_string_equal(list, rows[i].found);
-	}
-}
-
-/* The last line counts, as for the resolver; what is no name is left out. */
-static void search_suffixes_are_found(void **state)
-{
-	static const struct {
-		const char *text, *found;
-	} rows[] = {
-		{ "", "" },
-		{ "nameserver 10.0.0.2\n", "" },
-		{ "search corp.example Eu.Corp.Example.\n", "corp.example eu.corp.example " },
-		{ "search a.example\ndomain b.example\n", "b.example " },
-		{ "domain b.example\nsearch a.example\toptions\n", "a.example options " },
-		{ "search .\n", "" },
-		{ "search a..b *.x 10.0.0.1 a.example:53 b.example\n", "b.example " },
-		{ "# search a.example\nsearching b.example\n", "" },
-		{ "search a b c d e f g\n", "a b c d e f " },
-	};
-	char found[CONFIG_SEARCH_MAX][TARGET_NAME_MAX + 1];
-
-	(void)state;
-	assert_int_equal(config_find_search(unit_path("missing"), found), 0);
-	for (size_t i = 0; i < COUNT(rows); i++) {
-		size_t n = config_find_search(unit_write_text(rows[i].text), found);
-		char list[512] = "";
-
-		for (size_t k = 0; k < n; k++) {
-			strcat(list, found[k]);
-			strcat(list, " ");
-		}
-		assert_string_equal(list, rows[i].found);
-	}
-}
-
-/* Both mean this machine, where nothing but a stub can listen. */
-static void unspecified_resolver_is_this_machine(void **state)
-{
-	struct oh_address found[CONFIG_RESOLVERS_MAX];
-
-	(void)state;
-	assert_int_equal(config_find_resolvers(unit_write_text("nameserver ::\n"), false, found), 0);
-	assert_int_equal(config_find_resolvers(unit_write_text("nameserver 0.0.0.0\n"), false, found), 0);
-	unit_write_text("nameserver 0.0.0.0\nnameserver 10.0.0.2\nnameserver 127.0.0.53\n");
-	assert_int_equal(config_find_resolvers(unit_path("file"), true, found), 2);
-	assert_int_equal(found[1].byte[15], 53);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -535,6 +479,7 @@ int main(void)
 		UNIT_FILE_TEST(local_is_auto_none_or_ranges),
 		UNIT_FILE_TEST(ports_of_an_inbound_rule),
 		UNIT_FILE_TEST(uplink_none_stands_alone),
+		UNIT_FILE_TEST(search_is_suffixes_or_none),
 		UNIT_FILE_TEST(inbound_is_by_tc_unless_xdp_is_asked_for),
 		UNIT_FILE_TEST(bad_values),
 		UNIT_FILE_TEST(unknown_sections_refused),
@@ -543,9 +488,6 @@ int main(void)
 		UNIT_FILE_TEST(limits),
 		UNIT_FILE_TEST(ten_thousand_targets),
 		UNIT_FILE_TEST(too_many_targets),
-		UNIT_FILE_TEST(resolvers_are_found),
-		UNIT_FILE_TEST(search_suffixes_are_found),
-		UNIT_FILE_TEST(unspecified_resolver_is_this_machine),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -83,8 +83,8 @@ client warm.example 1
 want "what the stub got before the guard, it keeps" test "$said" = "refused=0 reached=2 failed=0"
 
 mkdir -p /etc/ohguard
-printf '[guard]\ncgroup = /sys/fs/cgroup/system.slice\n[dns]\nmin-ttl = 1s\n[allow]\ntarget = pool.example\ntarget = warm.example\n' \
-    >/etc/ohguard/ohguard.conf
+printf '[guard]\ncgroup = /sys/fs/cgroup/system.slice\n[dns]\nmin-ttl = 1s\n[allow]\ntarget = %s\ntarget = %s\n' \
+    pool.example warm.example >/etc/ohguard/ohguard.conf
 want "load: the resolver is the one behind the stub" ohguard load
 client warm.example 1
 want "load has emptied its cache: what it hands out is allowed" test "$said" = "refused=0 reached=2 failed=0"
