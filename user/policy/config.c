@@ -128,7 +128,7 @@ static int set_local(struct config *c, const char *value, struct error *e)
 	bool word = !strcmp(value, "none") || !strcmp(value, "auto");
 
 	if ((c->local_set && (word || !c->local_count)) || c->local_count == CONFIG_LOCAL_MAX)
-		return error_set(e, EINVAL, "'none' and 'auto' stand alone, and ranges are at most %d", CONFIG_LOCAL_MAX);
+		return error_set(e, EINVAL, "'none' and 'auto' stand alone; at most %d ranges", CONFIG_LOCAL_MAX);
 	c->local_set = true;
 	c->local_auto = !strcmp(value, "auto");
 	return word ? 0 : set_range(value, &c->local[c->local_count++], e);
