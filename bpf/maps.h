@@ -88,8 +88,9 @@ struct {
 	__type(value, __u8);
 } oh_local SEC(".maps");
 
-/* Networks on this machine, and its own addresses as a container asks them; and the bridges that lead to nothing else. The
- * value is the interface of the network, 0: an own address. Both are from the user side: see user/engine/inside.h. */
+/* Networks on this machine, and its own addresses as a container asks them; and the bridges that lead to nothing
+ * else. The value is the interface of the network, 0: an own address. Both are from the user side: see
+ * user/engine/inside.h. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
 	__uint(map_flags, BPF_F_NO_PREALLOC);

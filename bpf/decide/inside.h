@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Part of rule 1: what goes to a network on this machine, or from there to the machine itself. An address alone does not
- * tell that, since routes and sockets bound to a device lead elsewhere. So the packet must leave over the network's own
- * bridge, which user space found to have no way out: by itself, or through a container's veth that is a port of it. Asked
- * only about what would be refused, so that nothing else takes longer. */
+/* Part of rule 1: what goes to a network on this machine, or from there to the machine itself. An address alone does
+ * not tell that, since routes and sockets bound to a device lead elsewhere. So the packet must leave over the
+ * network's own bridge, which user space found to have no way out: by itself, or through a container's veth that is a
+ * port of it. Asked only about what would be refused, so that nothing else takes longer. */
 #ifndef OHGUARD_BPF_INSIDE_H
 #define OHGUARD_BPF_INSIDE_H
 
@@ -27,8 +27,9 @@ static __always_inline bool oh_is_veth(__u64 device)
 	return kind && oh_kernel_number((void *)kind) == OH_KIND_VETH && !(oh_kernel_number((void *)(kind + 4)) & 0xff);
 }
 
-/* The interface, in the guard's namespace, that leads on what goes out by a device: itself there; elsewhere the bridge that a
- * veth's other end is a port of. 0: none, or it is not known. A global function of scalars: the verifier looks at it once. */
+/* The interface, in the guard's namespace, that leads on what goes out by a device: itself there; elsewhere the
+ * bridge that a veth's other end is a port of. 0: none, or it is not known. A global function of scalars: the
+ * verifier looks at it once. */
 __attribute__((noinline)) int oh_leads_to(__u64 device)
 {
 	__u64 first, upper;
@@ -56,7 +57,8 @@ __attribute__((noinline)) int oh_leads_to(__u64 device)
 
 #define OH_OUTSIDE (~0ULL)
 
-/* The bridge of the network on this machine that has the address; 0: it is an own one, as asked from a container; OH_OUTSIDE. */
+/* The bridge of the network on this machine that has the address; 0: it is an own one, as asked from a container;
+ * OH_OUTSIDE. */
 __attribute__((noinline)) __u64 oh_find_inside(__u64 high, __u64 low)
 {
 	const struct oh_range range = { .prefix = 128, .address.word = { high, high >> 32, low, low >> 32 } };

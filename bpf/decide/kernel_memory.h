@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What only the kernel's own memory tells of a packet. `load` finds out where it stands, and whether programs may read it. */
+/* What only the kernel's own memory tells of a packet. `load` finds out where it stands, and whether programs may
+ * read it. */
 #ifndef OHGUARD_BPF_KERNEL_MEMORY_H
 #define OHGUARD_BPF_KERNEL_MEMORY_H
 
@@ -21,9 +22,9 @@ static __always_inline __u32 oh_kernel_number(const void *at)
 	return bpf_probe_read_kernel(&number, sizeof(number), at) ? 0 : number;
 }
 
-/* The kernel answers from raw sockets of its own (a segment that no socket wants, one that comes after the end; multicast
- * groups), and marks its own when it makes them. No process ever has one, nor one that is marked. A global function, so that
- * the verifier looks at it once. */
+/* The kernel answers from raw sockets of its own (a segment that no socket wants, one that comes after the end;
+ * multicast groups), and marks its own when it makes them. No process ever has one, nor one that is marked. A global
+ * function, so that the verifier looks at it once. */
 __attribute__((noinline)) int oh_is_kernel_socket(struct __sk_buff *skb)
 {
 	__u64 sk = 0;

@@ -55,6 +55,14 @@ static struct oh_grant grant(__u8 service, __u16 port, __u32 target, __u32 expir
 		.expires = expires };
 }
 
+static struct oh_grant several(__u16 port, __u16 more)
+{
+	struct oh_grant g = grant(OH_SERVICE_TCP, port, T_API, OH_FOREVER);
+
+	g.more = more;
+	return g;
+}
+
 static void put(const struct lab *lab, unsigned int host, const struct oh_entry *entry)
 {
 	for (int six = 0; six < 2; six++) {
@@ -109,10 +117,8 @@ static void fill_addresses(const struct lab *lab)
 							    grant(OH_SERVICE_TCP, 443, T_API, OH_FOREVER),
 							    grant(OH_SERVICE_NTP, 123, T_NTP, OH_FOREVER) } });
 	put_one(lab, H_API, grant(OH_SERVICE_TCP, 443, T_API, OH_FOREVER));
-	put_one(lab, H_PORTS, (struct oh_grant){ .service = OH_SERVICE_TCP, .port = 30000, .more = 9999, .target = T_API,
-						 .generation = 7, .expires = OH_FOREVER });
-	put_one(lab, H_TOP_PORTS, (struct oh_grant){ .service = OH_SERVICE_TCP, .port = 65000, .more = 535, .target = T_API,
-						     .generation = 7, .expires = OH_FOREVER });
+	put_one(lab, H_PORTS, several(30000, 9999));
+	put_one(lab, H_TOP_PORTS, several(65000, 535));
 	put_one(lab, H_EXPIRED, grant(OH_SERVICE_TCP, 443, T_API, 1));
 	put_one(lab, H_REVOKED, grant(OH_SERVICE_TCP, 443, T_REVOKED, OH_FOREVER));
 	put_one(lab, H_LAPSED, grant(OH_SERVICE_TCP, 443, T_LAPSED, OH_FOREVER));

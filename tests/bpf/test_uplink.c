@@ -68,10 +68,14 @@ static void fill(struct lab *l, bool observe)
 	lab_target(l, T_API, 7, OH_FOREVER);
 	lab_target(l, T_DNS, 7, OH_FOREVER);
 	lab_target(l, T_DEAD, 8, OH_FOREVER);
-	put_address(l, API_4, (struct oh_grant){ .expires = OH_FOREVER, .target = T_API, .port = 443, .service = OH_SERVICE_TCP });
-	put_address(l, API_6, (struct oh_grant){ .expires = OH_FOREVER, .target = T_API, .port = 443, .service = OH_SERVICE_TCP });
-	put_address(l, STALE_4, (struct oh_grant){ .expires = 1, .target = T_API, .port = 443, .service = OH_SERVICE_TCP });
-	put_address(l, RESOLVER_4, (struct oh_grant){ .expires = OH_FOREVER, .target = T_DNS, .port = 53, .service = OH_SERVICE_DNS });
+	put_address(l, API_4, (struct oh_grant){ .expires = OH_FOREVER, .target = T_API, .port = 443,
+						   .service = OH_SERVICE_TCP });
+	put_address(l, API_6, (struct oh_grant){ .expires = OH_FOREVER, .target = T_API, .port = 443,
+						   .service = OH_SERVICE_TCP });
+	put_address(l, STALE_4, (struct oh_grant){ .expires = 1, .target = T_API, .port = 443,
+						   .service = OH_SERVICE_TCP });
+	put_address(l, RESOLVER_4, (struct oh_grant){ .expires = OH_FOREVER, .target = T_DNS, .port = 53,
+						   .service = OH_SERVICE_DNS });
 	put_flow(l, STALE_4, 443, THIS_4, TEST_SOURCE_PORT, TCP, T_API, 7);
 	put_flow(l, STALE_4, 443, THIS_4, 40001, TCP, T_DEAD, 7);
 	put_flow(l, API_6, 443, THIS_6, 40001, TCP, T_API, 7);

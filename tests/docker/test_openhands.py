@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""docs/docker.md on OpenHands, word for word: the configurations as they stand there, and each command of it. In the place
-of server and agent are two that answer on the same ports. (The real agent server wants a newer Python than Debian 12's.)"""
+"""docs/docker.md on OpenHands, word for word: the configurations as they stand there, and each command of it. In the
+place of server and agent are two that answer on the same ports. (The real agent server wants a newer Python than
+Debian 12's.)"""
 import re
 import shlex
 import subprocess
@@ -100,6 +101,7 @@ def test_slice(guard, engine, command, server, sandbox):
 def test_slice_needs_each_of_its_rules(guard, engine, command, server, sandbox, rule):
     server(guarded=False)
     guard.cgroup = engine.parent
-    guard.write(CONF, re.sub(f"{rule}.*", "accept = none" if rule.startswith("accept") else "", here(SLICE, engine.parent)))
+    none = "accept = none" if rule.startswith("accept") else ""
+    guard.write(CONF, re.sub(f"{rule}.*", none, here(SLICE, engine.parent)))
     guard.ok("load")
     assert any(command(line.replace("curl", "curl --max-time 3")).returncode for line in sandbox)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""[guard] local: what stays on the machine passes, between host and containers and among these, and nothing else does."""
+"""[guard] local: what stays on the machine passes, between host and containers and among these. Nothing else does."""
 import subprocess
 import sys
 

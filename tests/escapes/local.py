@@ -23,8 +23,8 @@ def neighbour(t, device, address):
     tool("ip", "neigh", "replace", address, "lladdr", MAC, "dev", device, "nud", "permanent")
 
 
-@attack(THEME, "to an address of the network, from a socket that is bound to the uplink", "cgroup", "protocol-not-allowed",
-        **ROOT)
+@attack(THEME, "to an address of the network, from a socket that is bound to the uplink", "cgroup",
+        "protocol-not-allowed", **ROOT)
 def local_bound(t):
     neighbour(t, "eth0", member(t))
     try:
@@ -61,8 +61,8 @@ def local_spoofed(t):
 def local_claimed(t):
     outside, pid = os.open("/proc/self/ns/net", os.O_RDONLY), os.getpid()
     unshare(CLONE_NEWNET)
-    tool("nsenter", f"--net=/proc/{pid}/fd/{outside}", "ip", "link", "add", "ohm", "link", "eth0", "netns", str(pid), "type",
-         "macvlan", "mode", "bridge")
+    tool("nsenter", f"--net=/proc/{pid}/fd/{outside}", "ip", "link", "add", "ohm", "link", "eth0", "netns", str(pid),
+         "type", "macvlan", "mode", "bridge")
     tool("ip", "addr", "add", f"{member(t, 98)}/{24 if t.family == 4 else 64}", "dev", "ohm",
          *(["nodad"] if t.family == 6 else []))
     tool("ip", "link", "set", "ohm", "up")
@@ -70,8 +70,8 @@ def local_claimed(t):
     t.socket().sendto(t.marker, (member(t), t.port))
 
 
-@attack(THEME, "to an address of the network, after a tunnel became a port of its bridge", "uplink", "protocol-not-allowed",
-        **ROOT)
+@attack(THEME, "to an address of the network, after a tunnel became a port of its bridge", "uplink",
+        "protocol-not-allowed", **ROOT)
 def local_opened(t):
     """What the bridge floods leaves in a frame of the tunnel's, which is no longer inside."""
     tool("ip", "link", "add", "ohv", "type", "vxlan", "id", "9", "remote", t.to, "dstport", "4789", "dev", "eth0")

@@ -273,8 +273,6 @@ def old_mapped(t):
 # lab is that one, so here it is older than the guard, which judges its packets just so. ----
 
 MANAGER = "the ICMPv6 socket that is left to network managers"
-OLDER = ("only from a socket older than the guard, which cannot be told from the kernel's own; from a newer one it is "
-         "refused")
 
 
 @attack(MANAGER, "an echo request", "cgroup", "raw-socket", families=(6,), early=True)
@@ -323,8 +321,7 @@ def icmp6_solicitation(t):
     solicit(t, s, t.source, t.to)
 
 
-@attack(MANAGER, "the same as from a neighbour of the attacker", "", "", families=(6,), early=True, leaves=OLDER,
-        container=at_uplink("forwarded"))
+@attack(MANAGER, "the same as from a neighbour of the attacker", "cgroup", "raw-socket", families=(6,), early=True)
 def icmp6_solicitation_spoofed(t):
     source = t.to.rsplit(":", 1)[0] + ":1"
     message = craft.icmp6(source, t.to, 135, bytes(4) + t.marker * 2)
@@ -333,8 +330,8 @@ def icmp6_solicitation_spoofed(t):
     send(s, t, craft.ip6(source, t.to, craft.ICMP6, message, hops=255))
 
 
-@attack(MANAGER, "the same from a socket that is bound to an address we do not have", "", "", families=(6,), early=True,
-        leaves=OLDER, container=at_uplink("forwarded"))
+@attack(MANAGER, "the same from a socket that is bound to an address we do not have", "cgroup", "raw-socket",
+        families=(6,), early=True)
 def icmp6_solicitation_bound(t):
     source = t.to.rsplit(":", 1)[0] + ":2"
     s = t.socket(socket.SOCK_RAW, craft.ICMP6)
@@ -344,8 +341,8 @@ def icmp6_solicitation_bound(t):
     solicit(t, s, source, t.to)
 
 
-@attack(MANAGER, "an advertisement of the data, as from a neighbour of the attacker", "", "", families=(6,), early=True,
-        leaves=OLDER, container=at_uplink("forwarded"))
+@attack(MANAGER, "an advertisement of the data, as from a neighbour of the attacker", "cgroup", "raw-socket",
+        families=(6,), early=True)
 def icmp6_advertisement_spoofed(t):
     source = t.to.rsplit(":", 1)[0] + ":3"
     message = craft.icmp6(source, t.to, 136, b"\x60\0\0\0" + t.marker * 2)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A network of containers on the lab's server, as Docker makes one: a bridge, and boxes behind veths that are its ports."""
+"""A network of containers on the lab's server, as Docker makes one: a bridge, and boxes behind its ports."""
 import subprocess
 
 from .lab import call

@@ -184,7 +184,8 @@ static bool rule_6_lives_on(const struct oh_flow *f, const struct oh_connection 
 		proof_target_holds(c->target, c->generation);
 }
 
-/* A process's socket that sends what it likes below TCP and UDP. Where nobody knows whose it is, a reset may be the kernel's. */
+/* A process's socket that sends what it likes below TCP and UDP. Where nobody knows whose it is, a reset may be the
+ * kernel's. */
 static bool rule_is_raw(const struct oh_flow *f)
 {
 	bool reset = f->protocol == 6 && f->tcp_flags & 4 && f->payload_length == 0;

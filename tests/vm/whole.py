@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""What a whole machine's own traffic needs beyond tests/lab: usage: whole.py serve | close ADDRESS | ping ADDRESS | ended | imitate ADDRESS
+"""What a whole machine's own traffic needs beyond tests/lab.
+
+usage: whole.py serve | close ADDRESS | ping ADDRESS | ended | imitate ADDRESS
 
 serve: answers on port 8443, and ends each connection a while after the other side did. close: as a client that is done
 first. ended: whether no connection of this namespace waits for its last ACK. imitate: waits for a line, then sends that

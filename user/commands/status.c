@@ -261,8 +261,9 @@ static int read_status(struct guard *g, struct status *s, struct error *e)
 	if (r)
 		return r;
 	if (s->settings.inside && !s->settings.links.known)
-		remark(&s->notes, "networks on this machine are judged as any other: this kernel does not show by what a packet "
-		       "leaves (lockdown=confidentiality, or no BTF)");
+		remark(&s->notes,
+			"networks on this machine are judged as any other: this kernel does not show by what a packet "
+			"leaves (lockdown=confidentiality, or no BTF)");
 	if (!s->control.ready)
 		remark(&s->problems, "locked down: no policy is loaded: run `ohguard load`");
 	r = guard_lock(g, e);

@@ -250,8 +250,8 @@ static int add(struct inside *in, const struct oh_range *range, unsigned int ind
 }
 
 /* Where the configuration names ranges, what lies in one of them. */
-static int add_within(struct inside *in, const struct oh_range *range, unsigned int index, const struct oh_range *within,
-		      size_t count, struct error *e)
+static int add_within(struct inside *in, const struct oh_range *range, unsigned int index,
+		      const struct oh_range *within, size_t count, struct error *e)
 {
 	int r = count ? 0 : add(in, range, index, e);
 
@@ -373,7 +373,8 @@ int inside_publish(const struct engine *engine, const struct oh_range *within, s
 	struct inside in = { 0 };
 	struct error e_write;
 	int r = engine->settings.inside ? inside_find(engine, within, count, &in, e) : 0;
-	int r_write = write_maps(engine, &in, r ? &e_write : e);	/* where it cannot be found out, nothing is inside */
+	/* where it cannot be found out, nothing is inside */
+	int r_write = write_maps(engine, &in, r ? &e_write : e);
 
 	inside_free(&in);
 	return r ? r : r_write;

@@ -22,10 +22,10 @@ struct inside {
 	size_t bridge_count;
 };
 
-/* Looks at interfaces, addresses and routes as they are now. within: only what lies in one of these ranges, count 0: all.
- * A bridge leads to nothing else if its ports are veths, taps and dummies alone, no route goes on by a gateway behind it, and
- * it is no uplink. Of its networks those are left out that a route, or the network of another interface, has too. Free with
- * inside_free(). */
+/* Looks at interfaces, addresses and routes as they are now. within: only what lies in one of these ranges, count 0:
+ * all. A bridge leads to nothing else if its ports are veths, taps and dummies alone, no route goes on by a gateway
+ * behind it, and it is no uplink. Of its networks those are left out that a route, or the network of another
+ * interface, has too. Free with inside_free(). */
 int inside_find(const struct engine *engine, const struct oh_range *within, size_t count, struct inside *ret,
 		struct error *e);
 void inside_free(struct inside *inside);

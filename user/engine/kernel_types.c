@@ -24,8 +24,8 @@ static const struct {
 
 enum type {
 	TYPE_SK_BUFF, TYPE_SHARED_INFO, TYPE_SOCK_ADDR, TYPE_SOCK, TYPE_NET, TYPE_DEVICE, TYPE_IN_DEVICE,
-	TYPE_IN_ADDRESS, TYPE_IN6_DEVICE, TYPE_IN6_ADDRESS, TYPE_WHOLE_SOCK, TYPE_NS_COMMON, TYPE_LINK_OPS, TYPE_ADJACENT,
-	TYPES
+	TYPE_IN_ADDRESS, TYPE_IN6_DEVICE, TYPE_IN6_ADDRESS, TYPE_WHOLE_SOCK, TYPE_NS_COMMON, TYPE_LINK_OPS,
+	TYPE_ADJACENT, TYPES
 };
 
 static const char *const type_names[TYPES] = {
@@ -198,12 +198,14 @@ static void find_kernel_mark(const struct types *types, struct oh_kernel_links *
 static void find_own(const struct types *types, struct oh_settings *settings)
 {
 	struct oh_kernel_links *links = &settings->links;
+	__u32 size;
 
 	settings->own.known = find_fields(types, own_fields, sizeof(own_fields) / sizeof(*own_fields), &settings->own);
 	if (!settings->own.known)
 		return;
 	links->known = find_fields(types, link_fields, sizeof(link_fields) / sizeof(*link_fields), links);
-	links->device_private = (__u16)((types->type[TYPE_DEVICE]->size + DEVICE_ALIGN - 1) / DEVICE_ALIGN * DEVICE_ALIGN);
+	size = types->type[TYPE_DEVICE]->size;
+	links->device_private = (__u16)((size + DEVICE_ALIGN - 1) / DEVICE_ALIGN * DEVICE_ALIGN);
 	find_kernel_mark(types, links);
 }
 

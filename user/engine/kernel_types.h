@@ -6,8 +6,8 @@
 
 #include <ohguard/abi.h>
 
-/* Fills skb_head to shared_mask, own and links. Masks and what says "known" stay 0 where the kernel tells nothing of its types
- * (no BTF), or lets no program read its memory (lockdown=confidentiality). */
+/* Fills skb_head to shared_mask, own and links. Masks and what says "known" stay 0 where the kernel tells nothing of
+ * its types (no BTF), or lets no program read its memory (lockdown=confidentiality). */
 void kernel_types_find(struct oh_settings *settings);
 
 #endif

@@ -222,7 +222,8 @@ static int add_claim(struct claims *claims, const struct oh_range *range, const 
 		.range = *range,
 		.rank = rank,
 		.grant = { .expires = to_boot(expires, now), .target = (__u16)t->id, .more = t->target->more,
-			   .generation = t->generation, .port = t->target->port, .service = t->target->service, .learned = learned },
+			   .generation = t->generation, .port = t->target->port, .service = t->target->service,
+			   .learned = learned },
 	};
 	return 0;
 }

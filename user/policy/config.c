@@ -125,15 +125,13 @@ static int set_inbound_hook(struct config *c, const char *value, struct error *e
 
 static int set_local(struct config *c, const char *value, struct error *e)
 {
-	bool none = !strcmp(value, "none"), all = !strcmp(value, "auto");
+	bool word = !strcmp(value, "none") || !strcmp(value, "auto");
 
-	if (c->local_set && (none || all || !c->local_count))
-		return error_set(e, EINVAL, "'none' and 'auto' stand alone");
-	if (c->local_count == CONFIG_LOCAL_MAX)
-		return error_set(e, E2BIG, "more than %d ranges", CONFIG_LOCAL_MAX);
+	if ((c->local_set && (word || !c->local_count)) || c->local_count == CONFIG_LOCAL_MAX)
+		return error_set(e, EINVAL, "'none' and 'auto' stand alone; at most %d ranges", CONFIG_LOCAL_MAX);
 	c->local_set = true;
-	c->local_auto = all;
-	return none || all ? 0 : set_range(value, &c->local[c->local_count++], e);
+	c->local_auto = !strcmp(value, "auto");
+	return word ? 0 : set_range(value, &c->local[c->local_count++], e);
 }
 
 static int set_max_addresses(struct config *c, const char *value, struct error *e)
@@ -286,8 +284,7 @@ static int add_inbound(struct config *c, uint16_t port, uint16_t more, const str
 		return error_set(e, E2BIG, "more than %d inbound rules", OH_INBOUND_MAX);
 	memset(&all.address, 0xff, sizeof(all.address));
 	range_mask(&all);
-	*rule = (struct oh_inbound){ .address = range->address, .mask = all.address, .port = port,
-				      .more = more };
+	*rule = (struct oh_inbound){ .address = range->address, .mask = all.address, .port = port, .more = more };
 	c->inbound_count++;
 	return 0;
 }

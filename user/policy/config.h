@@ -29,7 +29,7 @@ struct config {
 	size_t uplink_count;
 	bool uplink_set;		/* false: the uplinks that are guarded now stay, or none */
 	bool xdp;			/* [guard] inbound = xdp */
-	bool local_set;			/* else as `load` finds it: auto where the whole machine and an uplink are guarded */
+	bool local_set;			/* false: `load` decides, by what is guarded */
 	bool local_auto;		/* [guard] local = auto */
 	struct oh_range local[CONFIG_LOCAL_MAX];
 	size_t local_count;

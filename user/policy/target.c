@@ -151,7 +151,8 @@ static int parse(const char *text, enum oh_service service, struct target *ret, 
 	if (r)
 		return r;
 	if (port && target_parse_ports(port, &t.port, &t.more))
-		return error_set(e, EINVAL, "%s: '%s' is not a port (1 to 65535), nor ports like 3000-3999", text, port);
+		return error_set(e, EINVAL, "%s: '%s' is not a port (1 to 65535), nor ports like 3000-3999",
+				 text, port);
 	r = parse_host(text, host, &t, e);
 	if (!r && t.more && t.kind != TARGET_ADDRESS && t.kind != TARGET_RANGE)
 		return error_set(e, EINVAL, "%s: several ports go with an address or a range of addresses: give each "

@@ -5,8 +5,8 @@
 # timeout: 300
 # kernels: all
 # files: build/ohguard:/usr/sbin/ohguard tests/vm/whole.py:/vm/whole.py
-# The whole machine guarded, with its uplink: what stays on it passes, and its kernel's own packets are no events. A lab,
-# whose guard is of one cgroup, does not see what the kernel's own sockets send.
+# The whole machine guarded, with its uplink: what stays on it passes, and its kernel's own packets are no events. A
+# lab, whose guard is of one cgroup, does not see what the kernel's own sockets send.
 . /vm/lib.sh
 
 whole() { python3 /vm/whole.py "$@"; }
@@ -51,8 +51,8 @@ for each in far box host imitated; do wait_for /tmp/$each ready || die "$each is
 mkdir -p /etc/ohguard
 # The far side is of this machine too: what it answers passes as to an inbound connection.
 printf '[inbound]\naccept = 8443 192.0.2.0/24\naccept = 8443 fd02::/64\n' >/etc/ohguard/ohguard.conf
-printf '[dns]\nresolver = 192.0.2.2\n[ntp]\nserver = none\n[allow]\ntarget = 192.0.2.2:8443\ntarget = [fd02::2]:8443\n' \
-    >>/etc/ohguard/ohguard.conf
+printf '[dns]\nresolver = 192.0.2.2\n[ntp]\nserver = none\n' >>/etc/ohguard/ohguard.conf
+printf '[allow]\ntarget = 192.0.2.2:8443\ntarget = [fd02::2]:8443\n' >>/etc/ohguard/ohguard.conf
 want "load" ohguard load --no-resolve
 want "its uplink is guarded" status_has '"hook":"uplink-egress","attached":true,"where":"up0"'
 want "the container's network is local" status_has '"network":"10.31.0.0/24","bridge":"br0"'
@@ -79,7 +79,8 @@ ip addr add fd31::1/64 dev br0
 sleep 3
 events
 want "multicast reports are no events" test ! -s /tmp/events
-want "but they are counted" sh -c 'ohguard stats --json | tr -d " \n" | grep -q "\"protocol-not-allowed\":{\"packets\":[1-9]"'
+ohguard stats --json | tr -d ' \n' >/tmp/stats
+want "but they are counted" grep -q '"protocol-not-allowed":{"packets":[1-9]' /tmp/stats
 
 # A cable out becomes a port of the bridge.
 want "while it watches" sh -c 'ohguard refresh --uplinks --watch >/tmp/watch 2>&1 & sleep 2'
