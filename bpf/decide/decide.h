@@ -315,11 +315,11 @@ static __always_inline bool oh_is_admitted(const struct oh_flow *f, const struct
 	return true;
 }
 
-/* Makes c the connection to f's destination, whose SYN has f's number. Its payload must be what `look` says. Another CPU
- * may read meanwhile: `admitted` says no from before the first field is written until after the last, in program order,
- * which x86 keeps. Who read `admitted` before that may see the other fields mixed: an old connection's packet then
- * finds the old or the new target, each of which was admitted for the address and port that it goes to. No packet of
- * the new connection is among them, since none leaves before this one. */
+/* Makes c the connection to f's destination, whose SYN has f's number. Its payload must be what `look` says. Another
+ * CPU may read meanwhile: `admitted` says no from before the first field is written until after the last, in program
+ * order, which x86 keeps. Who read `admitted` before that may see the other fields mixed: an old connection's packet
+ * then finds the old or the new target, each of which was admitted for the address and port that it goes to. No packet
+ * of the new connection is among them, since none leaves before this one. */
 static __always_inline void oh_admit(struct oh_connection *c, const struct oh_flow *f, enum oh_look look, __u32 target,
 				     __u32 generation)
 {

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* A TCP connection whose payload is judged, as transitions: where a segment stands, and what each side may change. No map
- * and no packet is looked into here, so that a proof can take every step in any order.
+/* A TCP connection whose payload is judged, as transitions: where a segment stands, and what each side may change. No
+ * map and no packet is looked into here, so that a proof can take every step in any order.
  *
- * A guarded socket's TCP is this kernel's: what it sends twice is the same. A flow, with no such socket behind it, may be
- * crafted by hand. So a flow is what the far side says it is. It begins where a SYN-ACK acknowledges exactly the number of
- * a SYN that was let out. A segment leaves only if it acknowledges what came in of that connection: the far side takes
- * none of another. And what was judged comes again as the same bytes, until the far side has acknowledged it. So the
- * bytes that the far side puts together are those that were judged, whatever is sent, lost, repeated or left out. */
+ * A guarded socket's TCP is this kernel's: what it sends twice is the same. A flow, with no such socket behind it, may
+ * be crafted by hand. So a flow is what the far side says it is. It begins where a SYN-ACK acknowledges exactly the
+ * number of a SYN that was let out. A segment leaves only if it acknowledges what came in of that connection: the far
+ * side takes none of another. And what was judged comes again as the same bytes, until the far side has acknowledged
+ * it. So the bytes that the far side puts together are those that were judged, whatever is sent, lost, repeated or left
+ * out. */
 #ifndef OHGUARD_BPF_STREAM_H
 #define OHGUARD_BPF_STREAM_H
 
@@ -89,10 +90,10 @@ static __always_inline enum oh_place oh_place_of(const struct oh_connection *c, 
 	return span->known == length || over ? OH_PLACE_KNOWN : OH_PLACE_NEW;
 }
 
-/* A parser has judged `read` bytes behind the known ones, all that there are unless it is over: then what follows is not to
- * be judged. */
-static __always_inline void oh_stream_judged(struct oh_connection *c, const struct oh_flow *f, const struct oh_span *span,
-					     __u32 read, enum oh_look look, bool flow)
+/* A parser has judged `read` bytes behind the known ones, all that there are unless it is over: then what follows is
+ * not to be judged. */
+static __always_inline void oh_stream_judged(struct oh_connection *c, const struct oh_flow *f,
+					     const struct oh_span *span, __u32 read, enum oh_look look, bool flow)
 {
 	c->stream.judged = f->sequence + span->known + read;
 	if (look == OH_LOOK_NONE && flow && c->stream.acked != c->stream.judged)

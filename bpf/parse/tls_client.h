@@ -30,7 +30,8 @@
 
 #include "parse/tls_hello.h"
 
-#define OH_TLS_STEPS 6144 /* in one segment: two for each extension or record. 64 kB of the smallest, of 22, take 5,958 */
+/* in one segment: two for each extension or record. 64 kB of the smallest, of 22, take 5,958 */
+#define OH_TLS_STEPS 6144
 #define OH_TLS_STRIDE 64 /* of them in one function that the verifier walks once */
 #define OH_TLS_SEALED_MAX (16384 + 2048) /* an encrypted record: RFC 5246, 6.2.3 */
 #define OH_TLS_LENGTH_MAX 2 /* highest byte of a length that may be a hello's */

@@ -248,8 +248,9 @@ static __always_inline enum oh_look oh_look_for(enum oh_reason reason, const str
 
 /* The segment's payload, which stands where `span` says in the connection. */
 static __always_inline enum oh_reason oh_inspect_segment(struct __sk_buff *skb, const struct oh_flow *f,
-							 struct oh_connection *c, enum oh_reason reason, enum oh_place place,
-							 const struct oh_span *span, struct oh_admission *admission)
+							 struct oh_connection *c, enum oh_reason reason,
+							 enum oh_place place, const struct oh_span *span,
+							 struct oh_admission *admission)
 {
 	if (place == OH_PLACE_KNOWN && span->gone == span->known)
 		return reason;
@@ -259,7 +260,8 @@ static __always_inline enum oh_reason oh_inspect_segment(struct __sk_buff *skb, 
 	if (admission->slot >= OH_SLOTS)
 		return OH_HOLD;
 	if (span->gone != span->known &&
-	    !oh_is_same_again(skb, f->payload + span->gone, f->sequence + span->gone, span->known - span->gone, admission->slot))
+	    !oh_is_same_again(skb, f->payload + span->gone, f->sequence + span->gone, span->known - span->gone,
+			      admission->slot))
 		return reason == OH_DNS ? OH_DNS_MALFORMED : OH_TLS_NOT_TLS;
 	if (place == OH_PLACE_KNOWN)
 		return reason;
@@ -275,8 +277,8 @@ static __always_inline enum oh_reason oh_inspect_tcp(struct __sk_buff *skb, cons
 	struct oh_span span;
 	enum oh_place place;
 
-	/* The receiver takes an urgent byte out of its stream, so it would read something else than what is read here. It
-	 * may be told of it before it comes. */
+	/* The receiver takes an urgent byte out of its stream, so it would read something else than what is read here.
+	 * It may be told of it before it comes. */
 	if (f->tcp_flags & OH_TCP_URG)
 		return reason == OH_DNS ? OH_DNS_MALFORMED : OH_TLS_NOT_TLS;
 	if (oh_opens(f)) {

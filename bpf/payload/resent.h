@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What is sent again by a TCP that is not this kernel's: a container's own, crafted through a packet socket, or a VM's. The
- * copy that was judged can be one that nobody takes (a wrong checksum, a hop limit of 2), and the next one say something
- * else. So what was judged must come again as the same bytes, until the far side has acknowledged it: see stream.h. */
+/* What is sent again by a TCP that is not this kernel's: a container's own, crafted through a packet socket, or a VM's.
+ * The copy that was judged can be one that nobody takes (a wrong checksum, a hop limit of 2), and the next one say
+ * something else. So what was judged must come again as the same bytes, until the far side has acknowledged it: see
+ * stream.h. */
 #ifndef OHGUARD_BPF_RESENT_H
 #define OHGUARD_BPF_RESENT_H
 
@@ -75,7 +76,8 @@ __attribute__((noinline)) int oh_keep_sent(struct __sk_buff *skb, __u32 at, __u3
 }
 
 /* Keeps the `read` bytes of a flow's frame that were judged behind its `known` ones, until the far side has them. */
-static __always_inline int oh_keep(struct __sk_buff *skb, const struct oh_connection *c, __u32 known, __u32 read, __u32 slot)
+static __always_inline int oh_keep(struct __sk_buff *skb, const struct oh_connection *c, __u32 known, __u32 read,
+				   __u32 slot)
 {
 	__u32 zero = 0, judged = c->stream.judged;
 	struct oh_frame *fr = bpf_map_lookup_elem(&oh_frames, &zero);
@@ -117,7 +119,8 @@ __attribute__((noinline)) int oh_block_differs(__u32 slot, __u32 at, __u32 from,
 }
 
 /* Whether the length bytes at `at` of the frame under way, which stand at `sequence`, are those that were kept. */
-__attribute__((noinline)) int oh_is_same_again(struct __sk_buff *skb, __u32 at, __u32 sequence, __u32 length, __u32 slot)
+__attribute__((noinline)) int oh_is_same_again(struct __sk_buff *skb, __u32 at, __u32 sequence, __u32 length,
+					       __u32 slot)
 {
 	__u32 zero = 0, from;
 	struct oh_frame *fr = bpf_map_lookup_elem(&oh_frames, &zero);

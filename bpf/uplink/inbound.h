@@ -156,7 +156,8 @@ static __always_inline enum oh_reason oh_read_arrival(void *at, void *end, __u64
 			return OH_PACKET_MALFORMED;
 		a->seen.transport = OH_ETHERNET + sizeof(*ip4);
 		return ip4->version_length != 0x45 ? OH_INBOUND_NOT_ALLOWED :
-						     oh_read_upper(ip4 + 1, end, a, bpf_ntohs(ip4->length) - sizeof(*ip4));
+						     oh_read_upper(ip4 + 1, end, a,
+								   bpf_ntohs(ip4->length) - sizeof(*ip4));
 	}
 	if (ethertype == bpf_htons(OH_ETH_P_IPV6)) {
 		if (!oh_read_ip6(at, end, &a->seen) || (void *)(ip6 + 1) > end)
@@ -183,9 +184,10 @@ static __always_inline bool oh_is_living(__u32 target, __u32 generation)
 	return !target || oh_target_life(target, generation);
 }
 
-/* The far side has answered: the opening becomes a connection, in the place of an older one of the same ends. False where
- * that cannot be now: the far side answers again. */
-static __always_inline bool oh_make_flow(struct oh_arrival *a, struct oh_connection *flow, const struct oh_opening *opening)
+/* The far side has answered: the opening becomes a connection, in the place of an older one of the same ends. False
+ * where that cannot be now: the far side answers again. */
+static __always_inline bool oh_make_flow(struct oh_arrival *a, struct oh_connection *flow,
+					 const struct oh_opening *opening)
 {
 	static const struct oh_connection none;
 
@@ -222,7 +224,8 @@ static __always_inline bool oh_is_last_hello(void *ctx, const struct oh_arrival 
 	} else if (bpf_skb_load_bytes(ctx, a->seen.payload, p, OH_SERVER_BYTES)) {
 		return false;
 	}
-	return p[0] == OH_TLS_HANDSHAKE && p[5] == 2 && (oh_be32(p + 11) != 0xcf21ad74 || oh_be32(p + 15) != 0xe59a6111);
+	return p[0] == OH_TLS_HANDSHAKE && p[5] == 2 &&
+		(oh_be32(p + 11) != 0xcf21ad74 || oh_be32(p + 15) != 0xe59a6111);
 }
 
 /* What the far side of a flow says, as far as it moves what the flow may say. */
@@ -234,7 +237,8 @@ static __always_inline void oh_hear(void *ctx, const struct oh_arrival *a, struc
 	/* A reset may be our own, made of a segment that was refused: see answer.h. */
 	if (flow->look == OH_LOOK_NONE || a->seen.protocol != OH_PROTOCOL_TCP || a->flags & OH_TCP_RST)
 		return;
-	if (flow->look == OH_LOOK_TLS && rest->offers & OH_TLS_OFFERS_EARLY && a->seen.sequence == flow->stream.answer &&
+	if (flow->look == OH_LOOK_TLS && rest->offers & OH_TLS_OFFERS_EARLY &&
+	    a->seen.sequence == flow->stream.answer &&
 	    oh_is_last_hello(ctx, a, hook))
 		flow->served = 1;
 	oh_stream_heard(flow, a->seen.sequence, a->seen.payload_length + !!(a->flags & OH_TCP_FIN));
@@ -258,7 +262,8 @@ static __always_inline bool oh_is_known_flow(void *ctx, struct oh_arrival *a, en
 		opening = NULL;
 	if (!syn)	/* where a SYN is not what it answers, it is a refusal, and makes no connection */
 		return opening && (opening->syn || !tcp || oh_make_flow(a, flow, opening));
-	switch (a->flags & OH_TCP_ACK ? oh_welcome_of(living ? flow : NULL, opening, a->seen.sequence, a->seen.acknowledged) :
+	switch (a->flags & OH_TCP_ACK
+		? oh_welcome_of(living ? flow : NULL, opening, a->seen.sequence, a->seen.acknowledged) :
 					OH_WELCOME_NOT) {
 	case OH_WELCOME_OPENS:
 		return opening && oh_make_flow(a, flow, opening);

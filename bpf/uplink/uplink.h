@@ -93,8 +93,8 @@ static __always_inline struct oh_connection *oh_flow_answered(const struct oh_fl
 	return bpf_map_lookup_elem(&oh_flows, &key);
 }
 
-/* What is let out and belongs to no flow is remembered until it is answered: its reply may come in, and makes a connection
- * of it. */
+/* What is let out and belongs to no flow is remembered until it is answered: its reply may come in, and makes a
+ * connection of it. */
 static __always_inline void oh_note_opening(const struct oh_flow_key *key, const struct oh_opening *opening)
 {
 	const __u64 *old = bpf_map_lookup_elem(&oh_openings, key), *new = (const __u64 *)opening;
@@ -103,11 +103,12 @@ static __always_inline void oh_note_opening(const struct oh_flow_key *key, const
 		bpf_map_update_elem(&oh_openings, key, opening, BPF_ANY);
 }
 
-/* A frame that may leave. A SYN is a question, which the far side answers or not. But it may not be asked twice at once: a
- * server that keeps no state before the handshake's end (SYN cookies) would answer both, and hold what is acknowledged of
- * either for the connection. So with any other segment of a flow its open question is taken back. */
-static __always_inline void oh_note_frame(struct oh_connection *flow, const struct oh_flow_key *key, const struct oh_flow *f,
-					  enum oh_look look, const struct oh_admission *admission)
+/* A frame that may leave. A SYN is a question, which the far side answers or not. But it may not be asked twice at
+ * once: a server that keeps no state before the handshake's end (SYN cookies) would answer both, and hold what is
+ * acknowledged of either for the connection. So with any other segment of a flow its open question is taken back. */
+static __always_inline void oh_note_frame(struct oh_connection *flow, const struct oh_flow_key *key,
+					  const struct oh_flow *f, enum oh_look look,
+					  const struct oh_admission *admission)
 {
 	struct oh_opening opening = { .target = admission->target, .generation = admission->generation, .look = look };
 
@@ -133,7 +134,8 @@ static __always_inline void oh_note_frame(struct oh_connection *flow, const stru
 		bpf_map_delete_elem(&oh_openings, key);
 }
 
-/* Frames of a flow are judged one at a time: two CPUs could let out two that differ, and keep the one. False: another does. */
+/* Frames of a flow are judged one at a time: two CPUs could let out two that differ, and keep the one. False: another
+ * does. */
 static __always_inline bool oh_claim(struct oh_connection *flow)
 {
 	__sync_fetch_and_add(&flow->busy, 1);	/* without its result: 5.10 cannot fetch */
@@ -229,8 +231,8 @@ static __always_inline void oh_make_linear(struct __sk_buff *skb, __u32 end)
 }
 
 /* What is in the frame, by what is known of its connection. */
-static __always_inline enum oh_reason oh_inspect_frame(struct __sk_buff *skb, struct oh_frame *fr, struct oh_connection *c,
-						       enum oh_reason reason)
+static __always_inline enum oh_reason oh_inspect_frame(struct __sk_buff *skb, struct oh_frame *fr,
+						       struct oh_connection *c, enum oh_reason reason)
 {
 	struct oh_connection *flow = OH_MEM(fr->admission.flow) ? c : NULL;
 

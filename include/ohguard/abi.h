@@ -258,8 +258,8 @@ struct oh_opening {
 	__u8 reserved[2];
 };
 
-/* Key of oh_flows (LRU hash; value struct oh_connection): a connection over an uplink that the far side has answered, as it
- * stands on the wire. Ports in host byte order. */
+/* Key of oh_flows (LRU hash; value struct oh_connection): a connection over an uplink that the far side has answered,
+ * as it stands on the wire. Ports in host byte order. */
 struct oh_flow_key {
 	struct oh_address remote;
 	struct oh_address local;

@@ -13,8 +13,8 @@ from lab.lab import LabError, call
 ADDRESSES = 1000
 PATHS = ("none", "ohguard", "uplink", "nft", "ipset", "iptables")
 GUARDS = {"ohguard": (), "uplink": ("--uplink", "eth0")}
-LABELS = {"none": "no filter", "ohguard": "ohguard, 1,000 addresses", "uplink": "ohguard, with an uplink", "nft": "nft set of 1,000",
-          "ipset": "ipset of 1,000 and iptables", "iptables": "iptables, 1,000 rules"}
+LABELS = {"none": "no filter", "ohguard": "ohguard, 1,000 addresses", "uplink": "ohguard, with an uplink",
+          "nft": "nft set of 1,000", "ipset": "ipset of 1,000 and iptables", "iptables": "iptables, 1,000 rules"}
 # kind: what it is called, rounds, datagrams or connections in a burst
 TRAFFIC = {"udp": ("UDP send, connected socket", 400, 500), "sendto": ("UDP sendto", 400, 500),
            "tcp": ("TCP connect and close", 400, 20)}

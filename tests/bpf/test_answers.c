@@ -64,7 +64,8 @@ static void put32(uint8_t *to, __u32 value)
 static void put_flow(const struct packet *reply)
 {
 	const struct oh_flow_key key = { .remote = packet_address(reply->from), .local = packet_address(reply->to),
-					 .remote_port = reply->source_port, .local_port = reply->port, .protocol = UDP };
+					 .remote_port = reply->source_port, .local_port = reply->port,
+					 	.protocol = UDP };
 	const struct oh_connection flow = { .to = key.remote, .port = key.remote_port, .admitted = 1, .target = T_DNS,
 					    .generation = 7 };
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-/* Flows at an uplink, whose TCP may be crafted by hand: scenes of frames that go out and come in, each with what must become of
- * it. The sender says what it likes; the far side is an honest TCP, so only its acknowledgments move what may leave. */
+/* Flows at an uplink, whose TCP may be crafted by hand: scenes of frames that go out and come in, each with what must
+ * become of it. The sender says what it likes; the far side is an honest TCP, so only its acknowledgments move what may
+ * leave. */
 #include "table.h"
 #include "parse/name_key.h"
 
@@ -16,8 +17,8 @@ static struct lab lab;
 
 /* What a frame bears. */
 enum load {
-	NOTHING, GOOD, GOOD_A, GOOD_B, GOOD_C, EVIL, OTHER_GOOD, GOOD13, AGAIN13, OTHER13, EVIL13, GOOD_EARLY, DATA, CIPHER_DATA,
-	CIPHER, LETTERS, QUERY, QUERY_A, QUERY_B, EVIL_QUERY, SERVED, RETRY,
+	NOTHING, GOOD, GOOD_A, GOOD_B, GOOD_C, EVIL, OTHER_GOOD, GOOD13, AGAIN13, OTHER13, EVIL13, GOOD_EARLY, DATA,
+	CIPHER_DATA, CIPHER, LETTERS, QUERY, QUERY_A, QUERY_B, EVIL_QUERY, SERVED, RETRY,
 };
 
 struct bytes {
@@ -74,7 +75,8 @@ static void make_hello(struct bytes *b, const char *name, __u32 size, bool tls13
 
 static void make_query(struct bytes *b, const char *name)
 {
-	static const __u8 head[] = { 0x12, 0x34, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0 }, tail[] = { 7, 'e', 'x', 'a', 'm', 'p', 'l', 'e', 0, 0, 1, 0, 1 };
+	static const __u8 head[] = { 0x12, 0x34, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0 },
+		tail[] = { 7, 'e', 'x', 'a', 'm', 'p', 'l', 'e', 0, 0, 1, 0, 1 };
 	__u8 n = (__u8)strlen(name);
 
 	*b = (struct bytes){ .length = 2 };
@@ -147,11 +149,12 @@ struct scene {
 
 static const struct scene scenes[] = {
 	{ "a hello, and what follows it", {
-		SHAKE, OUT(ACK, S, R, GOOD), IN(ACK, R, S + SIZE), OUT(ACK, S + SIZE, R, CIPHER), OUT(ACK, S + SIZE + 6, R, LETTERS),
-		OUT(ACK, S, R, EVIL, .what = "the far side has it already"),
+		SHAKE, OUT(ACK, S, R, GOOD), IN(ACK, R, S + SIZE), OUT(ACK, S + SIZE, R, CIPHER),
+		OUT(ACK, S + SIZE + 6, R, LETTERS), OUT(ACK, S, R, EVIL, .what = "the far side has it already"),
 	} },
 	{ "nothing before the far side has answered", {
-		OUT(SYN, S - 1, 0), OUT(ACK, S, R, GOOD, OH_TLS_INCOMPLETE), IN(SYN | ACK, R - 1, S), OUT(ACK, S, R, GOOD),
+		OUT(SYN, S - 1, 0), OUT(ACK, S, R, GOOD, OH_TLS_INCOMPLETE), IN(SYN | ACK, R - 1, S),
+		OUT(ACK, S, R, GOOD),
 	} },
 	{ "an answer to another SYN", {
 		OUT(SYN, S - 1, 0), IN(SYN | ACK, R - 1, S + 1, .reason = OH_INBOUND_NOT_ALLOWED),
@@ -159,97 +162,120 @@ static const struct scene scenes[] = {
 	} },
 	{ "a refusal comes in", { OUT(SYN, S - 1, 0), IN(RST | ACK, 0, S), OUT(ACK, S, 1, GOOD, OH_TLS_INCOMPLETE) } },
 	{ "a second SYN of a lower number changes nothing", {
-		SHAKE, OUT(SYN, S - 1 - 50, 0), OUT(ACK, S - 50, R, GOOD, HELD), IN(ACK, R, S), OUT(ACK, S, R, EVIL, OH_TLS_NAME_NOT_ALLOWED),
-		OUT(ACK, S, R, GOOD),
+		SHAKE, OUT(SYN, S - 1 - 50, 0), OUT(ACK, S - 50, R, GOOD, HELD), IN(ACK, R, S),
+		OUT(ACK, S, R, EVIL, OH_TLS_NAME_NOT_ALLOWED), OUT(ACK, S, R, GOOD),
 	} },
 	{ "nor does a higher one", {
-		SHAKE, OUT(SYN, S - 1 + 50, 0), OUT(ACK, S + 50, R, GOOD, HELD), OUT(ACK, S, R, EVIL, OH_TLS_NAME_NOT_ALLOWED), OUT(ACK, S, R, GOOD),
+		SHAKE, OUT(SYN, S - 1 + 50, 0), OUT(ACK, S + 50, R, GOOD, HELD),
+		OUT(ACK, S, R, EVIL, OH_TLS_NAME_NOT_ALLOWED), OUT(ACK, S, R, GOOD),
 	} },
 	{ "an old acknowledgment ends no look", {
-		SHAKE, OUT(ACK, S, R, GOOD), IN(ACK, R, S), IN(ACK, R, S - 1), IN(ACK, R, S + SIZE + 1), IN(ACK, R, S - 0x40000000),
-		IN(ACK, R, S + 0x40000000), OUT(ACK, S, R, OTHER_GOOD, OH_TLS_NOT_TLS), IN(ACK, R, S + SIZE - 1),
-		OUT(ACK, S, R, GOOD, OH_TLS_NOT_TLS, SIZE), OUT(ACK, S + SIZE, R, EVIL, OH_TLS_NAME_NOT_ALLOWED),
+		SHAKE, OUT(ACK, S, R, GOOD), IN(ACK, R, S), IN(ACK, R, S - 1), IN(ACK, R, S + SIZE + 1),
+		IN(ACK, R, S - 0x40000000), IN(ACK, R, S + 0x40000000), OUT(ACK, S, R, OTHER_GOOD, OH_TLS_NOT_TLS),
+		IN(ACK, R, S + SIZE - 1), OUT(ACK, S, R, GOOD, OH_TLS_NOT_TLS, SIZE),
+		OUT(ACK, S + SIZE, R, EVIL, OH_TLS_NAME_NOT_ALLOWED),
 	} },
 	{ "a SYN that the far side answers is a new connection", {
-		SHAKE, OUT(ACK, S, R, GOOD), IN(ACK, R, S + SIZE), OUT(ACK, S + SIZE, R, CIPHER_DATA), IN(ACK, R, S + SIZE + 75), OUT(SYN, 99, 0),
-		OUT(ACK, 100, 701, EVIL, .what = "the old one is still open"), OUT(SYN, 99, 0), IN(SYN | ACK, 700, 100), OUT(ACK, 100, 701, EVIL, OH_TLS_NAME_NOT_ALLOWED),
-		OUT(ACK, 100, 701, GOOD),
+		SHAKE, OUT(ACK, S, R, GOOD), IN(ACK, R, S + SIZE), OUT(ACK, S + SIZE, R, CIPHER_DATA),
+		IN(ACK, R, S + SIZE + 75), OUT(SYN, 99, 0),
+		OUT(ACK, 100, 701, EVIL, .what = "the old one is still open"), OUT(SYN, 99, 0), IN(SYN | ACK, 700, 100),
+		OUT(ACK, 100, 701, EVIL, OH_TLS_NAME_NOT_ALLOWED), OUT(ACK, 100, 701, GOOD),
 	} },
 	{ "two questions are not asked at once", {
-		OUT(SYN, S - 1, 0), OUT(SYN, 99, 0), IN(SYN | ACK, R - 1, S, .reason = OH_INBOUND_NOT_ALLOWED), IN(SYN | ACK, 700, 100),
-		OUT(ACK, S, R, .reason = HELD), OUT(ACK, 100, 701, GOOD),
+		OUT(SYN, S - 1, 0), OUT(SYN, 99, 0), IN(SYN | ACK, R - 1, S, .reason = OH_INBOUND_NOT_ALLOWED),
+		IN(SYN | ACK, 700, 100), OUT(ACK, S, R, .reason = HELD), OUT(ACK, 100, 701, GOOD),
 	} },
 	{ "nor is a second one, once the first was answered and taken up", {
 		OUT(SYN, S - 1, 0), IN(SYN | ACK, R - 1, S), OUT(SYN, S - 51, 0), OUT(ACK, S, R),
-		IN(SYN | ACK, R - 51, S - 50, .reason = OH_INBOUND_NOT_ALLOWED), OUT(ACK, S, R, EVIL, OH_TLS_NAME_NOT_ALLOWED),
+		IN(SYN | ACK, R - 51, S - 50, .reason = OH_INBOUND_NOT_ALLOWED),
+		OUT(ACK, S, R, EVIL, OH_TLS_NAME_NOT_ALLOWED),
 	} },
 	{ "the first one is over, once the second was answered", {
 		OUT(SYN, S - 1, 0), IN(SYN | ACK, R - 1, S), OUT(SYN, S - 51, 0), IN(SYN | ACK, R - 51, S - 50),
-		OUT(ACK, S, R, .reason = HELD), OUT(ACK, S - 50, R - 50, GOOD), OUT(ACK, S, R, .reason = HELD), OUT(RST, S, 0),
+		OUT(ACK, S, R, .reason = HELD), OUT(ACK, S - 50, R - 50, GOOD), OUT(ACK, S, R, .reason = HELD),
+		OUT(RST, S, 0),
 	} },
 	{ "the same SYN again", {
-		OUT(SYN, S - 1, 0), IN(SYN | ACK, R - 1, S), OUT(SYN, S - 1, 0), IN(SYN | ACK, R - 1, S), OUT(ACK, S, R, GOOD), IN(SYN | ACK, R - 1, S),
-		OUT(SYN, S - 1, 0, .reason = HELD), IN(SYN | ACK, R - 1, S), OUT(ACK, S, R, OTHER_GOOD, OH_TLS_NOT_TLS),
+		OUT(SYN, S - 1, 0), IN(SYN | ACK, R - 1, S), OUT(SYN, S - 1, 0), IN(SYN | ACK, R - 1, S),
+		OUT(ACK, S, R, GOOD), IN(SYN | ACK, R - 1, S), OUT(SYN, S - 1, 0, .reason = HELD),
+		IN(SYN | ACK, R - 1, S), OUT(ACK, S, R, OTHER_GOOD, OH_TLS_NOT_TLS),
 	} },
 	{ "a hello in three frames", {
-		SHAKE, OUT(ACK, S + 120, R, GOOD_B, HELD), OUT(ACK, S, R, GOOD_A), OUT(ACK, S + 160, R, GOOD_C, HELD), OUT(ACK, S + 120, R, GOOD_B),
-		OUT(ACK, S + 160, R, GOOD_C), OUT(ACK, S, R, GOOD), OUT(ACK, S, R, GOOD_A, OH_TLS_NOT_TLS, 1), OUT(ACK, S + 120, R, GOOD_B, HELD),
-		IN(ACK, R, S + 120), OUT(ACK, S, R, GOOD_A, .change = 1), OUT(ACK, S + 120, R, GOOD_B, OH_TLS_NOT_TLS, 1), IN(ACK, R, S + SIZE),
+		SHAKE, OUT(ACK, S + 120, R, GOOD_B, HELD), OUT(ACK, S, R, GOOD_A), OUT(ACK, S + 160, R, GOOD_C, HELD),
+		OUT(ACK, S + 120, R, GOOD_B), OUT(ACK, S + 160, R, GOOD_C), OUT(ACK, S, R, GOOD),
+		OUT(ACK, S, R, GOOD_A, OH_TLS_NOT_TLS, 1), OUT(ACK, S + 120, R, GOOD_B, HELD),
+		IN(ACK, R, S + 120), OUT(ACK, S, R, GOOD_A, .change = 1),
+		OUT(ACK, S + 120, R, GOOD_B, OH_TLS_NOT_TLS, 1), IN(ACK, R, S + SIZE),
 		OUT(ACK, S + 120, R, GOOD_B, .change = 1),
 	} },
 	{ "what is sent again is compared to its last byte", {
-		SHAKE, OUT(ACK, S, R, GOOD), OUT(ACK, S, R, GOOD, OH_TLS_NOT_TLS, 1), OUT(ACK, S, R, GOOD, OH_TLS_NOT_TLS, 64), OUT(ACK, S, R, GOOD, OH_TLS_NOT_TLS, 65),
-		OUT(ACK, S, R, GOOD, OH_TLS_NOT_TLS, 66), OUT(ACK, S, R, GOOD, OH_TLS_NOT_TLS, SIZE - 1), OUT(ACK, S, R, GOOD, OH_TLS_NOT_TLS, SIZE),
-		OUT(ACK, S, R, GOOD), OUT(ACK, S, R, GOOD_A), IN(ACK, R, S + 1), OUT(ACK, S + 120, R, GOOD_B), OUT(ACK, S + 120, R, GOOD_B, OH_TLS_NOT_TLS, 40),
+		SHAKE, OUT(ACK, S, R, GOOD), OUT(ACK, S, R, GOOD, OH_TLS_NOT_TLS, 1),
+		OUT(ACK, S, R, GOOD, OH_TLS_NOT_TLS, 64), OUT(ACK, S, R, GOOD, OH_TLS_NOT_TLS, 65),
+		OUT(ACK, S, R, GOOD, OH_TLS_NOT_TLS, 66), OUT(ACK, S, R, GOOD, OH_TLS_NOT_TLS, SIZE - 1),
+		OUT(ACK, S, R, GOOD, OH_TLS_NOT_TLS, SIZE), OUT(ACK, S, R, GOOD), OUT(ACK, S, R, GOOD_A),
+		IN(ACK, R, S + 1), OUT(ACK, S + 120, R, GOOD_B), OUT(ACK, S + 120, R, GOOD_B, OH_TLS_NOT_TLS, 40),
 	} },
 	{ "behind the look's end anything passes, before it is acknowledged too", {
-		SHAKE, OUT(ACK, S, R, GOOD), OUT(ACK, S + SIZE, R, CIPHER_DATA), OUT(ACK, S + SIZE + 75, R, LETTERS), OUT(ACK, S, R, EVIL, OH_TLS_NOT_TLS),
-		OUT(ACK, S + SIZE, R, LETTERS, HELD), IN(ACK, R, S + SIZE), OUT(ACK, S + SIZE, R, LETTERS, OH_TLS_NOT_TLS),
-		IN(ACK, R, S + SIZE + 83), OUT(ACK, S + SIZE, R, LETTERS),
+		SHAKE, OUT(ACK, S, R, GOOD), OUT(ACK, S + SIZE, R, CIPHER_DATA), OUT(ACK, S + SIZE + 75, R, LETTERS),
+		OUT(ACK, S, R, EVIL, OH_TLS_NOT_TLS), OUT(ACK, S + SIZE, R, LETTERS, HELD), IN(ACK, R, S + SIZE),
+		OUT(ACK, S + SIZE, R, LETTERS, OH_TLS_NOT_TLS), IN(ACK, R, S + SIZE + 83),
+		OUT(ACK, S + SIZE, R, LETTERS),
 	} },
 	{ "a segment acknowledges what came in, or belongs to another connection", {
-		SHAKE, OUT(ACK, S, R - 1, GOOD, HELD), OUT(ACK, S, R + 1, GOOD, HELD), OUT(PSH, S, R, GOOD, HELD), OUT(ACK, S, R + 1, .reason = HELD),
-		IN(ACK, R, S, LETTERS), OUT(ACK, S, R + 9, .reason = HELD), OUT(ACK, S, R + 8), OUT(ACK, S, R + 8, GOOD), IN(ACK | FIN, R + 8, S),
+		SHAKE, OUT(ACK, S, R - 1, GOOD, HELD), OUT(ACK, S, R + 1, GOOD, HELD), OUT(PSH, S, R, GOOD, HELD),
+		OUT(ACK, S, R + 1, .reason = HELD), IN(ACK, R, S, LETTERS), OUT(ACK, S, R + 9, .reason = HELD),
+		OUT(ACK, S, R + 8), OUT(ACK, S, R + 8, GOOD), IN(ACK | FIN, R + 8, S),
 		OUT(ACK, S + SIZE, R + 9),
 	} },
 	{ "urgent bytes, and word of them", {
-		SHAKE, OUT(ACK | 0x20, S, R, .reason = OH_TLS_NOT_TLS), OUT(ACK | 0x20, S, R, GOOD, OH_TLS_NOT_TLS), OUT(ACK, S, R, GOOD),
-		OUT(ACK | 0x20, S, R, .reason = OH_TLS_NOT_TLS), OUT(SYN | ACK, S, R, GOOD, HELD), OUT(SYN, 9, 0, GOOD, OH_TLS_IN_SYN),
+		SHAKE, OUT(ACK | 0x20, S, R, .reason = OH_TLS_NOT_TLS), OUT(ACK | 0x20, S, R, GOOD, OH_TLS_NOT_TLS),
+		OUT(ACK, S, R, GOOD), OUT(ACK | 0x20, S, R, .reason = OH_TLS_NOT_TLS), OUT(SYN | ACK, S, R, GOOD, HELD),
+		OUT(SYN, 9, 0, GOOD, OH_TLS_IN_SYN),
 	} },
 	{ "a reset moves nothing: it may be made of a segment that was refused", {
-		SHAKE, OUT(ACK, S, R, GOOD), OUT(ACK, S + SIZE, R, CIPHER_DATA), IN(RST | ACK, R, S + SIZE + 75), OUT(ACK, S, R, OTHER_GOOD, OH_TLS_NOT_TLS),
-		IN(RST | ACK, R + 50, S), OUT(ACK, S, R + 50, GOOD, HELD),
+		SHAKE, OUT(ACK, S, R, GOOD), OUT(ACK, S + SIZE, R, CIPHER_DATA), IN(RST | ACK, R, S + SIZE + 75),
+		OUT(ACK, S, R, OTHER_GOOD, OH_TLS_NOT_TLS), IN(RST | ACK, R + 50, S), OUT(ACK, S, R + 50, GOOD, HELD),
 	} },
 	{ "until the far side has acknowledged a byte, what leaves begins at the first or follows what has left", {
-		SHAKE, OUT(ACK, S - 1, R, .reason = HELD), OUT(ACK, S + 1, R, .reason = HELD), OUT(ACK, S, R, GOOD), OUT(ACK, S + 1, R, .reason = HELD),
-		OUT(ACK, S + SIZE - 1, R, .reason = HELD), OUT(ACK, S + SIZE, R), OUT(ACK, S + SIZE + 1, R, .reason = HELD), IN(ACK, R, S + 1),
+		SHAKE, OUT(ACK, S - 1, R, .reason = HELD), OUT(ACK, S + 1, R, .reason = HELD), OUT(ACK, S, R, GOOD),
+		OUT(ACK, S + 1, R, .reason = HELD), OUT(ACK, S + SIZE - 1, R, .reason = HELD), OUT(ACK, S + SIZE, R),
+		OUT(ACK, S + SIZE + 1, R, .reason = HELD), IN(ACK, R, S + 1),
 		OUT(ACK, S - 1, R), OUT(ACK, S + 1, R),
 	} },
 	{ "a second hello", {
-		SHAKE, OUT(ACK, S, R, GOOD13), IN(ACK, R, S + SIZE, RETRY), OUT(ACK, S + SIZE, R + 60, EVIL13, OH_TLS_NAME_NOT_ALLOWED),
-		OUT(ACK, S + SIZE, R + 60, OTHER13, OH_TLS_NAME_NOT_ALLOWED), OUT(ACK, S + SIZE, R + 60, CIPHER), OUT(ACK, S + SIZE + 6, R + 60, EVIL13, OH_TLS_NAME_NOT_ALLOWED),
-		OUT(ACK, S + SIZE + 6, R + 60, AGAIN13), OUT(ACK, S + SIZE + 6, R + 60, EVIL13, OH_TLS_NOT_TLS), IN(ACK, R + 60, S + 2 * SIZE + 6),
-		OUT(ACK, S + 2 * SIZE + 6, R + 60, EVIL13, OH_TLS_NAME_NOT_ALLOWED), OUT(ACK, S + 2 * SIZE + 6, R + 60, DATA),
-		OUT(ACK, S + 2 * SIZE + 75, R + 60, LETTERS),
+		SHAKE, OUT(ACK, S, R, GOOD13), IN(ACK, R, S + SIZE, RETRY),
+		OUT(ACK, S + SIZE, R + 60, EVIL13, OH_TLS_NAME_NOT_ALLOWED),
+		OUT(ACK, S + SIZE, R + 60, OTHER13, OH_TLS_NAME_NOT_ALLOWED), OUT(ACK, S + SIZE, R + 60, CIPHER),
+		OUT(ACK, S + SIZE + 6, R + 60, EVIL13, OH_TLS_NAME_NOT_ALLOWED),
+		OUT(ACK, S + SIZE + 6, R + 60, AGAIN13), OUT(ACK, S + SIZE + 6, R + 60, EVIL13, OH_TLS_NOT_TLS),
+		IN(ACK, R + 60, S + 2 * SIZE + 6), OUT(ACK, S + 2 * SIZE + 6, R + 60, EVIL13, OH_TLS_NAME_NOT_ALLOWED),
+		OUT(ACK, S + 2 * SIZE + 6, R + 60, DATA), OUT(ACK, S + 2 * SIZE + 75, R + 60, LETTERS),
 	} },
 	{ "early data may be followed by a second hello", {
-		SHAKE, OUT(ACK, S, R, GOOD_EARLY), OUT(ACK, S + SIZE, R, CIPHER_DATA), OUT(ACK, S + SIZE + 75, R, DATA), IN(ACK, R, S + SIZE + 75, RETRY),
-		OUT(ACK, S + SIZE + 144, R + 60, DATA), OUT(ACK, S + SIZE + 213, R + 60, LETTERS, OH_TLS_NOT_TLS),
-		OUT(ACK, S + SIZE + 213, R + 60, EVIL13, OH_TLS_NAME_NOT_ALLOWED), OUT(ACK, S + SIZE + 213, R + 60, AGAIN13),
-		OUT(ACK, S + 2 * SIZE + 213, R + 60, DATA), OUT(ACK, S + 2 * SIZE + 282, R + 60, LETTERS),
+		SHAKE, OUT(ACK, S, R, GOOD_EARLY), OUT(ACK, S + SIZE, R, CIPHER_DATA), OUT(ACK, S + SIZE + 75, R, DATA),
+		IN(ACK, R, S + SIZE + 75, RETRY), OUT(ACK, S + SIZE + 144, R + 60, DATA),
+		OUT(ACK, S + SIZE + 213, R + 60, LETTERS, OH_TLS_NOT_TLS),
+		OUT(ACK, S + SIZE + 213, R + 60, EVIL13, OH_TLS_NAME_NOT_ALLOWED),
+		OUT(ACK, S + SIZE + 213, R + 60, AGAIN13), OUT(ACK, S + 2 * SIZE + 213, R + 60, DATA),
+		OUT(ACK, S + 2 * SIZE + 282, R + 60, LETTERS),
 	} },
 	{ "it may not, where the server's own hello has come", {
 		SHAKE, OUT(ACK, S, R, GOOD_EARLY), OUT(ACK, S + SIZE, R, CIPHER_DATA), IN(ACK, R + 1, S + SIZE, SERVED),
-		OUT(ACK, S + SIZE + 75, R, LETTERS, OH_TLS_NOT_TLS, .what = "it is not the first that the server says"), IN(ACK, R, S + SIZE, SERVED),
-		OUT(ACK, S + SIZE, R + 60, LETTERS, OH_TLS_NOT_TLS), OUT(ACK, S + SIZE + 75, R + 60, LETTERS), IN(ACK, R + 60, S + SIZE + 83),
+		OUT(ACK, S + SIZE + 75, R, LETTERS, OH_TLS_NOT_TLS, .what = "it is not the first that the server says"),
+		IN(ACK, R, S + SIZE, SERVED), OUT(ACK, S + SIZE, R + 60, LETTERS, OH_TLS_NOT_TLS),
+		OUT(ACK, S + SIZE + 75, R + 60, LETTERS), IN(ACK, R + 60, S + SIZE + 83),
 		OUT(ACK, S + SIZE, R + 60, LETTERS),
 	} },
 	{ "queries, at the place that the far side knows", {
-		OUT(SYN, S - 1, 0), OUT(ACK, S, R, QUERY, OH_DNS_MALFORMED), IN(SYN | ACK, R - 1, S), OUT(ACK, S, R, EVIL_QUERY, OH_DNS_NAME_NOT_ALLOWED),
-		OUT(SYN, S - 21, 0), OUT(ACK, S - 20, R, QUERY, HELD), OUT(ACK, S, R, QUERY_A, HELD), OUT(ACK, S, R, QUERY), OUT(ACK, S, R, QUERY_A),
-		OUT(ACK, S + 10, R, QUERY_B, HELD), IN(ACK, R, S + 10), OUT(ACK, S + 10, R, QUERY_B), OUT(ACK, S, R, EVIL_QUERY, OH_DNS_MALFORMED), OUT(ACK, S + 32, R, QUERY), OUT(ACK, S + 32, R, QUERY),
-		OUT(ACK, S + 32, R, EVIL_QUERY, OH_DNS_MALFORMED), IN(ACK, R, S + 64), OUT(ACK, S + 64, R, EVIL_QUERY, OH_DNS_NAME_NOT_ALLOWED),
-		OUT(ACK, S + 32, R, EVIL_QUERY, .what = "the far side has it already"), OUT(ACK, S + 64, R, QUERY), OUT(ACK, S + 95, R, QUERY_B, OH_DNS_MALFORMED),
+		OUT(SYN, S - 1, 0), OUT(ACK, S, R, QUERY, OH_DNS_MALFORMED), IN(SYN | ACK, R - 1, S),
+		OUT(ACK, S, R, EVIL_QUERY, OH_DNS_NAME_NOT_ALLOWED),
+		OUT(SYN, S - 21, 0), OUT(ACK, S - 20, R, QUERY, HELD), OUT(ACK, S, R, QUERY_A, HELD),
+		OUT(ACK, S, R, QUERY), OUT(ACK, S, R, QUERY_A), OUT(ACK, S + 10, R, QUERY_B, HELD), IN(ACK, R, S + 10),
+		OUT(ACK, S + 10, R, QUERY_B), OUT(ACK, S, R, EVIL_QUERY, OH_DNS_MALFORMED), OUT(ACK, S + 32, R, QUERY),
+		OUT(ACK, S + 32, R, QUERY), OUT(ACK, S + 32, R, EVIL_QUERY, OH_DNS_MALFORMED), IN(ACK, R, S + 64),
+		OUT(ACK, S + 64, R, EVIL_QUERY, OH_DNS_NAME_NOT_ALLOWED),
+		OUT(ACK, S + 32, R, EVIL_QUERY, .what = "the far side has it already"), OUT(ACK, S + 64, R, QUERY),
+		OUT(ACK, S + 95, R, QUERY_B, OH_DNS_MALFORMED),
 	}, true },
 };
 
@@ -305,14 +331,16 @@ static void scenes_are_played_as_they_say(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(scenes) / sizeof(*scenes); i++) {
-		for (unsigned int n = 0; n < sizeof(scenes[i].step) / sizeof(*scenes[i].step) && scenes[i].step[n].way; n++) {
+		for (unsigned int n = 0; n < sizeof(scenes[i].step) / sizeof(*scenes[i].step) &&
+		     scenes[i].step[n].way; n++) {
 			const struct step *s = &scenes[i].step[n];
 			int got = run(&scenes[i], s, (__u16)(41000 + i));
 
 			if (got == (int)s->reason)
 				continue;
-			fprintf(stderr, "%s: step %u (%c %02x %d): %s, not %s\n", scenes[i].name, n + 1, s->way, s->flags,
-				(int)(s->sequence - S), got == HELD ? "held" : got ? reason_name((unsigned int)got) : "passes",
+			fprintf(stderr, "%s: step %u (%c %02x %d): %s, not %s\n", scenes[i].name, n + 1, s->way,
+				s->flags, (int)(s->sequence - S),
+				got == HELD ? "held" : got ? reason_name((unsigned int)got) : "passes",
 				s->reason == HELD ? "held" : s->reason ? reason_name(s->reason) : "passes");
 			wrong++;
 		}
@@ -347,7 +375,8 @@ static void flood_of_syns_makes_no_flow(void **state)
 
 static void put_name(const char *name, enum oh_service service, __u32 target)
 {
-	struct oh_name_entry entry = { .rule[0] = { .target = target, .generation = 7, .port = service == OH_SERVICE_DNS ? 0 : 443,
+	struct oh_name_entry entry = { .rule[0] = { .target = target, .generation = 7,
+		.port = service == OH_SERVICE_DNS ? 0 : 443,
 						    .service = (__u8)service } };
 	struct oh_name_key key;
 
@@ -359,9 +388,11 @@ static int start(void **state)
 {
 	const struct oh_target named = { .generation = 7, .lapses = OH_FOREVER, .state = OH_TARGET_LIVE, .named = 1 };
 	const struct oh_address site = packet_address(SITE), resolver = packet_address(RESOLVER);
-	const struct oh_entry at_site = { .grant[0] = { .expires = OH_FOREVER, .target = T_SITE, .generation = 7, .port = 443,
+	const struct oh_entry at_site = { .grant[0] = { .expires = OH_FOREVER, .target = T_SITE, .generation = 7,
+		.port = 443,
 								  .service = OH_SERVICE_TCP } };
-	const struct oh_entry at_resolver = { .grant[0] = { .expires = OH_FOREVER, .target = T_DNS, .generation = 7, .port = 53,
+	const struct oh_entry at_resolver = { .grant[0] = { .expires = OH_FOREVER, .target = T_DNS, .generation = 7,
+		.port = 53,
 								      .service = OH_SERVICE_DNS } };
 	const struct config c = { .max_addresses = 64, .uplinks = { "eth0" }, .uplink_count = 1, .inspect = true };
 	const __u32 id = T_SITE;

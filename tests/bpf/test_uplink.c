@@ -288,8 +288,10 @@ static void arp_is_let_out_where_it_is_plain(void **state)
 #define FROM6(remote) .from = remote, .to = THIS_6
 
 static const struct way inbound[] = {
-	{ "reply", { FROM(STALE_4), .protocol = TCP, .source_port = 443, .port = TEST_SOURCE_PORT, .flags = RST | ACK } },
-	{ "SYN-ACK that nobody asked for", { FROM(STALE_4), .protocol = TCP, .source_port = 443, .port = TEST_SOURCE_PORT,
+	{ "reply",
+		{ FROM(STALE_4), .protocol = TCP, .source_port = 443, .port = TEST_SOURCE_PORT, .flags = RST | ACK } },
+	{ "SYN-ACK that nobody asked for",
+		{ FROM(STALE_4), .protocol = TCP, .source_port = 443, .port = TEST_SOURCE_PORT,
 	  .flags = SYN | ACK }, OH_INBOUND_NOT_ALLOWED },
 	{ "reply", { FROM6(API_6), .protocol = TCP, .source_port = 443, .port = 40001, .flags = ACK, .payload = 100 } },
 	{ "reply", { FROM(RESOLVER_4), .protocol = UDP, .source_port = 53, .port = 40001, .payload = 100 } },

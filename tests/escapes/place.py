@@ -50,7 +50,8 @@ def box_second_syn(t):
     served(t, c, craft.hello(t.marker, craft.server_name(tls.OTHER)))
 
 
-@box("the same, where the far side sees none of it, and an old segment has it acknowledge what it has", "tls-name-not-allowed")
+@box("the same, where the far side sees none of it, and an old segment has it acknowledge what it has",
+     "tls-name-not-allowed")
 def box_old_acknowledgment(t):
     c = Crafted(t, t.shared, 443)
     true = lower(c, DOWN, 2)
@@ -76,7 +77,8 @@ def box_query_within(t):
     inner = craft.query(f"{t.label}.attacker.example")
     inner = struct.pack("!H", len(inner)) + inner
     option = struct.pack("!HH", 65001, len(inner)) + inner
-    outer = craft.query("api.openai.com", counts=(1, 0, 0, 1), tail=b"\0" + struct.pack("!HHIH", 41, 1232, 0, len(option)) + option)
+    outer = craft.query("api.openai.com", counts=(1, 0, 0, 1),
+                        tail=b"\0" + struct.pack("!HHIH", 41, 1232, 0, len(option)) + option)
     outer = struct.pack("!H", len(outer)) + outer
     c = Crafted(t, t.resolver, 53)
     lower(c, outer.index(inner), 2)

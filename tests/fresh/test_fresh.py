@@ -49,7 +49,8 @@ def root(request):
     try:
         # apt's own settings of this machine go along: how it reaches its mirror is no part of the test
         made = subprocess.run(["mmdebstrap", "--quiet", "--mode=root", "--variant=minbase", f"--keyring={keyring}",
-                               "--include=git,make,ca-certificates,debian-archive-keyring,systemd-timesyncd", suite, path, *sources],
+                               "--include=git,make,ca-certificates,debian-archive-keyring,systemd-timesyncd", suite,
+                               path, *sources],
                               stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=600)
         assert made.returncode == 0, made.stderr
         for conf in Path("/etc/apt/apt.conf.d").glob("99*"):
@@ -66,7 +67,8 @@ def root(request):
 
 def state(root):
     """What a demo leaves as it was: the installed services, and what starts at boot."""
-    names = chroot(root, "dpkg-query -W -f '${db:Status-Status} ${Package}\\n' unbound nginx-light chrony systemd-timesyncd"
+    names = chroot(root,
+                   "dpkg-query -W -f '${db:Status-Status} ${Package}\\n' unbound nginx-light chrony systemd-timesyncd"
                    " 2>/dev/null | sed -n 's/^installed //p'", 60).stdout
     units = chroot(root, "find /etc/systemd/system -type l | sort", 60).stdout
     return names.split(), units.split()

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-/* What a TLS client says in plaintext behind its hello: what is passed over, what begins another hello, what ends the look. */
+/* What a TLS client says in plaintext behind its hello: what is passed over, what begins another hello, what ends the
+ * look. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -79,7 +80,8 @@ static void records_are_judged_as_the_table_says(void **state)
 		s->rest = behind(rows[i].offers);
 		r = wire_client((const uint8_t *)rows[i].data, rows[i].len);
 		if (r != (int)rows[i].result || s->read != rows[i].read)
-			fail_msg("%s: %d after %u, not %d after %u", rows[i].name, r, s->read, rows[i].result, rows[i].read);
+			fail_msg("%s: %d after %u, not %d after %u", rows[i].name, r, s->read, rows[i].result,
+				 rows[i].read);
 	}
 }
 
@@ -131,7 +133,8 @@ static void many_records_in_one_segment(void **state)
 
 static void name_is_told_from_others(void **state)
 {
-	static const char *const names[] = { "a.example", "b.example", "a.exampl", "aa.example", "ab.example", "ba.example" };
+	static const char *const names[] = { "a.example", "b.example", "a.exampl", "aa.example", "ab.example",
+		"ba.example" };
 	uint64_t mark[sizeof(names) / sizeof(*names)];
 
 	(void)state;

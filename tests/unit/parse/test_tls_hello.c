@@ -404,7 +404,8 @@ static void rest_may_hold_any_number_of_extensions(void **state)
 		ext[sizeof(OPENAI) - 1 + 4 * i] = 0x7a;
 	len = hello(ext, sizeof(OPENAI) - 1 + 4 * 2000);
 	assert_int_equal(wire_hello_in_two(data, len, len - 4 * 1950), OH_HELLO_COMPLETE);
-	assert_int_equal(wire_hello_in_two(data, len, len - 4 * 1900), OH_HELLO_MALFORMED); /* 65 and more in the first */
+	/* 65 and more in the first */
+	assert_int_equal(wire_hello_in_two(data, len, len - 4 * 1900), OH_HELLO_MALFORMED);
 }
 
 static void second_record_of_another_kind_is_malformed(void **state)

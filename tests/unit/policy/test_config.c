@@ -226,7 +226,8 @@ static void ports_of_an_inbound_rule(void **state)
 static void search_is_suffixes_or_none(void **state)
 {
 	static const char *const bad[] = { "*.corp.example", "corp.example:54", "10.0.0.1", "..",
-					   "none\nsearch = a.example", "a.example\nsearch = none", "a\nsearch = b\nsearch = c\nsearch = d\n"
+					   "none\nsearch = a.example", "a.example\nsearch = none",
+					   	"a\nsearch = b\nsearch = c\nsearch = d\n"
 					   "search = e\nsearch = f\nsearch = g" };
 	char text[256];
 
