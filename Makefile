@@ -45,8 +45,8 @@ BPFT_SRC  := $(wildcard tests/bpf/test_*.c)
 BPFT_BIN  := $(BPFT_SRC:%.c=$(BUILD)/%)
 
 .PHONY: all help compilers tests newest deps demo check check-unit check-bpf check-lint check-e2e check-escapes \
-	check-faults soak check-docker check-agents check-aws check-vm bench fuzz prove mutants lint docs install upgrade \
-	uninstall clean
+	check-faults soak check-docker check-agents check-aws check-vm bench fuzz prove mutants lint docs \
+	install upgrade uninstall clean
 .DELETE_ON_ERROR:
 
 UNITS := ohguard.service $(patsubst %,ohguard-%.service,gate refresh uplink events lock)

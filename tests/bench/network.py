@@ -127,8 +127,8 @@ class Paths:
 
 
 def add(bench, values, unit, **targets):
-    """Each path beside none, by pairs from the same round. The note has half of the pairs within it: the noise. targets:
-    those of the path with an uplink."""
+    """Each path beside none, by pairs from the same round. The note has half of the pairs within it: the noise.
+    targets: those of the path with an uplink."""
     for name in values:
         ratios = [v / base for v, base in zip(values[name], values["none"])]
         low, middle, high = statistics.quantiles(ratios, n=4)

@@ -26,7 +26,8 @@ s = socket.socket(socket.AF_PACKET, kind, 0)
 for data in map(bytes.fromhex, sys.argv[2:]):
     protocol = 0x86DD if data[0] >> 4 == 6 else 0x0800
     try:
-        s.sendto(data, ("eth0", 0x0800 if sys.argv[1] == "ip" else 0) if kind == socket.SOCK_RAW else ("eth0", protocol, 0, 0, b"\\xff" * 6))
+        s.sendto(data, ("eth0", 0x0800 if sys.argv[1] == "ip" else 0) if kind == socket.SOCK_RAW else
+                 ("eth0", protocol, 0, 0, b"\\xff" * 6))
         print("sent")
     except OSError as e:
         print(e.strerror)

@@ -19,7 +19,8 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-import families, flows, link, local, names, place, raw, sockets, sources, tls    # noqa: E401,E402,F401  (they fill the table)
+# They fill the table:
+import families, flows, link, local, names, place, raw, sockets, sources, tls    # noqa: E401,E402,F401
 import kernel                                   # noqa: E402
 from table import DOCKER, LACKING, TABLE, Try, Unavailable      # noqa: E402
 

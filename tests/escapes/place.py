@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""The guard's place in a TCP connection, moved by a sender that crafts its own TCP behind a bridge: what is judged and what
-the far side takes are two things then."""
+"""The guard's place in a TCP connection, moved by a sender that crafts its own TCP behind a bridge: what is judged and
+what the far side takes are two things then."""
 import struct
 
 import craft
@@ -39,7 +39,8 @@ def wait(c):
         pass
 
 
-@box("a second SYN with a lower number, which only the guard sees: a hello there that nobody takes, and another at the true place",
+@box("a second SYN with a lower number, which only the guard sees: a hello there that nobody takes, and another at the "
+     "true place",
      "tls-name-not-allowed")
 def box_second_syn(t):
     c = Crafted(t, t.shared, 443)

@@ -49,7 +49,7 @@ def rcode(code):
 
 
 def dislikes_edns(q, b, via):
-    """A good answer to a plain query. To one with EDNS: `how` is "silence", or the response code with OPT or without."""
+    """A good answer to a plain query. To one with EDNS, `how`: "silence", or the response code with or without OPT."""
     if not q.edns:
         return answer(q, b, via)
     if b["how"] == "silence":

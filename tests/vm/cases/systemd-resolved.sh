@@ -96,8 +96,8 @@ client stolen-data.example 1
 want "a foreign name does not resolve" test "${said##* }" = failed=1
 deny "and does not reach the upstream resolver" grep -q stolen-data $asked
 want "that is counted" sh -c 'ohguard stats | grep -q "  dns-name-not-allowed "'
-# Refused by an error, resolved goes over to TCP and tries for 10 seconds: tens of events a name. Answered, it asks for each
-# family, and once more without EDNS (DVE-2018-0001).
+# Refused by an error, resolved goes over to TCP and tries for 10 seconds: tens of events a name. Answered, it asks for
+# each family, and once more without EDNS (DVE-2018-0001).
 refusals() { ohguard stats | sed -n 's/^  dns-name-not-allowed *\([0-9]*\).*/\1/p'; }
 absent() { python3 -c 'import socket, sys
 try:

@@ -4,7 +4,8 @@
 # alone: yes
 # timeout: 300
 # files: build/ohguard:/usr/sbin/ohguard
-# The whole machine, and every way out of it that this kernel can make: none is named, each is guarded where it is lowest.
+# The whole machine, and every way out of it that this kernel can make: none is named, each is guarded where it is
+# lowest.
 . /vm/lib.sh
 
 ip netns add far
@@ -46,7 +47,8 @@ for _ in 1 2 3 4 5 6 7 8 9; do gets 443 && gets 8443 && break; sleep 1; done
 want "unguarded, all works over the VLAN" gets 8443
 
 mkdir -p /etc/ohguard
-printf '[dns]\nresolver = 10.0.2.3\n[ntp]\nserver = none\n[allow]\ntarget = 10.5.1.2:443\n[inbound]\naccept = 443 10.5.1.0/24\n' \
+printf '%s\n' '[dns]' 'resolver = 10.0.2.3' '[ntp]' 'server = none' '[allow]' 'target = 10.5.1.2:443' '[inbound]' \
+    'accept = 443 10.5.1.0/24' \
     >/etc/ohguard/ohguard.conf
 want "load" ohguard load --no-resolve
 want "it is healthy" ohguard status
