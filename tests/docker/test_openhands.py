@@ -84,7 +84,7 @@ def test_whole_machine(guard, engine, command, server, sandbox):
     guard.write(CONF, here(WHOLE, engine.lab.cgroup))
     guard.ok("load")
     assert_works(command, sandbox)
-    assert {e["name"] for e in guard.events()} == {"example.com"}
+    assert {e["name"] for e in guard.events()} == {"example.com"}, guard.events()
 
 
 def test_slice(guard, engine, command, server, sandbox):
@@ -94,7 +94,7 @@ def test_slice(guard, engine, command, server, sandbox):
     guard.write(CONF, here(SLICE, engine.parent))
     guard.ok("load")
     assert_works(command, sandbox)
-    assert {e["name"] for e in guard.events()} == {"example.com"}
+    assert {e["name"] for e in guard.events()} == {"example.com"}, guard.events()
 
 
 @pytest.mark.parametrize("rule", ("accept = ", "target = 172"))

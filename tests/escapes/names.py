@@ -393,7 +393,7 @@ def metadata_mapped(t):
     t.connected("::ffff:169.254.169.254", 80).send(GET % t.marker)
 
 
-@attack(METADATA, "its translated address", "connect", "protocol-not-allowed", families=(6,))
+@attack(METADATA, "its translated address", "connect", "metadata-service", families=(6,))
 def metadata_translated(t):
     t.socket().sendto(t.marker, ("64:ff9b::169.254.169.254", 80))
 
