@@ -34,6 +34,8 @@ class Inside(Field):
         self.attacker = self.engine.start("attacker", "bridge", *ADMIN, *PUBLISHED,
                                           *(w for s in SYSCTLS for w in ("--sysctl", s)))
         self.argv = self.attacker.attacking("--set", "unused=172.30.0.76")
+        pid = self.engine.docker("inspect", "--format", "{{.State.Pid}}", self.attacker.name).stdout.strip()
+        self.meet(f"/proc/{pid}/ns/net", *self.engine.gateway("bridge")[1:])
 
     @staticmethod
     def shown(attack):

@@ -70,7 +70,7 @@ class Field:
     def meet(netns, *routers):
         """An attack whose first packet waits for its router's link address would show nothing."""
         for router in routers:
-            call(["nsenter", f"--net={netns}", "ping", "-c1", "-W3", router])
+            call(["nsenter", f"--net={netns}", "ping", "-c1", "-w10", router])
 
     def container(self):
         """As Docker does it, but without NAT: that would have the kernel put fragments together before any hook."""
