@@ -234,7 +234,7 @@ def test_destroy_waits_names_what_it_cannot_remove_and_leaves_what_is_not_ours(s
     # Two with one tag stop all but this: both go.
     standing.aws("ec2", "create-vpc", "--cidr-block", "10.9.0.0/16", "--tag-specifications", "ResourceType=vpc,Tags=["
                  f"{{Key=ohguard:stack,Value={standing.name}}},{{Key=ohguard:resource,Value=vpc}}]")
-    assert "vpc: two carry its tag" in standing.run("plan", check=1).stderr
+    assert "vpc: two resources carry its tag" in standing.run("plan", check=1).stderr
     assert vpc in asked and "nothing was done" in asked and len(everything(standing)) > 10
 
     standing.calls.unlink()
@@ -273,7 +273,7 @@ def test_zone_that_does_not_exist_is_said_before_anything_is_made(stack):
 def test_aws_that_hangs_is_ended(stack):
     stack.wrap("[ $1 = --version ] || sleep 60")
     done = stack.run("plan", "--timeout", "2", check=1)
-    assert "no end after 2 seconds" in done.stderr and "aws ec2 describe-vpcs" in done.stderr
+    assert "still running after 2 seconds" in done.stderr and "aws ec2 describe-vpcs" in done.stderr
 
 
 @pytest.mark.parametrize("said, expected", [
