@@ -8,6 +8,8 @@ HELLO, QUERY, REPLY = "bpf/parse/tls_hello.h", "bpf/parse/dns_query.h", "bpf/par
 HOOKS, NTP, SPECIAL = "bpf/ohguard.bpf.c", "bpf/parse/ntp.h", "bpf/parse/special.h"
 DECISION, ATTEMPT = "proof/decision:packet", "proof/decision:connect"
 GRANT, TABLES = "proof/grant:grant", "proof/tables:tables"
+STREAM = "bpf/decide/stream.h"
+SENDS, HEARS, QUERIES = "proof/connection:tls-sends", "proof/connection:tls-hears", "proof/connection:dns-sends"
 
 MUTANTS = [
     # ---- rules 1 to 3 ----
@@ -112,6 +114,16 @@ MUTANTS = [
     (INBOUND, "f->icmp_type >= 134 && f->icmp_type <= 136",
      "f->icmp_type >= 133 && f->icmp_type <= 137", ["bpf/test_uplink"]),
     (INBOUND, "f->hop_limit == 255 && ", "", ["bpf/test_uplink"]),
+    # ---- a connection: the two doors as they stood, and the checks that shut them ----
+    (INSPECT, "r == OH_HELLO_OVER ? OH_LOOK_NONE : OH_LOOK_TLS", "OH_LOOK_NONE", [SENDS]),
+    (UPLINK, "flow->reopened = 1;", "oh_stream_open(&flow->stream, f->sequence + 1);", [SENDS]),
+    (STREAM, "\t\tc->stream.sent = end;\n", "\t\tc->stream.sent = end;\n\tc->stream.acked = c->stream.judged;\n",
+     [SENDS, QUERIES]),
+    (STREAM, "flow->stream.sent == flow->stream.first;", "1;", [SENDS]),
+    (STREAM, "return s->acked != s->first || f->sequence == s->first || "
+     "oh_is_within(f->sequence, s->judged, s->sent);", "return true;", [SENDS]),
+    (INSPECT, "if (span->gone != span->known &&\n", "if (0 &&\n", [SENDS, QUERIES]),
+    (INBOUND, " || a->flags & OH_TCP_RST)\n\t\treturn;", ")\n\t\treturn;", [HEARS]),
     # ---- the user side ----
     ("user/engine/publish_names.c", "if (oh_key_covers(&outer->key, key) && adds(",
      "if (adds(", ["bpf/test_publish_names"]),
