@@ -39,7 +39,9 @@
 #define OH_LOCAL_MAX 1024
 #define OH_INSIDE_MAX 4096	/* networks behind this machine's bridges, and its own addresses */
 #define OH_BRIDGES_MAX 1024
+#ifndef OH_INBOUND_MAX	/* the proof of the decision has fewer */
 #define OH_INBOUND_MAX 32
+#endif
 #define OH_NAT64_MAX 4
 #define OH_EVENTS_BYTES (512 * 1024)
 #define OH_TELLERS_MAX 1024	/* processes and cgroups that are told of at a time */

@@ -2,7 +2,7 @@
 /* bpf/decide/decide.h: oh_decide() over any flow, connection and settings is what decision_rules.h says. What the
  * tables hold for a destination is any answer that tables.c proves of oh_lookup().
  *
- * options: --unwind 33 --replace oh_lookup:any_lookup --replace oh_target_life:any_target_life
+ * options: -DOH_INBOUND_MAX=4 --unwind 33 --replace oh_lookup:any_lookup --replace oh_target_life:any_target_life
  * proof packet: -DSTAGE=OH_STAGE_PACKET
  * proof uplink: -DSTAGE=OH_STAGE_UPLINK
  * proof connect: -DSTAGE=OH_STAGE_CONNECT
