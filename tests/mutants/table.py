@@ -119,7 +119,6 @@ MUTANTS = [
     (UPLINK, "flow->reopened = 1;", "oh_stream_open(&flow->stream, f->sequence + 1);", [SENDS]),
     (STREAM, "\t\tc->stream.sent = end;\n", "\t\tc->stream.sent = end;\n\tc->stream.acked = c->stream.judged;\n",
      [SENDS, QUERIES]),
-    (STREAM, "flow->stream.sent == flow->stream.first;", "1;", [SENDS]),
     (STREAM, "return s->acked != s->first || f->sequence == s->first || "
      "oh_is_within(f->sequence, s->judged, s->sent);", "return true;", [SENDS]),
     (INSPECT, "if (span->gone != span->known &&\n", "if (0 &&\n", [SENDS, QUERIES]),
