@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* A frame that was refused for a name is turned round where it stood: a DNS query becomes its answer, "no such name",
- * and a TCP segment a reset. It comes in by the interface that it was to leave by, and conntrack leads it back to a
- * container. */
+/* A frame refused for its name is turned into its own answer: a DNS query into "no such name", a TCP segment into a
+ * reset. The answer enters by the interface the frame was to leave by, and conntrack leads it back to a container. */
 #ifndef OHGUARD_BPF_ANSWER_H
 #define OHGUARD_BPF_ANSWER_H
 
@@ -19,7 +18,8 @@ static __always_inline __u16 oh_fold(__u64 sum)
 	return ~sum;
 }
 
-/* Ethernet's and IP's ends change places. IP options and extension headers are not there. Sums do not change by it. */
+/* Swaps source and destination of Ethernet and IP. There are no IP options or extension headers. Checksums stay
+ * valid. */
 __attribute__((noinline)) int oh_swap_ends(struct __sk_buff *skb, __u32 family)
 {
 	__u32 at = OH_ETHERNET + (family == 4 ? 12 : 8), size = family == 4 ? 4 : 16;
@@ -53,7 +53,7 @@ static __always_inline int oh_swap_ports(struct __sk_buff *skb, __u32 at)
 	return bpf_skb_store_bytes(skb, at, &ports, sizeof(ports), 0) ? -1 : 0;
 }
 
-/* The query's own bytes are its answer's, but for the flags: EDNS says back what it said. at: UDP's header. */
+/* The answer is the query with its flags changed, so EDNS echoes what the query said. at: the UDP header. */
 __attribute__((noinline)) int oh_turn_query(struct __sk_buff *skb, __u32 at, __u32 family)
 {
 	__u32 flags_at = at + sizeof(struct oh_udp_header) + OH_DNS_FLAGS;
@@ -68,7 +68,7 @@ __attribute__((noinline)) int oh_turn_query(struct __sk_buff *skb, __u32 at, __u
 	return oh_swap_ends(skb, family);
 }
 
-/* Lengths and hops of the shorter packet, before its ends change places. */
+/* Sets length and hop limit of the shortened packet, before its ends are swapped. */
 static __always_inline int oh_cut_ip(struct __sk_buff *skb, __u32 family)
 {
 	struct oh_ip4_header h;
@@ -89,7 +89,7 @@ static __always_inline int oh_cut_ip(struct __sk_buff *skb, __u32 family)
 	return bpf_skb_store_bytes(skb, OH_ETHERNET, &h, sizeof(h), 0) ? -1 : 0;
 }
 
-/* TCP's checksum over both addresses, which stand at `ends`, and the header. */
+/* TCP's checksum over both addresses, which are at `ends`, and the header. */
 static __always_inline int oh_sum_tcp(struct __sk_buff *skb, struct oh_tcp_reset *tcp, __u32 family)
 {
 	__u32 ends[8] = {}, at = OH_ETHERNET + (family == 4 ? 12 : 8);
@@ -104,7 +104,7 @@ static __always_inline int oh_sum_tcp(struct __sk_buff *skb, struct oh_tcp_reset
 	return 0;
 }
 
-/* A reset as the far side would send it, having taken nothing of the segment: RFC 9293, 3.5.2. at: TCP's header. */
+/* A reset as the far side sends it if it accepted none of the segment: RFC 9293, 3.5.2. at: the TCP header. */
 __attribute__((noinline)) int oh_turn_segment(struct __sk_buff *skb, __u32 at, __u32 family)
 {
 	struct oh_tcp_reset tcp;
@@ -128,7 +128,7 @@ __attribute__((noinline)) int oh_turn_segment(struct __sk_buff *skb, __u32 at, _
 	return bpf_skb_store_bytes(skb, at, &tcp, sizeof(tcp), 0) ? -1 : 0;
 }
 
-/* What becomes of the frame that oh_pass_uplink() has just refused: dropped, or sent back as its answer. */
+/* Handles the frame that oh_pass_uplink() has just refused: drops it, or sends it back as its answer. */
 static __always_inline int oh_answer_at_uplink(struct __sk_buff *skb)
 {
 	__u32 zero = 0;
@@ -142,7 +142,7 @@ static __always_inline int oh_answer_at_uplink(struct __sk_buff *skb)
 	if (f->options || !f->payload_length)
 		return OH_TC_DROP;
 	if (f->protocol == OH_PROTOCOL_UDP && fr->refused == OH_DNS_NAME_NOT_ALLOWED) {
-		/* the answer comes in as one to a flow that was let out */
+		/* the answer must look like a reply to a flow that was let out */
 		oh_note_frame(NULL, &fr->key, f, OH_LOOK_NONE, &fr->admission);
 		r = oh_turn_query(skb, f->transport, f->family);
 	} else if (f->protocol == OH_PROTOCOL_TCP && f->tcp_flags & OH_TCP_ACK &&

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Whether a forwarded frame's source is of a network that this machine forwards for: the way back to it must not be the
- * way that the frame takes. */
+/* Whether a forwarded frame's source is in a network that this machine forwards for: the route back to it must differ
+ * from the frame's own way out. */
 #ifndef OHGUARD_BPF_BEHIND_H
 #define OHGUARD_BPF_BEHIND_H
 
@@ -13,8 +13,9 @@ static __always_inline bool oh_found_route(long result)
 	       result == BPF_FIB_LKUP_RET_FRAG_NEEDED;
 }
 
-/* The frame under way. The route to its source must lead over the device that it came in by; or, where that is a port
- * of a bridge, straight to a neighbour over another one than it leaves by. A default route by a gateway is neither. */
+/* Checks the current frame. The route to its source must use the device it came in by. If that is a bridge port, the
+ * route may instead lead directly to a neighbour, over a device other than the one it leaves by. A default route
+ * through a gateway is neither. */
 __attribute__((noinline)) int oh_is_from_behind(struct __sk_buff *skb)
 {
 	struct bpf_fib_lookup route = {};
@@ -40,7 +41,7 @@ __attribute__((noinline)) int oh_is_from_behind(struct __sk_buff *skb)
 		return 0;
 	if (route.ifindex == from)
 		return 1;
-	/* the lookup puts a gateway in place of what was asked for */
+	/* the lookup replaces the requested address with a gateway's */
 	if (fr->flow.family == 4)
 		differ = route.family == OH_FAMILY_INET ? route.ipv4_dst ^ fr->flow.source.word[3] : 1;
 	for (int i = 0; fr->flow.family == 6 && i < 4; i++)
@@ -48,8 +49,8 @@ __attribute__((noinline)) int oh_is_from_behind(struct __sk_buff *skb)
 	return !differ && route.ifindex != skb->ifindex;
 }
 
-/* A frame that no guarded socket sent, as far as its rule leaves open to whom the answer goes. A socket of this machine
- * that is not guarded may have any address of its own namespace, what is forwarded also one behind this machine. */
+/* Checks the source of a frame that no guarded socket sent, if its rule does not fix who gets the answer. An unguarded
+ * local socket may use any address of its own namespace. Forwarded frames may also have one behind this machine. */
 static __always_inline bool oh_is_frame_own(struct __sk_buff *skb, const struct oh_frame *fr, enum oh_reason reason)
 {
 	return !oh_must_own_source(&fr->flow, reason, &fr->admission) || oh_is_source_own(skb, &fr->flow, true) ||

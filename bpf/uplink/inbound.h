@@ -1,25 +1,26 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What comes in over an uplink, before the stack sees it: what the inbound rules accept, replies to flows that were let
- * out, and what the host needs. A packet is turned into its answer, so that the rules of what goes out serve here. */
+/* Packets that come in over an uplink, judged before the stack sees them. Allowed: what the inbound rules accept,
+ * replies to flows that were let out, and what the host needs. A packet is turned into its answer, so the outbound
+ * rules apply. */
 #ifndef OHGUARD_BPF_INBOUND_H
 #define OHGUARD_BPF_INBOUND_H
 
 #include "decide/report.h"
 #include "uplink/uplink.h"
 
-/* The bytes that it is judged by: IPv6, an ICMP error, and what that is about with its ports. */
+/* The bytes needed to judge a packet: IPv6, an ICMP error, and the packet it quotes with its ports. */
 #define OH_ARRIVAL_HEAD 110
 #define OH_NS_PER_SECOND 1000000000ULL
 
 enum { OH_TCP_LISTEN = 10, OH_TCP_NEW_SYN_RECV = 12 };	/* net/tcp_states.h */
 
-/* What one run knows of its packet; one a CPU: see struct oh_frame. */
+/* What one run knows about its packet; one per CPU: see struct oh_frame. */
 struct oh_arrival {
-	struct oh_flow seen;	/* as it stands on the wire */
-	struct oh_flow answer;	/* what would answer it; of an ICMP error: what it is about */
+	struct oh_flow seen;	/* as it is on the wire */
+	struct oh_flow answer;	/* the packet that would answer it; for an ICMP error: the one quoted */
 	struct oh_flow_key key;	/* of the answer */
-	__u32 flags;		/* TCP's; with them the numbers, and the payload's place and length, in `seen` */
-	__u64 told;		/* when the last event was: kept from run to run */
+	__u32 flags;		/* TCP's; sequence numbers, payload offset and length are then in `seen` */
+	__u64 told;		/* time of the last event: kept from run to run */
 };
 
 struct {
@@ -29,7 +30,7 @@ struct {
 	__type(value, struct oh_arrival);
 } oh_arrivals SEC(".maps");
 
-/* Where an address stands behind the Ethernet header, or the IP header within an ICMP error. */
+/* Reads the IP header at `at`, after an Ethernet header or inside an ICMP error. */
 static __always_inline bool oh_read_ip4(void *at, void *end, struct oh_flow *f)
 {
 	struct oh_ip4_header *h = at;
@@ -58,7 +59,7 @@ static __always_inline bool oh_read_ip6(void *at, void *end, struct oh_flow *f)
 	return *(__u8 *)at >> 4 == 6 && !oh_address_is_ip4(&h->source) && !oh_address_is_ip4(&h->destination);
 }
 
-/* The ports, which an ICMP error has of what it is about too. */
+/* Reads the ports. An ICMP error quotes those of its packet too. */
 static __always_inline bool oh_read_ports(void *at, void *end, struct oh_flow *f)
 {
 	__be16 *port = at;
@@ -104,7 +105,7 @@ static __always_inline void oh_read_tcp(const struct oh_tcp_header *tcp, void *e
 	a->seen.payload_length = length > header ? length - header : 0;
 }
 
-/* What stands behind the IP header at `at`, length bytes. OH_NONE, or the reason to refuse it for. */
+/* Reads the `length` bytes after the IP header, at `at`. Returns OH_NONE, or the reason to refuse. */
 static __always_inline enum oh_reason oh_read_upper(void *at, void *end, struct oh_arrival *a, __u32 length)
 {
 	struct oh_flow *f = &a->seen;
@@ -122,7 +123,7 @@ static __always_inline enum oh_reason oh_read_upper(void *at, void *end, struct 
 	if (!oh_is_icmp_error(f))
 		return OH_NONE;
 	at += 8;
-	if (f->family == 4)	/* with options its ports are not where they are looked for: no flow of ours has any */
+	if (f->family == 4)	/* with options the ports would be elsewhere: our flows have no options */
 		return oh_read_ip4(at, end, &a->answer) &&
 		       oh_read_ports(at + sizeof(struct oh_ip4_header), end, &a->answer) ?
 		       OH_NONE : OH_PACKET_MALFORMED;
@@ -130,8 +131,8 @@ static __always_inline enum oh_reason oh_read_upper(void *at, void *end, struct 
 	       oh_read_ports(at + sizeof(struct oh_ip6_header), end, &a->answer) ? OH_NONE : OH_PACKET_MALFORMED;
 }
 
-/* Headers at their usual places and nowhere else, of a frame of so many bytes, which need not all be in sight: OH_NONE
- * with the flows filled in, or the verdict. */
+/* Reads the headers of a frame of `length` bytes, only at their usual places. Not all bytes need be readable. Returns
+ * OH_NONE with the flows filled in, or the verdict. */
 static __always_inline enum oh_reason oh_read_arrival(void *at, void *end, __u64 length, struct oh_arrival *a)
 {
 	__u64 room = length - OH_ETHERNET;	/* for an IP packet */
@@ -172,7 +173,7 @@ static __always_inline enum oh_reason oh_read_arrival(void *at, void *end, __u64
 	return OH_INBOUND_NOT_ALLOWED;
 }
 
-/* A router's or neighbour's word, which no router forwards (RFC 4861). */
+/* A message of a router or neighbour, which no router forwards (RFC 4861). */
 static __always_inline bool oh_is_neighbours_word(const struct oh_flow *f)
 {
 	return f->protocol == OH_PROTOCOL_ICMPV6 && f->family == 6 && f->hop_limit == 255 && !f->icmp_code &&
@@ -184,8 +185,8 @@ static __always_inline bool oh_is_living(__u32 target, __u32 generation)
 	return !target || oh_target_life(target, generation);
 }
 
-/* The far side has answered: the opening becomes a connection, in the place of an older one of the same ends. False
- * where that cannot be now: the far side answers again. */
+/* The far side has answered: the opening becomes a connection and replaces any older one with the same ends. Returns
+ * false if that is impossible now: the far side will answer again. */
 static __always_inline bool oh_make_flow(struct oh_arrival *a, struct oh_connection *flow,
 					 const struct oh_opening *opening)
 {
@@ -206,10 +207,10 @@ static __always_inline bool oh_make_flow(struct oh_arrival *a, struct oh_connect
 	return true;
 }
 
-#define OH_SERVER_BYTES 19	/* of a TLS server's hello: what it is, and a quarter of its random bytes */
+#define OH_SERVER_BYTES 19	/* of a ServerHello: its type, and a quarter of its random */
 
-/* RFC 8446, 4.1.3: a server's hello asks for another one of the client by what stands in its random bytes. XDP has no
- * helper that reads where the packet is not linear. */
+/* RFC 8446, 4.1.3: a special random value in a ServerHello asks the client for a second hello. XDP has no helper that
+ * reads non-linear packets. */
 static __always_inline bool oh_is_last_hello(void *ctx, const struct oh_arrival *a, enum oh_hook hook)
 {
 	__u8 room[OH_SERVER_BYTES + 1] __attribute__((aligned(8))) = {}, *p = room + 1;	/* words are aligned */
@@ -228,13 +229,13 @@ static __always_inline bool oh_is_last_hello(void *ctx, const struct oh_arrival 
 		(oh_be32(p + 11) != 0xcf21ad74 || oh_be32(p + 15) != 0xe59a6111);
 }
 
-/* What the far side of a flow says, as far as it moves what the flow may say. */
+/* Records what the far side of a flow says, if it affects what the flow may send next. */
 static __always_inline void oh_hear(void *ctx, const struct oh_arrival *a, struct oh_connection *flow,
 				    enum oh_hook hook)
 {
 	const struct oh_tls_rest *rest = (const struct oh_tls_rest *)flow->rest;
 
-	/* A reset may be our own, made of a segment that was refused: see answer.h. */
+	/* The reset may be ours, made from a refused segment: see answer.h. */
 	if (flow->look == OH_LOOK_NONE || a->seen.protocol != OH_PROTOCOL_TCP || a->flags & OH_TCP_RST)
 		return;
 	if (flow->look == OH_LOOK_TLS && rest->offers & OH_TLS_OFFERS_EARLY &&
@@ -260,7 +261,7 @@ static __always_inline bool oh_is_known_flow(void *ctx, struct oh_arrival *a, en
 	opening = bpf_map_lookup_elem(&oh_openings, &a->key);
 	if (opening && !oh_is_living(opening->target, opening->generation))
 		opening = NULL;
-	if (!syn)	/* where a SYN is not what it answers, it is a refusal, and makes no connection */
+	if (!syn)	/* an answer to a SYN that is no SYN is a refusal, and makes no connection */
 		return opening && (opening->syn || !tcp || oh_make_flow(a, flow, opening));
 	switch (a->flags & OH_TCP_ACK
 		? oh_welcome_of(living ? flow : NULL, opening, a->seen.sequence, a->seen.acknowledged) :
@@ -274,7 +275,7 @@ static __always_inline bool oh_is_known_flow(void *ctx, struct oh_arrival *a, en
 	}
 }
 
-/* A connection of this machine that is older than the guard. What it sends is judged as ever. */
+/* A local connection that is older than the guard. What it sends is judged as usual. */
 static __always_inline bool oh_is_open_here(void *ctx, const struct oh_flow *seen)
 {
 	struct bpf_sock_tuple tuple = {};
@@ -309,7 +310,7 @@ static __always_inline enum oh_reason oh_decide_arrival(void *ctx, struct oh_arr
 		return OH_HOST_NEED;
 	if (oh_is_inbound_reply(&a->answer))
 		return OH_INBOUND_REPLY;
-	/* echo and its like: the answer to no flow */
+	/* echo and similar messages answer no flow */
 	if (a->answer.protocol != OH_PROTOCOL_TCP && a->answer.protocol != OH_PROTOCOL_UDP)
 		return OH_INBOUND_NOT_ALLOWED;
 	oh_flow_key_of(&a->answer, &a->key);
@@ -318,7 +319,7 @@ static __always_inline enum oh_reason oh_decide_arrival(void *ctx, struct oh_arr
 	return OH_INBOUND_NOT_ALLOWED;
 }
 
-/* True where the frame may pass. What passes is not counted: verdicts are over what leaves. */
+/* True if the frame may pass. Passed frames are not counted: only outbound verdicts are. */
 static __always_inline bool oh_let_in(void *ctx, void *at, void *end, __u64 length, enum oh_hook hook)
 {
 	__u32 zero = 0;
@@ -335,7 +336,7 @@ static __always_inline bool oh_let_in(void *ctx, void *at, void *end, __u64 leng
 	if (reason < OH_REASON_FIRST_REFUSAL)
 		return true;
 	oh_count(reason & (OH_REASON_MAX - 1), length - OH_ETHERNET);
-	/* One a second and CPU: a flood from outside must not push out what was refused to the workload. */
+	/* At most one per second and CPU: an outside flood must not push out events about the workload's refusals. */
 	now = bpf_ktime_get_boot_ns();
 	if (now - a->told >= OH_NS_PER_SECOND) {
 		a->told = now;

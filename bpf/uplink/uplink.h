@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What leaves over an uplink, with or without a socket: the same rules over each frame. What a guarded socket sends was
- * judged before; packet sockets, forwarded packets and the stack's own are judged only here. */
+/* Applies the same rules to each frame that leaves over an uplink, with or without a socket. Frames of guarded sockets
+ * were judged before. Packet sockets, forwarded packets and the stack's own are judged only here. */
 #ifndef OHGUARD_BPF_UPLINK_H
 #define OHGUARD_BPF_UPLINK_H
 
@@ -9,10 +9,10 @@
 #include "decide/report.h"
 #include "uplink/behind.h"
 
-#define OH_TC_GO_ON (-1)	/* TC_ACT_UNSPEC, TCX_NEXT: whoever is attached behind may refuse it */
+#define OH_TC_GO_ON (-1)	/* programs attached after this one may refuse it */
 #define OH_TC_DROP 2		/* TC_ACT_SHOT, TCX_DROP */
 
-#define OH_ETHERNET 14		/* bytes of header: other links are refused by the user side */
+#define OH_ETHERNET 14		/* header bytes: the user side refuses other links */
 #define OH_ETH_P_ARP 0x0806
 #define OH_FAMILY_PACKET 17
 
@@ -42,7 +42,7 @@ static __always_inline bool oh_is_padding(struct __sk_buff *skb)
 	return !any;
 }
 
-/* A request or reply as the kernel makes it, which names its sender truly and carries nothing else. */
+/* A request or reply as the kernel makes it: its sender is true, and it carries nothing else. */
 __attribute__((noinline)) int oh_parse_arp(struct __sk_buff *skb)
 {
 	struct oh_arp a = {};
@@ -66,8 +66,8 @@ static __always_inline enum oh_reason oh_parse_frame(struct __sk_buff *skb, stru
 {
 	__be16 ethertype = 0;
 
-	/* What the wire will bear counts: a packet socket may have told the kernel something else. A tag that the
-	 * kernel keeps beside the frame is a VLAN interface's above this one: what it tags is judged as any frame. */
+	/* The type on the wire counts: a packet socket may have told the kernel another. A tag that the kernel keeps
+	 * beside the frame belongs to a VLAN interface on top of this one: its frames are judged like any. */
 	if (bpf_skb_load_bytes(skb, 12, &ethertype, sizeof(ethertype)) || ethertype != (__be16)skb->protocol)
 		return OH_PACKET_MALFORMED;
 	if (ethertype == bpf_htons(OH_ETH_P_ARP))
@@ -84,7 +84,7 @@ static __always_inline void oh_flow_key_of(const struct oh_flow *f, struct oh_fl
 	key->protocol = f->protocol;
 }
 
-/* The flow that what comes in answers, or NULL. */
+/* The flow that an incoming packet answers, or NULL. */
 static __always_inline struct oh_connection *oh_flow_answered(const struct oh_flow *f)
 {
 	struct oh_flow_key key = { .remote = f->source, .local = f->destination, .remote_port = f->source_port,
@@ -93,8 +93,8 @@ static __always_inline struct oh_connection *oh_flow_answered(const struct oh_fl
 	return bpf_map_lookup_elem(&oh_flows, &key);
 }
 
-/* What is let out and belongs to no flow is remembered until it is answered: its reply may come in, and makes a
- * connection of it. */
+/* Remembers a packet that was let out and belongs to no flow, until it is answered. Its reply may come in, and turns it
+ * into a connection. */
 static __always_inline void oh_note_opening(const struct oh_flow_key *key, const struct oh_opening *opening)
 {
 	const __u64 *old = bpf_map_lookup_elem(&oh_openings, key), *new = (const __u64 *)opening;
@@ -103,9 +103,9 @@ static __always_inline void oh_note_opening(const struct oh_flow_key *key, const
 		bpf_map_update_elem(&oh_openings, key, opening, BPF_ANY);
 }
 
-/* A frame that may leave. A SYN is a question, which the far side answers or not. But it may not be asked twice at
- * once: a server that keeps no state before the handshake's end (SYN cookies) would answer both, and hold what is
- * acknowledged of either for the connection. So with any other segment of a flow its open question is taken back. */
+/* Records a frame that may leave. A SYN is a question that the far side may answer, but two must not be open at once: a
+ * server without state before the handshake ends (SYN cookies) would answer both, and accept an acknowledgment of
+ * either for the connection. So any other segment of the flow withdraws its open question. */
 static __always_inline void oh_note_frame(struct oh_connection *flow, const struct oh_flow_key *key,
 					  const struct oh_flow *f, enum oh_look look,
 					  const struct oh_admission *admission)
@@ -116,12 +116,12 @@ static __always_inline void oh_note_frame(struct oh_connection *flow, const stru
 		opening.first = f->sequence + 1;
 		opening.syn = 1;
 		oh_note_opening(key, &opening);
-		flow = bpf_map_lookup_elem(&oh_flows, key);	/* anew, if it has been answered meanwhile */
+		flow = bpf_map_lookup_elem(&oh_flows, key);	/* again: it may have been answered meanwhile */
 		if (flow)
 			flow->reopened = 1;
 		return;
 	}
-	OH_OPAQUE(flow);	/* the verifier wants to see it compared here */
+	OH_OPAQUE(flow);	/* the verifier needs to see the comparison here */
 	if (flow && !admission->fresh) {
 		if (flow->reopened)
 			bpf_map_delete_elem(&oh_openings, key);
@@ -130,15 +130,15 @@ static __always_inline void oh_note_frame(struct oh_connection *flow, const stru
 	}
 	if (look == OH_LOOK_NONE)
 		oh_note_opening(key, &opening);
-	else if (admission->fresh)	/* where its payload begins is not known */
+	else if (admission->fresh)	/* the start of its payload is unknown */
 		bpf_map_delete_elem(&oh_openings, key);
 }
 
-/* Frames of a flow are judged one at a time: two CPUs could let out two that differ, and keep the one. False: another
- * does. */
+/* A flow's frames are judged one at a time: two CPUs could let out two different ones, and keep only one. Returns false
+ * if another CPU is judging. */
 static __always_inline bool oh_claim(struct oh_connection *flow)
 {
-	__sync_fetch_and_add(&flow->busy, 1);	/* without its result: 5.10 cannot fetch */
+	__sync_fetch_and_add(&flow->busy, 1);	/* result unused: 5.10 cannot fetch */
 	if (*(volatile __u64 *)&flow->busy == 1)
 		return true;
 	__sync_fetch_and_add(&flow->busy, -1);
@@ -150,7 +150,7 @@ static __always_inline void oh_release(struct oh_connection *flow)
 	__sync_fetch_and_add(&flow->busy, -1);
 }
 
-/* Where it is wrong to go is told as forwarded, what is wrong with it as what it is. */
+/* A forbidden destination is reported as forwarded, any other fault under its own reason. */
 static __always_inline enum oh_reason oh_forwarded_reason(const struct oh_flow *f, enum oh_reason reason)
 {
 	if (f->forwarded && reason >= OH_ADDRESS_NOT_ALLOWED && reason <= OH_PROTOCOL_NOT_ALLOWED)
@@ -173,7 +173,7 @@ static __always_inline struct oh_frame *oh_frame_start(struct __sk_buff *skb, en
 	return fr;
 }
 
-/* The kernel's own IGMP, which has no socket: what has one, or came in by another interface, is another's. */
+/* The kernel's own IGMP. It has no socket: a packet with one, or from another interface, is not the kernel's. */
 static __always_inline bool oh_is_group_report(const struct oh_flow *f)
 {
 	return f->protocol == OH_PROTOCOL_IGMP && !f->socket && !f->forwarded && f->hop_limit == 1 &&
@@ -188,7 +188,7 @@ static __always_inline bool oh_refuse_uplink(struct __sk_buff *skb, struct oh_fr
 
 	fr->refused = reason;
 	reason = oh_forwarded_reason(f, reason);
-	if (own && oh_settings.observe)		/* told at the socket's own hook */
+	if (own && oh_settings.observe)		/* reported at the socket's own hook */
 		return true;
 	oh_count(reason & (OH_REASON_MAX - 1), skb->len - OH_ETHERNET);
 	if (own)
@@ -200,7 +200,7 @@ static __always_inline bool oh_refuse_uplink(struct __sk_buff *skb, struct oh_fr
 	return oh_verdict(reason);
 }
 
-/* What has a socket is counted where sockets are guarded, and not twice. */
+/* A packet with a socket is counted where sockets are guarded, and not again here. */
 static __always_inline void oh_let_out(struct __sk_buff *skb, struct oh_frame *fr, enum oh_reason reason,
 				       struct oh_connection *flow, const struct oh_connection *c)
 {
@@ -222,7 +222,7 @@ static __always_inline void oh_let_out(struct __sk_buff *skb, struct oh_frame *f
 	oh_note_frame(flow, &fr->key, &fr->flow, look, admission);
 }
 
-/* Copies what is looked at, so that nobody can change it any more. Where there is no memory for that, oh_can_change()
+/* Copies the bytes to inspect, so that nobody can change them afterwards. If there is no memory for it, oh_can_change()
  * will say so. */
 static __always_inline void oh_make_linear(struct __sk_buff *skb, __u32 end)
 {
@@ -230,7 +230,7 @@ static __always_inline void oh_make_linear(struct __sk_buff *skb, __u32 end)
 		bpf_skb_pull_data(skb, end);
 }
 
-/* What is in the frame, by what is known of its connection. */
+/* Inspects the frame's payload, by what is known about its connection. */
 static __always_inline enum oh_reason oh_inspect_frame(struct __sk_buff *skb, struct oh_frame *fr,
 						       struct oh_connection *c, enum oh_reason reason)
 {
@@ -249,7 +249,7 @@ static __always_inline enum oh_reason oh_inspect_frame(struct __sk_buff *skb, st
 	return reason;
 }
 
-/* True where the frame may pass. */
+/* True if the frame may pass. */
 static __always_inline bool oh_pass_uplink(struct __sk_buff *skb)
 {
 	struct oh_connection *own = NULL, *flow = NULL, *c;
@@ -276,16 +276,16 @@ static __always_inline bool oh_pass_uplink(struct __sk_buff *skb)
 		oh_flow_key_of(&fr->flow, &fr->key);
 		flow = bpf_map_lookup_elem(&oh_flows, &fr->key);
 	}
-	/* The socket's hook has looked at what the socket sends; what has none is looked at here. */
+	/* The socket's hook has inspected what the socket sends. Frames without a socket are inspected here. */
 	c = own && own->admitted ? own : flow;
 	if (!reason)
 		reason = oh_decide(&fr->flow, c, &fr->admission);
-	if (fr->packet_socket && reason != OH_HOST_NEED)	/* it may forge what the rules go by */
+	if (fr->packet_socket && reason != OH_HOST_NEED)	/* it may forge what the rules check */
 		reason = OH_PACKET_SOCKET;
 	if ((!own || fr->packet_socket) && !oh_is_frame_own(skb, fr, reason))
 		reason = OH_SOURCE_NOT_OURS;
 	fr->admission.flow = c == flow;
-	/* A request that the socket's hook let out is paid for. */
+	/* A request that the socket's hook let out is already paid for. */
 	if (oh_settings.inspect && reason < OH_REASON_FIRST_REFUSAL && !(own && reason == OH_NTP))
 		reason = oh_inspect_frame(skb, fr, c, reason);
 	if (reason == OH_HOLD)
