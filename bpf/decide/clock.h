@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The clock that expiries are in: apart, since a proof puts its own in its place. */
+/* The clock that expiries use. It is separate, since a proof replaces it with its own. */
 #ifndef OHGUARD_BPF_CLOCK_H
 #define OHGUARD_BPF_CLOCK_H
 

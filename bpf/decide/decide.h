@@ -14,14 +14,14 @@
 #define OH_PORT_NTP 123
 #define OH_METADATA_IP4 0xa9fea9fe	/* 169.254.169.254 */
 
-/* Which target a flow was admitted for: set where the verdict is OH_TARGET, OH_DNS or OH_NTP. */
+/* The target that a flow was admitted for: set if the verdict is OH_TARGET, OH_DNS or OH_NTP. */
 struct oh_admission {
 	__u32 target;		/* 0: a rule without a target */
 	__u32 generation;
-	bool fresh;		/* by its address, and not as part of an admitted connection */
-	__u32 slot;		/* scratch with the name it was judged by; OH_SLOTS: none */
+	bool fresh;		/* admitted by its address, not as part of a connection */
+	__u32 slot;		/* scratch that holds the name judged; OH_SLOTS: none */
 	bool named;		/* the connection must open with a TLS hello for an allowed name */
-	bool flow;		/* it is known by what stands on the wire alone, with no guarded socket behind it */
+	bool flow;		/* it is known only from the wire, with no guarded socket behind it */
 };
 
 static __always_inline bool oh_is_loopback(const struct oh_flow *f)
@@ -30,7 +30,7 @@ static __always_inline bool oh_is_loopback(const struct oh_flow *f)
 
 	if (f->loopback)
 		return true;
-	if (oh_is_packet(f))	/* the interface told, and what an address means depends on routes */
+	if (oh_is_packet(f))	/* the interface decided; the meaning of an address depends on routes */
 		return false;
 	if (oh_address_is_ip4(to) && (to->byte[12] == 127 || !to->word[3]))
 		return true;
@@ -40,9 +40,9 @@ static __always_inline bool oh_is_loopback(const struct oh_flow *f)
 	return !f->away && bpf_map_lookup_elem(&oh_local, to);
 }
 
-/* RFC 4861: solicitations and advertisements, of the sizes that the kernel sends. Routers pass on what goes to a global
- * address, and "the same link" is by a source that a process with a raw socket chooses: that is for the kernel
- * alone. */
+/* RFC 4861: solicitations and advertisements, of the sizes that the kernel sends. Only the kernel may send them:
+ * routers forward packets to a global address, and "the same link" is derived from the source, which a process with a
+ * raw socket chooses. */
 static __always_inline bool oh_is_neighbour_discovery(const struct oh_flow *f)
 {
 	bool link_scope = f->destination.word[0] == bpf_htonl(0xff020000) ||
@@ -58,7 +58,7 @@ static __always_inline bool oh_is_neighbour_discovery(const struct oh_flow *f)
 		return link_scope && f->payload_length <= 8;
 	case 135:	/* neighbour solicitation: target, link-layer address, nonce (RFC 7527); a probe goes to it */
 		return near && f->payload_length >= 16 && f->payload_length <= 32;
-	case 136:	/* neighbour advertisement: to who asked, which may have a global address */
+	case 136:	/* neighbour advertisement: to the asker, whose address may be global */
 		return near && f->payload_length >= 16 && f->payload_length <= 24;
 	}
 	return false;
@@ -87,7 +87,7 @@ static __always_inline bool oh_is_dhcp_renewal(const struct oh_flow *f)
 	return false;
 }
 
-/* An attempt to send has no source port yet, so a DHCP client's shows only in its packet. */
+/* An attempt to send has no source port yet, so only its packet can be recognised as a DHCP client's. */
 static __always_inline bool oh_may_be_dhcp_attempt(const struct oh_flow *f)
 {
 	if (oh_is_packet(f) || f->protocol != OH_PROTOCOL_UDP)
@@ -115,7 +115,7 @@ static __always_inline bool oh_is_inbound_reply(const struct oh_flow *f)
 	return false;
 }
 
-/* The kernel answers a segment that no socket wants with a RST of its own, from a raw control socket. */
+/* If no socket wants a segment, the kernel answers it with its own RST, from a raw control socket. */
 static __always_inline bool oh_is_raw(const struct oh_flow *f)
 {
 	if (f->socket_type != SOCK_RAW || f->kernel_raw)
@@ -131,8 +131,8 @@ static __always_inline bool oh_is_metadata(const struct oh_address *a)
 	       a->word[3] == bpf_htonl(0x254);		/* fd00:ec2::254 */
 }
 
-/* The IPv4 address behind one of the configured translators' prefixes; 0: behind none. Halves in host byte order. A
- * global function: its loop is looked at once. */
+/* The IPv4 address embedded under one of the configured translator prefixes; 0: none. Halves are in host byte order. A
+ * global function: the verifier checks its loop once. */
 __attribute__((noinline)) __u32 oh_ip4_translated(__u64 high, __u64 low)
 {
 	for (__u32 i = 0; i < OH_NAT64_MAX && i < oh_settings.nat64_count; i++) {
@@ -149,7 +149,7 @@ static __always_inline __u64 oh_half(const __be32 *word)
 	return (__u64)bpf_ntohl(word[0]) << 32 | bpf_ntohl(word[1]);
 }
 
-/* Also where a translator or a tunnel takes it there. */
+/* Also true if a translator or a tunnel takes it there. */
 static __always_inline bool oh_leads_to_metadata(const struct oh_address *a)
 {
 	__u64 high = oh_half(a->word), low = oh_half(a->word + 2);
@@ -178,7 +178,7 @@ static __always_inline enum oh_service oh_service_of(const struct oh_flow *f)
 
 enum oh_life { OH_TARGET_DEAD, OH_TARGET_HOLDS, OH_TARGET_HOLDS_NAMED };
 
-/* Whether what was given to a target under that generation still holds. A global function: see oh_lookup_in(). */
+/* Whether grants to a target of that generation still hold. A global function: see oh_lookup_in(). */
 __attribute__((noinline)) int oh_target_life(__u32 id, __u32 generation)
 {
 	const struct oh_target *t = bpf_map_lookup_elem(&oh_targets, &id);
@@ -191,8 +191,8 @@ __attribute__((noinline)) int oh_target_life(__u32 id, __u32 generation)
 /* What oh_lookup() looks for, in one word. */
 #define OH_WANT(service, any_port, port) ((__u32)(service) << 24 | (__u32)(any_port) << 16 | (port))
 
-/* What it found, in one word: reason in bits 0 to 7, target from bit 8, whether a TLS name is asked for in bit 31,
- * generation from bit 32. Before oh_lookup() is done, nearness stands in the reason's place. */
+/* What it found, in one word: reason in bits 0 to 7, target from bit 8, TLS name required in bit 31, generation from
+ * bit 32. Until oh_lookup() is done, nearness takes the reason's place. */
 #define OH_FOUND(near, grant) \
 	((__u64)(grant)->generation << 32 | (__u64)((grant)->target & 0x7fffff) << 8 | (near))
 #define OH_FOUND_REASON(found) ((found) & 0xff)
@@ -200,7 +200,7 @@ __attribute__((noinline)) int oh_target_life(__u32 id, __u32 generation)
 #define OH_FOUND_TARGET(found) ((found) >> 8 & 0x7fffff)
 #define OH_FOUND_NAMED (1ULL << 31)
 
-/* How near a grant comes to what is wanted, the nearest last. */
+/* How closely a grant matches what is wanted, the closest last. */
 enum oh_nearness { OH_NEAR_NOT, OH_NEAR_OTHER_PORT, OH_NEAR_EXPIRED, OH_NEAR_NAMED, OH_NEAR_ADMITS };
 
 /* A grant as its two words. A global function: see oh_lookup_in(). */
@@ -222,7 +222,7 @@ __attribute__((noinline)) int oh_nearness(__u64 low, __u64 high, __u32 want)
 	return life == OH_TARGET_HOLDS_NAMED ? OH_NEAR_NAMED : OH_NEAR_ADMITS;
 }
 
-/* The grant of the entry that comes nearest to what is wanted. */
+/* The grant of the entry that matches most closely. */
 static __always_inline __u64 oh_match(const struct oh_entry *entry, __u32 want)
 {
 	__u64 nearest = OH_NEAR_NOT;
@@ -243,8 +243,8 @@ static __always_inline __u64 oh_match(const struct oh_entry *entry, __u32 want)
 
 enum oh_table { OH_TABLE_ADDRESSES, OH_TABLE_LEARNED, OH_TABLE_RANGES, OH_TABLES };
 
-/* Asks one table for an address. A global function of scalars: the verifier looks at it once and alone, and not once
- * for each way the parser can end. high and low are the address's halves, its words from the low end of each. */
+/* Looks up an address in one table. A global function of scalars: the verifier checks it once, and not once for each
+ * way the parser can end. high and low are the address's halves, each built from its words low end first. */
 __attribute__((noinline)) __u64 oh_lookup_in(__u64 high, __u64 low, __u32 want, __u32 table)
 {
 	struct oh_range range = { .prefix = 128, .address.word = { high, high >> 32, low, low >> 32 } };
@@ -259,7 +259,7 @@ __attribute__((noinline)) __u64 oh_lookup_in(__u64 high, __u64 low, __u32 want, 
 	return entry ? oh_match(entry, want) : OH_NEAR_NOT;
 }
 
-/* Asks the tables in turn, until one admits and asks for no name. */
+/* Asks the tables in turn, until one admits and requires no name. */
 __attribute__((noinline)) __u64 oh_lookup(__u64 high, __u64 low, __u32 want)
 {
 	__u64 nearest = OH_NEAR_NOT;
@@ -300,14 +300,14 @@ static __always_inline bool oh_is_ready(void)
 	return control && control->ready;
 }
 
-/* Part of rule 6: a connection lives on when its address has expired, and dies with its target. */
+/* Part of rule 6: a connection outlives the expiry of its address, but not its target. */
 static __always_inline bool oh_is_admitted(const struct oh_flow *f, const struct oh_connection *c,
 					   struct oh_admission *admission)
 {
 	if (!c || !c->admitted || f->protocol != OH_PROTOCOL_TCP || f->destination_port != c->port ||
 	    !oh_address_equal(&f->destination, &c->to) || !oh_target_life(c->target, c->generation))
 		return false;
-	if (oh_opens(f))	/* a socket that connects anew is a new connection */
+	if (oh_opens(f))	/* a socket that connects again is a new connection */
 		return false;
 	admission->target = c->target;
 	admission->generation = c->generation;
@@ -315,11 +315,11 @@ static __always_inline bool oh_is_admitted(const struct oh_flow *f, const struct
 	return true;
 }
 
-/* Makes c the connection to f's destination, whose SYN has f's number. Its payload must be what `look` says. Another
- * CPU may read meanwhile: `admitted` says no from before the first field is written until after the last, in program
- * order, which x86 keeps. Who read `admitted` before that may see the other fields mixed: an old connection's packet
- * then finds the old or the new target, each of which was admitted for the address and port that it goes to. No packet
- * of the new connection is among them, since none leaves before this one. */
+/* Makes c the connection to f's destination; f holds its SYN's number. Its payload must be what `look` says. Another
+ * CPU may read meanwhile: `admitted` is 0 from before the first field is written until after the last, in program
+ * order, which x86 keeps. A reader that saw `admitted` set before that may see the other fields mixed. A packet of an
+ * old connection then finds the old or the new target, and each was admitted for the packet's address and port. No
+ * packet of the new connection is affected, since none leaves before this one. */
 static __always_inline void oh_admit(struct oh_connection *c, const struct oh_flow *f, enum oh_look look, __u32 target,
 				     __u32 generation)
 {
@@ -339,7 +339,7 @@ static __always_inline void oh_admit(struct oh_connection *c, const struct oh_fl
 	OH_MEM(c->admitted) = 1;
 }
 
-/* Rules 1 to 6 of DESIGN section 2, first match wins. Returns what oh_lookup() does. */
+/* Rules 1 to 6 of DESIGN section 2; the first match wins. Returns the same word as oh_lookup(). */
 static __always_inline __u64 oh_apply_rules(const struct oh_flow *f)
 {
 	enum oh_service service = oh_service_of(f);
@@ -372,9 +372,9 @@ static __always_inline __u64 oh_apply_rules(const struct oh_flow *f)
 	found = oh_find(service, f);
 	if (service == OH_SERVICE_TCP)
 		return found;
-	if (metadata && OH_FOUND_REASON(found) != OH_TARGET)	/* some clouds have their resolver there */
+	if (metadata && OH_FOUND_REASON(found) != OH_TARGET)	/* some clouds run their resolver there */
 		return OH_METADATA_SERVICE;
-	/* Go sorts the addresses it found by connecting datagram sockets to port 53 of each, which sends nothing */
+	/* To sort addresses, Go connects a datagram socket to port 53 of each, which sends nothing */
 	if (OH_FOUND_REASON(found) != OH_TARGET && f->stage == OH_STAGE_CONNECT && f->protocol == OH_PROTOCOL_UDP &&
 	    OH_FOUND_REASON(oh_find(OH_SERVICE_TCP, f)) == OH_TARGET)
 		return OH_TARGET;
@@ -383,17 +383,17 @@ static __always_inline __u64 oh_apply_rules(const struct oh_flow *f)
 	return found - OH_TARGET + (service == OH_SERVICE_DNS ? OH_DNS : OH_NTP);
 }
 
-/* The same over a flow's words. A global function of scalars: the verifier looks at the rules once and alone, and not
- * once for each way in which a parser can end. */
+/* The same over a flow's words. A global function of scalars: the verifier checks the rules once, and not once for each
+ * way in which a parser can end. */
 __attribute__((noinline)) __u64 oh_judge(__u64 word0, __u64 word1, __u64 word2, __u64 word3, __u64 word4)
 {
-	/* only as much of a flow as the rules read: verifiers allow 512 bytes of stack to a whole chain of calls */
+	/* only the part of a flow that the rules read: verifiers allow 512 bytes of stack to a whole chain of calls */
 	const oh_any_word words[OH_FLOW_WORDS] = { word0, word1, word2, word3, word4 };
 
 	return oh_apply_rules((const struct oh_flow *)words);
 }
 
-/* The verdict over f: its rule (below OH_REASON_FIRST_REFUSAL), or why it is refused. c is what is known of the
+/* The verdict on f: its rule (below OH_REASON_FIRST_REFUSAL), or why it is refused. c is what is known about the
  * socket's connection, or NULL. */
 static __always_inline enum oh_reason oh_decide(const struct oh_flow *f, const struct oh_connection *c,
 						struct oh_admission *admission)
@@ -401,12 +401,12 @@ static __always_inline enum oh_reason oh_decide(const struct oh_flow *f, const s
 	const oh_any_word *words = (const oh_any_word *)f;
 	__u64 verdict;
 
-	/* 6, its second half, comes first for speed: such a packet is admitted by no other rule, and refused by none */
+	/* the second half of rule 6 comes first for speed: no other rule admits such a packet, and none refuses it */
 	if (oh_is_admitted(f, c, admission))
 		return c->look == OH_LOOK_QUERIES ? OH_DNS : OH_TARGET;
 	if (oh_is_packet(f))
 		verdict = oh_judge(words[0], words[1], words[2], words[3], words[4]);
-	else	/* most of an attempt is known beforehand, and most rules fall away */
+	else	/* much of an attempt is constant, so most rules fall away */
 		verdict = oh_apply_rules(f);
 	admission->target = OH_FOUND_TARGET(verdict);
 	admission->generation = verdict >> 32;

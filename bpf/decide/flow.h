@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* A parsed flow, and the parser that fills it from a packet. Whatever is not understood is refused. */
+/* A parsed flow, and the parser that fills it from a packet. It refuses whatever it does not understand. */
 #ifndef OHGUARD_BPF_FLOW_H
 #define OHGUARD_BPF_FLOW_H
 
@@ -55,9 +55,9 @@ struct oh_flow {
 	__u8 same_link;		/* 1: an IPv6 packet within one /64 */
 	__u8 socket;		/* 1: from a full socket */
 	__u8 forwarded;		/* 1: came in by another interface */
-	/* 1: from a raw socket that a process made under the guard, so not from the kernel's own */
+	/* 1: from a raw socket that a process made under the guard, so not the kernel's own */
 	__u8 known_raw;
-	__u8 away;		/* 1: an attempt in a container, whose own addresses the host's are not */
+	__u8 away;		/* 1: an attempt in a container; the host's own addresses are not its own */
 	__u8 kernel_raw;	/* 1: from a raw socket that is the kernel's own for sure */
 	struct oh_address source;
 	__u32 transport;	/* offset of the TCP, UDP or ICMPv6 header in the packet */
@@ -68,7 +68,8 @@ struct oh_flow {
 } __attribute__((aligned(8)));
 
 #define OH_FLOW_WORDS 5
-/* Fields are read as words too: the compiler must not take the two for different memory, and swap write and read. */
+/* Fields are also read as words: the compiler must not treat the two as different memory, and reorder write and
+ * read. */
 typedef __u64 __attribute__((may_alias)) oh_any_word;
 _Static_assert(__builtin_offsetof(struct oh_flow, source) == 8 * OH_FLOW_WORDS, "what oh_judge() is given");
 
@@ -148,13 +149,13 @@ struct oh_udp_header {		/* RFC 768 */
 	__be16 checksum;
 };
 
-/* The header of size bytes at `at`, a constant multiple of 4: 0, or negative where the packet ends before. Read in
- * place where it is linear, as it is almost always: a call for each header took a third of the whole verdict's time. */
+/* Reads the header of `size` bytes at `at`, a constant multiple of 4. Returns 0, or negative if the packet is too
+ * short. Linear packets, almost all, are read in place: a call per header took a third of the whole verdict's time. */
 static __always_inline long oh_load_header(struct __sk_buff *skb, __u32 at, void *header, __u32 size)
 {
 	const __u8 *data = (const __u8 *)(long)skb->data, *end = (const __u8 *)(long)skb->data_end;
 
-	/* the bound is the verifier's: link, IP header and its options or extensions are shorter */
+	/* a bound for the verifier: link and IP headers with options or extensions are shorter */
 	if (at >= 512 || data + at + size > end)
 		return bpf_skb_load_bytes(skb, at, header, size);
 	for (__u32 i = 0; i < size / 4; i++)
@@ -162,18 +163,18 @@ static __always_inline long oh_load_header(struct __sk_buff *skb, __u32 at, void
 	return 0;
 }
 
-/* True where header and packet agree on the length. A BIG TCP segment is too long for the field and leaves it 0. */
+/* True if header and packet agree on the length. A BIG TCP segment is too long for the field and leaves it 0. */
 static __always_inline bool oh_length_agrees(__u32 declared, __u32 actual)
 {
 	return declared == actual || (!declared && actual > 0xffff);
 }
 
-/* RFC 791, 3.1: walks the options behind an IPv4 header at `at`; loose and strict source route are refused, since
- * they change where the packet goes. A global function, so that the verifier looks at its loop once and alone. */
+/* RFC 791, 3.1: walks the options after an IPv4 header at `at`. Loose and strict source route are refused, since they
+ * change where the packet goes. A global function, so that the verifier checks its loop once. */
 __attribute__((noinline)) int oh_parse_ip4_options(struct __sk_buff *skb, __u32 at, __u32 length)
 {
-	__u8 option[44] = {};	/* and a zero behind the longest, where a kind in the last byte looks for its length */
-	volatile __u8 skip = 0;	/* a byte of the stack has no bounds that the verifier would tell its paths apart by */
+	__u8 option[44] = {};	/* plus a zero after the longest: a kind in the last byte reads it as its length */
+	volatile __u8 skip = 0;	/* the verifier tracks no bounds of a stack byte, so its paths do not multiply */
 
 	for (__u32 i = 0; i < 40; i += 4) {
 		if (i < length && bpf_skb_load_bytes(skb, at + sizeof(struct oh_ip4_header) + i, option + i, 4))
@@ -226,8 +227,8 @@ static __always_inline enum oh_reason oh_parse_ip4(struct __sk_buff *skb, __u32 
 	return OH_NONE;
 }
 
-/* RFC 8200, 4: walks the extension headers from `at`, of which the first is of type `next`. Returns the reason to
- * refuse them in bits 0 to 7, the upper-layer protocol from bit 8 and its offset from bit 32. */
+/* RFC 8200, 4: walks the extension headers from `at`; the first has type `next`. Returns the reason to refuse them in
+ * bits 0 to 7, the upper-layer protocol from bit 8 and its offset from bit 32. */
 __attribute__((noinline)) __u64 oh_parse_ip6_extensions(struct __sk_buff *skb, __u32 at, __u32 next)
 {
 	for (int i = 0; i < 8; i++) {
@@ -267,7 +268,7 @@ static __always_inline enum oh_reason oh_parse_ip6(struct __sk_buff *skb, __u32 
 	f->protocol = h.next;
 	f->same_link = h.source.word[0] == h.destination.word[0] && h.source.word[1] == h.destination.word[1];
 	*ret_at = at;
-	/* On the wire a mapped address is nobody's (RFC 4291), and here it would match an IPv4 grant. */
+	/* Nobody has a mapped address on the wire (RFC 4291), and here it would match an IPv4 grant. */
 	if (oh_address_is_ip4(&h.destination) || oh_address_is_ip4(&h.source))
 		return OH_PACKET_MALFORMED;
 	if (h.next == OH_PROTOCOL_TCP || h.next == OH_PROTOCOL_UDP)
@@ -279,8 +280,9 @@ static __always_inline enum oh_reason oh_parse_ip6(struct __sk_buff *skb, __u32 
 	return upper & 0xff;
 }
 
-/* What oh_parse_transport() found, in one word: reason in bits 0 to 7, TCP flags from bit 8, the header's length from
- * bit 16, source port from bit 32, destination port from bit 48. ICMPv6's type and code stand in the source port. */
+/* What oh_parse_transport() found, in one word: reason in bits 0 to 7, TCP flags from bit 8, header length from bit 16,
+ * source port from bit 32, destination port from bit 48. For ICMPv6, type and code take the place of the source
+ * port. */
 #define OH_TRANSPORT(flags, header, source, destination) \
 	((__u64)(flags) << 8 | (__u64)(header) << 16 | (__u64)(source) << 32 | (__u64)(destination) << 48)
 
@@ -315,7 +317,7 @@ static __always_inline __u64 oh_parse_icmp6(struct __sk_buff *skb, __u32 at)
 	return OH_TRANSPORT(0, sizeof(h), h[0] << 8 | h[1], 0);
 }
 
-/* Reads the transport header at `at`. Global for the verifier's sake, as the two above. */
+/* Reads the transport header at `at`. Global for the verifier, like the two above. */
 __attribute__((noinline)) __u64 oh_parse_transport(struct __sk_buff *skb, __u32 at, __u32 protocol)
 {
 	if (protocol == OH_PROTOCOL_TCP)
@@ -327,8 +329,8 @@ __attribute__((noinline)) __u64 oh_parse_transport(struct __sk_buff *skb, __u32 
 	return 0;
 }
 
-/* Fills f, zero but for its stage, from the IP packet that starts at `at`. OH_NONE, or the reason to refuse it for: f
- * then holds what was read until there. */
+/* Fills f, which is zero except for its stage, from the IP packet at `at`. Returns OH_NONE, or the reason to refuse it;
+ * f then holds what was read so far. */
 static __always_inline enum oh_reason oh_parse(struct __sk_buff *skb, __u32 at, struct oh_flow *f)
 {
 	enum oh_reason reason;
@@ -357,9 +359,8 @@ static __always_inline enum oh_reason oh_parse(struct __sk_buff *skb, __u32 at, 
 	return transport & 0xff;
 }
 
-/* Changes nothing: no packet is 2 GB long. But the verifier cannot know that, and so forgets what it knew of the flow
- * by the path that parsed it: IPv4 and IPv6, with a socket and without, are walked through the decision once and not
- * each. */
+/* Changes nothing, as no packet is 2 GB long. But the verifier cannot know that, and forgets which path parsed the
+ * flow. So it walks the decision once, and not once each for IPv4 and IPv6, with a socket and without. */
 static __always_inline void oh_forget(struct __sk_buff *skb, struct oh_flow *f)
 {
 	__u64 none = -(__u64)(skb->len >> 31), *word = (__u64 *)f;
@@ -368,7 +369,7 @@ static __always_inline void oh_forget(struct __sk_buff *skb, struct oh_flow *f)
 		word[i] ^= none;
 }
 
-/* TCP's numbers: apart, since few segments need them. */
+/* Reads TCP's numbers. Separate, as few segments need them. */
 static __always_inline void oh_read_sequence(struct __sk_buff *skb, struct oh_flow *f)
 {
 	__be32 number[2] = {};

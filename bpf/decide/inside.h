@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Part of rule 1: what goes to a network on this machine, or from there to the machine itself. An address alone does
- * not tell that, since routes and sockets bound to a device lead elsewhere. So the packet must leave over the
- * network's own bridge, which user space found to have no way out: by itself, or through a container's veth that is a
- * port of it. Asked only about what would be refused, so that nothing else takes longer. */
+/* Part of rule 1: packets to a network on this machine, or from there to the machine itself. An address alone does not
+ * prove that, since routes and sockets bound to a device lead elsewhere. So the packet must leave over the network's
+ * own bridge, which user space found to have no way out: directly, or through a container's veth that is a port of it.
+ * This is checked only for what would be refused, so that nothing else gets slower. */
 #ifndef OHGUARD_BPF_INSIDE_H
 #define OHGUARD_BPF_INSIDE_H
 
@@ -27,9 +27,9 @@ static __always_inline bool oh_is_veth(__u64 device)
 	return kind && oh_kernel_number((void *)kind) == OH_KIND_VETH && !(oh_kernel_number((void *)(kind + 4)) & 0xff);
 }
 
-/* The interface, in the guard's namespace, that leads on what goes out by a device: itself there; elsewhere the
- * bridge that a veth's other end is a port of. 0: none, or it is not known. A global function of scalars: the
- * verifier looks at it once. */
+/* The interface, in the guard's namespace, that carries what leaves by a device: the device itself if it is there;
+ * otherwise the bridge that a veth's peer is a port of. 0: none, or unknown. A global function of scalars: the verifier
+ * checks it once. */
 __attribute__((noinline)) int oh_leads_to(__u64 device)
 {
 	__u64 first, upper;
@@ -39,11 +39,11 @@ __attribute__((noinline)) int oh_leads_to(__u64 device)
 	if (!oh_is_home_device(device)) {
 		if (!oh_is_veth(device))
 			return 0;
-		/* struct veth_priv begins with the other end */
+		/* struct veth_priv begins with the peer */
 		device = oh_kernel_word((void *)(device + oh_settings.links.device_private));
 		if (!device || !oh_is_home_device(device))
 			return 0;
-		/* of several the master is the first */
+		/* the master is the first of several */
 		first = oh_kernel_word((void *)(device + oh_settings.links.device_uppers));
 		if (!first || first == device + oh_settings.links.device_uppers)
 			return 0;
@@ -57,7 +57,7 @@ __attribute__((noinline)) int oh_leads_to(__u64 device)
 
 #define OH_OUTSIDE (~0ULL)
 
-/* The bridge of the network on this machine that has the address; 0: it is an own one, as asked from a container;
+/* The bridge of the local network that has the address; 0: it is an own address, asked for from a container;
  * OH_OUTSIDE. */
 __attribute__((noinline)) __u64 oh_find_inside(__u64 high, __u64 low)
 {
@@ -74,20 +74,20 @@ static __always_inline __u64 oh_bridge_of(const struct oh_address *a)
 	return oh_find_inside((__u64)a->word[1] << 32 | a->word[0], (__u64)a->word[3] << 32 | a->word[2]);
 }
 
-/* What is refused for where it goes. What it is, and the metadata service, are refused inside too. */
+/* Refusals by destination. Refusals by kind, and of the metadata service, stand inside too. */
 static __always_inline bool oh_is_for_place(enum oh_reason reason)
 {
 	return (reason >= OH_ADDRESS_NOT_ALLOWED && reason <= OH_DNS_RESOLVER_NOT_ALLOWED) ||
 	       reason == OH_NTP_SERVER_NOT_ALLOWED;
 }
 
-/* connect() and sendmsg() know no device: their packets will. */
+/* connect() and sendmsg() know no device yet: their packets do. */
 static __always_inline bool oh_may_stay_inside(const struct oh_flow *f, enum oh_reason reason)
 {
 	return oh_is_for_place(reason) && oh_bridge_of(&f->destination) != OH_OUTSIDE;
 }
 
-/* Over the network's own bridge, where no route has a say; the machine itself over any. */
+/* Over the network's own bridge, where routes do not matter; the machine itself over any device. */
 static __always_inline bool oh_stays_inside(struct __sk_buff *skb, const struct oh_flow *f, enum oh_reason reason)
 {
 	__u64 device = 0, bridge;

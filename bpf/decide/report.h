@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What is counted and told of a verdict. Nothing here changes it. */
+/* Counts and reports a verdict. Nothing here changes it. */
 #ifndef OHGUARD_BPF_REPORT_H
 #define OHGUARD_BPF_REPORT_H
 
@@ -26,7 +26,7 @@ static __always_inline void oh_count_use(const struct oh_admission *admission, _
 	}
 }
 
-/* Notes the running process as the one behind the socket. Only where the hook runs in that process. */
+/* Records the current process as the socket's owner. Only for hooks that run in that process. */
 static __always_inline void oh_note_owner(struct oh_connection *c)
 {
 	c->pid = bpf_get_current_pid_tgid() >> 32;
@@ -35,7 +35,7 @@ static __always_inline void oh_note_owner(struct oh_connection *c)
 	bpf_get_current_comm(c->command, sizeof(c->command));
 }
 
-/* The name that was judged last with a scratch. Word by word: it is too long for the compiler's memcpy. */
+/* The name last judged with a scratch. Copied word by word: it is too long for the compiler's memcpy. */
 static __always_inline void oh_tell_name(struct oh_event *e, __u32 slot)
 {
 	struct oh_scratch *s = oh_scratch(slot);
@@ -46,14 +46,14 @@ static __always_inline void oh_tell_name(struct oh_event *e, __u32 slot)
 		*(__u64 *)(e->name + i) = oh_word(oh_key(s)->data + i);
 }
 
-/* Of whom unread events tell: a process, a whole cgroup (pid 0), or what is forwarded from an interface. */
+/* Whom unread events are about: a process, a whole cgroup (pid 0), or frames forwarded from an interface. */
 struct oh_teller {
 	__u64 cgroup;
 	__u32 pid;
 	__u32 interface;
 };
 
-/* How much of the event buffer it has taken since somebody read up to the mark. */
+/* How much of the event buffer it has used since somebody last read up to the mark. */
 struct oh_told {
 	__u64 mark;		/* where the buffer ended then */
 	__u64 events;
@@ -66,7 +66,7 @@ struct {
 	__type(value, struct oh_told);
 } oh_tellers SEC(".maps");
 
-/* Whether one more event of it may take its place. So nobody can fill the buffer for others. */
+/* Whether it may add one more event. So nobody can fill the buffer for others. */
 static __always_inline bool oh_may_tell(const struct oh_teller *who, __u64 most)
 {
 	struct oh_told *t = bpf_map_lookup_elem(&oh_tellers, who), first;

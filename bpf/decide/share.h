@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Who may have room in a table that others fill: the one rule for all of them. An entry is paid for with time, as long
- * as what it says is of use to anybody, so that no more are young at once than there is room for. Half of a table is
- * shared out equally among the targets, which nobody can take from them; of the other half each may have an eighth,
- * while it lasts. So whoever fills a table without end starves itself alone. */
+/* The one rule for room in all tables that others fill. An entry is paid for with time, for as long as it is of use to
+ * anybody, so no more are young at once than there is room for. Half of a table is divided equally among the targets,
+ * and nobody can take a target's part. Of the other half each may use an eighth, while it lasts. So whoever fills a
+ * table endlessly starves only itself. */
 #ifndef OHGUARD_BPF_SHARE_H
 #define OHGUARD_BPF_SHARE_H
 
@@ -15,8 +15,8 @@ struct {
 	__type(value, struct oh_shares);
 } oh_shares SEC(".maps");
 
-/* Takes cost from who may owe debt: false where that would be more. Two CPUs at once both pay, or, when the first comes
- * after a pause, one of them twice. */
+/* Adds cost to a payer's debt; false if that would exceed `debt`. Two CPUs at once both pay, but after a pause of the
+ * payer one payment can count for both. */
 static __always_inline bool oh_pay(__u64 *paid, __u64 now, __u64 cost, __u64 debt)
 {
 	__u64 until = OH_MEM(*paid);
@@ -31,8 +31,8 @@ static __always_inline bool oh_pay(__u64 *paid, __u64 now, __u64 cost, __u64 deb
 	return true;
 }
 
-/* Whether a target may have one more entry in a table of `room`, a power of 2, where entries live for `span` in any
- * unit that now has too. What does not fit is counted, and noted for `status`. */
+/* Whether a target may have one more entry in a table of `room`, a power of 2. Entries live for `span`, in any unit
+ * that `now` has too. What does not fit is counted, and noted for `status`. */
 static __always_inline bool oh_has_room(enum oh_shared table, __u32 target, __u64 now, __u64 span, __u32 room)
 {
 	__u32 all = OH_SHARES_OF_ALL, zero = 0;

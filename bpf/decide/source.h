@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Whether a packet's source is its sender's own. IP_TRANSPARENT, and for IPv6 IP_FREEBIND with no privilege at all,
- * let a socket send with any source: an allowed server would carry bits to whoever has that address, in its answer.
- * Which options a socket has says nothing, since they can be taken back; so the kernel's lists of the addresses of a
- * network namespace are asked, which are always as they are now, in a container too. */
+/* Whether a packet's source belongs to its sender. IP_TRANSPARENT, and for IPv6 IP_FREEBIND without any privilege, let
+ * a socket send from any source: an allowed server's answer would then carry bits to the owner of that address. A
+ * socket's options prove nothing, since they can be reset. So the kernel's lists of a network namespace's addresses are
+ * read: they are always current, also in a container. */
 #ifndef OHGUARD_BPF_SOURCE_H
 #define OHGUARD_BPF_SOURCE_H
 
 #include "decide/decide.h"
 #include "decide/kernel_memory.h"
 
-#define OH_SOURCE_DEVICES 64	/* of a network namespace, and addresses of each, that are walked */
+#define OH_SOURCE_DEVICES 64	/* walked per network namespace, and addresses per device */
 #define OH_SOURCE_ADDRESSES 64
 
-/* Whether the address at `at`, as the kernel stores it, is the one of these halves; see oh_lookup_in(). */
+/* Whether the address at `at`, as the kernel stores it, has these halves; see oh_lookup_in(). */
 static __always_inline bool oh_is_stored(__u64 at, bool six, __u64 high, __u64 low)
 {
 	__u64 half[2] = {};
@@ -25,8 +25,8 @@ static __always_inline bool oh_is_stored(__u64 at, bool six, __u64 high, __u64 l
 	return !bpf_probe_read_kernel(half, sizeof(half), (const void *)at) && half[0] == high && half[1] == low;
 }
 
-/* Whether a device, struct net_device, has an address. A global function of scalars, as the next: the verifier looks
- * at it once and alone. */
+/* Whether a device, struct net_device, has an address. A global function of scalars, like the next: the verifier checks
+ * it once. */
 __attribute__((noinline)) int oh_device_has(__u64 device, __u64 high, __u64 low)
 {
 	bool six = high || (__u32)low != bpf_htonl(0xffff);
@@ -53,7 +53,7 @@ __attribute__((noinline)) int oh_device_has(__u64 device, __u64 high, __u64 low)
 	return 0;
 }
 
-/* Whether a device of the network namespace of a socket has an address, or, with no socket, of that of a device. */
+/* Whether any device in the network namespace of a socket, or without a socket in that of a device, has an address. */
 __attribute__((noinline)) int oh_namespace_has(__u64 device, __u64 sock, __u64 high, __u64 low)
 {
 	const void *net;	/* where the namespace stands */
@@ -79,7 +79,8 @@ static __always_inline bool oh_is_unspecified(const struct oh_address *a)
 	return !a->word[0] && !a->word[1] && (!a->word[2] || a->word[2] == bpf_htonl(0xffff)) && !a->word[3];
 }
 
-/* All fields are read and then one is taken: the compiler would read one by a pointer, which the verifier refuses. */
+/* All fields are read before one is chosen: otherwise the compiler would read through a pointer, which the verifier
+ * refuses. */
 static __always_inline void oh_socket_source(const struct bpf_sock *sk, bool six, struct oh_address *ret)
 {
 	__u32 ip4 = OH_MEM(sk->src_ip4);
@@ -90,8 +91,8 @@ static __always_inline void oh_socket_source(const struct bpf_sock *sk, bool six
 		oh_address_from_ip4(ret, ip4);
 }
 
-/* Whether a source is what the kernel chose for the socket: almost always it is, and then nothing else needs to be
- * asked. A socket that was never bound has an address only since connect(). */
+/* Whether the kernel chose the source for the socket. It almost always did, and then no other check is needed. A socket
+ * that was never bound gets an address only by connect(). */
 static __always_inline bool oh_is_chosen(const struct bpf_sock *sk, const struct oh_connection *c,
 					 const struct oh_flow *f)
 {
@@ -103,8 +104,8 @@ static __always_inline bool oh_is_chosen(const struct bpf_sock *sk, const struct
 	return oh_address_equal(&own, &f->source);
 }
 
-/* Whether a source is none, which is what speaks before it has an address, or one of the host's as of the last publish.
- * Asked first: to read the kernel's memory costs several times as much. */
+/* Whether a source is unspecified, as before a host has an address, or one of the host's at the last publish. Checked
+ * first: reading the kernel's memory costs several times as much. */
 static __always_inline bool oh_is_listed_source(const struct oh_address *a)
 {
 	return oh_is_unspecified(a) || bpf_map_lookup_elem(&oh_local, a);
@@ -132,9 +133,9 @@ static __always_inline bool oh_is_source_own(struct __sk_buff *skb, const struct
 	return oh_is_kernels_source(&f->source, device, sock);
 }
 
-/* Whether a rule that admitted f leaves open to whom its answer goes. Once for a connection, whose later packets have
- * the same source. Not asked: what stays here; the answers to neighbour discovery, which stay on the link; and the
- * segments of a socket's inbound connection, which none has but by a packet that came to its address. */
+/* Whether the rule that admitted f leaves open who gets its answer. Asked once per connection, whose later packets have
+ * the same source. Not asked: what stays here; answers to neighbour discovery, which stay on the link; and segments of
+ * a socket's inbound connection, which exists only by a packet that came to its address. */
 static __always_inline bool oh_must_own_source(const struct oh_flow *f, enum oh_reason reason,
 					       const struct oh_admission *admission)
 {

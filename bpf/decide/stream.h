@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* A TCP connection whose payload is judged, as transitions: where a segment stands, and what each side may change. No
- * map and no packet is looked into here, so that a proof can take every step in any order.
+/* A TCP connection whose payload is judged, as transitions: where a segment stands, and what each side may change.
+ * This file reads no map and no packet, so that a proof can take every step in any order.
  *
- * A guarded socket's TCP is this kernel's: what it sends twice is the same. A flow, with no such socket behind it, may
- * be crafted by hand. So a flow is what the far side says it is. It begins where a SYN-ACK acknowledges exactly the
- * number of a SYN that was let out. A segment leaves only if it acknowledges what came in of that connection: the far
- * side takes none of another. And what was judged comes again as the same bytes, until the far side has acknowledged
- * it. So the bytes that the far side puts together are those that were judged, whatever is sent, lost, repeated or left
- * out. */
+ * A guarded socket's TCP is this kernel's: it resends the same bytes. A flow has no such socket and may be crafted by
+ * hand. So a flow is what the far side says it is. It begins when a SYN-ACK acknowledges exactly the number of a SYN
+ * that was let out. A segment leaves only if it acknowledges what came in of that connection: the far side accepts
+ * none of another. Judged bytes must be resent unchanged until the far side has acknowledged them. So the far side
+ * assembles exactly the bytes that were judged, whatever is sent, lost, repeated or left out. */
 #ifndef OHGUARD_BPF_STREAM_H
 #define OHGUARD_BPF_STREAM_H
 
@@ -40,30 +39,30 @@ static __always_inline void oh_stream_open(struct oh_stream *s, __u32 first)
 /* ---- what the sender says ---- */
 
 enum oh_place {
-	OH_PLACE_HOLD,		/* it may not leave: as it stands, or not yet */
-	OH_PLACE_KNOWN,		/* all of it may leave, if what span says is the same again */
-	OH_PLACE_NEW,		/* the same, and what stands behind span's known bytes is to be judged */
+	OH_PLACE_HOLD,		/* it may not leave: as it is, or not yet */
+	OH_PLACE_KNOWN,		/* all of it may leave, if span's known bytes are unchanged */
+	OH_PLACE_NEW,		/* the same, and the bytes after span's known ones must be judged */
 };
 
-/* Of a segment's payload: what was judged before, and what of that the far side has already. */
+/* A segment's payload: what was judged before, and what of that the far side already has. */
 struct oh_span {
 	__u32 known;
 	__u32 gone;
 };
 
-/* Whether a segment is of the connection that the far side has accepted, and of no other that it would have. */
+/* Whether a segment belongs to the connection that the far side accepted, and to no other it might accept. */
 static __always_inline bool oh_is_of_flow(const struct oh_stream *s, const struct oh_flow *f)
 {
 	if (f->tcp_flags & OH_TCP_RST && !f->payload_length)
 		return true;
 	if (!(f->tcp_flags & OH_TCP_ACK) || !oh_is_within(f->acknowledged, s->answer, s->heard))
 		return false;
-	/* With SYN cookies it begins where the first segment says. Until it has acknowledged a byte, what leaves stands
-	 * at the first one, or follows what has left. */
+	/* With SYN cookies the first segment says where it begins. Until the far side has acknowledged a byte, a
+	 * segment starts at the first byte, or follows what has left. */
 	return s->acked != s->first || f->sequence == s->first || oh_is_within(f->sequence, s->judged, s->sent);
 }
 
-/* Where a segment of the connection c stands; `flow`: no guarded socket is behind it. */
+/* Places a segment in the connection c; `flow`: no guarded socket is behind it. */
 static __always_inline enum oh_place oh_place_of(const struct oh_connection *c, const struct oh_flow *f, bool flow,
 						 struct oh_span *span)
 {
@@ -79,7 +78,7 @@ static __always_inline enum oh_place oh_place_of(const struct oh_connection *c, 
 		return OH_PLACE_HOLD;
 	if (!length)
 		return OH_PLACE_KNOWN;
-	if ((__s32)known < 0 || (over && !known))	/* behind the look's end anything may stand, elsewhere no gap */
+	if ((__s32)known < 0 || (over && !known))	/* after the look's end anything may stand; before it, no gap */
 		return over ? OH_PLACE_KNOWN : OH_PLACE_HOLD;
 	if (known && c->look == OH_LOOK_HELLO)
 		return OH_PLACE_HOLD;
@@ -90,8 +89,8 @@ static __always_inline enum oh_place oh_place_of(const struct oh_connection *c, 
 	return span->known == length || over ? OH_PLACE_KNOWN : OH_PLACE_NEW;
 }
 
-/* A parser has judged `read` bytes behind the known ones, all that there are unless it is over: then what follows is
- * not to be judged. */
+/* A parser has judged `read` bytes after the known ones: all of them, unless it is over. In that case the rest is not
+ * to be judged. */
 static __always_inline void oh_stream_judged(struct oh_connection *c, const struct oh_flow *f,
 					     const struct oh_span *span, __u32 read, enum oh_look look, bool flow)
 {
@@ -101,7 +100,7 @@ static __always_inline void oh_stream_judged(struct oh_connection *c, const stru
 	c->look = look;
 }
 
-/* A segment of a flow is let out. */
+/* Records that a flow's segment is let out. */
 static __always_inline void oh_stream_left(struct oh_connection *c, const struct oh_flow *f)
 {
 	__u32 end = f->sequence + f->payload_length;
@@ -110,7 +109,7 @@ static __always_inline void oh_stream_left(struct oh_connection *c, const struct
 		c->stream.sent = end;
 }
 
-/* A SYN changes nothing. But a second one of the same number could be taken for the first, after bytes have left behind
+/* A SYN changes nothing. But a second one with the same number could be taken for the first after bytes have followed
  * that: it does not leave. */
 static __always_inline bool oh_syn_may_leave(const struct oh_connection *flow, const struct oh_flow *f)
 {
@@ -123,10 +122,10 @@ static __always_inline bool oh_syn_may_leave(const struct oh_connection *flow, c
 enum oh_welcome {
 	OH_WELCOME_NOT,		/* it answers no SYN that was let out */
 	OH_WELCOME_AGAIN,	/* it is the one that the flow began with */
-	OH_WELCOME_OPENS,	/* the opening's connection takes the flow's place */
+	OH_WELCOME_OPENS,	/* the opening's connection replaces the flow */
 };
 
-/* A SYN-ACK that has come in; flow and opening may be NULL. */
+/* Judges a SYN-ACK that came in; flow and opening may be NULL. */
 static __always_inline enum oh_welcome oh_welcome_of(const struct oh_connection *flow, const struct oh_opening *opening,
 						     __u32 sequence, __u32 acknowledged)
 {
@@ -137,14 +136,14 @@ static __always_inline enum oh_welcome oh_welcome_of(const struct oh_connection 
 	return OH_WELCOME_NOT;
 }
 
-/* Another segment of the far side's: `length` bytes at `sequence`, its FIN among them. */
+/* Another segment from the far side: `length` bytes at `sequence`, its FIN included. */
 static __always_inline void oh_stream_heard(struct oh_connection *c, __u32 sequence, __u32 length)
 {
 	if (oh_is_before(c->stream.heard, sequence + length))
 		c->stream.heard = sequence + length;
 }
 
-/* It acknowledges what lies between what it had and what was let out, or says nothing. */
+/* It acknowledges a number between its last one and what was let out, or is ignored. */
 static __always_inline void oh_stream_acknowledged(struct oh_connection *c, __u32 acknowledged)
 {
 	struct oh_stream *s = &c->stream;

@@ -13,9 +13,9 @@ static __always_inline bool oh_found_route(long result)
 	       result == BPF_FIB_LKUP_RET_FRAG_NEEDED;
 }
 
-/* Checks the current frame. The route to its source must use the device it came in by. If that is a bridge port, the
- * route may instead lead directly to a neighbour, over a device other than the one it leaves by. A default route
- * through a gateway is neither. */
+/* The current frame. The route to its source must use the device it came in by. If that is a bridge port, it may also
+ * lead directly to a neighbour over a device other than the one the frame leaves by. A default route by a gateway is
+ * neither. */
 __attribute__((noinline)) int oh_is_from_behind(struct __sk_buff *skb)
 {
 	struct bpf_fib_lookup route = {};

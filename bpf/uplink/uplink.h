@@ -134,8 +134,8 @@ static __always_inline void oh_note_frame(struct oh_connection *flow, const stru
 		bpf_map_delete_elem(&oh_openings, key);
 }
 
-/* A flow's frames are judged one at a time: two CPUs could let out two different ones, and keep only one. Returns false
- * if another CPU is judging. */
+/* A flow's frames are judged one at a time: two CPUs could let out two that differ, and keep one. False: another CPU is
+ * judging. */
 static __always_inline bool oh_claim(struct oh_connection *flow)
 {
 	__sync_fetch_and_add(&flow->busy, 1);	/* result unused: 5.10 cannot fetch */
@@ -230,7 +230,7 @@ static __always_inline void oh_make_linear(struct __sk_buff *skb, __u32 end)
 		bpf_skb_pull_data(skb, end);
 }
 
-/* Inspects the frame's payload, by what is known about its connection. */
+/* Inspects the payload, given what is known of its connection. */
 static __always_inline enum oh_reason oh_inspect_frame(struct __sk_buff *skb, struct oh_frame *fr,
 						       struct oh_connection *c, enum oh_reason reason)
 {
