@@ -5,7 +5,7 @@
 
 #include "decide/share.h"
 
-/* Seconds for which an answer is believed, at most as long as resolvers themselves keep one. */
+/* Seconds for which an answer is believed: at most as long as resolvers themselves keep one. */
 static __always_inline __u32 oh_answer_life(__u32 ttl)
 {
 	__u32 longest = oh_settings.max_ttl > OH_TTL_LONGEST ? oh_settings.max_ttl : OH_TTL_LONGEST;
@@ -15,7 +15,7 @@ static __always_inline __u32 oh_answer_life(__u32 ttl)
 	return (ttl > longest ? longest : ttl) + oh_settings.grace;
 }
 
-/* Puts a grant into the entry, where it is not there already for as long: true where the entry was changed. */
+/* Adds a grant to the entry, unless it is there already for at least as long. True if the entry changed. */
 static __always_inline bool oh_merge(struct oh_entry *entry, const struct oh_grant *grant)
 {
 	struct oh_grant *to = NULL;
@@ -41,8 +41,8 @@ static __always_inline bool oh_merge(struct oh_entry *entry, const struct oh_gra
 	return true;
 }
 
-/* Lets a grant that is there hold for as long as this one: true where it is. In place: it is one aligned word, of which
- * no reader sees half. */
+/* Extends an existing grant to last as long as this one; true if it exists. Done in place: it is one aligned word, so
+ * no reader sees half of it. */
 static __always_inline bool oh_renew(struct oh_entry *entry, const struct oh_grant *grant)
 {
 	for (int i = 0; i < OH_GRANTS_MAX; i++) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* A query for a name that is not allowed is refused here, and answered as "no such name" from user space: nothing in a
- * cgroup's hook can write a packet. Nothing leaves by that, and where nobody answers the sender gets EPERM. */
+/* A query for a forbidden name is refused here. User space answers it with "no such name", since no cgroup hook can
+ * write a packet. Nothing leaves, and if nobody answers the sender gets EPERM. */
 #ifndef OHGUARD_BPF_HAND_OVER_H
 #define OHGUARD_BPF_HAND_OVER_H
 
@@ -12,7 +12,7 @@
 #define OH_IP_RECVERR 11	/* linux/in.h */
 #define OH_IPV6_RECVERR 25	/* linux/in6.h */
 
-/* What the egress hook returns to drop a datagram of which the sender is told that it left. */
+/* The egress hook returns this to drop a datagram and let its sender believe that it left. */
 #define OH_EGRESS_ANSWERED 2
 
 static __always_inline const struct oh_answerer *oh_answerer_alive(void)
@@ -23,7 +23,7 @@ static __always_inline const struct oh_answerer *oh_answerer_alive(void)
 	return a && bpf_ktime_get_boot_ns() < a->until ? a : NULL;
 }
 
-/* The answering process makes raw sockets, which nobody else may. */
+/* The answering process makes raw sockets, and nobody else may. */
 static __always_inline bool oh_is_answerer(void)
 {
 	const struct oh_answerer *a = oh_settings.answer ? oh_answerer_alive() : NULL;
@@ -31,7 +31,7 @@ static __always_inline bool oh_is_answerer(void)
 	return a && a->pid == bpf_get_current_pid_tgid() >> 32;
 }
 
-/* 1 where the answering process has got the packet. A global function, so that the verifier looks at it once. */
+/* 1 if the answering process got the packet. A global function, so that the verifier checks it once. */
 __attribute__((noinline)) int oh_hand_over(struct __sk_buff *skb, __u64 netns, __u32 pid, __u32 reason)
 {
 	__u32 length = skb->len < OH_REFUSED_PACKET_MAX ? skb->len : OH_REFUSED_PACKET_MAX;
@@ -47,7 +47,7 @@ __attribute__((noinline)) int oh_hand_over(struct __sk_buff *skb, __u64 netns, _
 	r->length = length;
 	r->reason = reason;
 	r->reserved = 0;
-	length -= 1;	/* the verifier wants a bound that the compiler cannot undo, and no zero */
+	length -= 1;	/* the verifier needs a bound that the compiler cannot undo, and no zero */
 	asm volatile("%0 &= %1" : "+r"(length) : "i"(OH_REFUSED_PACKET_MAX - 1));
 	if (bpf_skb_load_bytes(skb, 0, r->packet, length + 1)) {
 		bpf_ringbuf_discard(r, 0);
@@ -57,7 +57,7 @@ __attribute__((noinline)) int oh_hand_over(struct __sk_buff *skb, __u64 netns, _
 	return 1;
 }
 
-/* The egress hook's return for a refused packet. A TCP segment is dropped in any case: the answer ends its
+/* The egress hook's return value for a refused packet. A TCP segment is always dropped: the answer ends its
  * connection. */
 static __always_inline int oh_answer_refused(struct __sk_buff *skb, const struct oh_flow *f,
 					     const struct oh_connection *c, enum oh_reason reason)
@@ -73,8 +73,8 @@ static __always_inline int oh_answer_refused(struct __sk_buff *skb, const struct
 	       OH_EGRESS_ANSWERED : 0;
 }
 
-/* A datagram socket that wants its errors in a queue, as glibc's resolver does, is told ENOBUFS of what was dropped and
- * would not wait for the answer. So that wish is not heard. Returns the new length of the option, -1: not heard. */
+/* A datagram socket that queues its errors, as glibc's resolver does, gets ENOBUFS for a dropped packet and would not
+ * wait for the answer. So that option is ignored. Returns the option's new length, -1: ignored. */
 static __always_inline int oh_filter_option(const struct bpf_sockopt *ctx)
 {
 	bool wish = (ctx->level == OH_SOL_IP && ctx->optname == OH_IP_RECVERR) ||
@@ -82,7 +82,7 @@ static __always_inline int oh_filter_option(const struct bpf_sockopt *ctx)
 
 	if (wish && ctx->sk && ctx->sk->type == SOCK_DGRAM && ctx->sk->protocol == OH_PROTOCOL_UDP)
 		return -1;
-	return ctx->optlen > 4096 ? 0 : ctx->optlen;	/* 5.10 answers EFAULT where more is left as it is */
+	return ctx->optlen > 4096 ? 0 : ctx->optlen;	/* 5.10 returns EFAULT if more is left unchanged */
 }
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What is in a packet that may go where it goes: DNS queries, NTP requests, the name in a TLS hello. */
+/* Inspects packets whose destination is allowed: DNS queries, NTP requests, the name in a TLS hello. */
 #ifndef OHGUARD_BPF_INSPECT_H
 #define OHGUARD_BPF_INSPECT_H
 
@@ -11,8 +11,8 @@
 #include "payload/shared_pages.h"
 #include "parse/tls_client.h"
 
-/* In place of a reason: the segment is dropped and not counted. The sender's TCP keeps its bytes, joins what is
- * written later to them, and sends them all again. */
+/* Replaces a reason: the segment is dropped and not counted. The sender's TCP keeps its bytes, appends what is written
+ * later, and sends it all again. */
 #define OH_HOLD OH_REASON_MAX
 
 _Static_assert(sizeof(struct oh_tls_rest) == 8 * OH_REST_WORDS, "rest of struct oh_connection");
@@ -22,11 +22,10 @@ _Static_assert(sizeof(struct oh_tls_rest) == 8 * OH_REST_WORDS, "rest of struct 
 #define OH_NTP_BURST 8
 #define OH_NTP_KEEP 7200	/* seconds: pollers pause for 34 minutes at most (systemd-timesyncd) */
 
-/* Beside a reason, in place of a parser's result. */
+/* Added to a reason, in place of a parser's result. */
 #define OH_REFUSED 0x100
 
-/* Where what is looked at in a packet ends: no parser goes further into a segment. Early data is walked over as it
- * comes. */
+/* Where inspection of a packet ends: no parser goes further into a segment. Early data is skipped as it comes. */
 static __always_inline __u32 oh_looked_at(const struct oh_flow *f, const struct oh_connection *c)
 {
 	const struct oh_tls_rest *rest = c ? (const struct oh_tls_rest *)c->rest : NULL;
@@ -42,7 +41,7 @@ static __always_inline const struct oh_name_entry *oh_find_name(__u32 slot)
 	return s ? bpf_map_lookup_elem(&oh_names, oh_key(s)) : NULL;
 }
 
-/* The DNS query of length bytes at `at`: OH_DNS, or why not. */
+/* Judges the DNS query of `length` bytes at `at`: OH_DNS, or the reason to refuse it. */
 __attribute__((noinline)) int oh_inspect_query(struct __sk_buff *skb, __u32 at, __u32 length, __u32 slot)
 {
 	struct oh_scratch *s = oh_scratch(slot);
@@ -52,8 +51,8 @@ __attribute__((noinline)) int oh_inspect_query(struct __sk_buff *skb, __u32 at, 
 	return oh_may_ask(slot, s->query.qtype) ? OH_DNS : OH_DNS_NAME_NOT_ALLOWED;
 }
 
-/* Each request costs a second, and a burst of them may be in debt: clients begin with four to eight (iburst), and poll
- * every 16 seconds at the most often. What the sender chooses in a request is 64 bits, so this bounds them. */
+/* Each request costs a second, and a burst of them may be owed: clients begin with four to eight (iburst), and poll at
+ * most every 16 seconds. A sender can choose 64 bits of a request, so this bounds them. */
 __attribute__((noinline)) int oh_ntp_pay(__u64 high, __u64 low, __u32 target)
 {
 	struct oh_address server = { .word = { high, high >> 32, low, low >> 32 } };
@@ -62,12 +61,12 @@ __attribute__((noinline)) int oh_ntp_pay(__u64 high, __u64 low, __u32 target)
 
 	if (paid)
 		return oh_pay(paid, now, cost, debt);
-	/* with the map full the oldest goes, whose debt is over; where that fails too, nothing would be counted */
+	/* if the map is full the oldest entry goes, its debt over; if that fails too, nothing would be counted */
 	return oh_has_room(OH_SHARED_PAID, target, now, debt, OH_TIME_SERVERS_MAX) &&
 	       !bpf_map_update_elem(&oh_ntp_paid, &server, &first, BPF_ANY);
 }
 
-/* The NTP request of length bytes at `at`: OH_NTP, or why not. */
+/* Judges the NTP request of `length` bytes at `at`: OH_NTP, or the reason to refuse it. */
 __attribute__((noinline)) int oh_inspect_ntp(struct __sk_buff *skb, __u32 at, __u32 length)
 {
 	if (skb->gso_size || oh_ntp_request(skb, at, length, oh_settings.nts ? OH_NTP_NTS : 0))
@@ -75,7 +74,7 @@ __attribute__((noinline)) int oh_inspect_ntp(struct __sk_buff *skb, __u32 at, __
 	return OH_NTP;
 }
 
-/* Queries over TCP: all of them must be whole and pass. */
+/* Queries over TCP: all must be complete and allowed. */
 __attribute__((noinline)) int oh_inspect_queries(struct __sk_buff *skb, __u32 at, __u32 length, __u32 slot,
 						 __u32 answer_port)
 {
@@ -114,8 +113,8 @@ static __always_inline enum oh_reason oh_hello_reason(int result)
 	return OH_TLS_NOT_TLS;
 }
 
-/* A hello of a connection to a port, length bytes at `at`: a word like that of oh_lookup(), with the target whose name
- * it gives. */
+/* Judges a hello to a port, `length` bytes at `at`. Returns a word like oh_lookup()'s, with the target whose name the
+ * hello gives. */
 __attribute__((noinline)) __u64 oh_inspect_hello(struct __sk_buff *skb, __u32 at, __u32 length, __u32 slot, __u32 port)
 {
 	const struct oh_name_entry *entry;
@@ -174,8 +173,8 @@ static __always_inline void oh_copy_rest(__u64 *to, const __u64 *from)
 		to[i] = from[i];
 }
 
-/* A hello in length bytes at `at`: what oh_tls_client() says of it and of what follows it, or OH_REFUSED and a reason.
- * The connection is that of the name in its first hello, and a second one must give the same. */
+/* Parses a hello in `length` bytes at `at`. Returns what oh_tls_client() says of it and what follows, or OH_REFUSED and
+ * a reason. The connection belongs to the name in its first hello; a second one must give the same. */
 static __always_inline int oh_inspect_name(struct __sk_buff *skb, const struct oh_flow *f, struct oh_connection *c,
 					   __u32 at, __u32 length, struct oh_admission *admission, __u32 slot)
 {
@@ -196,8 +195,8 @@ static __always_inline int oh_inspect_name(struct __sk_buff *skb, const struct o
 	return OH_MEM(s->rest.hello) ? OH_HELLO_NAMED : OH_HELLO_COMPLETE;
 }
 
-/* What goes out of a hello is good as far as it goes: its name is allowed, and its rest is looked at as it comes. So is
- * what follows it, until the client says no more in plaintext. */
+/* A partial hello may leave: its name is allowed, and the rest is inspected as it comes. So is what follows it, until
+ * the client sends no more plaintext. */
 static __always_inline enum oh_reason oh_inspect_tls_segment(struct __sk_buff *skb, const struct oh_flow *f,
 							     struct oh_connection *c, const struct oh_span *span,
 							     struct oh_admission *admission, __u32 slot)
@@ -232,7 +231,7 @@ static __always_inline enum oh_reason oh_inspect_tls_segment(struct __sk_buff *s
 	}
 	if (admission->flow && oh_keep(skb, c, span->known, read, slot))
 		return OH_HOLD;
-	/* From its hello on the connection is that of the name it gave. */
+	/* From its hello on, the connection belongs to the name it gave. */
 	c->target = admission->target;
 	c->generation = admission->generation;
 	oh_copy_rest(c->rest, (const __u64 *)&s->rest);
@@ -240,13 +239,13 @@ static __always_inline enum oh_reason oh_inspect_tls_segment(struct __sk_buff *s
 	return OH_TARGET;
 }
 
-/* What a TCP connection must open with, by the rule that admitted it. */
+/* What a TCP connection must open with, under the rule that admitted it. */
 static __always_inline enum oh_look oh_look_for(enum oh_reason reason, const struct oh_admission *admission)
 {
 	return reason == OH_DNS ? OH_LOOK_QUERIES : admission->named ? OH_LOOK_HELLO : OH_LOOK_NONE;
 }
 
-/* The segment's payload, which stands where `span` says in the connection. */
+/* Inspects the segment's payload, whose place in the connection `span` gives. */
 static __always_inline enum oh_reason oh_inspect_segment(struct __sk_buff *skb, const struct oh_flow *f,
 							 struct oh_connection *c, enum oh_reason reason,
 							 enum oh_place place, const struct oh_span *span,
@@ -277,16 +276,16 @@ static __always_inline enum oh_reason oh_inspect_tcp(struct __sk_buff *skb, cons
 	struct oh_span span;
 	enum oh_place place;
 
-	/* The receiver takes an urgent byte out of its stream, so it would read something else than what is read here.
-	 * It may be told of it before it comes. */
+	/* The receiver takes an urgent byte out of its stream, so it would read different bytes from those read here.
+	 * The urgent pointer may come before the byte. */
 	if (f->tcp_flags & OH_TCP_URG)
 		return reason == OH_DNS ? OH_DNS_MALFORMED : OH_TLS_NOT_TLS;
 	if (oh_opens(f)) {
-		if (f->payload_length)	/* fast open falls back to a plain SYN at once, and sends the data behind it */
+		if (f->payload_length)	/* fast open falls back to a plain SYN at once, and sends the data after it */
 			return reason == OH_DNS ? OH_HOLD : OH_TLS_IN_SYN;
 		return admission->flow && !oh_syn_may_leave(c, f) ? OH_HOLD : reason;
 	}
-	/* Nobody saw where it began: a connection older than the guard, or one whose state found no memory. */
+	/* Nobody saw it begin: the connection is older than the guard, or there was no memory for its state. */
 	if (admission->fresh || !c)
 		return !f->payload_length ? reason : reason == OH_DNS ? OH_DNS_MALFORMED : OH_TLS_INCOMPLETE;
 	if (c->served && c->look == OH_LOOK_TLS)
@@ -302,7 +301,7 @@ static __always_inline enum oh_reason oh_inspect_tcp(struct __sk_buff *skb, cons
 	return reason;
 }
 
-/* Whether oh_inspect() looks into the packet. */
+/* Whether oh_inspect() inspects the packet. */
 static __always_inline bool oh_is_looked_at(const struct oh_connection *c, enum oh_reason reason,
 					    const struct oh_admission *admission)
 {
@@ -311,8 +310,8 @@ static __always_inline bool oh_is_looked_at(const struct oh_connection *c, enum 
 	return reason == OH_DNS || reason == OH_NTP;
 }
 
-/* The verdict over a packet that oh_decide() admits for `reason`, by what is in it: the same reason, the one to refuse
- * it for, or OH_HOLD. Leaves the scratch that holds the name in admission->slot, to be released by the caller. */
+/* The verdict on the content of a packet that oh_decide() admits for `reason`: the same reason, the one to refuse it
+ * for, or OH_HOLD. Leaves the scratch with the name in admission->slot; the caller releases it. */
 static __always_inline enum oh_reason oh_inspect(struct __sk_buff *skb, const struct oh_flow *f,
 						 struct oh_connection *c, enum oh_reason reason,
 						 struct oh_admission *admission)
@@ -323,7 +322,7 @@ static __always_inline enum oh_reason oh_inspect(struct __sk_buff *skb, const st
 		return oh_inspect_ntp_packet(skb, f, admission);
 	if (reason == OH_TARGET || f->protocol == OH_PROTOCOL_TCP)
 		return oh_inspect_tcp(skb, f, c, reason, admission);
-	/* UDP segmentation would make several datagrams of it, of which each could be another query. */
+	/* UDP segmentation would split it into several datagrams, and each could be another query. */
 	if ((!f->socket && f->stage != OH_STAGE_UPLINK) || skb->gso_size)
 		return OH_DNS_MALFORMED;
 	if (oh_can_change(skb, f, oh_looked_at(f, c)))

@@ -8,16 +8,16 @@
 
 _Static_assert(sizeof(struct oh_dns_pending) == OH_PENDING_SIZE, "value of oh_pending");
 
-#define OH_ANSWERS_AT_ONCE 4	/* in one segment: of more, those behind teach nothing. The verifier walks each anew */
-#define OH_STREAM 0x10000	/* beside a port: over TCP */
-#define OH_WIRE 0x20000		/* beside a port: as it stands on an uplink, whoever asked */
-#define OH_QUERY_SPAN 2048	/* jiffies, 2 to 20 s by the kernel: who waits longer asks again */
-#define OH_LEARN_TRIES 3	/* writes of one address that meet another CPU's */
+#define OH_ANSWERS_AT_ONCE 4	/* per segment: later ones teach nothing. The verifier walks each anew */
+#define OH_STREAM 0x10000	/* added to a port: over TCP */
+#define OH_WIRE 0x20000		/* added to a port: as on an uplink, whoever asked */
+#define OH_QUERY_SPAN 2048	/* jiffies, 2 to 20 s depending on the kernel: later the asker asks again */
+#define OH_LEARN_TRIES 3	/* attempts to write an address while other CPUs do */
 
-/* The port that a query's answer is read at: 0, where it is not. Where there is an uplink that is there, since
- * nothing that the workload sends comes in by it: to redirect packets to its ingress (tc's mirred) takes
- * CAP_NET_ADMIN in the host's network namespace, which the workload must not have (docs/threat-model.md). Else
- * only in the guard's own network namespace: in one of its own making, a workload could answer itself. */
+/* The port at which a query's answer is read; 0: it is not. With an uplink, answers are read there: nothing that the
+ * workload sends comes in by it. To redirect packets to its ingress (tc's mirred) takes CAP_NET_ADMIN in the host's
+ * network namespace, which the workload must not have (docs/threat-model.md). Without one, only the guard's own network
+ * namespace counts: in one of its own making, a workload could answer itself. */
 static __always_inline __u32 oh_answer_port(const struct oh_flow *f, const struct oh_connection *c)
 {
 	if (f->stage == OH_STAGE_UPLINK)
@@ -38,13 +38,13 @@ static __always_inline void oh_pending_key_of(struct __sk_buff *skb, __u32 port,
 	key->interface = skb->ifindex;
 }
 
-/* Addresses teach themselves; answers of the types that browsers ask for besides may hold a CNAME. */
+/* Address answers teach addresses. Answers of the other types that browsers ask for may hold a CNAME. */
 static __always_inline bool oh_may_teach(__u32 type)
 {
 	return type == OH_DNS_A || type == OH_DNS_AAAA || type == OH_DNS_SVCB || type == OH_DNS_HTTPS;
 }
 
-/* A query that was let out, from the scratch that it was judged in. */
+/* Records a query that was let out, from the scratch in which it was judged. */
 __attribute__((noinline)) int oh_note_query(struct __sk_buff *skb, __u32 answer_port, __u32 slot)
 {
 	struct oh_pending_key key = {};
@@ -61,7 +61,7 @@ __attribute__((noinline)) int oh_note_query(struct __sk_buff *skb, __u32 answer_
 	return 0;
 }
 
-/* Makes the question in the scratch's message the key of oh_names. */
+/* Makes the question in the scratch's message the key for oh_names. */
 __attribute__((noinline)) int oh_read_question(__u32 slot)
 {
 	struct oh_scratch *s = oh_scratch(slot);
@@ -69,7 +69,7 @@ __attribute__((noinline)) int oh_read_question(__u32 slot)
 	return s && oh_dns_name(s, slot);
 }
 
-/* Lets one rule admit one address: 1 where that had to be written. high, low: see oh_lookup_in(). */
+/* Lets one rule admit one address: 1 if that had to be written. high, low: see oh_lookup_in(). */
 __attribute__((noinline)) int oh_learn_once(__u64 high, __u64 low, __u64 target, __u32 port_service, __u32 life)
 {
 	struct oh_address address = { .word = { high, high >> 32, low, low >> 32 } };
@@ -82,11 +82,11 @@ __attribute__((noinline)) int oh_learn_once(__u64 high, __u64 low, __u64 target,
 		entry = *old;
 	else if (!oh_may_grow(OH_SHARED_LEARNED, target, life, OH_ANSWERS_MAX))
 		return 0;
-	/* As a whole, so that no reader sees half of it. */
+	/* Written as a whole, so that no reader sees half of it. */
 	return oh_merge(&entry, &grant) && !bpf_map_update_elem(&oh_learned, &address, &entry, BPF_ANY);
 }
 
-/* Lets a rule that admits a learned address do so for longer. */
+/* Extends the time for which a rule admits a learned address. */
 __attribute__((noinline)) int oh_prolong(__u64 high, __u64 low, __u64 target, __u32 port_service, __u32 expires)
 {
 	struct oh_address address = { .word = { high, high >> 32, low, low >> 32 } };
@@ -97,7 +97,7 @@ __attribute__((noinline)) int oh_prolong(__u64 high, __u64 low, __u64 target, __
 	return entry && oh_renew(entry, &grant);
 }
 
-/* Whether the configuration lets answers for that name hold that special address. A global function: see
+/* Whether the configuration allows answers for that name to hold that special address. A global function: see
  * oh_lookup_in(). */
 __attribute__((noinline)) int oh_may_be_private(__u32 slot, __u64 high, __u64 low)
 {
@@ -123,7 +123,7 @@ __attribute__((noinline)) int oh_may_be_private(__u32 slot, __u64 high, __u64 lo
 	return 0;
 }
 
-/* Whether an answer may not hold it unless the configuration says so. */
+/* Whether an answer may hold it only if the configuration says so. */
 static __always_inline bool oh_is_not_public(const struct oh_address *a)
 {
 	__u32 translated = 0;
@@ -133,7 +133,7 @@ static __always_inline bool oh_is_not_public(const struct oh_address *a)
 	return oh_special(a->byte) || (translated && oh_special_ip4(translated));
 }
 
-/* The address at a place of the answer, for all that it teaches. */
+/* Learns the address at a place in the answer, for every rule that the answer teaches. */
 __attribute__((noinline)) int oh_learn_address(__u32 slot, __u32 place)
 {
 	struct oh_scratch *s = oh_scratch(slot);
@@ -159,7 +159,7 @@ __attribute__((noinline)) int oh_learn_address(__u32 slot, __u32 place)
 
 		if (!of->target)
 			continue;
-		/* Again until it is there: another CPU may have replaced the entry meanwhile. */
+		/* Retry until it is there: another CPU may have replaced the entry meanwhile. */
 		for (int i = 0; i < OH_LEARN_TRIES; i++) {
 			if (!oh_learn_once(high, low, of->target, of->port_service, life))
 				break;
@@ -176,8 +176,8 @@ static __always_inline bool oh_is_resolver(const struct oh_address *a)
 	return OH_FOUND_REASON(found) == OH_TARGET;
 }
 
-/* Takes the addresses from an answer to a query that was seen leaving by the same socket. A global function: the
- * verifier walks it once, and not for each of several answers. */
+/* Learns the addresses in an answer to a query that was seen leaving by the same socket. A global function: the
+ * verifier walks it once, and not once for each answer. */
 __attribute__((noinline)) int oh_learn_message(struct __sk_buff *skb, __u32 at, __u32 length, __u32 port)
 {
 	struct oh_pending_key key = {};
@@ -196,7 +196,7 @@ __attribute__((noinline)) int oh_learn_message(struct __sk_buff *skb, __u32 at, 
 	s = oh_scratch(slot);
 	if (!s)
 		return 0;
-	/* A copy, since the map may give the place to another query. */
+	/* A copy, since the map may reuse the place for another query. */
 	for (int i = 0; i < (int)(sizeof(*asked) / 8); i++)
 		((__u64 *)&s->query)[i] = ((const volatile __u64 *)asked)[i];
 	if (!oh_dns_answer(skb, at, length, s, &s->query, slot) && oh_read_question(slot)) {
@@ -211,9 +211,9 @@ __attribute__((noinline)) int oh_learn_message(struct __sk_buff *skb, __u32 at, 
 	return 0;
 }
 
-/* The answers that are whole in length bytes at `at`: over UDP all of it; over TCP, with OH_STREAM beside the port,
- * framed, the first one from `next`. Returns where the one behind them begins, which may be in a later segment; 0,
- * where that cannot be known. */
+/* Learns from the complete answers in `length` bytes at `at`. Over UDP that is all of it. Over TCP, with OH_STREAM
+ * added to the port, they are framed, the first at `next`. Returns where the next one begins, perhaps in a later
+ * segment; 0 if unknown. */
 static __always_inline __u32 oh_learn_messages(struct __sk_buff *skb, __u32 at, __u32 length, __u32 next, __u32 port)
 {
 	for (int i = 0; i < OH_ANSWERS_AT_ONCE; i++) {
@@ -233,8 +233,8 @@ static __always_inline __u32 oh_learn_messages(struct __sk_buff *skb, __u32 at, 
 	return 0;
 }
 
-/* Answers over TCP. Where one begins is counted from the first byte on: what stands in the middle of an answer could be
- * made to look like another one, by whoever may choose what a record says. */
+/* Answers over TCP. Their starts are counted from the first byte on: whoever chooses a record's content could make the
+ * middle of an answer look like another answer. */
 static __always_inline void oh_learn_segment(struct __sk_buff *skb, const struct oh_flow *f, struct oh_connection *c,
 					     __u32 where)
 {
@@ -245,7 +245,7 @@ static __always_inline void oh_learn_segment(struct __sk_buff *skb, const struct
 		c->framed = 1;
 		return;
 	}
-	if (!c->framed || next >= f->payload_length)	/* come before, or part of a longer one */
+	if (!c->framed || next >= f->payload_length)	/* seen before, or part of a longer */
 		return;
 	next = oh_learn_messages(skb, f->payload, f->payload_length, next,
 				 OH_STREAM | where | f->destination_port);
@@ -253,8 +253,8 @@ static __always_inline void oh_learn_segment(struct __sk_buff *skb, const struct
 	c->framed = next != 0;
 }
 
-/* Whether the IP packet at `at` can bear an answer: a first look, since every packet that comes in takes it. One behind
- * extension headers teaches nothing. */
+/* Whether the IP packet at `at` can hold an answer: a quick check, since every incoming packet takes it. An answer
+ * after extension headers teaches nothing. */
 static __always_inline bool oh_may_be_answer(struct __sk_buff *skb, __u32 at)
 {
 	__u8 head[12], protocol;
@@ -271,7 +271,7 @@ static __always_inline bool oh_may_be_answer(struct __sk_buff *skb, __u32 at)
 	return !oh_load_header(skb, at, ports, sizeof(ports)) && ports[0] == bpf_htons(OH_PORT_DNS);
 }
 
-/* Learns from what comes in; `where` is OH_WIRE or 0. c: what is known of the socket's connection, or NULL. */
+/* Learns from an incoming packet; `where` is OH_WIRE or 0. c: what is known of the socket's connection, or NULL. */
 static __always_inline void oh_learn(struct __sk_buff *skb, struct oh_flow *f, struct oh_connection *c, __u32 where)
 {
 	if (f->source_port != OH_PORT_DNS || !oh_is_resolver(&f->source))

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Which names may be asked for, and what their answers teach: by the policy, and by CNAMEs that led to them. */
+/* Which names may be asked for, and what their answers teach: under the policy, and through CNAMEs that led to them. */
 #ifndef OHGUARD_BPF_NAMES_H
 #define OHGUARD_BPF_NAMES_H
 
@@ -13,7 +13,7 @@ static __always_inline bool oh_is_key_type(__u32 type)
 	return type == OH_DNS_DS || type == OH_DNS_DNSKEY;
 }
 
-/* Whether a rule lets its name be asked for. */
+/* Whether a rule allows queries for its name. */
 static __always_inline bool oh_rule_lets_ask(const struct oh_name_rule *rule, __u32 type)
 {
 	switch (rule->ask) {
@@ -27,7 +27,7 @@ static __always_inline bool oh_rule_lets_ask(const struct oh_name_rule *rule, __
 	return rule->service != OH_SERVICE_NONE && oh_target_life(rule->target, rule->generation);
 }
 
-/* The same for a grant of oh_opened: that of a zone above a name lets its keys be asked for. */
+/* The same for a grant of oh_opened: a grant of a zone above a name allows queries for the zone's keys. */
 static __always_inline bool oh_opened_lets_ask(const struct oh_grant *g, __u32 type)
 {
 	if (g->service == OH_SERVICE_NONE || oh_now() >= g->expires || !oh_target_life(g->target, g->generation))
@@ -35,8 +35,7 @@ static __always_inline bool oh_opened_lets_ask(const struct oh_grant *g, __u32 t
 	return g->service != OH_SERVICE_DNS || oh_is_key_type(type);
 }
 
-/* Whether the policy lets the name that was parsed last be asked for by a question of that type. Whose name it is goes
- * to the scratch. */
+/* Whether the policy allows a question of that type for the name parsed last. The name's owner goes to the scratch. */
 __attribute__((noinline)) int oh_policy_lets_ask(__u32 slot, __u32 type)
 {
 	struct oh_scratch *s = oh_scratch(slot);
@@ -51,7 +50,7 @@ __attribute__((noinline)) int oh_policy_lets_ask(__u32 slot, __u32 type)
 	return 0;
 }
 
-/* The same, by the policy or by a CNAME. */
+/* The same, through the policy or a CNAME. */
 __attribute__((noinline)) int oh_may_ask(__u32 slot, __u32 type)
 {
 	struct oh_scratch *s = oh_scratch(slot);
@@ -74,8 +73,8 @@ static __always_inline bool oh_teaches(__u32 service, __u32 target, __u32 genera
 	return (service == OH_SERVICE_TCP || service == OH_SERVICE_NTP) && oh_target_life(target, generation);
 }
 
-/* Puts into the scratch for whom an answer to the name that was parsed last teaches: the rules of the name itself, or
- * those of the first names of the chains that led to it. */
+/* Stores in the scratch whom an answer to the name parsed last teaches: the name's own rules, or those of the first
+ * names of the chains that led to it. */
 __attribute__((noinline)) int oh_read_learners(__u32 slot)
 {
 	struct oh_scratch *s = oh_scratch(slot);

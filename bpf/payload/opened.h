@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Names that an answer's CNAMEs lead to. Resolvers that trust no other name's records, and those that were left only
- * the CNAME, ask for them anew. So each may be asked for as long as the answer says, exactly as it stands there, and
- * what its own answer says is taught for the name at the start of the chain. Who owns such a name could open others at
- * will: each costs its target a part of its share, and a chain ends after OH_OPENED_LINKS. */
+/* Names that an answer's CNAMEs lead to. A resolver asks for them again if it trusts no other name's records, or was
+ * left only the CNAME. So each may be asked for as long as the answer says, exactly as spelled there, and its own
+ * answer teaches for the name at the start of the chain. The owner of such a name could open others at will: so each
+ * costs its target a part of its share, and a chain ends after OH_OPENED_LINKS. */
 #ifndef OHGUARD_BPF_OPENED_H
 #define OHGUARD_BPF_OPENED_H
 
@@ -12,7 +12,7 @@
 
 _Static_assert(sizeof(struct oh_entry) <= 8 * OH_ENTRY_WORDS, "struct oh_entry in the scratch");
 
-/* Opens the name whose key is in the scratch. what: port and service, and from bit 24 the CNAMEs that led there. */
+/* Opens the name whose key is in the scratch. what: port and service, and from bit 24 the number of CNAMEs to it. */
 __attribute__((noinline)) int oh_open(__u32 slot, __u64 target, __u32 what, __u32 life)
 {
 	struct oh_grant grant = { .expires = oh_now() + life, .target = target, .generation = target >> 32,
@@ -22,7 +22,7 @@ __attribute__((noinline)) int oh_open(__u32 slot, __u64 target, __u32 what, __u3
 
 	if (!s)
 		return 0;
-	entry = (struct oh_entry *)s->entry;	/* on the stack there is no room for it */
+	entry = (struct oh_entry *)s->entry;	/* the stack has no room for it */
 	__builtin_memset(entry, 0, sizeof(*entry));
 	old = bpf_map_lookup_elem(&oh_opened, oh_key(s));
 	if (old && oh_renew(old, &grant))
@@ -34,9 +34,8 @@ __attribute__((noinline)) int oh_open(__u32 slot, __u64 target, __u32 what, __u3
 	return oh_merge(entry, &grant) && !bpf_map_update_elem(&oh_opened, oh_key(s), entry, BPF_ANY);
 }
 
-/* What a key says up to its byte i: at its end the name, at a dot a zone above it, for the questions of who validates
- * answers. Opens it for all that the answer teaches. A function of its own, so that the verifier goes through it
- * once. */
+/* Opens the key up to its byte i for all that the answer teaches. At the key's end that is the name, at a dot a zone
+ * above it, for the questions of validating resolvers. A separate function: the verifier walks it once. */
 __attribute__((noinline)) int oh_open_part(__u32 slot, __u32 i, __u32 links, __u32 life)
 {
 	struct oh_scratch *s = oh_scratch(slot);
@@ -71,7 +70,7 @@ __attribute__((noinline)) int oh_open_part(__u32 slot, __u32 i, __u32 links, __u
 	return 0;
 }
 
-/* Opens link n of the answer's chain, and the zones above it from the top on. */
+/* Opens link n of the answer's chain, and the zones above it from the top down. */
 __attribute__((noinline)) int oh_open_link(__u32 slot, __u32 n)
 {
 	struct oh_scratch *s = oh_scratch(slot);

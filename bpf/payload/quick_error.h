@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* A connection that is refused for what it says must not hang. Its TCP is not told: it keeps the bytes and tries again
- * for a quarter of an hour. So a try after a refusal gives it a time-out that is over when the next is due, and the
- * program sees ETIMEDOUT: after 0.2 s on 6.18, where the round trip is short. */
+/* A connection that is refused for its content must not hang. Its TCP is not told, keeps the bytes and retries for a
+ * quarter of an hour. So a retry after a refusal sets a time-out that ends when the next is due. The program sees
+ * ETIMEDOUT: after 0.2 s on 6.18, if the round trip is short. */
 #ifndef OHGUARD_BPF_QUICK_ERROR_H
 #define OHGUARD_BPF_QUICK_ERROR_H
 
@@ -10,8 +10,8 @@
 #define OH_LEVEL_TCP 6
 #define OH_TCP_USER_TIMEOUT 18	/* RFC 5482; linux/tcp.h */
 
-/* What is not sent is no retransmission, so that callback never comes. The one that asks each segment for the length of
- * its options comes before every try. */
+/* An unsent segment is no retransmission, so that callback never comes. The one that asks for the length of each
+ * segment's options comes before every try. */
 static __always_inline void oh_watch(struct bpf_sock_ops *ctx)
 {
 	bpf_sock_ops_cb_flags_set(ctx, ctx->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_WRITE_HDR_OPT_CB_FLAG);
@@ -31,11 +31,11 @@ static __always_inline void oh_before_segment(struct bpf_sock_ops *ctx)
 		return;
 	c = bpf_sk_storage_get(&oh_connections, ctx->sk, NULL, 0);
 	if (c && c->admitted && c->look != OH_LOOK_NONE) {
-		if (!c->refused)	/* nothing was sent, or it is held until it is whole */
+		if (!c->refused)	/* nothing was sent, or it is held until complete */
 			return;
 		bpf_setsockopt(ctx, OH_LEVEL_TCP, OH_TCP_USER_TIMEOUT, &milliseconds, sizeof(milliseconds));
 	}
-	/* From here on its segments do not come by any more. */
+	/* From here on its segments no longer come by. */
 	oh_unwatch(ctx);
 }
 

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What is sent again by a TCP that is not this kernel's: a container's own, crafted through a packet socket, or a VM's.
- * The copy that was judged can be one that nobody takes (a wrong checksum, a hop limit of 2), and the next one say
- * something else. So what was judged must come again as the same bytes, until the far side has acknowledged it: see
- * stream.h. */
+/* Retransmissions of a TCP that is not this kernel's: a container's own, crafted through a packet socket, or a VM's.
+ * Nobody may accept the judged copy (a wrong checksum, a hop limit of 2), and the next may say something else. So
+ * judged bytes must be resent unchanged until the far side has acknowledged them: see stream.h. */
 #ifndef OHGUARD_BPF_RESENT_H
 #define OHGUARD_BPF_RESENT_H
 
@@ -24,15 +23,15 @@ struct {
 	__type(value, struct oh_sent);
 } oh_sent SEC(".maps");
 
-/* What one run knows of its frame. In a map and not on the stack, so that the verifier need not follow each value of
- * it. One a CPU is enough: tc and what comes in run with bottom halves off, and a frame's next device comes after
+/* What one run knows about its frame. It is in a map and not on the stack, so that the verifier need not track each
+ * value. One per CPU is enough: tc and inbound hooks run with bottom halves off, and a frame's next device comes after
  * it. */
 struct oh_frame {
 	struct oh_flow flow;
 	struct oh_flow_key key;
 	struct oh_admission admission;
 	bool packet_socket;
-	__u8 refused;		/* enum oh_reason: why it goes no further, OH_NONE where it does */
+	__u8 refused;		/* enum oh_reason: why it was stopped, OH_NONE if it was not */
 };
 
 struct {
@@ -44,8 +43,8 @@ struct {
 
 #define OH_KEEP_ALONE (1ULL << 32)
 
-/* Keeps length bytes at `at`, which stand at `sequence`, of the frame under way: behind those kept so far, or with
- * OH_KEEP_ALONE beside the number in their place. 0, or why not. */
+/* Keeps `length` bytes at `at` of the current frame, which stand at `sequence`. They go after those kept so far, or
+ * replace them if OH_KEEP_ALONE is added to the number. Returns 0, or the reason to refuse. */
 __attribute__((noinline)) int oh_keep_sent(struct __sk_buff *skb, __u32 at, __u32 length, __u64 sequence, __u32 slot)
 {
 	__u32 zero = 0, from;
@@ -66,7 +65,7 @@ __attribute__((noinline)) int oh_keep_sent(struct __sk_buff *skb, __u32 at, __u3
 	sent = bpf_map_lookup_elem(&oh_sent, &fr->key);
 	if (!sent)
 		return -1;
-	from = (__u32)sequence - sent->sequence;	/* two bounds that add up: the verifier keeps none of a sum */
+	from = (__u32)sequence - sent->sequence;	/* two bounds, added: the verifier keeps none for a sum */
 	if (from != sent->length || from > OH_SENT_BYTES / 2 || length > OH_SENT_BYTES / 2)
 		return -1;
 	if (oh_load(skb, at, sent->bytes + oh_bound(from, OH_SENT_BYTES / 2), oh_bound(length, OH_SENT_BYTES / 2)))
@@ -75,7 +74,7 @@ __attribute__((noinline)) int oh_keep_sent(struct __sk_buff *skb, __u32 at, __u3
 	return 0;
 }
 
-/* Keeps the `read` bytes of a flow's frame that were judged behind its `known` ones, until the far side has them. */
+/* Keeps the `read` bytes of a flow's frame judged after its `known` ones, until the far side has them. */
 static __always_inline int oh_keep(struct __sk_buff *skb, const struct oh_connection *c, __u32 known, __u32 read,
 				   __u32 slot)
 {
@@ -88,8 +87,8 @@ static __always_inline int oh_keep(struct __sk_buff *skb, const struct oh_connec
 
 #define OH_BLOCK 64
 
-/* Whether any of the OH_BLOCK bytes at `at`, or of as many as there are below length, is another than what was kept
- * behind `from`. A function of its own: the verifier walks it once, and not once for each block. */
+/* Whether any of the OH_BLOCK bytes at `at`, or of as many as lie below `length`, differs from what was kept after
+ * `from`. A separate function: the verifier walks it once, and not once for each block. */
 __attribute__((noinline)) int oh_block_differs(__u32 slot, __u32 at, __u32 from, __u32 length)
 {
 	__u32 zero = 0;
@@ -118,7 +117,7 @@ __attribute__((noinline)) int oh_block_differs(__u32 slot, __u32 at, __u32 from,
 	return !!differ;
 }
 
-/* Whether the length bytes at `at` of the frame under way, which stand at `sequence`, are those that were kept. */
+/* Whether the `length` bytes at `at` of the current frame, which stand at `sequence`, are those that were kept. */
 __attribute__((noinline)) int oh_is_same_again(struct __sk_buff *skb, __u32 at, __u32 sequence, __u32 length,
 					       __u32 slot)
 {
@@ -137,7 +136,7 @@ __attribute__((noinline)) int oh_is_same_again(struct __sk_buff *skb, __u32 at, 
 		return 0;
 	if (!length || length > OH_SENT_BYTES || oh_load(skb, at, s->msg, oh_bound(length, OH_SENT_BYTES)))
 		return 0;
-	/* clang 19 knows it is bounded and leaves the loop's own bound out: the verifier does not */
+	/* clang 19 knows it is bounded and drops the loop's own bound: the verifier does not know */
 	OH_OPAQUE(length);
 	for (__u32 i = 0; i < OH_SENT_BYTES && i < length; i += OH_BLOCK) {
 		if (oh_block_differs(slot, i, from, length))

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Whether what a packet says can change after the look. What user space handed over by reference (MSG_ZEROCOPY,
- * sendfile, splice, io_uring) stays its own memory: it may be written while the packet waits in a queue, and before it
- * is sent again. */
+/* Whether a packet's content can change after inspection. Memory that user space passed by reference (MSG_ZEROCOPY,
+ * sendfile, splice, io_uring) stays its own: it may be written while the packet waits in a queue, and before it is
+ * resent. */
 #ifndef OHGUARD_BPF_SHARED_PAGES_H
 #define OHGUARD_BPF_SHARED_PAGES_H
 
 #include "decide/flow.h"
 #include "maps.h"
 
-/* Whether the first `end` bytes are the kernel's own copy: only pages can be anybody else's. */
+/* Whether the first `end` bytes are the kernel's own copy: only pages can belong to anybody else. */
 static __always_inline bool oh_is_linear(struct __sk_buff *skb, __u32 end)
 {
 	void *from = (void *)(long)skb->data, *to = (void *)(long)skb->data_end;
@@ -17,15 +17,15 @@ static __always_inline bool oh_is_linear(struct __sk_buff *skb, __u32 end)
 	return end <= linear;
 }
 
-/* The kernel marks a buffer that holds a page which user space can write. It hands the mark to each part that it cuts
- * from one. Global, so that the verifier looks at it once. */
+/* The kernel marks a buffer that holds a page which user space can write, and copies the mark to each part split from
+ * one. Global, so that the verifier checks it once. */
 __attribute__((noinline)) int oh_is_marked_shared(struct __sk_buff *skb)
 {
 	__u64 head = 0;		/* struct sk_buff: where its memory begins */
 	__u32 end = 0;		/* and what of it lies before struct skb_shared_info */
 	__u8 flags = 0xff;
 
-	if (!oh_settings.shared_mask)	/* here, so that a kernel that forbids the helper need not see its call */
+	if (!oh_settings.shared_mask)	/* checked here, so that a kernel that forbids the helper never sees its call */
 		return 0;
 	if (bpf_probe_read_kernel(&head, sizeof(head), (void *)skb + oh_settings.skb_head) ||
 	    bpf_probe_read_kernel(&end, sizeof(end), (void *)skb + oh_settings.skb_end) ||
@@ -35,7 +35,7 @@ __attribute__((noinline)) int oh_is_marked_shared(struct __sk_buff *skb)
 }
 
 /* UDP puts a datagram of these sizes into one piece, unless told not to copy it; before Linux 6.5 it marks no page. TCP
- * always uses pages, and marks those. A frame at an uplink was made linear before. */
+ * always uses pages, and marks those. A frame at an uplink was already made linear. */
 static __always_inline bool oh_can_change(struct __sk_buff *skb, const struct oh_flow *f, __u32 end)
 {
 	if (oh_is_linear(skb, end))
