@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What every hook, LSM's too, counts and reports into. */
+/* The counters and events of every hook, LSM's too. */
 #ifndef OHGUARD_BPF_COUNTERS_H
 #define OHGUARD_BPF_COUNTERS_H
 

@@ -10,7 +10,7 @@
 #include "counters.h"
 #include "parse/name_key.h"
 
-/* Allowed addresses, from the user side. Not preallocated: memory follows the list and not its bound. */
+/* Allowed addresses, from the user side. Not preallocated: memory grows with the list, not with its bound. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
@@ -19,8 +19,8 @@ struct {
 	__type(value, struct oh_entry);
 } oh_addresses SEC(".maps");
 
-/* Allowed ranges: read only where oh_addresses does not admit. An entry repeats the grants of the ranges
- * that contain it, since only the longest match is found. */
+/* Allowed ranges: read only if oh_addresses does not admit. An entry repeats the grants of the ranges that contain it,
+ * since a lookup finds only the longest match. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
@@ -29,7 +29,7 @@ struct {
 	__type(value, struct oh_entry);
 } oh_ranges SEC(".maps");
 
-/* Addresses in answers to the workload's own queries. The kernel alone adds, the user side alone removes: so neither
+/* Addresses in answers to the workload's own queries. Only the kernel adds, and only the user side removes: so neither
  * source shortens what the other proved. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -55,7 +55,7 @@ struct {
 	__type(value, struct oh_dns_pending);
 } oh_pending SEC(".maps");
 
-/* When the requests that a time server got so far are all paid for: nanoseconds of CLOCK_BOOTTIME. */
+/* The time when all requests to a time server so far are paid for: nanoseconds of CLOCK_BOOTTIME. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, OH_TIME_SERVERS_MAX);
@@ -70,7 +70,7 @@ struct {
 	__type(value, struct oh_target);
 } oh_targets SEC(".maps");
 
-/* Names that may be asked for, and given to TLS servers. An entry repeats the rules of the suffixes that cover it. */
+/* Names that may be queried, and given to TLS servers. An entry repeats the rules of the suffixes that cover it. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
@@ -88,9 +88,8 @@ struct {
 	__type(value, __u8);
 } oh_local SEC(".maps");
 
-/* Networks on this machine, and its own addresses as a container asks them; and the bridges that lead to nothing
- * else. The value is the interface of the network, 0: an own address. Both are from the user side: see
- * user/engine/inside.h. */
+/* Networks on this machine, and its own addresses for queries by a container; and the bridges that lead nowhere else.
+ * The value is the network's interface, 0: an own address. The user side writes both: see user/engine/inside.h. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
@@ -121,8 +120,8 @@ struct {
 	__type(value, struct oh_connection);
 } oh_connections SEC(".maps");
 
-/* Connections over an uplink that the far side has answered: for those without a socket what oh_connections is for the
- * others, and what replies are known by. */
+/* Connections over an uplink that the far side has answered. They are for packets without a socket what oh_connections
+ * is for the others, and identify replies. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, OH_FLOWS_MAX);
@@ -130,7 +129,7 @@ struct {
 	__type(value, struct oh_connection);
 } oh_flows SEC(".maps");
 
-/* What was let out over an uplink and is not answered yet. A flood of SYNs ends here. */
+/* Packets let out over an uplink and not answered yet. A flood of SYNs ends here. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, OH_OPENINGS_MAX);

@@ -41,7 +41,7 @@ static __always_inline const struct oh_name_entry *oh_find_name(__u32 slot)
 	return s ? bpf_map_lookup_elem(&oh_names, oh_key(s)) : NULL;
 }
 
-/* Judges the DNS query of `length` bytes at `at`: OH_DNS, or the reason to refuse it. */
+/* The DNS query of `length` bytes at `at`: OH_DNS, or why it is refused. */
 __attribute__((noinline)) int oh_inspect_query(struct __sk_buff *skb, __u32 at, __u32 length, __u32 slot)
 {
 	struct oh_scratch *s = oh_scratch(slot);
@@ -66,7 +66,7 @@ __attribute__((noinline)) int oh_ntp_pay(__u64 high, __u64 low, __u32 target)
 	       !bpf_map_update_elem(&oh_ntp_paid, &server, &first, BPF_ANY);
 }
 
-/* Judges the NTP request of `length` bytes at `at`: OH_NTP, or the reason to refuse it. */
+/* The NTP request of `length` bytes at `at`: OH_NTP, or why it is refused. */
 __attribute__((noinline)) int oh_inspect_ntp(struct __sk_buff *skb, __u32 at, __u32 length)
 {
 	if (skb->gso_size || oh_ntp_request(skb, at, length, oh_settings.nts ? OH_NTP_NTS : 0))

@@ -82,7 +82,7 @@ __attribute__((noinline)) int oh_learn_once(__u64 high, __u64 low, __u64 target,
 		entry = *old;
 	else if (!oh_may_grow(OH_SHARED_LEARNED, target, life, OH_ANSWERS_MAX))
 		return 0;
-	/* Written as a whole, so that no reader sees half of it. */
+	/* In one write, so that no reader sees half of it. */
 	return oh_merge(&entry, &grant) && !bpf_map_update_elem(&oh_learned, &address, &entry, BPF_ANY);
 }
 
@@ -133,7 +133,7 @@ static __always_inline bool oh_is_not_public(const struct oh_address *a)
 	return oh_special(a->byte) || (translated && oh_special_ip4(translated));
 }
 
-/* Learns the address at a place in the answer, for every rule that the answer teaches. */
+/* Learns the address at a place in the answer, for all it teaches. */
 __attribute__((noinline)) int oh_learn_address(__u32 slot, __u32 place)
 {
 	struct oh_scratch *s = oh_scratch(slot);

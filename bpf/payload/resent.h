@@ -43,8 +43,8 @@ struct {
 
 #define OH_KEEP_ALONE (1ULL << 32)
 
-/* Keeps `length` bytes at `at` of the current frame, which stand at `sequence`. They go after those kept so far, or
- * replace them if OH_KEEP_ALONE is added to the number. Returns 0, or the reason to refuse. */
+/* Keeps `length` bytes at `at` of the current frame, which stand at `sequence`: after those kept so far, or in their
+ * place if OH_KEEP_ALONE is added to the number. Returns 0, or the reason to refuse. */
 __attribute__((noinline)) int oh_keep_sent(struct __sk_buff *skb, __u32 at, __u32 length, __u64 sequence, __u32 slot)
 {
 	__u32 zero = 0, from;

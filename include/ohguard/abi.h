@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR MIT */
-/* What kernel side and user side share: keys, values, events, limits. A change of any layout here is found by
- * `ohguard load`, which compares the sizes of the maps in the kernel with these and moves to new maps. */
+/* What the kernel side and the user side share: keys, values, events, limits. `ohguard load` notices any change of
+ * layout here: it compares the sizes of the maps in the kernel with these and moves to new maps. */
 #ifndef OHGUARD_ABI_H
 #define OHGUARD_ABI_H
 
@@ -20,39 +20,39 @@
 #define OH_RANGES_MAX 4096
 #define OH_ANSWERS_MAX 65536	/* addresses learned from answers */
 #define OH_TEACH_MAX 16		/* addresses that an answer teaches */
-#define OH_PENDING_MAX 4096	/* queries under way */
+#define OH_PENDING_MAX 4096	/* pending queries */
 #define OH_PENDING_SIZE 264
-#define OH_TIME_SERVERS_MAX 1024	/* whose requests are counted at a time */
+#define OH_TIME_SERVERS_MAX 1024	/* whose requests are counted at the same time */
 #define OH_FLOWS_MAX 65536	/* flows through the uplinks: the least used make room */
-#define OH_OPENINGS_MAX 16384	/* what left by the uplinks and is not answered: the least used make room */
-#define OH_SENT_MAX 1024	/* flows whose hello, or whose last queries, are not acknowledged yet */
+#define OH_OPENINGS_MAX 16384	/* unanswered packets that left by the uplinks: the least used make room */
+#define OH_SENT_MAX 1024	/* flows whose hello, or last queries, are not yet acknowledged */
 #define OH_SENT_BYTES 4096
 #define OH_UPLINKS_MAX 8
 #define OH_INTERFACE_MAX 16	/* IFNAMSIZ */
-#define OH_NAMES_MAX (8 * OH_TARGETS_MAX)	/* with the zones above them, and with search suffixes */
+#define OH_NAMES_MAX (8 * OH_TARGETS_MAX)	/* including the zones above them, and search suffixes */
 #define OH_OPENED_MAX 1024	/* names that CNAMEs lead to, with the zones above them */
 #define OH_OPENED_LINKS 8	/* CNAMEs that may lead to one, and zones above it */
-#define OH_TTL_LONGEST 86400	/* seconds that an answer is believed for */
-#define OH_KEPT 3600		/* seconds for which what an answer taught stays in its table after its end */
+#define OH_TTL_LONGEST 86400	/* seconds for which an answer is believed */
+#define OH_KEPT 3600		/* seconds that a learned entry stays in its table after its end */
 #define OH_PRIVATE_MAX 4	/* private ranges that answers for one name may lie in */
 #define OH_ADDRESSES_DEFAULT 131072
 #define OH_LOCAL_MAX 1024
 #define OH_INSIDE_MAX 4096	/* networks behind this machine's bridges, and its own addresses */
 #define OH_BRIDGES_MAX 1024
-#ifndef OH_INBOUND_MAX	/* the proof of the decision has fewer */
+#ifndef OH_INBOUND_MAX	/* the proof of the decision uses fewer */
 #define OH_INBOUND_MAX 32
 #endif
 #define OH_NAT64_MAX 4
 #define OH_EVENTS_BYTES (512 * 1024)
-#define OH_TELLERS_MAX 1024	/* processes and cgroups that are told of at a time */
+#define OH_TELLERS_MAX 1024	/* processes and cgroups that have unread events at a time */
 #define OH_TOLD_OF_ONE 256	/* unread events of one process */
-#define OH_TOLD_OF_GROUP 640	/* and of one cgroup, or behind one interface: less than half of the buffer */
+#define OH_TOLD_OF_GROUP 640	/* of one cgroup, or behind one interface: less than half of the buffer */
 #define OH_EVENT_NAME_MAX 256
 #define OH_REFUSED_BYTES (256 * 1024)
 #define OH_REFUSED_PACKET_MAX 1024	/* headers and a query; a power of two */
 #define OH_COMMAND_MAX 16		/* TASK_COMM_LEN */
 
-#define OH_FOREVER 0xffffffffU		/* an expiry that does not come */
+#define OH_FOREVER 0xffffffffU		/* an expiry that never comes */
 
 /* An IPv6 address in network byte order; an IPv4 address is its IPv4-mapped form ::ffff:a.b.c.d (RFC 4291, 2.5.5.2). */
 struct oh_address {
@@ -79,10 +79,10 @@ enum oh_learned {
 	OH_LEARNED_MAX
 };
 
-/* One target's claim on an address. It holds while expires has not come and while the target has the same
- * generation: raising the target's generation revokes all its grants and connections in one write. */
+/* One target's claim on an address. It holds until it expires, and while the target has the same generation: raising
+ * the target's generation revokes all its grants and connections in one write. */
 struct oh_grant {
-	__u32 expires;		/* seconds of CLOCK_BOOTTIME, first one in which it no longer holds, or OH_FOREVER */
+	__u32 expires;		/* seconds of CLOCK_BOOTTIME, the first in which it no longer holds, or OH_FOREVER */
 	__u16 target;		/* index in oh_targets */
 	__u16 more;		/* how many ports after this one it admits too */
 	__u32 generation;
@@ -92,8 +92,8 @@ struct oh_grant {
 };
 
 /* Value of oh_addresses and oh_learned (hashes; key struct oh_address), oh_ranges (LPM trie; key struct oh_range) and
- * oh_opened (LPM trie; key struct oh_name_key): there a grant is for who may ask for the name, and a zone above such a
- * name has OH_SERVICE_DNS. */
+ * oh_opened (LPM trie; key struct oh_name_key). In oh_opened a grant says who may ask for the name; for a zone above
+ * the name it has OH_SERVICE_DNS. */
 struct oh_entry {
 	struct oh_grant grant[OH_GRANTS_MAX];
 };
@@ -103,21 +103,21 @@ struct oh_range {
 	struct oh_address address;
 };
 
-/* What the name of a rule may be asked for without a target behind it. */
+/* Which queries a rule's name allows without a target behind it. */
 enum oh_ask {
 	OH_ASK_NOT,
 	OH_ASK_ALL,	/* anything */
-	OH_ASK_KEYS,	/* DS and DNSKEY: it is a zone above a name that may be asked for */
-	OH_ASK_SEARCH,	/* anything, where nobody answers: it is a name with a search suffix behind it */
+	OH_ASK_KEYS,	/* DS and DNSKEY: the name is a zone above an allowed name */
+	OH_ASK_SEARCH,	/* anything, but nobody answers: a name with a search suffix appended */
 };
 
-/* One rule for a name: it may be asked for, and be given as a TLS server name on the port, while the target holds. */
+/* One rule for a name: while the target holds, it may be queried, and be given as a TLS server name on the port. */
 struct oh_name_rule {
 	__u32 target;		/* 0: none */
 	__u32 generation;
 	__u16 port;		/* host byte order */
 	__u8 service;		/* enum oh_service; OH_SERVICE_NONE: the slot is free */
-	__u8 ask;		/* enum oh_ask: if it says something, the name may be asked for and nothing else */
+	__u8 ask;		/* enum oh_ask: if not OH_ASK_NONE, the name may be queried and nothing else */
 };
 
 /* Value of oh_names (LPM trie; key struct oh_name_key, see bpf/parse/name_key.h). */
@@ -127,13 +127,13 @@ struct oh_name_entry {
 };
 
 enum oh_target_state {
-	OH_TARGET_FREE,		/* the id may be given out */
+	OH_TARGET_FREE,		/* the id is free to assign */
 	OH_TARGET_LIVE,
 };
 
 /* Value of oh_targets (array, index is the target's id). */
 struct oh_target {
-	__u32 generation;	/* raised each time the id is taken back */
+	__u32 generation;	/* raised each time the id is released */
 	__u32 lapses;		/* seconds of CLOCK_BOOTTIME at which grant and connections end, or OH_FOREVER */
 	__u8 state;		/* enum oh_target_state */
 	__u8 named;		/* 1: its connections must open with a TLS hello for an allowed name */
@@ -148,8 +148,8 @@ struct oh_use {
 	__u64 hits;		/* connections admitted */
 };
 
-/* Value of oh_counts (per-CPU array): index is the reason. An attempt that is refused before it has become a
- * packet counts as a packet of no bytes. */
+/* Value of oh_counts (per-CPU array): index is the reason. An attempt that is refused before it becomes a packet counts
+ * as a packet of 0 bytes. */
 struct oh_count {
 	__u64 packets;
 	__u64 bytes;
@@ -167,8 +167,8 @@ enum oh_shared {
 	OH_SHARED_MAX
 };
 
-/* Value of oh_shares (array): until when each target has paid for its entries. Index is the target's id, 0: the host's
- * own needs. */
+/* Value of oh_shares (array): the time until which each target has paid for its entries. Index is the target's id, 0:
+ * the host's own needs. */
 struct oh_shares {
 	struct {
 		__u64 own;	/* from its own share; of all: seconds of CLOCK_BOOTTIME << 32 | who was refused last */
@@ -180,12 +180,12 @@ struct oh_shares {
 
 /* Value of oh_control (array of one). */
 struct oh_control {
-	__u32 ready;		/* 0: no policy is in the maps yet, and only rules 1 to 3 admit */
-	__u32 targets;		/* ids below this one may be in use: so far the user side has to look */
+	__u32 ready;		/* 0: the maps hold no policy yet, and only rules 1 to 3 admit */
+	__u32 targets;		/* ids below this one may be in use: the user side looks up to here */
 	__u32 since;		/* seconds of CLOCK_BOOTTIME at which counting began */
 	__u32 reserved;
 	__u64 names;		/* fingerprint of what oh_names holds, 0: not known */
-	__u64 addresses;	/* fingerprint of a set that holds all keys of oh_addresses, 0: not known */
+	__u64 addresses;	/* fingerprint of a set that contains all keys of oh_addresses, 0: not known */
 };
 
 /* What the payload of an admitted TCP connection must be. */
@@ -193,45 +193,45 @@ enum oh_look {
 	OH_LOOK_NONE,		/* anything, from here on */
 	OH_LOOK_HELLO,		/* a TLS hello for an allowed name */
 	OH_LOOK_QUERIES,	/* DNS queries for allowed names: always */
-	/* what follows the name in the first hello: until the client says no more in plaintext */
+	/* what follows the name in the first hello: until the client sends no more plaintext */
 	OH_LOOK_TLS,
-	/* of a flow: what was judged, the same again, or anything behind it: until it is acknowledged */
+	/* of a flow: judged bytes, resent unchanged, or anything after them: until they are acknowledged */
 	OH_LOOK_SENT,
 };
 
 /* Key of oh_pending (LRU hash; value struct oh_dns_pending of OH_PENDING_SIZE, see bpf/parse/bytes.h): a query that was
  * let out. */
 struct oh_pending_key {
-	__u64 socket;		/* cookie; 0: over an uplink, by whomever */
+	__u64 socket;		/* cookie; 0: over an uplink, whoever sent it */
 	__u16 id;		/* of the DNS message */
-	__u16 port;		/* it came from, in host byte order; over an uplink: on the wire */
-	/* index of the one it left by: a container could forge an answer that comes by another */
+	__u16 port;		/* source port, in host byte order; over an uplink: as on the wire */
+	/* index of the interface it left by: a container could forge an answer that comes by another */
 	__u32 interface;
 };
 
 #define OH_REST_WORDS 3
 
-/* A TCP connection's client side, by sequence numbers: see bpf/decide/stream.h. Host byte order. */
+/* The client side of a TCP connection, in sequence numbers: see bpf/decide/stream.h. Host byte order. */
 struct oh_stream {
 	__u32 first;		/* its first byte of payload: its SYN's number + 1 */
-	__u32 judged;		/* its first byte that was not judged */
-	/* Of flows alone: */
-	__u32 sent;		/* behind the last byte that was let out */
-	__u32 acked;		/* what the far side has is before it, and before judged */
+	__u32 judged;		/* its first byte not yet judged */
+	/* For flows only: */
+	__u32 sent;		/* after the last byte that was let out */
+	__u32 acked;		/* the end of what the far side has, never after judged */
 	__u32 answer;		/* the far side's first byte: its SYN's number + 1 */
-	__u32 heard;		/* behind its last byte that came in */
+	__u32 heard;		/* after its last byte that came in */
 };
 
-/* Socket storage: a connection that was admitted, and who made it. pid, uid, command, cgroup, netns and home are of
- * the last connect or sendmsg that passed the connect hooks. Several CPUs may write at once, each what its hook knows
- * of: so a byte is not made of bits, which would be written with their neighbours. */
+/* Socket storage: an admitted connection, and who made it. pid, uid, command, cgroup, netns and home are those of the
+ * last connect or sendmsg that passed the connect hooks. Several CPUs may write at once, each the fields its hook
+ * knows. So flags are bytes and not bits, since bits would be written together with their neighbours. */
 struct oh_connection {
 	struct oh_address to;
 	__u16 port;		/* host byte order */
 	__u8 admitted;		/* 0: none; the fields above and the next three say nothing. See oh_admit() */
 	__u8 look;		/* enum oh_look: what its next payload must be */
 	__u8 reopened;		/* of a flow: 1: a SYN was let out since its last segment */
-	__u8 served;		/* of a flow: 1: the server's hello has come in, and asks for no second one */
+	__u8 served;		/* of a flow: 1: the server's hello came in, and asks for no second one */
 	__u8 reserved[2];
 	__u32 target;
 	__u32 generation;
@@ -240,28 +240,28 @@ struct oh_connection {
 	char command[OH_COMMAND_MAX];
 	__u64 cgroup;		/* cgroup v2 id, 0: not known */
 	__u64 netns;		/* cookie of the socket's network namespace, 0: not known */
-	struct oh_stream stream;	/* where look is not OH_LOOK_NONE */
+	struct oh_stream stream;	/* unless look is OH_LOOK_NONE */
 	__u32 answers;		/* TCP sequence number at which the resolver's next message begins */
-	__u8 framed;		/* 1: answers says so */
+	__u8 framed;		/* 1: answers is valid */
 	__u8 home;		/* 1: the socket is in the network namespace that the guard was loaded from */
-	__u8 refused;		/* 1: what it opened with or asked was refused, and will be again */
-	__u8 bound;		/* 1: its program, and not the kernel, chose its source; for good */
+	__u8 refused;		/* 1: its opening or query was refused, and will be again */
+	__u8 bound;		/* 1: its program, not the kernel, chose its source; permanent */
 	__u64 rest[OH_REST_WORDS];	/* OH_LOOK_TLS: struct oh_tls_rest, see bpf/parse/bytes.h */
 	__u64 busy;		/* of a flow: how many CPUs want to judge a frame of it: the one that made it 1 does */
 };
 
-/* Value of oh_openings (LRU hash; key struct oh_flow_key): what was let out over an uplink and is not answered yet. */
+/* Value of oh_openings (LRU hash; key struct oh_flow_key): a packet let out over an uplink and not answered yet. */
 struct oh_opening {
 	__u32 target;		/* 0: a rule without a target */
 	__u32 generation;
-	__u32 first;		/* syn: number that its answer acknowledges */
-	__u8 syn;		/* 1: a SYN; 0: a datagram, or a segment of a connection that is not known */
+	__u32 first;		/* syn: the number that its answer acknowledges */
+	__u8 syn;		/* 1: a SYN; 0: a datagram, or a segment of an unknown connection */
 	__u8 look;		/* enum oh_look: what the connection must open with */
 	__u8 reserved[2];
 };
 
 /* Key of oh_flows (LRU hash; value struct oh_connection): a connection over an uplink that the far side has answered,
- * as it stands on the wire. Ports in host byte order. */
+ * as seen on the wire. Ports in host byte order. */
 struct oh_flow_key {
 	struct oh_address remote;
 	struct oh_address local;
@@ -276,17 +276,17 @@ struct oh_inbound {
 	struct oh_address address;
 	struct oh_address mask;	/* address & mask == source & mask */
 	__u16 port;		/* host byte order */
-	__u16 more;		/* how many ports after this one may be connected to as well */
+	__u16 more;		/* number of ports after this one that are open as well */
 };
 
-/* A translator's prefix besides the well-known ones, behind which an address holds an IPv4 one: RFC 6052. */
+/* A translator prefix besides the well-known ones; addresses under it embed an IPv4 address: RFC 6052. */
 struct oh_nat64 {
 	__u64 high, low;	/* halves of the prefix, in host byte order */
 	__u32 prefix;		/* 32, 40, 48, 56, 64 or 96 bits; 0: none */
 	__u32 reserved;
 };
 
-/* Where a verdict was reached. Permanent numbers, which may have gaps: they are in events. */
+/* Where a verdict was reached. The numbers are permanent, since events hold them, and may have gaps. */
 #define OH_HOOKS \
 	OH_HOOK(0, EGRESS, "egress") \
 	OH_HOOK(1, CONNECT4, "connect4") \
@@ -309,7 +309,7 @@ enum oh_hook {
 #undef OH_HOOK
 	OH_HOOK_MAX = 14
 };
-#define OH_HOOK_LSM 15	/* in events of bpf/lock.bpf.c, whose programs are not among the engine's */
+#define OH_HOOK_LSM 15	/* in events of bpf/lock.bpf.c, whose programs are not part of the engine */
 
 /* One refused attempt, in oh_events (ring buffer). */
 struct oh_event {
@@ -322,17 +322,16 @@ struct oh_event {
 	__u8 protocol;		/* IP protocol number */
 	__u8 hook;		/* enum oh_hook */
 	__u8 reason;		/* enum oh_reason */
-	__u8 observed;		/* 1: passed all the same (--observe) */
+	__u8 observed;		/* 1: passed anyway (--observe) */
 	__u32 pid;		/* 0: not known */
 	__u32 uid;
 	__u32 interface;	/* forwarded: index of the one it came in by; else 0 */
 	__u32 reserved;
 	char command[OH_COMMAND_MAX];
-	char name[OH_EVENT_NAME_MAX];	/* asked for, last letter first, as a key of oh_names; "": none is known */
+	char name[OH_EVENT_NAME_MAX];	/* the queried name, last letter first, as a key of oh_names; "": unknown */
 };
 
-/* A packet of a guarded socket that was refused for what it says, in oh_refused (ring buffer). User space answers
- * it. */
+/* A guarded socket's packet that was refused for its content, in oh_refused (ring buffer). User space answers it. */
 struct oh_refused {
 	__u64 netns;		/* cookie of the socket's network namespace, 0: not known */
 	__u32 pid;		/* a process that has the socket, 0: not known */
@@ -342,15 +341,15 @@ struct oh_refused {
 	__u8 packet[OH_REFUSED_PACKET_MAX];	/* from its IP header on */
 };
 
-/* Value of oh_answerer (array of one), which the answering process writes: as long as it lives, it says so anew. */
+/* Value of oh_answerer (array of one). The answering process writes it, again and again while it lives. */
 struct oh_answerer {
-	__u64 until;		/* nanoseconds of CLOCK_BOOTTIME: it counts as alive before that */
+	__u64 until;		/* nanoseconds of CLOCK_BOOTTIME: it counts as alive until then */
 	__u32 pid;		/* its own, in the first pid namespace: it may make raw sockets while it is alive */
 	__u32 reserved;
 };
-#define OH_ANSWERER_ALIVE 2000000000	/* nanoseconds after it said so */
+#define OH_ANSWERER_ALIVE 2000000000	/* nanoseconds after its last write */
 
-/* Where the kernel keeps the addresses of one family that a device has: a list, from a struct of the device's on. */
+/* Where the kernel keeps a device's addresses of one family: a list, starting from a struct of the device. */
 struct oh_kernel_list {
 	__u16 device;		/* of struct net_device: the pointer to its struct in_device or inet6_dev */
 	__u16 first;		/* of that: the list */
@@ -359,7 +358,7 @@ struct oh_kernel_list {
 	__u16 value;		/* and the address */
 };
 
-/* Where the kernel keeps what a network namespace has: see bpf/decide/source.h. Offsets, from its BTF. */
+/* Where the kernel keeps the contents of a network namespace: see bpf/decide/source.h. Offsets, from its BTF. */
 struct oh_kernel_own {
 	struct oh_kernel_list list[2];	/* IPv4, IPv6 */
 	__u16 skb_device, skb_sock;	/* of struct sk_buff */
@@ -370,7 +369,7 @@ struct oh_kernel_own {
 	__u16 known;		/* 1: the kernel lets us see them */
 };
 
-/* And what it knows of devices on devices, and of its own sockets: see bpf/decide/inside.h and kernel_memory.h. */
+/* And its data on stacked devices, and on its own sockets: see bpf/decide/inside.h and kernel_memory.h. */
 struct oh_kernel_links {
 	__u16 device_index, device_link_ops, device_uppers;	/* of struct net_device */
 	__u16 device_private;		/* and what lies behind it */
@@ -384,7 +383,7 @@ struct oh_kernel_links {
 
 /* Written by the loader into the programs' read-only data, as the constant oh_settings, before they are verified. */
 struct oh_settings {
-	__u8 observe;		/* 1: refuse nothing, report all the same */
+	__u8 observe;		/* 1: refuse nothing, but still report */
 	__u8 metadata;		/* 1: TCP/80 of the metadata service is allowed */
 	__u8 inspect;		/* 1: DNS, NTP and TLS payloads are judged, and answers are learned from */
 	__u8 nts;		/* 1: NTP requests may bear the extension fields of network time security */
@@ -394,9 +393,9 @@ struct oh_settings {
 	__u64 netns;		/* cookie of the network namespace to learn answers in, 0: the first one's */
 	__u16 shared_at;	/* where struct skb_shared_info has the marks of pages that user space can write */
 	__u16 shared_mask;	/* and which bits there are these marks; 0: the kernel does not let us see them */
-	__u8 answer;		/* 1: what is refused for its name is answered, where somebody can */
-	__u8 xdp;		/* 1: what comes in over an uplink is judged by XDP too, before the stack has it */
-	__u8 inside;		/* 1: what goes to networks on this machine passes: oh_inside, oh_bridges */
+	__u8 answer;		/* 1: refusals by name are answered, if somebody can */
+	__u8 xdp;		/* 1: XDP too judges what comes in over an uplink, before the stack */
+	__u8 inside;		/* 1: packets to networks on this machine pass: oh_inside, oh_bridges */
 	__u8 reserved;
 	__u32 netns_inode;	/* of that network namespace, as /proc shows it */
 	__u32 nat64_count;

@@ -15,19 +15,19 @@
 #define OH_LOCK_TASKS_MAX 1024
 #define OH_LOCK_OBJECTS_MAX 1024
 
-/* What is refused to all but trusted tasks, about one inode. */
+/* What only trusted tasks may do with an inode. */
 enum oh_keep {
 	OH_KEEP_BINARY = 1,	/* a task that executes it may become trusted */
-	/* to write, replace, rename, remove it or change its attributes; of a folder, also what is in it */
+	/* to write, replace, rename, remove it or change its attributes; for a folder, also what is in it */
 	OH_KEEP_WHOLE = 2,
-	OH_KEEP_SECRET = 4,	/* to open it, for reading too; of a folder, what is in it */
-	OH_KEEP_PATH = 8,	/* to rename it, or to mount on it: it is on the way to one of the others */
-	OH_KEEP_DOOR = 16,	/* the lock's own folder: a task that may enter is trusted once it has opened it */
-	OH_KEEP_ROOT = 32,	/* not kept itself: opening it says where trusted tasks live, see oh_lock.root */
+	OH_KEEP_SECRET = 4,	/* to open it, even for reading; for a folder, what is in it */
+	OH_KEEP_PATH = 8,	/* to rename it, or to mount on it: it is on the path to one of the others */
+	OH_KEEP_DOOR = 16,	/* the lock's own folder: a task that may enter becomes trusted when it opens it */
+	OH_KEEP_ROOT = 32,	/* not protected itself: opening it shows where trusted tasks live, see oh_lock.root */
 };
 
-/* Key of oh_inodes (hash; value __u32, enum oh_keep): as the kernel numbers them, not as stat(2) does.
- * Inode 0 says that something on the device is kept; with OH_NO_DEVICE the inode is a mount's address. */
+/* Key of oh_inodes (hash; value __u32, enum oh_keep): numbers as in the kernel, not as from stat(2). Inode 0 says that
+ * something on the device is protected; with OH_NO_DEVICE the inode is a mount's address. */
 #define OH_NO_DEVICE 0xffffffffffffffffULL
 struct oh_inode {
 	__u64 inode;
@@ -37,10 +37,10 @@ struct oh_inode {
 /* Value of oh_lock (array of one). */
 struct oh_lock {
 	__u32 taker;		/* pid of the process that takes the lock, until its first open makes it trusted */
-	__u32 mark;		/* enum oh_keep: what a trusted task opens now is kept so. 0: nothing */
-	__u32 busy;		/* 1: links are being made: nobody else gets any link by its id */
+	__u32 mark;		/* enum oh_keep: how to protect what a trusted task opens now. 0: not at all */
+	__u32 busy;		/* 1: links are being made: nobody else may get a link by its id */
 	__u32 level;		/* depth of the guarded cgroup below the root; 0: the root is guarded */
-	__u32 on;		/* 0: nothing is refused any more. Links end a while after their pins, this at once */
+	__u32 on;		/* 0: nothing is refused any more. Links end some time after their pins, this at once */
 	__u32 reserved;
 	__u64 cgroup;		/* its id */
 	__u64 mounts, network, clock, root, root_mount;	/* addresses: namespaces and root of a trusted task */
@@ -59,7 +59,7 @@ struct oh_packet_settings {
 	__u32 reserved;
 };
 
-/* A socket nobody makes, and its answer where the hook is in force: so that it can be asked for. */
+/* A socket that nobody makes, and its answer while the hook is active: a way to test for it. */
 #define OH_PACKET_PROBE_PROTOCOL 0x6f68
 #define OH_PACKET_PROBE_ANSWER 117	/* EUCLEAN */
 
