@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # mode: initramfs
+# alone: yes
 # files: build/ohguard:/bin/ohguard
 # The static binary with no /lib beside it: load, refuse, let pass, unload.
 . /vm/lib.sh
