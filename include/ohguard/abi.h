@@ -217,7 +217,7 @@ struct oh_stream {
 	__u32 judged;		/* its first byte not yet judged */
 	/* For flows only: */
 	__u32 sent;		/* after the last byte that was let out */
-	__u32 acked;		/* the end of what the far side has, never after judged */
+	__u32 acked;		/* what the far side has is before this and before judged */
 	__u32 answer;		/* the far side's first byte: its SYN's number + 1 */
 	__u32 heard;		/* after its last byte that came in */
 };
