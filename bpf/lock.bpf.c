@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* BPF LSM, attached by `ohguard lock`: the guard's links, maps, pins, files and processes are its own. User side:
+/* BPF LSM, attached by `ohguard lock`: protects the guard's links, maps, pins, files and processes. User side:
  * user/lock/lock.c. packet.h has the programs that `load` attaches.
  *
- * A task that executes the guard's binary in the place that the lock was taken in may enter, until it executes
- * something else. It is trusted when it opens the lock's folder: a command about another guard does not, and can do
- * nothing to this one. What a trusted task opens or makes is kept from all others. */
+ * A task that executes the guard's binary where the lock was taken may enter, until it executes something else. It
+ * becomes trusted when it opens the lock's folder. A command for another guard does not, and can do nothing to this
+ * one. What a trusted task opens or makes is denied to all others. */
 #include <ohguard/lock.h>
 
 #include "lsm/kernel.h"
@@ -18,7 +18,7 @@ char LICENSE[] SEC("license") = "GPL";
 #define S_IFDIR 0040000
 #define S_IFREG 0100000
 #define BPF_FS_MAGIC 0xcafe4a11
-#define UNSAFE_NO_NEW_PRIVS 4	/* the one bprm->unsafe that gives nobody a hold on the task */
+#define UNSAFE_NO_NEW_PRIVS 4	/* the only bprm->unsafe that lets nobody control the task */
 #define MOUNT_REMOUNT 32
 #define MOUNT_MOVE 8192
 #define MOUNT_PROPAGATION (15 << 17)
@@ -38,7 +38,7 @@ struct {
 	__type(value, __u32);
 } oh_inodes SEC(".maps");
 
-/* Keys are the addresses of what exists: a task or a map that ends takes its entry with it. */
+/* Keys are addresses of living objects: a task or a map that ends removes its entry. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, OH_LOCK_TASKS_MAX);
@@ -89,7 +89,7 @@ static __always_inline struct oh_lock *the_lock(void)
 	return bpf_map_lookup_elem(&oh_lock, &zero);
 }
 
-/* What is kept is refused to this task. */
+/* This task is refused what is protected. */
 static __always_inline bool is_stranger(void)
 {
 	struct oh_lock *lock = the_lock();
@@ -115,7 +115,7 @@ static __always_inline __u32 kept_at(struct dentry *dentry)
 	return dentry ? kept(BPF_CORE_READ(dentry, d_inode)) : 0;
 }
 
-/* What holds of it because of the folder that it is in. */
+/* The protection it gets from its folder. */
 static __always_inline __u32 kept_above(struct dentry *dentry)
 {
 	return dentry ? kept(BPF_CORE_READ(dentry, d_parent, d_inode)) & (OH_KEEP_WHOLE | OH_KEEP_SECRET) : 0;
@@ -123,9 +123,8 @@ static __always_inline __u32 kept_above(struct dentry *dentry)
 
 /* ---- who is trusted ---- */
 
-/* Where a path, an answer and the time mean what they meant to the process that took the lock: same mounts, not
- * chrooted, same network and clocks, no other user namespace, and not in the guarded cgroup, unless that is the
- * root. */
+/* True if paths, answers and the time mean the same as for the process that took the lock: same mounts, not chrooted,
+ * same network and clocks, no other user namespace, and not in the guarded cgroup, unless that is the root. */
 static __always_inline bool in_place(const struct oh_lock *lock)
 {
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
@@ -139,8 +138,8 @@ static __always_inline bool in_place(const struct oh_lock *lock)
 	return !lock->level || !is_in_cgroup(lock->cgroup, lock->level);
 }
 
-/* The file that was opened for execution is asked, and not what the process says of itself. Whoever traces it or
- * shares its file system state (bprm->unsafe) could lead it. */
+/* Checks the file that was opened for execution, not what the process claims. Whoever traces it or shares its file
+ * system state (bprm->unsafe) could control it. */
 SEC("lsm/bprm_committed_creds")
 int BPF_PROG(oh_exec, struct linux_binprm *bprm)
 {
@@ -164,7 +163,7 @@ int BPF_PROG(oh_task_free, struct task_struct *task)
 	return 0;
 }
 
-/* The process that takes the lock was executed before there was one. */
+/* The process that takes the lock was executed before the lock existed. */
 static __always_inline void take(struct oh_lock *lock)
 {
 	__u64 id = bpf_get_current_pid_tgid();
@@ -196,7 +195,7 @@ int BPF_PROG(oh_map, struct bpf_map *map, unsigned int mode)
 	return refuse_if(bpf_map_lookup_elem(&oh_own_maps, &key) && is_stranger());
 }
 
-/* A new map is kept before it has an id. */
+/* A new map is protected before it has an id. */
 static __always_inline int own_new_map(__u64 key)
 {
 	__u8 one = 1;
@@ -237,7 +236,8 @@ int BPF_PROG(oh_map_free_69, struct bpf_map *map)
 	return forget_map((__u64)map);
 }
 
-/* Who has no descriptor of a link cannot detach or update it. By id: here. By its pin: oh_folder. */
+/* Without a descriptor of a link nobody can detach or update it. Access by id is checked here, by its pin in
+ * oh_folder. */
 SEC("lsm/bpf")
 int BPF_PROG(oh_command, int command, void *attr)
 {
@@ -252,8 +252,8 @@ int BPF_PROG(oh_command, int command, void *attr)
 
 /* ---- files and folders ---- */
 
-/* Folders. To write one is to make, remove or rename what is in it; that of the pins cannot be passed through either.
- * Called for each step of each path on the machine, so what it is not about comes first. */
+/* Folders. Writing one means making, removing or renaming what is in it; the pins' folder cannot be passed through
+ * either. Called for each step of each path on the machine, so irrelevant cases come first. */
 SEC("lsm/inode_permission")
 int BPF_PROG(oh_folder, struct inode *inode, int mask)
 {
@@ -270,7 +270,7 @@ int BPF_PROG(oh_folder, struct inode *inode, int mask)
 	return refuse_if(mask & MAY_WRITE || !task_state(bpf_get_current_task()));
 }
 
-/* A mount is kept by its address, as an inode of no device. */
+/* A mount is protected by its address, as an inode of no device. */
 static __always_inline bool is_kept_mount(struct vfsmount *mount)
 {
 	struct oh_inode key = { .inode = (__u64)mount, .device = OH_NO_DEVICE };
@@ -286,7 +286,7 @@ static __always_inline void mark_mount(struct vfsmount *mount)
 	bpf_map_update_elem(&oh_inodes, &key, &keep, BPF_ANY);
 }
 
-/* While a trusted task marks, it says here what is to be kept. */
+/* While a trusted task marks, it says here what to protect. */
 static __always_inline void mark(struct oh_lock *lock, struct file *file)
 {
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
@@ -313,7 +313,7 @@ static __always_inline void mark(struct oh_lock *lock, struct file *file)
 	}
 }
 
-/* A file handle leads to a file without a path: such a dentry has no folder yet that could be asked. */
+/* A file handle leads to a file without a path: such a dentry has no folder yet to check. */
 static __always_inline bool has_no_path(struct dentry *dentry, struct inode *inode)
 {
 	return BPF_CORE_READ(dentry, d_parent) == dentry && (BPF_CORE_READ(inode, i_mode) & S_IFMT) == S_IFREG;
@@ -384,7 +384,7 @@ static __always_inline int refuse_attributes(struct dentry *dentry)
 	return refuse_if((kept_at(dentry) | kept_above(dentry)) & (OH_KEEP_WHOLE | OH_KEEP_SECRET) && is_stranger());
 }
 
-/* Another name, in a folder that is not kept, would be another way to the file. */
+/* Another name, in an unprotected folder, would be another way to the file. */
 SEC("lsm/inode_link")
 int BPF_PROG(oh_link, struct dentry *old, struct inode *folder, struct dentry *new)
 {
@@ -407,7 +407,7 @@ int BPF_PROG(oh_setattr_idmap, void *idmap, struct dentry *dentry)
 
 /* ---- mounts ---- */
 
-/* Whether what is mounted on that mount is seen by trusted tasks: it is one of theirs, or may spread to one. */
+/* Whether trusted tasks see what is mounted on that mount: it is one of theirs, or may spread to one. */
 static __always_inline bool spreads(struct vfsmount *mount)
 {
 	struct mount *m = (void *)mount - FIELD_OFFSET(struct mount, mnt);

@@ -21,17 +21,17 @@ char LICENSE[] SEC("license") = "GPL";
 static __always_inline void oh_admit_connection(struct bpf_sock *sk, struct oh_connection *c, const struct oh_flow *f,
 						enum oh_look look, const struct oh_admission *admission)
 {
-	if (look != OH_LOOK_NONE && !oh_opens(f))	/* where its payload begins is not known */
+	if (look != OH_LOOK_NONE && !oh_opens(f))	/* the start of its payload is unknown */
 		return;
 	if (!c)
 		c = bpf_sk_storage_get(&oh_connections, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
-	/* out of memory: its packets are judged by their address, one by one, and what must be looked at is refused */
+	/* out of memory: each packet is judged by its address, and what needs inspection is refused */
 	if (!c)
 		return;
 	oh_admit(c, f, look, admission->target, admission->generation);
 }
 
-/* Counts, tells and remembers a verdict that is reached. */
+/* Counts, reports and remembers a verdict. */
 static __always_inline int oh_conclude(struct __sk_buff *skb, struct bpf_sock *sk, struct oh_connection *c,
 				       const struct oh_flow *f, enum oh_reason reason,
 				       const struct oh_admission *admission)
@@ -52,8 +52,8 @@ static __always_inline int oh_conclude(struct __sk_buff *skb, struct bpf_sock *s
 	return oh_verdict(reason);
 }
 
-/* Observing lets through what would be held, or refused for its payload: a connection is told of once and then let be,
- * a query each. What would be held cannot be judged, since its rest never joins it. */
+/* Observing passes what would be held, or refused for its payload. It reports a connection once and then ignores it,
+ * but each query. It cannot judge what would be held, since the rest never joins it. */
 static __always_inline enum oh_reason oh_let_through(struct bpf_sock *sk, struct oh_connection *c,
 						     const struct oh_flow *f, enum oh_reason reason,
 						     const struct oh_admission *admission)
@@ -124,7 +124,7 @@ int oh_uplink_egress(struct __sk_buff *skb)
 	return oh_pass_uplink(skb) ? OH_TC_GO_ON : oh_answer_at_uplink(skb);
 }
 
-/* A driver may leave headers in pages out of sight. Not inline: learning needs the stack. */
+/* A driver may leave headers in unreadable pages. Not inline: learning needs the stack. */
 __attribute__((noinline)) int oh_let_in_frame(struct __sk_buff *skb)
 {
 	__u32 head = skb->len < OH_ARRIVAL_HEAD ? skb->len : OH_ARRIVAL_HEAD;
@@ -134,7 +134,7 @@ __attribute__((noinline)) int oh_let_in_frame(struct __sk_buff *skb)
 	return oh_let_in(skb, (void *)(long)skb->data, (void *)(long)skb->data_end, skb->len, OH_HOOK_UPLINK_INGRESS);
 }
 
-/* What may come in, and what it teaches: here neither a workload nor a container can have forged an answer. */
+/* Judges and learns from what comes in: here no workload or container can have forged an answer. */
 SEC("classifier")
 int oh_uplink_ingress(struct __sk_buff *skb)
 {
@@ -150,7 +150,7 @@ int oh_uplink_ingress(struct __sk_buff *skb)
 	return OH_TC_GO_ON;
 }
 
-/* The same before the stack has the frame, where that is asked for. */
+/* The same before the stack has the frame, if configured. */
 SEC("xdp")
 int oh_inbound(struct xdp_md *ctx)
 {
@@ -168,7 +168,7 @@ int oh_ingress(struct __sk_buff *skb)
 
 	if (!oh_settings.inspect || skb->ifindex == OH_LOOPBACK_IFINDEX || !oh_may_be_answer(skb, 0))
 		return 1;
-	fr = oh_frame_start(skb, OH_STAGE_PACKET);	/* not on the stack, of which learning needs the most */
+	fr = oh_frame_start(skb, OH_STAGE_PACKET);	/* not on the stack, since learning needs most of it */
 	sk = skb->sk;
 	if (sk)
 		sk = bpf_sk_fullsock(sk);
@@ -177,7 +177,7 @@ int oh_ingress(struct __sk_buff *skb)
 	return 1;
 }
 
-/* A socket that is bound has its source before there is a packet. */
+/* A bound socket has its source before there is a packet. */
 static __always_inline bool oh_is_attempt_own(struct bpf_sock_addr *ctx, const struct oh_flow *f)
 {
 	if (oh_is_listed_source(&f->source))
@@ -187,7 +187,7 @@ static __always_inline bool oh_is_attempt_own(struct bpf_sock_addr *ctx, const s
 	return oh_is_kernels_source(&f->source, 0, oh_kernel_word((void *)ctx + oh_settings.own.attempt_sock));
 }
 
-/* connect(), sendto() and sendmsg(): judged before there is a packet, so that a program is told at once. */
+/* connect(), sendto() and sendmsg(): judged before there is a packet, so that the program learns at once. */
 static __always_inline int oh_attempt(struct bpf_sock_addr *ctx, struct oh_flow *f, enum oh_stage stage,
 				      enum oh_hook hook)
 {
@@ -218,11 +218,11 @@ static __always_inline int oh_attempt(struct bpf_sock_addr *ctx, struct oh_flow 
 	if (!c)
 		c = &unstored;
 	oh_note_owner(c);
-	if (stage == OH_STAGE_CONNECT)	/* a new connection, also where TCP_REPAIR makes it without a SYN */
+	if (stage == OH_STAGE_CONNECT)	/* a new connection, even if TCP_REPAIR makes it without a SYN */
 		c->admitted = 0;
 	c->home = !f->away;
 	c->netns = netns;
-	if (bound)	/* by bind(), maybe before the guard; or by an earlier connect(), which does no harm */
+	if (bound)	/* by bind(), perhaps before the guard; or by an earlier connect(), which is harmless */
 		c->bound = 1;
 	if (reason >= OH_REASON_FIRST_REFUSAL) {
 		oh_count(reason & (OH_REASON_MAX - 1), 0);
@@ -250,7 +250,7 @@ static __always_inline int oh_attempt6(struct bpf_sock_addr *ctx, enum oh_stage 
 	return oh_attempt(ctx, &f, stage, hook);
 }
 
-/* Refuses nothing: a server may bind to an address that comes later. But what it sends is not taken on trust. */
+/* Refuses nothing: a server may bind to an address that comes later. But its packets are not trusted for that. */
 static __always_inline int oh_note_bind(struct bpf_sock_addr *ctx, bool any)
 {
 	struct oh_connection *c;
@@ -260,7 +260,7 @@ static __always_inline int oh_note_bind(struct bpf_sock_addr *ctx, bool any)
 	c = bpf_sk_storage_get(&oh_connections, ctx->sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
 	if (c)
 		c->bound = 1;
-	return c != NULL;	/* no memory: the program is told EPERM */
+	return c != NULL;	/* no memory: the program gets EPERM */
 }
 
 SEC("cgroup/bind4")
@@ -299,7 +299,7 @@ int oh_sendmsg6(struct bpf_sock_addr *ctx)
 	return oh_attempt6(ctx, OH_STAGE_SEND, OH_HOOK_SENDMSG6);
 }
 
-/* The kinds of socket whose packets the other hooks judge whole: TCP, MPTCP, UDP and ping. */
+/* The kinds of socket whose packets the other hooks judge completely: TCP, MPTCP, UDP and ping. */
 static __always_inline bool oh_is_known_socket(const struct bpf_sock *sk)
 {
 	if (sk->family != OH_FAMILY_INET && sk->family != OH_FAMILY_INET6)
@@ -313,8 +313,8 @@ static __always_inline bool oh_is_known_socket(const struct bpf_sock *sk)
 	return false;
 }
 
-/* A network manager on the host hears router advertisements through a raw ICMPv6 socket, and gives the interface up
- * without it. What it sends through that socket is judged as any packet: rule 2 or nothing. */
+/* A network manager on the host receives router advertisements through a raw ICMPv6 socket, and drops the interface
+ * without it. What it sends there is judged like any packet: rule 2 or nothing. */
 static __always_inline bool oh_is_router_discovery(struct bpf_sock *sk)
 {
 	return sk->family == OH_FAMILY_INET6 && sk->type == SOCK_RAW && sk->protocol == OH_PROTOCOL_ICMPV6 &&
@@ -332,7 +332,7 @@ int oh_sock_create(struct bpf_sock *sk)
 	if (oh_is_router_discovery(sk)) {
 		struct oh_connection *c = bpf_sk_storage_get(&oh_connections, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
 
-		if (c) {	/* its packets are told from the kernel's by it */
+		if (c) {	/* this distinguishes its packets from the kernel's */
 			oh_note_owner(c);
 			return 1;
 		}

@@ -137,7 +137,7 @@ struct iattr;
 struct mnt_idmap;
 struct socket;
 
-/* Left to itself the compiler negates a bool, and the verifier no longer sees that it is 0 or -1. */
+/* Otherwise the compiler negates a bool, and the verifier no longer sees that it is 0 or -1. */
 static __always_inline int refuse_if(bool refused)
 {
 	int r = 0;

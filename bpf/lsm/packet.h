@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* BPF LSM, attached by `ohguard load`: for the workload no packet sockets, whose packets only the uplink's hook would
- * see, or none; and no sockets of families that none of the hooks sees. User side: user/engine/packet.c. */
+/* BPF LSM, attached by `ohguard load`: denies the workload packet sockets, whose packets only the uplink's hook would
+ * see, or none; and sockets of families that no hook sees. User side: user/engine/packet.c. */
 #ifndef OHGUARD_BPF_PACKET_H
 #define OHGUARD_BPF_PACKET_H
 
@@ -25,8 +25,8 @@
 
 const volatile struct oh_packet_settings oh_packet = {};
 
-/* A guard of one cgroup means all in it. One of the whole machine must let the host's own network manager renew its
- * lease through a packet socket: it runs in the host's namespaces, as a container does not. */
+/* A guard of one cgroup covers everyone in it. A guard of the whole machine must let the host's network manager renew
+ * its lease through a packet socket: unlike a container, it runs in the host's namespaces. */
 static __always_inline bool is_workload(void)
 {
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
@@ -45,16 +45,16 @@ static __always_inline bool is_guarded(void)
 	return is_in_cgroup(oh_packet.cgroup, oh_packet.level);
 }
 
-/* Whose sockets the other hooks judge, or which reach nothing but this kernel. All others may lead to a hypervisor,
- * over a link, or by sockets of the kernel's own. */
+/* Families whose sockets the other hooks judge, or that reach only this kernel. All others may lead to a hypervisor,
+ * over a link, or through the kernel's own sockets. */
 static __always_inline bool is_known_family(int family)
 {
 	return family == FAMILY_UNSPECIFIED || family == FAMILY_UNIX || family == FAMILY_INET ||
 	       family == FAMILY_INET6 || family == FAMILY_NETLINK;
 }
 
-/* Most of them ask for no capability. So where the whole machine is guarded they are left to its own services, which
- * are root, and not to its users. */
+/* Most need no capability. So on a fully guarded machine its own services, which are root, may use them, but not its
+ * users. */
 static __always_inline bool may_have_known_families_alone(void)
 {
 	return is_workload() || (!oh_packet.level && (__u32)bpf_get_current_uid_gid());
@@ -106,7 +106,7 @@ int BPF_PROG(oh_socket_create, int family, int type, int protocol, int kern)
 	return may_have_known_families_alone() ? refuse_socket(OH_FAMILY_NOT_ALLOWED) : 0;
 }
 
-/* What such a socket sends past the uplink's queue is seen by no hook: refused to the host's own programs too. */
+/* No hook sees what such a socket sends past the uplink's queue: refused to the host's own programs too. */
 SEC("lsm/socket_setsockopt")
 int BPF_PROG(oh_setsockopt, struct socket *socket, int level, int option)
 {

@@ -22,7 +22,7 @@
 #define OH_TEACH_MAX 16		/* addresses that an answer teaches */
 #define OH_PENDING_MAX 4096	/* pending queries */
 #define OH_PENDING_SIZE 264
-#define OH_TIME_SERVERS_MAX 1024	/* whose requests are counted at the same time */
+#define OH_TIME_SERVERS_MAX 1024	/* whose requests are counted at once */
 #define OH_FLOWS_MAX 65536	/* flows through the uplinks: the least used make room */
 #define OH_OPENINGS_MAX 16384	/* unanswered packets that left by the uplinks: the least used make room */
 #define OH_SENT_MAX 1024	/* flows whose hello, or last queries, are not yet acknowledged */
@@ -117,7 +117,7 @@ struct oh_name_rule {
 	__u32 generation;
 	__u16 port;		/* host byte order */
 	__u8 service;		/* enum oh_service; OH_SERVICE_NONE: the slot is free */
-	__u8 ask;		/* enum oh_ask: if not OH_ASK_NONE, the name may be queried and nothing else */
+	__u8 ask;		/* enum oh_ask: if not OH_ASK_NOT, the name may be queried and nothing else */
 };
 
 /* Value of oh_names (LPM trie; key struct oh_name_key, see bpf/parse/name_key.h). */
@@ -217,7 +217,7 @@ struct oh_stream {
 	__u32 judged;		/* its first byte not yet judged */
 	/* For flows only: */
 	__u32 sent;		/* after the last byte that was let out */
-	__u32 acked;		/* the end of what the far side has, never after judged */
+	__u32 acked;		/* what the far side has is before this and before judged */
 	__u32 answer;		/* the far side's first byte: its SYN's number + 1 */
 	__u32 heard;		/* after its last byte that came in */
 };
