@@ -2,6 +2,7 @@
 /* ohguard status: what is attached where, and whether it is healthy. The kernel tells, not the pins. */
 #include <net/if.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -422,25 +423,30 @@ static void print_text(const struct status *s)
 int cmd_status(int argc, char **argv)
 {
 	struct cmd_options common = { 0 };
-	static struct status s;	/* large */
+	struct status *s;	/* large: not every command's memory */
 	struct guard g;
 	struct error e;
-	int r = cmd_parse(argc, argv, NULL, NULL, &common);
+	int r = cmd_parse(argc, argv, NULL, NULL, &common), exit;
 
 	if (r != CMD_GO_ON)
 		return r;
 	r = guard_open(&common.guard, &g, &e);
 	if (r)
 		return cmd_open_failed(r, &e);
-	s.instance = common.guard.instance;
-	r = read_status(&g, &s, &e);
+	s = calloc(1, sizeof(*s));
+	r = s ? 0 : error_set(&e, ENOMEM, "out of memory");
+	if (!r) {
+		s->instance = common.guard.instance;
+		r = read_status(&g, s, &e);
+	}
 	guard_close(&g);
-	if (r)
-		return cmd_fail(&e);
-	if (common.json)
-		print_json(&s);
-	else
-		print_text(&s);
-	inside_free(&s.inside);
-	return s.problems.count ? CMD_DEGRADED : CMD_OK;
+	if (!r && common.json)
+		print_json(s);
+	else if (!r)
+		print_text(s);
+	exit = r ? cmd_fail(&e) : s->problems.count ? CMD_DEGRADED : CMD_OK;
+	if (s)
+		inside_free(&s->inside);
+	free(s);
+	return exit;
 }
