@@ -137,7 +137,7 @@ def resident(pid):
 
 def grown(samples):
     """What is more at the end than it ever was in the first third."""
-    third = max(len(samples) // 3, 1)
+    third = max(len(samples) // 3, 2)   # one look may meet a command that opens the maps anew
     for key in samples[0]:
         early = max(s[key] for s in samples[:third])
         late = min(s[key] for s in samples[-third:])
