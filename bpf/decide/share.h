@@ -31,9 +31,27 @@ static __always_inline bool oh_pay(__u64 *paid, __u64 now, __u64 cost, __u64 deb
 	return true;
 }
 
+/* Where an entry's room comes from. */
+enum oh_room {
+	OH_ROOM_NONE,
+	OH_ROOM_OWN,	/* the target's share */
+	OH_ROOM_LEFT,	/* what is left to all */
+};
+
+/* What an entry costs of either half of a table, and of a target's part of its half. */
+static __always_inline __u64 oh_cost(__u64 span, __u32 room)
+{
+	return span * 2 / room;
+}
+
+static __always_inline __u64 oh_own_cost(const struct oh_control *control, __u64 span, __u32 room)
+{
+	return oh_cost(span, room) * (control->targets + 1);
+}
+
 /* Whether a target may have one more entry in a table of `room`, a power of 2. Entries live for `span`, in any unit
  * that `now` has too. What does not fit is counted, and noted for `status`. */
-static __always_inline bool oh_has_room(enum oh_shared table, __u32 target, __u64 now, __u64 span, __u32 room)
+static __always_inline enum oh_room oh_has_room(enum oh_shared table, __u32 target, __u64 now, __u64 span, __u32 room)
 {
 	__u32 all = OH_SHARES_OF_ALL, zero = 0;
 	const struct oh_control *control = bpf_map_lookup_elem(&oh_control, &zero);
@@ -41,15 +59,34 @@ static __always_inline bool oh_has_room(enum oh_shared table, __u32 target, __u6
 	struct oh_shares *common = bpf_map_lookup_elem(&oh_shares, &all);
 
 	if (!control || !own || !common)
-		return false;
-	if (oh_pay(&own->of[table].own, now, span * 2 / room * (control->targets + 1), span))
-		return true;
-	if (oh_pay(&own->of[table].more, now, span * 16 / room, span) &&
-	    oh_pay(&common->of[table].more, now, span * 2 / room, span))
-		return true;
+		return OH_ROOM_NONE;
+	if (oh_pay(&own->of[table].own, now, oh_own_cost(control, span, room), span))
+		return OH_ROOM_OWN;
+	if (oh_pay(&own->of[table].more, now, 8 * oh_cost(span, room), span) &&
+	    oh_pay(&common->of[table].more, now, oh_cost(span, room), span))
+		return OH_ROOM_LEFT;
 	oh_count(OH_COUNT_NO_ROOM + table, 0);
 	common->of[table].own = (__u64)oh_now() << 32 | target;	/* who was refused last, and when */
-	return false;
+	return OH_ROOM_NONE;
+}
+
+/* Gives back what an entry cost, since it is gone. It must be young: time pays off a debt too, and what both paid lets
+ * more entries in than there is room for. At an eighth of `span`, a sixteenth more. */
+static __always_inline void oh_give_back(enum oh_shared table, __u32 target, enum oh_room from, __u64 span, __u32 room)
+{
+	__u32 all = OH_SHARES_OF_ALL, zero = 0;
+	const struct oh_control *control = bpf_map_lookup_elem(&oh_control, &zero);
+	struct oh_shares *own = bpf_map_lookup_elem(&oh_shares, &target);
+	struct oh_shares *common = bpf_map_lookup_elem(&oh_shares, &all);
+
+	if (!control || !own || !common)
+		return;
+	if (from == OH_ROOM_OWN) {
+		__sync_fetch_and_add(&own->of[table].own, -oh_own_cost(control, span, room));
+	} else {
+		__sync_fetch_and_add(&own->of[table].more, -(8 * oh_cost(span, room)));
+		__sync_fetch_and_add(&common->of[table].more, -oh_cost(span, room));
+	}
 }
 
 #endif

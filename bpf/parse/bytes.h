@@ -39,10 +39,12 @@ struct oh_dns_pending {
 	__u16 id;
 	__u16 qtype;
 	__u16 name_len; /* wire length, root label included */
-	__u16 pad;
+	__u16 room; /* enum oh_room: what its place was paid for from */
+	__u32 target; /* by whom */
+	__u32 paid; /* and when, in jiffies */
 	__u8 name[256]; /* wire format, lower case; nothing after name_len counts */
 };
-_Static_assert(sizeof(struct oh_dns_pending) == 264, "layout");
+_Static_assert(sizeof(struct oh_dns_pending) == 272, "layout");
 
 /* Where a client's plaintext goes on whose hello's name was read: see tls_client.h. */
 struct oh_tls_rest {

@@ -12,6 +12,7 @@ _Static_assert(sizeof(struct oh_dns_pending) == OH_PENDING_SIZE, "value of oh_pe
 #define OH_STREAM 0x10000	/* added to a port: over TCP */
 #define OH_WIRE 0x20000		/* added to a port: as on an uplink, whoever asked */
 #define OH_QUERY_SPAN 2048	/* jiffies, 2 to 20 s depending on the kernel: later the asker asks again */
+#define OH_QUERY_PAID ((__u64)OH_QUERY_SPAN << 16)	/* in parts of a jiffy, which cost nothing to read */
 #define OH_LEARN_TRIES 3	/* attempts to write an address while other CPUs do */
 
 /* The port at which a query's answer is read; 0: it is not. With an uplink, answers are read there: nothing that the
@@ -49,16 +50,28 @@ __attribute__((noinline)) int oh_note_query(struct __sk_buff *skb, __u32 answer_
 {
 	struct oh_pending_key key = {};
 	struct oh_scratch *s = oh_scratch(slot);
+	__u64 now = bpf_jiffies64();
 
 	if (!s || !answer_port || !oh_may_teach(s->query.qtype))
 		return 0;
-	/* In parts of a jiffy, which cost nothing to read. Without room the answer teaches nothing. */
-	if (!oh_has_room(OH_SHARED_PENDING, s->target, bpf_jiffies64() << 16, (__u64)OH_QUERY_SPAN << 16,
-			 OH_PENDING_MAX))
+	s->query.room = oh_has_room(OH_SHARED_PENDING, s->target, now << 16, OH_QUERY_PAID, OH_PENDING_MAX);
+	if (s->query.room == OH_ROOM_NONE)	/* the answer teaches nothing */
 		return 0;
+	s->query.target = s->target;
+	s->query.paid = now;
 	oh_pending_key_of(skb, answer_port, s->query.id, &key);
 	bpf_map_update_elem(&oh_pending, &key, &s->query, BPF_ANY);
 	return 0;
+}
+
+/* Forgets a query that was answered, so that one who asks much and is answered at once has room for more. */
+static __always_inline void oh_forget_query(const struct oh_pending_key *key, const struct oh_dns_pending *query)
+{
+	__u32 age = (__u32)bpf_jiffies64() - query->paid;
+
+	/* Of two CPUs that read the same answer only one deletes it. */
+	if (!bpf_map_delete_elem(&oh_pending, key) && age <= OH_QUERY_SPAN / 8)
+		oh_give_back(OH_SHARED_PENDING, query->target, query->room, OH_QUERY_PAID, OH_PENDING_MAX);
 }
 
 /* Makes the question in the scratch's message the key for oh_names. */
@@ -205,7 +218,7 @@ __attribute__((noinline)) int oh_learn_message(struct __sk_buff *skb, __u32 at, 
 			oh_learn_address(slot, i);
 		for (__u32 i = 1; i <= OH_OPENED_LINKS && i < OH_MEM(s->links); i++)
 			oh_open_link(slot, i);
-		bpf_map_delete_elem(&oh_pending, &key);
+		oh_forget_query(&key, &s->query);
 	}
 	oh_scratch_release(slot);
 	return 0;

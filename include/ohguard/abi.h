@@ -21,7 +21,7 @@
 #define OH_ANSWERS_MAX 65536	/* addresses learned from answers */
 #define OH_TEACH_MAX 16		/* addresses that an answer teaches */
 #define OH_PENDING_MAX 4096	/* pending queries */
-#define OH_PENDING_SIZE 264
+#define OH_PENDING_SIZE 272
 #define OH_TIME_SERVERS_MAX 1024	/* whose requests are counted at once */
 #define OH_FLOWS_MAX 65536	/* flows through the uplinks: the least used make room */
 #define OH_OPENINGS_MAX 16384	/* unanswered packets that left by the uplinks: the least used make room */

@@ -166,6 +166,31 @@ static void query_has_one_answer(void **state)
 	assert_false(is_learned(second.address, &g));
 }
 
+static bool somebody_found_no_room(void)
+{
+	struct oh_shares all;
+	struct error e;
+
+	assert_int_equal(engine_read_shares(&lab.engine, OH_SHARES_OF_ALL, &all, &e), 0);
+	return all.of[OH_SHARED_PENDING].own != 0;
+}
+
+/* A name may be asked for as often as it is answered. What is not answered takes room, in its own share only. */
+static void answered_query_gives_its_room_back(void **state)
+{
+	const struct answer_row row = { .address = "192.0.2.23", .ttl = TTL };
+
+	(void)state;
+	for (int i = 0; i < 2 * OH_PENDING_MAX; i++) {
+		ask();
+		answer(&row);
+	}
+	assert_false(somebody_found_no_room());
+	for (int i = 0; i < OH_PENDING_MAX; i++)
+		ask();
+	assert_true(somebody_found_no_room());
+}
+
 static void learn_by_hand(const char *text, __u32 expires, __u32 other_expires)
 {
 	const struct oh_address address = packet_address(text);
@@ -254,6 +279,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(answers_teach_as_the_table_says),
 		cmocka_unit_test(query_has_one_answer),
+		cmocka_unit_test(answered_query_gives_its_room_back),
 		cmocka_unit_test(sweep_leaves_what_is_in_use),
 	};
 
