@@ -88,6 +88,52 @@ const char *text_time(int64_t seconds, char buffer[TEXT_TIME_MAX])
 	return buffer;
 }
 
+/* The number that the digits at `at` make, or -1. */
+static int number_at(const char *at, int count)
+{
+	int value = 0;
+
+	for (int i = 0; i < count; i++) {
+		if (!isdigit((unsigned char)at[i]))
+			return -1;
+		value = value * 10 + (at[i] - '0');
+	}
+	return value;
+}
+
+/* Days from 1970 to a date: years begin in March, so that a leap day is the last of its year. */
+static int64_t days_to(int year, int month, int day)
+{
+	int64_t y = month <= 2 ? year - 1 : year, era = y / 400, of_era = y % 400;
+	int64_t of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
+
+	return era * 146097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719468;
+}
+
+int text_parse_time(const char *text, int64_t *ret)
+{
+	static const char form[] = "....-..-..T..:..:..Z";
+	int year, month, day, hour, minute, second;
+
+	if (strlen(text) != sizeof(form) - 1)
+		return -EINVAL;
+	for (size_t i = 0; form[i]; i++) {
+		if (form[i] != '.' && form[i] != text[i])
+			return -EINVAL;
+	}
+	year = number_at(text, 4);
+	month = number_at(text + 5, 2);
+	day = number_at(text + 8, 2);
+	hour = number_at(text + 11, 2);
+	minute = number_at(text + 14, 2);
+	second = number_at(text + 17, 2);
+	if (year < 1 || month < 1 || month > 12 || day < 1 || day > 31 || hour < 0 || hour > 23 || minute < 0 ||
+	    minute > 59 || second < 0 || second > 60)
+		return -EINVAL;
+	*ret = days_to(year, month, day) * 86400 + hour * 3600 + minute * 60 + second;
+	return 0;
+}
+
 bool text_is_instance(const char *text)
 {
 	size_t len = strlen(text);

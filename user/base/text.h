@@ -25,6 +25,8 @@ const char *text_seconds(uint64_t seconds, char *buffer, size_t size);
 /* Writes a time as 2026-11-23T21:14:16Z (RFC 3339). */
 #define TEXT_TIME_MAX 32
 const char *text_time(int64_t seconds, char buffer[TEXT_TIME_MAX]);
+/* Reads a time as it is written by that. 0 or -EINVAL. */
+int text_parse_time(const char *text, int64_t *ret);
 
 /* True if text can name an instance. The name becomes part of paths. */
 bool text_is_instance(const char *text);

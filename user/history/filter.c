@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: MIT
+#include "history/filter.h"
+
+#include <fnmatch.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/reason.h"
+#include "base/text.h"
+
+static bool matches(const char *pattern, const char *text, int flags)
+{
+	return !pattern || (text && !fnmatch(pattern, text, flags));
+}
+
+static bool is_container(const char *wanted, const struct history_record *r)
+{
+	if (!wanted)
+		return true;
+	if (!r->container)
+		return false;
+	/* a whole id is longer than what is kept of it */
+	return !strncmp(r->container, wanted, strlen(r->container)) ||
+	       !strncmp(r->container, wanted, strlen(wanted)) || matches(wanted, r->container_name, 0);
+}
+
+bool history_takes(const struct history_filter *f, const struct history_record *r)
+{
+	if ((f->since && r->last < f->since) || (f->until && r->first > f->until) ||
+	    (f->reason && r->reason != f->reason))
+		return false;
+	if (f->address && memcmp(f->address, &r->destination, sizeof(*f->address)))
+		return false;
+	return matches(f->name, r->name, FNM_CASEFOLD) && matches(f->command, r->command, 0) &&
+	       is_container(f->container, r);
+}
+
+static bool read_local(const char *text, int64_t now, int64_t *ret)
+{
+	static const char *const forms[] = { "%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d", "%H:%M:%S", "%H:%M" };
+	time_t t = (time_t)now;
+
+	for (size_t i = 0; i < sizeof(forms) / sizeof(*forms); i++) {
+		struct tm tm;
+		const char *end;
+
+		if (!localtime_r(&t, &tm))
+			return false;
+		tm.tm_hour = tm.tm_min = tm.tm_sec = 0;
+		tm.tm_isdst = -1;
+		end = strptime(text, forms[i], &tm);
+		if (end && !*end) {
+			*ret = (int64_t)mktime(&tm);
+			return *ret >= 0;
+		}
+	}
+	return false;
+}
+
+int history_parse_time(const char *text, int64_t now, int64_t *ret, struct error *e)
+{
+	uint64_t ago;
+
+	if (!text_parse_seconds(text, 100ULL * 365 * 86400, &ago)) {
+		*ret = now > (int64_t)ago ? now - (int64_t)ago : 1;
+		return 0;
+	}
+	if (!text_parse_time(text, ret) || read_local(text, now, ret))
+		return 0;
+	return error_set(e, EINVAL, "%s: no time: write how long ago (30m, 2h, 1d), 14:30, 2026-11-28 or "
+			 "\"2026-11-28 14:30\"", text);
+}
+
+int history_parse_reason(const char *text, uint8_t *ret, struct error *e)
+{
+	for (unsigned int i = OH_REASON_FIRST_REFUSAL; i < OH_REASON_MAX; i++) {
+		if (reason_name(i) && !strcmp(reason_name(i), text)) {
+			*ret = (uint8_t)i;
+			return 0;
+		}
+	}
+	return error_set(e, EINVAL, "%s: no reason of a refusal: REASONS in ohguard(8) lists them", text);
+}
