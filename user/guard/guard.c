@@ -23,6 +23,7 @@ static void set_paths(struct guard *g, const char *instance)
 {
 	snprintf(g->state, sizeof(g->state), "%s/%s", g->config.state, instance);
 	snprintf(g->pins, sizeof(g->pins), "%s/%s", g->config.pins, instance);
+	snprintf(g->history, sizeof(g->history), "%s/%s", g->config.log, instance);
 }
 
 static int start(struct guard *g, const char *instance, struct error *e)

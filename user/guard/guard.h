@@ -30,6 +30,7 @@ struct guard {
 	char run[PATH_MAX];		/* /run/ohguard/INSTANCE: lock, and the configuration that is in force */
 	char state[PATH_MAX + 64];	/* grants and records */
 	char pins[PATH_MAX + 64];
+	char history[PATH_MAX + 64];	/* of the refusals, without ".jsonl": see history/ */
 	struct config config;
 	struct grants grants;
 	struct records records;

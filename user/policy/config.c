@@ -323,38 +323,32 @@ static int set_allow(struct config *c, const char *value, struct error *e)
 	return r ? r : add_target(c, &t, e);
 }
 
-static int set_switch(const char *value, bool *ret, struct error *e)
+static int set_word(const char *value, const char *on, const char *off, bool *ret, struct error *e)
 {
-	if (strcmp(value, "on") && strcmp(value, "off"))
-		return error_set(e, EINVAL, "'%s' is neither on nor off", value);
-	*ret = !strcmp(value, "on");
+	if (strcmp(value, on) && strcmp(value, off))
+		return error_set(e, EINVAL, "'%s' is neither %s nor %s", value, on, off);
+	*ret = !strcmp(value, on);
 	return 0;
 }
 
 static int set_inspect(struct config *c, const char *value, struct error *e)
 {
-	return set_switch(value, &c->inspect, e);
+	return set_word(value, "on", "off", &c->inspect, e);
 }
 
 static int set_refuse(struct config *c, const char *value, struct error *e)
 {
-	if (strcmp(value, "answer") && strcmp(value, "error"))
-		return error_set(e, EINVAL, "'%s' is neither answer nor error", value);
-	c->answer = !strcmp(value, "answer");
-	return 0;
+	return set_word(value, "answer", "error", &c->answer, e);
 }
 
 static int set_nts(struct config *c, const char *value, struct error *e)
 {
-	return set_switch(value, &c->nts, e);
+	return set_word(value, "on", "off", &c->nts, e);
 }
 
 static int set_imds(struct config *c, const char *value, struct error *e)
 {
-	if (strcmp(value, "allow") && strcmp(value, "deny"))
-		return error_set(e, EINVAL, "'%s' is neither allow nor deny", value);
-	c->metadata = !strcmp(value, "allow");
-	return 0;
+	return set_word(value, "allow", "deny", &c->metadata, e);
 }
 
 static int set_state(struct config *c, const char *value, struct error *e)
@@ -365,6 +359,11 @@ static int set_state(struct config *c, const char *value, struct error *e)
 static int set_pins(struct config *c, const char *value, struct error *e)
 {
 	return set_path(value, c->pins, e);
+}
+
+static int set_log(struct config *c, const char *value, struct error *e)
+{
+	return set_path(value, c->log, e);
 }
 
 static const struct {
@@ -394,6 +393,7 @@ static const struct {
 	{ "imds", "access", set_imds },
 	{ "paths", "state", set_state },
 	{ "paths", "pins", set_pins },
+	{ "paths", "log", set_log },
 };
 
 static int visit(void *context, const char *section, const char *key, const char *value, struct error *e)
@@ -429,6 +429,7 @@ static const struct config defaults = {
 	.answer = true,
 	.state = "/var/lib/ohguard",
 	.pins = "/sys/fs/bpf/ohguard",
+	.log = "/var/log/ohguard",
 };
 
 /* ssh from private networks, so that loading the guard over ssh does not lock the operator out. */

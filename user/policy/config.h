@@ -56,7 +56,7 @@ struct config {
 	bool metadata;			/* [imds] access = allow */
 	bool inspect;			/* [dns] inspect = on */
 	bool answer;			/* [dns] refuse = answer */
-	char state[PATH_MAX], pins[PATH_MAX];
+	char state[PATH_MAX], pins[PATH_MAX], log[PATH_MAX];
 	bool loaded;			/* it is in force, and was checked when it was loaded */
 	char *text;			/* the file's content, NULL: there was no file */
 	size_t text_size;

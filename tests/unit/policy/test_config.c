@@ -106,7 +106,7 @@ static void every_key(void **state)
 				   "[inbound]\naccept = 22 10.0.0.0/24\naccept = 3000 10.0.0.10\n"
 				   "[allow]\ntarget = api.openai.com\ntarget = b.example:8443\ntarget = 192.0.2.0/24\n"
 				   "[imds]\naccess = allow\n"
-				   "[paths]\nstate = /tmp/state\npins = /sys/fs/bpf/other/\n"
+				   "[paths]\nstate = /tmp/state\npins = /sys/fs/bpf/other/\nlog = /tmp/log\n"
 				   "[stack]\nanything = of ohguard aws\n"), 0);
 	assert_string_equal(c.cgroup, "/sys/fs/cgroup/agent");
 	assert_int_equal(c.uplink_count, 2);
@@ -140,6 +140,7 @@ static void every_key(void **state)
 	assert_true(c.metadata);
 	assert_string_equal(c.state, "/tmp/state");
 	assert_string_equal(c.pins, "/sys/fs/bpf/other");
+	assert_string_equal(c.log, "/tmp/log");
 	config_free(&c);
 }
 
