@@ -20,18 +20,21 @@ say = @echo "  $(1)	$(2)";
 endif
 
 CFLAGS    ?= -Os -g
+# The same bits in whatever folder it is built.
+SAME_PATHS := -ffile-prefix-map=$(CURDIR)=.
 WARNINGS  := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wwrite-strings
 # Rooms are named in each include: "engine/load.h". A parser of bpf/parse/ compiles for the host too.
 CPPFLAGS  += -D_GNU_SOURCE -Iinclude -iquote user -iquote bpf -iquote tests $(DEFINES)
 # c-ares deprecates from 1.28 on the calls that all its versions have in common.
-ALL_CFLAGS := -std=gnu11 -fno-asynchronous-unwind-tables $(WARNINGS) -Wno-deprecated-declarations $(CFLAGS)
+ALL_CFLAGS := -std=gnu11 -fno-asynchronous-unwind-tables $(WARNINGS) -Wno-deprecated-declarations $(CFLAGS) \
+	$(SAME_PATHS)
 LIBS      := -lbpf -lelf -lz -lcares -linih -lpopt -ljansson
 # libelf reads compressed sections with zstd where it was built so (Debian 13, Ubuntu 24.04).
 LIBS      += $(shell $(PKGCONFIG) --static --libs libelf 2>/dev/null | tr ' ' '\n' | grep -x -e -lzstd)
 
 # Version 3 costs the verifiers from 6.12 on half as much again: see docs/kernels.md.
 BPF_CFLAGS := -target bpf -mcpu=v2 -O2 -g -Wall -Wextra -Wno-unused-function -Wno-unused-parameter \
-	-Iinclude -Ivmlinux -Ibpf $(DEFINES)
+	-Iinclude -Ivmlinux -Ibpf $(DEFINES) $(SAME_PATHS)
 
 USER_SRC  := $(wildcard user/*/*.c)
 USER_ASM  := $(wildcard user/*/*.S)
@@ -45,8 +48,8 @@ BPFT_SRC  := $(wildcard tests/bpf/test_*.c)
 BPFT_BIN  := $(BPFT_SRC:%.c=$(BUILD)/%)
 
 .PHONY: all help compilers tests newest deps demo check check-unit check-bpf check-lint check-e2e check-escapes \
-	check-faults soak check-docker check-agents check-aws check-vm bench fuzz prove mutants lint docs \
-	install upgrade uninstall clean
+	check-faults soak check-docker check-agents check-aws check-packages check-vm bench fuzz prove mutants lint \
+	docs dist static deb release install upgrade uninstall clean
 .DELETE_ON_ERROR:
 
 UNITS := ohguard.service $(patsubst %,ohguard-%.service,gate refresh uplink events lock)
@@ -79,6 +82,17 @@ $(BUILD)/user/%.o: user/%.c | compilers
 	$(call say,CC,$<)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -ffunction-sections -fdata-sections -MMD -MP -c -o $@ $<
+
+# What --version tells; made anew when the commit is another.
+COMMIT := $(shell scripts/commit)
+CLANG_VERSION = $(shell $(CLANG) -dumpversion)
+$(BUILD)/commit: $(if $(filter $(COMMIT),$(file <$(BUILD)/commit)),,again)
+	@mkdir -p $(@D)
+	@echo $(COMMIT) >$@
+.PHONY: again
+again:
+$(BUILD)/user/base/version.o: $(BUILD)/commit
+$(BUILD)/user/base/version.o: CPPFLAGS += -DOHGUARD_COMMIT='"$(COMMIT)"' -DOHGUARD_CLANG='"$(CLANG_VERSION)"'
 
 # Compressed: it is a fourth of its size then, and unpacked in a millisecond.
 .SECONDARY: $(BUILD)/ohguard.bpf.o $(BUILD)/lock.bpf.o
@@ -123,7 +137,7 @@ demo:	## the main job on real packets, after all the set-up
 	$(Q)scripts/demo
 
 check:	## every test, after all the set-up; STRICT=1 fails on a test that passes the second time only
-	$(Q)scripts/deps build check lint prove docker agents vm aws
+	$(Q)scripts/deps build check lint prove docker agents vm aws deb
 	$(Q)scripts/check all
 
 check-unit: $(UNIT_BIN)	## the program's parts
@@ -151,6 +165,9 @@ check-agents:	## real agents beside the guard, to their answer, and what these n
 	$(Q)OHGUARD_AGENTS=all scripts/check agents
 check-aws: all	## `ohguard aws` against a played AWS
 	$(Q)scripts/check aws
+check-packages:	## Debian's package in minimal roots, and what these need
+	$(Q)scripts/deps build check vm deb
+	$(Q)OHGUARD_SUITES="$${OHGUARD_SUITES:-bookworm trixie}" scripts/check packages
 check-vm:	## whole machines with the kernels 5.10, 6.1, 6.12 and sid's
 	$(Q)scripts/deps build check vm aws
 	$(Q)$(MAKE) all tests
@@ -197,6 +214,20 @@ fuzz:	## libFuzzer on each parser; RUNS=10000000
 lint:	## static checks and house rules alone
 	$(Q)scripts/deps build lint
 	$(Q)scripts/lint
+
+# ---- what a release carries ----
+
+dist:	## the source in one archive, of what is committed
+	$(Q)scripts/release dist
+static: all	## the program alone, its checksum, and what is linked into it
+	$(Q)scripts/release static
+deb:	## Debian's package, and what building it needs
+	$(Q)scripts/deps build deb
+	$(Q)scripts/release deb
+release:	## all of these and a signature; KEY=who
+	$(Q)scripts/deps build deb
+	$(Q)$(MAKE) all
+	$(Q)scripts/release all $(KEY)
 
 # ---- installation ----
 

@@ -399,6 +399,7 @@ struct oh_settings {
 	__u8 reserved;
 	__u32 netns_inode;	/* of that network namespace, as /proc shows it */
 	__u32 nat64_count;
+	__u64 build;		/* object_build() of who loaded the programs */
 	struct oh_nat64 nat64[OH_NAT64_MAX];
 	struct oh_kernel_own own;
 	struct oh_kernel_links links;

@@ -64,7 +64,7 @@ int main(int argc, char **argv)
 		return CMD_OK;
 	}
 	if (!strcmp(argv[1], "--version")) {
-		puts("ohguard " OHGUARD_VERSION);
+		puts(version_line);
 		return CMD_OK;
 	}
 	for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++) {

@@ -14,6 +14,7 @@
 #include "engine/device.h"
 #include "engine/hooks.h"
 #include "engine/inside.h"
+#include "engine/object.h"
 #include "engine/packet.h"
 #include "engine/uplink_hooks.h"
 #include "guard/guard.h"
@@ -248,6 +249,9 @@ static int read_status(struct guard *g, struct status *s, struct error *e)
 			"Bluetooth) are not refused without BPF LSM: keep them from the workload with "
 			"RestrictAddressFamilies= or seccomp");
 	s->settings = g->engine.settings;
+	if (s->settings.build != object_build())
+		remark(&s->notes, "the programs in force are of another build than this command: `ohguard load` puts "
+		       "its own in force");
 	check_hooks(s);
 	read_uplinks(s, g->pins);
 	check_uplinks(s);

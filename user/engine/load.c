@@ -114,6 +114,7 @@ static int fill_settings(struct bpf_object *object, const struct config *c, bool
 					.inbound_count = (__u32)c->inbound_count, .min_ttl = c->min_ttl,
 					.max_ttl = c->max_ttl, .grace = c->grace, .netns = own_netns(),
 					.nat64_count = (__u32)c->nat64.count, .netns_inode = own_netns_inode(),
+					.build = object_build(),
 					.inside = c->uplink_count && (c->local_auto || c->local_count) };
 
 	memcpy(settings.inbound, c->inbound, c->inbound_count * sizeof(*c->inbound));

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/sha256.h"
 #include "base/unpack.h"
 
 #define OBJECT_MAX (4 << 20)
@@ -64,6 +65,17 @@ int object_open(enum object which, struct bpf_object **ret, struct error *e)
 		return error_set(e, -r, "the programs inside this binary cannot be read: %s", strerror(-r));
 	*ret = object;
 	return 0;
+}
+
+uint64_t object_build(void)
+{
+	uintptr_t start = (uintptr_t)objects[OBJECT_ENGINE].start, end = (uintptr_t)objects[OBJECT_ENGINE].end;
+	uint8_t digest[32];
+	uint64_t build;
+
+	sha256(objects[OBJECT_ENGINE].start, end - start, digest);
+	memcpy(&build, digest, sizeof(build));
+	return build;
 }
 
 bool object_is_constants(const char *map)
