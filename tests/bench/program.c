@@ -13,6 +13,7 @@
 
 #include "parse/name_key.h"
 #include "engine/load.h"
+#include "policy/config_file.h"
 
 #define ROUNDS 101
 #define REPEAT 4000		/* fewer than the events that fit the ring buffer, or refusals would cost less */

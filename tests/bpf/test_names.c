@@ -18,6 +18,7 @@
 
 #include "parse/name_key.h"
 #include "policy/address.h"
+#include "policy/config_file.h"
 #include "engine/load.h"
 
 #define LIVE 7		/* ids of targets */

@@ -18,7 +18,7 @@ struct walk {
 	ini_visit visit;
 	void *context;
 	struct error *error;
-	unsigned int line;
+	unsigned int line, *ret_line;
 	int result;
 };
 
@@ -60,6 +60,8 @@ static char *read_line(char *buffer, int size, void *stream)
 	if (!len)
 		return NULL;
 	w->line++;
+	if (w->ret_line)
+		*w->ret_line = w->line;
 	buffer[len] = '\0';
 	if (c != '\n' && len == size - 1)
 		w->result = error_set(w->error, EINVAL, "%s:%u: line is longer than %d bytes", w->path, w->line,
@@ -83,7 +85,7 @@ static int pair(void *user, const char *section, const char *key, const char *va
 	return !w->result;
 }
 
-static int check_owner(int fd, const char *path, struct error *e)
+static int check_file(int fd, const char *path, bool anyones, struct error *e)
 {
 	struct stat st;
 
@@ -91,6 +93,8 @@ static int check_owner(int fd, const char *path, struct error *e)
 		return error_set(e, errno, "%s: %s", path, strerror(errno));
 	if (!S_ISREG(st.st_mode))
 		return error_set(e, EINVAL, "%s: not a regular file", path);
+	if (anyones)
+		return 0;
 	if (st.st_uid && st.st_uid != geteuid())
 		return error_set(e, EPERM, "%s: belongs to uid %u, who could change the rules: chown root it",
 				 path, st.st_uid);
@@ -137,8 +141,11 @@ static int read_all(int fd, const char *path, char **ret, size_t *ret_size, stru
 	return 0;
 }
 
-static int parse(struct walk *w)
+int ini_walk(const char *path, const char *text, size_t size, unsigned int *ret_line, ini_visit visit, void *context,
+	     struct error *e)
 {
+	struct walk w = { .at = text, .end = text + size, .path = path, .visit = visit, .context = context,
+			  .error = e, .ret_line = ret_line };
 	int bad_line;
 
 	ini_max_line = INI_LINE_MAX;
@@ -146,49 +153,36 @@ static int parse(struct walk *w)
 	ini_allow_multiline = false;
 	ini_allow_bom = false;
 	ini_stop_on_first_error = true;
-	bad_line = ini_parse_stream(read_line, w, pair, w);
-	if (bad_line && !w->result)
-		w->result = error_set(w->error, EINVAL, "%s:%u: expected [section], key = value or a comment", w->path,
-				      w->line);
-	return w->result;
+	bad_line = ini_parse_stream(read_line, &w, pair, &w);
+	if (bad_line && !w.result)
+		w.result = error_set(e, EINVAL, "%s:%u: expected [section], key = value or a comment", path, w.line);
+	return w.result;
 }
 
-int ini_read_text(const char *path, ini_visit visit, void *context, char **ret_text, size_t *ret_size, struct error *e)
+int ini_load(const char *path, bool anyones, char **ret_text, size_t *ret_size, struct error *e)
 {
-	struct walk w = { .path = path, .visit = visit, .context = context, .error = e };
-	char *text = NULL;
-	size_t size = 0;
 	int fd, r;
 
 	/* O_NONBLOCK: opening a FIFO in its place must not hang. */
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	if (fd < 0)
 		return error_set(e, errno, "%s: %s", path, strerror(errno));
-	r = check_owner(fd, path, e);
+	r = check_file(fd, path, anyones, e);
 	if (!r)
-		r = read_all(fd, path, &text, &size, e);
+		r = read_all(fd, path, ret_text, ret_size, e);
 	close(fd);
-	if (r)
-		return r;
-	w.at = text;
-	w.end = text + size;
-	r = parse(&w);
-	if (r) {
-		free(text);
-		return r;
-	}
-	*ret_text = text;
-	*ret_size = size;
-	return 0;
+	return r;
 }
 
 int ini_read(const char *path, ini_visit visit, void *context, struct error *e)
 {
 	char *text;
 	size_t size;
-	int r = ini_read_text(path, visit, context, &text, &size, e);
+	int r = ini_load(path, false, &text, &size, e);
 
-	if (!r)
-		free(text);
+	if (r)
+		return r;
+	r = ini_walk(path, text, size, NULL, visit, context, e);
+	free(text);
 	return r;
 }

@@ -4,6 +4,7 @@
 #ifndef OHGUARD_INI_H
 #define OHGUARD_INI_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/error.h"
@@ -21,8 +22,10 @@ typedef int (*ini_visit)(void *context, const char *section, const char *key, co
  * 0, -ENOENT (no such file; *e is filled in too), or another negative errno. */
 int ini_read(const char *path, ini_visit visit, void *context, struct error *e);
 
-/* The same, and hands out the bytes that were read, since the file may change. Free *ret_text; on failure there is
- * none. */
-int ini_read_text(const char *path, ini_visit visit, void *context, char **ret_text, size_t *ret_size, struct error *e);
+/* The two halves of it: reads a file whole, for free() (anyones: whoever owns it, and whoever may write it); and walks
+ * such a text, whose errors name path. *ret_line, unless it is NULL, is the line for which visit is called, from 1. */
+int ini_load(const char *path, bool anyones, char **ret_text, size_t *ret_size, struct error *e);
+int ini_walk(const char *path, const char *text, size_t size, unsigned int *ret_line, ini_visit visit, void *context,
+	     struct error *e);
 
 #endif

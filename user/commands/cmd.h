@@ -59,6 +59,7 @@ int cmd_status(int argc, char **argv);
 int cmd_serve(int argc, char **argv);
 int cmd_lock(int argc, char **argv);
 int cmd_unlock(int argc, char **argv);
+int cmd_config(int argc, char **argv);
 int cmd_aws(int argc, char **argv);
 
 #endif

@@ -19,6 +19,7 @@
 #include "guard/change.h"
 #include "guard/refresh.h"
 #include "guard/ways_out.h"
+#include "policy/keys.h"
 
 #define CGROUP2_MAGIC 0x63677270	/* linux/magic.h */
 

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/ini.h"
 #include "engine/hooks.h"
 #include "engine/load.h"
 #include "lock/key.h"
@@ -279,50 +280,63 @@ int guard_remember_defaults(const struct guard *g, struct error *e)
 int guard_remember_config(const struct guard *g, const char *path, struct error *e)
 {
 	char copy[PATH_MAX + 128], source[PATH_MAX + 128], absolute[PATH_MAX];
-	bool there = realpath(path ? path : CONFIG_FILE, absolute);
+	bool there = path && realpath(path, absolute);
 	int r = file_write(path_of(g->run, "loaded.conf", copy), 0600, g->config.text, g->config.text_size, e);
 
 	if (r)
 		return r;
 	unlink(path_of(g->run, "source.conf", source));
-	if (symlink(there ? absolute : CONFIG_FILE, source))
+	if (symlink(there ? absolute : CONFIG_PLACE, source))
 		return error_set(e, errno, "%s: %s", source, strerror(errno));
 	return 0;
 }
 
+/* Where the configuration in force came from; NULL: the default places. */
+static const char *source_of(const struct guard *g, char ret[PATH_MAX])
+{
+	char link[PATH_MAX + 128];
+	ssize_t size = readlink(path_of(g->run, "source.conf", link), ret, PATH_MAX - 1);
+
+	if (size < 0)
+		return NULL;
+	ret[size] = '\0';
+	return strcmp(ret, CONFIG_PLACE) ? ret : NULL;
+}
+
 bool guard_config_changed(const struct guard *g)
 {
-	char path[PATH_MAX + 128];
-	FILE *loaded = fopen(path_of(g->run, "loaded.conf", path), "re");
-	FILE *source = fopen(path_of(g->run, "source.conf", path), "re");
+	char copy[PATH_MAX + 128], source[PATH_MAX], *loaded = NULL, *now = NULL;
+	size_t loaded_size = 0, now_size = 0;
+	struct error e;
 	bool changed = false;
-	int a, b = EOF;
 
-	if (loaded) {
-		do {
-			a = getc(loaded);
-			b = source ? getc(source) : EOF;
-		} while (a == b && a != EOF);
-		changed = a != b;
-		fclose(loaded);
+	if (!ini_load(path_of(g->run, "loaded.conf", copy), false, &loaded, &loaded_size, &e)) {
+		/* one that cannot be read is another one, but for none at all */
+		int r = config_text(source_of(g, source), &now, &now_size, &e);
+
+		changed = (r && r != -ENOENT) || now_size != loaded_size || (now && memcmp(now, loaded, now_size));
 	}
-	if (source)
-		fclose(source);
+	free(loaded);
+	free(now);
 	return changed;
 }
 
 int guard_check_source(const struct guard *g, struct error *e)
 {
-	char path[PATH_MAX + 128], file[PATH_MAX] = "";
+	char file[PATH_MAX];
 	struct config c;
-	int r;
+	int r = config_read(source_of(g, file), &c, e);
 
-	if (readlink(path_of(g->run, "source.conf", path), file, sizeof(file) - 1) < 0)
-		return error_set(e, errno, "%s: %s", path, strerror(errno));
-	r = config_read(strcmp(file, CONFIG_FILE) ? file : NULL, &c, e);
 	if (!r)
 		config_free(&c);
 	return r;
+}
+
+int guard_walk_config(const struct guard *g, config_visit each, void *context, struct error *e)
+{
+	char file[PATH_MAX];
+
+	return config_walk(&g->config, source_of(g, file), each, context, e);
 }
 
 void guard_forget(const struct guard *g)
@@ -343,7 +357,7 @@ int guard_subject(const struct guard *g, const struct guard_options *options,
 		.key = options->key ? options->key : LOCK_KEY_FILE,
 	};
 
-	if (!realpath(path_of(g->run, "source.conf", source), config))
+	if (!source_of(g, config) || !realpath(path_of(g->run, "source.conf", source), config))
 		snprintf(config, sizeof(config), "%s", CONFIG_FILE);
 	engine_read_hooks(g->pins, hooks);
 	subject.cgroup = hooks[OH_HOOK_EGRESS].where;

@@ -9,7 +9,7 @@
 #include "engine/engine.h"
 #include "lock/lock.h"
 #include "names/records.h"
-#include "policy/config.h"
+#include "policy/config_file.h"
 #include "policy/grants.h"
 #include "policy/policy.h"
 
@@ -80,6 +80,8 @@ int guard_remember_config(const struct guard *g, const char *path, struct error 
 int guard_remember_defaults(const struct guard *g, struct error *e);
 /* True if the file that it came from has changed since. */
 bool guard_config_changed(const struct guard *g);
+/* Walks the lines of the configuration in force. */
+int guard_walk_config(const struct guard *g, config_visit each, void *context, struct error *e);
 /* Whether `load` would take that file as it is now: 0, or a negative errno with *e filled in. */
 int guard_check_source(const struct guard *g, struct error *e);
 

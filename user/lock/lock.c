@@ -321,6 +321,7 @@ static int keep_all(const struct lock_maps *m, const struct lock_subject *s, str
 		{ "/proc/self/exe", OH_KEEP_BINARY | OH_KEEP_WHOLE },
 		{ s->config, OH_KEEP_WHOLE },
 		{ "/etc/ohguard", OH_KEEP_WHOLE },
+		{ "/etc/ohguard/conf.d", OH_KEEP_WHOLE },
 		{ s->state, OH_KEEP_WHOLE | OH_KEEP_SECRET },
 		/* readable: the configuration in force is read before this process is trusted */
 		{ s->run, OH_KEEP_WHOLE },

@@ -13,7 +13,6 @@
 #include "policy/interface.h"
 #include "policy/resolv_conf.h"
 
-#define CONFIG_FILE "/etc/ohguard/ohguard.conf"
 #define CONFIG_LOCAL_MAX 32
 
 /* A range that is not public, but may hold the addresses of matching names. */
@@ -58,20 +57,8 @@ struct config {
 	bool answer;			/* [dns] refuse = answer */
 	char state[PATH_MAX], pins[PATH_MAX], log[PATH_MAX];
 	bool loaded;			/* it is in force, and was checked when it was loaded */
-	char *text;			/* the file's content, NULL: there was no file */
+	char *text;			/* what config_text() gave, NULL: there was no file */
 	size_t text_size;
 };
-
-/* Reads path, or CONFIG_FILE if path is NULL: only then a missing file means all defaults.
- * 0, or a negative errno with *e filled in and *ret zeroed. */
-int config_read(const char *path, struct config *ret, struct error *e);
-void config_free(struct config *c);
-/* The same for the copy that is in force already: a newer list of suffixes does not change what it allows. */
-int config_read_loaded(const char *path, struct config *ret, struct error *e);
-/* What an empty file gives. */
-int config_default(struct config *ret, struct error *e);
-
-/* Replaces its uplinks by these (NULL ends them), as lines of the file would. */
-int config_set_uplinks(struct config *c, const char **values, struct error *e);
 
 #endif

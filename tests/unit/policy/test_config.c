@@ -5,7 +5,8 @@
 #include <stdbool.h>
 
 #include "policy/address.h"
-#include "policy/config.h"
+#include "policy/config_file.h"
+#include "policy/keys.h"
 
 static struct config c;
 static struct error e;
@@ -77,6 +78,44 @@ static void inspect_off(void **state)
 	assert_int_equal(c.target_count, 2);
 	assert_false(c.targets[0].on_demand);
 	config_free(&c);
+}
+
+static int note_line(void *context, const struct config_line *line, struct error *error)
+{
+	char *said = context;
+
+	(void)error;
+	sprintf(said + strlen(said), "%s=%s@%u ", line->key->key, line->value, line->line);
+	return 0;
+}
+
+static void lines_are_walked_in_order(void **state)
+{
+	char said[256] = "";
+
+	(void)state;
+	assert_int_equal(read_text(RESOLVER "\n[allow]\ntarget = a.example\ntarget = b.example\n"), 0);
+	assert_int_equal(config_walk(&c, unit_path("file"), note_line, said, &e), 0);
+	assert_string_equal(said, "resolver=10.0.0.2@2 target=a.example@5 target=b.example@6 ");
+	config_free(&c);
+}
+
+/* A slip of the hand, of which only one can be meant. */
+static void key_stands_once(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < config_key_count; i++) {
+		const struct config_key *key = &config_keys[i];
+		char text[256];
+
+		if (!key->fallback || !strcmp(key->fallback, "auto"))
+			continue;
+		sprintf(text, "[%s]\n%s = %s\n%s = %s\n", key->section, key->key, key->fallback, key->key,
+			key->fallback);
+		assert_int_equal(read_text(text), -EINVAL);
+		assert_non_null(strstr(e.text, ":3: ["));
+		assert_non_null(strstr(e.text, "a second time"));
+	}
 }
 
 static void missing_file(void **state)

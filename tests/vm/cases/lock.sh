@@ -31,7 +31,7 @@ locked_is() { ohguard status --json | grep -q "\"locked\": $1"; }
 mount_at cgroup2 "$root"
 mount_at bpf /sys/fs/bpf
 mount_at securityfs /sys/kernel/security
-mkdir -p "$guarded" /etc/ohguard /var/lib /mnt /tmp/other
+mkdir -p "$guarded" /etc/ohguard/conf.d /var/lib /mnt /tmp/other
 printf '[guard]\ncgroup = %s\nuplink = up0\n[dns]\nresolver = 10.0.2.3\n[allow]\ntarget = 203.0.113.5\n' "$guarded" \
     >/etc/ohguard/ohguard.conf
 printf '[guard]\ncgroup = %s\n[allow]\ntarget = 203.0.113.66\n' "$guarded" >/tmp/evil.conf
@@ -145,6 +145,7 @@ refused "mounting over the binary" mount -o bind /bin/busybox /bin/ohguard
 refused "writing the configuration" sh -c 'echo >>/etc/ohguard/ohguard.conf'
 refused "another configuration" mv /tmp/evil.conf /etc/ohguard/ohguard.conf
 refused "a new file in the configuration's folder" touch /etc/ohguard/new
+refused "a new part of the configuration" touch /etc/ohguard/conf.d/new.conf
 refused "a new file in the state folder" touch $state/new
 refused "writing the state" sh -c "echo >>$state/records"
 refused "reading the state" cat $state/records

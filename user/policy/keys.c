@@ -1,25 +1,14 @@
 // SPDX-License-Identifier: MIT
-#include "policy/config.h"
+#include "policy/keys.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/ini.h"
 #include "policy/suffix.h"
 #include "base/text.h"
 
 #define DAY 86400
-/* Amazon's addresses that answer in every VPC, without any route. */
-#define AMAZON_RESOLVER "169.254.169.253"
-#define AMAZON_TIME "169.254.169.123"
-
-/* The servers that Debian's and Ubuntu's time clients ask by default (systemd-timesyncd, chrony, ntpsec). */
-static const char *const default_time_names[] = {
-	"0.debian.pool.ntp.org", "1.debian.pool.ntp.org", "2.debian.pool.ntp.org", "3.debian.pool.ntp.org",
-	"0.ubuntu.pool.ntp.org", "1.ubuntu.pool.ntp.org", "2.ubuntu.pool.ntp.org", "3.ubuntu.pool.ntp.org",
-	"ntp.ubuntu.com",
-};
 
 static int set_path(const char *value, char ret[PATH_MAX], struct error *e)
 {
@@ -45,7 +34,7 @@ static int set_seconds(const char *value, uint32_t max, uint32_t *ret, struct er
 }
 
 /* Grows by doubling. */
-static int add_target(struct config *c, const struct target *t, struct error *e)
+int config_add_target(struct config *c, const struct target *t, struct error *e)
 {
 	if (c->target_count == OH_TARGETS_MAX - 1)
 		return error_set(e, E2BIG, "more than %d targets", OH_TARGETS_MAX - 1);
@@ -272,10 +261,10 @@ static int set_ntp(struct config *c, const char *value, struct error *e)
 	if (none)
 		return 0;
 	r = target_parse_server(value, OH_SERVICE_NTP, &t, e);
-	return r ? r : add_target(c, &t, e);
+	return r ? r : config_add_target(c, &t, e);
 }
 
-static int add_inbound(struct config *c, uint16_t port, uint16_t more, const struct oh_range *range, struct error *e)
+int config_add_inbound(struct config *c, uint16_t port, uint16_t more, const struct oh_range *range, struct error *e)
 {
 	struct oh_inbound *rule = &c->inbound[c->inbound_count];
 	struct oh_range all = { .prefix = range->prefix };
@@ -310,7 +299,7 @@ static int set_inbound(struct config *c, const char *value, struct error *e)
 	r = set_range(range_text, &range, e);
 	if (r)
 		return r;
-	return add_inbound(c, port, more, &range, e);
+	return config_add_inbound(c, port, more, &range, e);
 }
 
 static int set_allow(struct config *c, const char *value, struct error *e)
@@ -320,7 +309,7 @@ static int set_allow(struct config *c, const char *value, struct error *e)
 
 	if (!r && !c->loaded)
 		r = suffix_check(&t, false, e);
-	return r ? r : add_target(c, &t, e);
+	return r ? r : config_add_target(c, &t, e);
 }
 
 static int set_word(const char *value, const char *on, const char *off, bool *ret, struct error *e)
@@ -366,193 +355,31 @@ static int set_log(struct config *c, const char *value, struct error *e)
 	return set_path(value, c->log, e);
 }
 
-static const struct {
-	const char *section, *key;
-	int (*set)(struct config *c, const char *value, struct error *e);
-} keys[] = {
-	{ "guard", "cgroup", set_cgroup },
-	{ "guard", "uplink", set_uplink },
-	{ "guard", "inbound", set_inbound_hook },
-	{ "guard", "local", set_local },
-	{ "guard", "max-addresses", set_max_addresses },
-	{ "dns", "resolver", set_resolver },
-	{ "dns", "min-ttl", set_min_ttl },
-	{ "dns", "max-ttl", set_max_ttl },
-	{ "dns", "grace", set_grace },
-	{ "dns", "max-stale", set_max_stale },
-	{ "dns", "private", set_private },
-	{ "dns", "nat64", set_nat64 },
-	{ "dns", "inspect", set_inspect },
-	{ "dns", "refuse", set_refuse },
-	{ "dns", "search", set_search },
-	{ "dns", "name", set_name },
-	{ "ntp", "server", set_ntp },
-	{ "ntp", "nts", set_nts },
-	{ "inbound", "accept", set_inbound },
-	{ "allow", "target", set_allow },
-	{ "imds", "access", set_imds },
-	{ "paths", "state", set_state },
-	{ "paths", "pins", set_pins },
-	{ "paths", "log", set_log },
+const struct config_key config_keys[] = {
+	{ "guard", "cgroup", set_cgroup, false, NULL, "what is guarded now, else the whole machine" },
+	{ "guard", "uplink", set_uplink, true, NULL,
+	  "what is guarded now, else auto for the whole machine and none for a cgroup" },
+	{ "guard", "inbound", set_inbound_hook, false, "auto", NULL },
+	{ "guard", "local", set_local, true, NULL, "auto for the whole machine with an uplink, else none" },
+	{ "guard", "max-addresses", set_max_addresses, false, "131072", NULL },
+	{ "dns", "resolver", set_resolver, true, "auto", NULL },
+	{ "dns", "min-ttl", set_min_ttl, false, "30s", NULL },
+	{ "dns", "max-ttl", set_max_ttl, false, "1h", NULL },
+	{ "dns", "grace", set_grace, false, "2m", NULL },
+	{ "dns", "max-stale", set_max_stale, false, "1d", NULL },
+	{ "dns", "private", set_private, true, NULL, "none" },
+	{ "dns", "nat64", set_nat64, true, NULL, "none" },
+	{ "dns", "inspect", set_inspect, false, "on", NULL },
+	{ "dns", "refuse", set_refuse, false, "answer", NULL },
+	{ "dns", "search", set_search, true, NULL, "the suffixes of /etc/resolv.conf" },
+	{ "dns", "name", set_name, true, NULL, "none" },
+	{ "ntp", "server", set_ntp, true, NULL, "Amazon's address, and the names that Debian and Ubuntu ask" },
+	{ "ntp", "nts", set_nts, false, "off", NULL },
+	{ "inbound", "accept", set_inbound, true, NULL, "22 from private networks" },
+	{ "allow", "target", set_allow, true, NULL, "none" },
+	{ "imds", "access", set_imds, false, "deny", NULL },
+	{ "paths", "state", set_state, false, "/var/lib/ohguard", NULL },
+	{ "paths", "pins", set_pins, false, "/sys/fs/bpf/ohguard", NULL },
+	{ "paths", "log", set_log, false, "/var/log/ohguard", NULL },
 };
-
-static int visit(void *context, const char *section, const char *key, const char *value, struct error *e)
-{
-	bool known = false;
-	int r;
-
-	if (!strcmp(section, "stack"))	/* `ohguard aws` reads this one */
-		return 0;
-	for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++) {
-		if (strcmp(section, keys[i].section))
-			continue;
-		known = true;
-		if (!key || strcmp(key, keys[i].key))
-			continue;
-		r = keys[i].set(context, value, e);
-		if (r && strchr(value, '#'))
-			error_set(e, -r, "'%s': a comment after a value begins with ;", value);
-		return r ? error_prefix(e, -r, "[%s] %s", section, key) : 0;
-	}
-	if (!known)
-		return error_set(e, EINVAL, "[%s]: no such section: see ohguard.conf(5)", section);
-	return key ? error_set(e, EINVAL, "[%s] %s: no such key: see ohguard.conf(5)", section, key) : 0;
-}
-
-static const struct config defaults = {
-	.max_addresses = OH_ADDRESSES_DEFAULT,
-	.min_ttl = 30,
-	.max_ttl = 3600,
-	.grace = 120,
-	.max_stale = DAY,
-	.inspect = true,
-	.answer = true,
-	.state = "/var/lib/ohguard",
-	.pins = "/sys/fs/bpf/ohguard",
-	.log = "/var/log/ohguard",
-};
-
-/* ssh from private networks, so that loading the guard over ssh does not lock the operator out. */
-static const char *const default_inbound[] = { "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7" };
-
-/* The names on demand alone: most machines ask for none of them, and Amazon's address needs no asking. */
-static int add_default_time(struct config *c, struct error *e)
-{
-	int r = set_ntp(c, AMAZON_TIME, e);
-
-	for (size_t i = 0; !r && c->inspect && i < sizeof(default_time_names) / sizeof(*default_time_names); i++) {
-		r = set_ntp(c, default_time_names[i], e);
-		if (!r)
-			c->targets[c->target_count - 1].on_demand = true;
-	}
-	return r;
-}
-
-static int fill_in(struct config *c, struct error *e)
-{
-	int r = 0;
-
-	if (!c->resolver_set)
-		c->resolver_count = resolv_conf_find(c->resolvers);
-	if (!c->resolver_count) {
-		address_parse(AMAZON_RESOLVER, &c->resolvers[0]);
-		c->resolver_count = 1;
-	}
-	if (!c->search_set)
-		c->search_count = resolv_conf_search("/etc/resolv.conf", c->search);
-	if (!c->ntp_set)
-		r = add_default_time(c, e);
-	for (size_t i = 0; !r && !c->inbound_set && i < sizeof(default_inbound) / sizeof(*default_inbound); i++) {
-		struct oh_range range;
-
-		range_parse(default_inbound[i], &range);
-		r = add_inbound(c, 22, 0, &range, e);
-	}
-	for (size_t i = 0; !r && i < c->resolver_count; i++) {
-		struct target t = { .kind = TARGET_ADDRESS, .service = OH_SERVICE_DNS, .port = 53,
-				    .range = { .prefix = 128, .address = c->resolvers[i] } };
-
-		r = add_target(c, &t, e);
-	}
-	return r;
-}
-
-/* Checks what no value shows alone. */
-static int check(const struct config *c, struct error *e)
-{
-	if (c->min_ttl > c->max_ttl)
-		return error_set(e, EINVAL, "[dns] min-ttl is longer than max-ttl");
-	for (size_t i = 0; i < c->private_count; i++) {
-		size_t ranges = 0;
-
-		for (size_t j = 0; j < c->private_count; j++)
-			ranges += target_covers(&c->private[j].names, &c->private[i].names);
-		if (ranges > OH_PRIVATE_MAX)
-			return error_set(e, E2BIG, "[dns] private: %s: more than %d ranges", c->private[i].names.name,
-					 OH_PRIVATE_MAX);
-	}
-	for (size_t i = 0; i < c->target_count; i++) {
-		const struct target *t = &c->targets[i];
-
-		if (t->kind == TARGET_SUFFIX && !c->inspect)
-			return error_set(e, EINVAL, "[allow] target: *.%s: a suffix cannot be resolved, and answers "
-					 "are read only with [dns] inspect = on", t->name);
-		if (t->kind == TARGET_ADDRESS && t->service == OH_SERVICE_TCP && !c->metadata &&
-		    address_is_metadata(&t->range.address, &c->nat64))
-			return error_set(e, EINVAL, "[allow] target: the metadata service has its own key: [imds] "
-					 "access");
-	}
-	return 0;
-}
-
-static int read_config(const char *path, bool loaded, struct config *ret, struct error *e)
-{
-	const char *file = path ? path : CONFIG_FILE;
-	int r;
-
-	*ret = defaults;
-	ret->loaded = loaded;
-	r = ini_read_text(file, visit, ret, &ret->text, &ret->text_size, e);
-	if (r == -ENOENT && !path)
-		r = 0;
-	if (!r)
-		r = fill_in(ret, e);
-	if (!r) {
-		r = check(ret, e);
-		if (r)
-			error_prefix(e, -r, "%s", file);
-	}
-	if (r)
-		config_free(ret);
-	return r;
-}
-
-int config_read(const char *path, struct config *ret, struct error *e)
-{
-	return read_config(path, false, ret, e);
-}
-
-int config_read_loaded(const char *path, struct config *ret, struct error *e)
-{
-	return read_config(path, true, ret, e);
-}
-
-int config_default(struct config *ret, struct error *e)
-{
-	int r;
-
-	*ret = defaults;
-	r = fill_in(ret, e);
-	if (r)
-		config_free(ret);
-	return r;
-}
-
-void config_free(struct config *c)
-{
-	free(c->private);
-	free(c->names);
-	free(c->targets);
-	free(c->text);
-	memset(c, 0, sizeof(*c));
-}
+const size_t config_key_count = sizeof(config_keys) / sizeof(*config_keys);
