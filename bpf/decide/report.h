@@ -128,7 +128,8 @@ static __always_inline void oh_tell(const struct oh_flow *f, enum oh_hook hook, 
 		e->uid = who->uid;
 		__builtin_memcpy(e->command, who->command, sizeof(e->command));
 	}
-	if (slot < OH_SLOTS && (reason == OH_DNS_NAME_NOT_ALLOWED || reason == OH_TLS_NAME_NOT_ALLOWED))
+	if (slot < OH_SLOTS && (reason == OH_DNS_NAME_NOT_ALLOWED || reason == OH_TLS_NAME_NOT_ALLOWED ||
+				reason == OH_TLS_NO_NAME))
 		oh_tell_name(e, slot);
 	bpf_ringbuf_submit(e, 0);
 }

@@ -41,7 +41,7 @@ enum oh_tls_result {
 	OH_HELLO_ENCRYPTED = 4, /* tls-encrypted-hello */
 	OH_HELLO_NOT_TLS = 5, /* tls-not-tls */
 	OH_HELLO_MALFORMED = 6, /* begins as a ClientHello: tls-not-tls */
-	OH_HELLO_BAD_NAME = 7, /* trailing dot, address, empty label, a byte no name has: tls-no-name */
+	OH_HELLO_BAD_NAME = 7, /* trailing dot, address (oh_key() has both), empty label, bad byte: tls-no-name */
 	OH_HELLO_READ = 8,
 	OH_HELLO_MORE = 9, /* inside only: the hello goes on in the next record */
 	OH_HELLO_NAMED = 10, /* oh_key() has the name, and the hello or what follows it goes on: see oh_tls_client() */
@@ -206,12 +206,10 @@ OH_SUBPROG int oh_tls_name(__u32 pos, __u32 n, __u32 slot)
 		if (r)
 			return r;
 	}
-	/* '0' to '9' differ from '0' in the low four bits alone: no top label is a number, but an address ends with
-	 * one. */
-	if (!OH_MEM(s->walk) || !(OH_MEM(s->letters) & 0xf0))
-		return OH_HELLO_BAD_NAME;
 	oh_key_finish(s, n);
-	return OH_HELLO_COMPLETE;
+	/* RFC 6066, 3: no trailing dot, no address. '0' to '9' differ from '0' in the low four bits alone: no top label
+	 * is a number, but an address ends with one. */
+	return OH_MEM(s->walk) && OH_MEM(s->letters) & 0xf0 ? OH_HELLO_COMPLETE : OH_HELLO_BAD_NAME;
 }
 
 /* The server_name extension of n bytes at pos: exactly one host name. */
@@ -314,6 +312,7 @@ OH_SUBPROG int oh_tls_hello(oh_bytes b, __u32 off, __u32 len, __u32 slot)
 	if (!s)
 		return OH_HELLO_READ;
 	OH_MEM(s->rest.offers) = 0;
+	oh_key_finish(s, 0);
 	r = oh_tls_gather(b, off, len, s);
 	if (r && r != OH_HELLO_INCOMPLETE)
 		return r;

@@ -358,6 +358,16 @@ def test_no_name_and_not_tls_send_nothing(guard):
     assert not payload(guard, mark, CDN) and not payload(guard, mark, ADDRESS)
 
 
+def test_name_with_a_dot_at_its_end_is_told(guard):
+    """RFC 6066, 3, forbids it: refused, whatever name it is."""
+    script = ("import socket, ssl, sys; ssl.create_default_context().wrap_socket(socket.create_connection("
+              "(sys.argv[1], 443), 10), server_hostname=sys.argv[2])")
+    mark = guard.lab.wire.mark()
+    assert guard.python(script, ADDRESS, ALLOWED + ".").returncode
+    assert not payload(guard, mark, ADDRESS)
+    assert {(e["reason"], e["name"]) for e in guard.events()} == {("tls-no-name", ALLOWED + ".")}
+
+
 def test_addresses_and_sni_off_have_no_name_rule(guard):
     assert curl(guard, "example.com", "198.51.100.40").returncode == 0
     assert curl(guard, "plain.lab.example", "203.0.113.82", scheme="http", port=80).returncode == 0
