@@ -99,38 +99,152 @@ __attribute__((noinline)) int oh_has_share(__u64 cgroup, __u32 pid, __u32 interf
 	return oh_may_tell(&who, OH_TOLD_OF_GROUP);
 }
 
-/* who may be NULL, slot OH_SLOTS. */
-static __always_inline void oh_tell(const struct oh_flow *f, enum oh_hook hook, enum oh_reason reason,
-				    const struct oh_connection *who, __u32 slot)
-{
-	struct oh_event *e = NULL;
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, OH_FOLDS_MAX);
+	__type(key, struct oh_fold_key);
+	__type(value, struct oh_folded);
+} oh_folds SEC(".maps");
 
-	if (oh_has_share(who ? who->cgroup : 0, who ? who->pid : 0, f->interface))
-		e = bpf_ringbuf_reserve(&oh_events, sizeof(*e), 0);
-	if (!e) {
-		oh_count(OH_COUNT_EVENTS_LOST, 0);
-		return;
+/* The name last judged with a scratch, as a number. */
+__attribute__((noinline)) __u64 oh_fold_name(__u32 slot)
+{
+	__u32 zero = 0, words;
+	const struct oh_control *control = bpf_map_lookup_elem(&oh_control, &zero);
+	struct oh_scratch *s = oh_scratch(slot);
+	__u64 hash;
+
+	if (!s || !control)
+		return 0;
+	hash = control->seed | 1;
+	words = (OH_MEM(*(__u32 *)oh_key(s)) / 8 + 7) / 8;
+	for (__u32 i = 0; i < OH_EVENT_NAME_MAX / 8 && i < words; i++) {
+		hash = (hash ^ oh_word(oh_key(s)->data + i * 8)) * 0x9e3779b97f4a7c15;
+		hash ^= hash >> 32;
 	}
-	__builtin_memset(e, 0, sizeof(*e));
-	e->time = bpf_ktime_get_boot_ns();
+	return hash;
+}
+
+/* Counts it if it was told already; true if that was so lately that it need not be told again. */
+static __always_inline bool oh_was_told(const struct oh_fold_key *key, __u64 now, struct oh_folded **ret)
+{
+	struct oh_folded *folded = bpf_map_lookup_elem(&oh_folds, key);
+
+	*ret = folded;
+	if (!folded)
+		return false;
+	__sync_fetch_and_add(&folded->count, 1);
+	folded->last = now;
+	return now - folded->told < OH_FOLD_TIME;
+}
+
+static __always_inline bool oh_is_by_name(enum oh_reason reason, __u32 slot)
+{
+	return slot < OH_SLOTS && (reason == OH_DNS_NAME_NOT_ALLOWED || reason == OH_TLS_NAME_NOT_ALLOWED);
+}
+
+/* An answer of this machine to who opens a connection to it. */
+static __always_inline bool oh_is_reply(const struct oh_flow *f)
+{
+	return f->protocol == OH_PROTOCOL_TCP && (f->tcp_flags & (OH_TCP_SYN | OH_TCP_ACK)) ==
+	       (OH_TCP_SYN | OH_TCP_ACK);
+}
+
+static __always_inline void oh_fold_key_of(const struct oh_flow *f, enum oh_hook hook, enum oh_reason reason,
+					   const struct oh_connection *who, __u32 slot, struct oh_fold_key *key)
+{
+	key->reason = reason;
+	key->protocol = f->protocol;
+	key->interface = f->interface;
+	key->reply = oh_is_reply(f);
+	key->port = key->reply ? f->source_port : f->destination_port;
+	if (who && who->pid) {
+		key->cgroup = who->cgroup;
+		__builtin_memcpy(key->command, who->command, sizeof(key->command));
+	} else {
+		key->cgroup = who ? who->cgroup : 0;
+		key->source = f->source;
+	}
+	if (oh_is_by_name(reason, slot))
+		key->name = oh_fold_name(slot);
+	else
+		key->destination = f->destination;
+}
+
+/* Takes from a key what a flood can vary. */
+static __always_inline void oh_fold_others(struct oh_fold_key *key)
+{
+	key->name = 0;
+	key->destination = (struct oh_address){};
+	key->source = (struct oh_address){};
+	key->port = 0;
+	key->protocol = 0;
+	key->reply = 0;
+	key->others = 1;
+}
+
+static __always_inline void oh_fill_event(struct oh_event *e, const struct oh_flow *f, const struct oh_connection *who)
+{
 	e->source = f->source;
 	e->destination = f->destination;
 	e->source_port = f->source_port;
 	e->destination_port = f->destination_port;
 	e->protocol = f->protocol;
-	e->interface = f->interface;
-	e->hook = hook;
-	e->reason = reason;
-	e->observed = oh_settings.observe;
+	e->reply = oh_is_reply(f);
 	if (who) {
-		e->cgroup = who->cgroup;
 		e->pid = who->pid;
 		e->uid = who->uid;
 		__builtin_memcpy(e->command, who->command, sizeof(e->command));
 	}
-	if (slot < OH_SLOTS && (reason == OH_DNS_NAME_NOT_ALLOWED || reason == OH_TLS_NAME_NOT_ALLOWED ||
-				reason == OH_TLS_NO_NAME))
-		oh_tell_name(e, slot);
+}
+
+/* who may be NULL, slot OH_SLOTS. A repeat is counted. What exceeds a share is counted together. */
+static __always_inline void oh_tell(const struct oh_flow *f, enum oh_hook hook, enum oh_reason reason,
+				    const struct oh_connection *who, __u32 slot)
+{
+	struct oh_fold_key key = {};
+	struct oh_folded *folded, first;
+	__u64 now = bpf_ktime_get_boot_ns();
+	struct oh_event *e;
+
+	oh_fold_key_of(f, hook, reason, who, slot, &key);
+	if (oh_was_told(&key, now, &folded))
+		return;
+	if (!oh_has_share(who ? who->cgroup : 0, who ? who->pid : 0, f->interface)) {
+		oh_fold_others(&key);
+		if (oh_was_told(&key, now, &folded))
+			return;
+	}
+	e = bpf_ringbuf_reserve(&oh_events, sizeof(*e), 0);
+	if (!e) {
+		oh_count(OH_COUNT_EVENTS_LOST, 0);
+		return;
+	}
+	__builtin_memset(e, 0, sizeof(*e));
+	e->time = now;
+	e->cgroup = key.cgroup;
+	e->interface = f->interface;
+	e->hook = hook;
+	e->reason = reason;
+	e->observed = oh_settings.observe;
+	e->others = key.others;
+	if (!key.others) {
+		oh_fill_event(e, f, who);
+		/* what stands where a name should be, at this address */
+		if (key.name || (reason == OH_TLS_NO_NAME && slot < OH_SLOTS))
+			oh_tell_name(e, slot);
+	}
+	if (folded) {
+		folded->told = now;
+		e->fold = folded->id;
+		e->count = folded->count;
+	} else {
+		first.id = first.told = first.last = now;
+		first.count = 1;
+		bpf_map_update_elem(&oh_folds, &key, &first, BPF_NOEXIST);
+		e->fold = now;
+		e->count = 1;
+	}
 	bpf_ringbuf_submit(e, 0);
 }
 

@@ -180,6 +180,14 @@ static __always_inline bool oh_is_group_report(const struct oh_flow *f)
 	       (f->destination.byte[12] & 0xf0) == 0xe0;
 }
 
+/* The kernel's own answer for a connection that no process has any more (TIME_WAIT), or a reset. It has no socket and
+ * no data. */
+static __always_inline bool oh_is_left_over(const struct oh_flow *f, const struct oh_connection *own)
+{
+	return !own && f->protocol == OH_PROTOCOL_TCP && !f->socket && !f->forwarded && !f->payload_length &&
+	       (f->tcp_flags & (OH_TCP_ACK | OH_TCP_RST)) && !(f->tcp_flags & OH_TCP_SYN);
+}
+
 static __always_inline bool oh_refuse_uplink(struct __sk_buff *skb, struct oh_frame *fr, enum oh_reason reason,
 					     const struct oh_connection *own)
 {
@@ -195,7 +203,7 @@ static __always_inline bool oh_refuse_uplink(struct __sk_buff *skb, struct oh_fr
 		who = *own;
 	else
 		who.cgroup = bpf_skb_cgroup_id(skb);
-	if (!f->kernel_raw && !oh_is_group_report(f))	/* nobody's attempt */
+	if (!f->kernel_raw && !oh_is_group_report(f) && !oh_is_left_over(f, own))	/* nobody's attempt */
 		oh_tell(f, OH_HOOK_UPLINK_EGRESS, reason, &who, fr->admission.slot);
 	return oh_verdict(reason);
 }

@@ -47,6 +47,8 @@
 #define OH_TELLERS_MAX 1024	/* processes and cgroups that have unread events at a time */
 #define OH_TOLD_OF_ONE 256	/* unread events of one process */
 #define OH_TOLD_OF_GROUP 640	/* of one cgroup, or behind one interface: less than half of the buffer */
+#define OH_FOLDS_MAX 4096	/* what was told lately: the least used make room */
+#define OH_FOLD_TIME 5000000000	/* nanoseconds for which a repeat is counted and not told */
 #define OH_EVENT_NAME_MAX 256
 #define OH_REFUSED_BYTES (256 * 1024)
 #define OH_REFUSED_PACKET_MAX 1024	/* headers and a query; a power of two */
@@ -183,7 +185,7 @@ struct oh_control {
 	__u32 ready;		/* 0: the maps hold no policy yet, and only rules 1 to 3 admit */
 	__u32 targets;		/* ids below this one may be in use: the user side looks up to here */
 	__u32 since;		/* seconds of CLOCK_BOOTTIME at which counting began */
-	__u32 reserved;
+	__u32 seed;		/* of oh_folds' names: nobody can look for two that pass for one */
 	__u64 names;		/* fingerprint of what oh_names holds, 0: not known */
 	__u64 addresses;	/* fingerprint of a set that contains all keys of oh_addresses, 0: not known */
 };
@@ -315,6 +317,8 @@ enum oh_hook {
 struct oh_event {
 	__u64 time;		/* nanoseconds of CLOCK_BOOTTIME */
 	__u64 cgroup;		/* cgroup v2 id of who, 0: not known */
+	__u64 fold;		/* of what it is an occurrence: struct oh_folded's id, 0: of nothing that is counted */
+	__u64 count;		/* how often that occurred so far, this one too */
 	struct oh_address source;	/* all zero where there is none yet */
 	struct oh_address destination;
 	__u16 source_port;	/* host byte order */
@@ -326,9 +330,36 @@ struct oh_event {
 	__u32 pid;		/* 0: not known */
 	__u32 uid;
 	__u32 interface;	/* forwarded: index of the one it came in by; else 0 */
-	__u32 reserved;
+	__u8 reply;		/* 1: accepts a connection from outside */
+	__u8 others;		/* 1: stands for what is too much to be told one by one: says reason and cgroup alone */
+	__u8 reserved[2];
 	char command[OH_COMMAND_MAX];
 	char name[OH_EVENT_NAME_MAX];	/* the queried name, last letter first, as a key of oh_names; "": unknown */
+};
+
+/* Key of oh_folds (LRU hash): what refused attempts have in common that are told once. */
+struct oh_fold_key {
+	__u64 cgroup;
+	__u64 name;		/* a hash of it, with oh_control's seed; 0: none */
+	struct oh_address destination;	/* all zero where a name says what is wanted, or it is others */
+	union {
+		char command[OH_COMMAND_MAX];
+		struct oh_address source;	/* of what was forwarded */
+	};
+	__u32 interface;
+	__u16 port;		/* the destination's; of a reply, its own */
+	__u8 reason;
+	__u8 protocol;
+	__u8 reply, others;	/* as in struct oh_event */
+	__u8 reserved[6];
+};
+
+/* And its value. */
+struct oh_folded {
+	__u64 id;		/* nanoseconds of CLOCK_BOOTTIME: when it occurred first */
+	__u64 told;		/* and when it last became an event */
+	__u64 count;		/* how often it occurred since id */
+	__u64 last;		/* nanoseconds of CLOCK_BOOTTIME */
 };
 
 /* A guarded socket's packet that was refused for its content, in oh_refused (ring buffer). User space answers it. */
@@ -418,6 +449,7 @@ _Static_assert(sizeof(struct oh_target) == 288, "value of oh_targets");
 _Static_assert(sizeof(struct oh_connection) == 136, "value of oh_connections");
 _Static_assert(sizeof(struct oh_opening) == 16, "value of oh_openings: no padding, compared as words");
 _Static_assert(sizeof(struct oh_flow_key) == 40, "key of oh_flows: no padding");
-_Static_assert(sizeof(struct oh_event) == 344, "no padding: a hole would show kernel memory");
+_Static_assert(sizeof(struct oh_event) == 360, "no padding: a hole would show kernel memory");
+_Static_assert(sizeof(struct oh_fold_key) == 64, "key of oh_folds: no padding");
 
 #endif

@@ -8,6 +8,7 @@
 #include <bpf/libbpf.h>
 #include <time.h>
 
+#include "bpf/told.h"
 #include "engine/load.h"
 #include "packet.h"
 
@@ -111,6 +112,7 @@ static inline int lab_run_on(struct lab *lab, unsigned int interface, const stru
 			    .ctx_in = &context, .ctx_size_in = sizeof(context), .repeat = 1);
 
 	lab_read_counts(lab, before);
+	told_forget(&lab->engine);
 	lab->events = 0;
 	if (bpf_prog_test_run_opts(engine_program(lab->set, OH_HOOK_EGRESS), &options))
 		return -errno;

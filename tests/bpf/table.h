@@ -112,7 +112,9 @@ static inline bool check_event(const struct lab *lab, const struct row *row, con
 	clock_gettime(CLOCK_BOOTTIME, &now);
 	if (lab->event.time < not_before || lab->event.time > (__u64)now.tv_sec * 1000000000 + (__u64)now.tv_nsec)
 		return table_fail(row->name, f, "time of the event", (long long)lab->event.time, (long long)not_before);
-	want.time = lab->event.time;
+	want.time = want.fold = lab->event.time;
+	want.count = 1;
+	want.reply = lab->event.reply;	/* a test of its own */
 	for (size_t i = 0; i < sizeof(want); i++) {
 		if (((const __u8 *)&want)[i] != ((const __u8 *)&lab->event)[i]) {
 			char what[64];

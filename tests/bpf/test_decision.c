@@ -315,31 +315,85 @@ static void raised_generation_revokes(void **state)
 	run_table(&strict, &rows[1], 1, hosts, MODE_ENFORCE);
 }
 
-/* Nobody reads the ring: the verdict stays, and what could not be told is counted. */
-static void full_ring_counts_lost_events(void **state)
+static void refuse(const struct packet *p, unsigned int times)
 {
-	const struct packet p = { .to = "192.0.2.1", .protocol = TCP, .port = 443, .flags = SYN };
 	struct __sk_buff context = { .ifindex = strict.device };
-	struct oh_count lost = { 0 };
-	struct error e;
 	struct frame f;
-	unsigned int sent = 0;
 
-	(void)state;
-	packet_build(&p, &f);
-	while (!lost.packets && sent++ < OH_EVENTS_BYTES / sizeof(struct oh_event) + 1) {
+	packet_build(p, &f);
+	for (unsigned int i = 0; i < times; i++) {
 		DECLARE_LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = f.byte, .data_size_in = (__u32)f.length,
 				    .ctx_in = &context, .ctx_size_in = sizeof(context), .repeat = 1);
 
 		assert_int_equal(bpf_prog_test_run_opts(engine_program(strict.set, OH_HOOK_EGRESS), &options), 0);
 		assert_int_equal(options.retval, 0);
-		assert_int_equal(engine_read_count(&strict.engine, OH_COUNT_EVENTS_LOST, &lost, &e), 0);
 	}
-	assert_int_equal(lost.packets, 1);
-	assert_int_equal(lost.bytes, 0);
+}
+
+static struct oh_folded folded_at(__u64 id)
+{
+	struct oh_fold_key key, next;
+	struct oh_folded folded;
+	int fd = strict.engine.map[ENGINE_FOLDS], r = bpf_map_get_next_key(fd, NULL, &next);
+
+	for (; !r; r = bpf_map_get_next_key(fd, &key, &next)) {
+		assert_int_equal(bpf_map_lookup_elem(fd, &next, &folded), 0);
+		if (folded.id == id)
+			return folded;
+		key = next;
+	}
+	fail_msg("nothing is folded as %llu", (unsigned long long)id);
+	abort();
+}
+
+/* A repeat raises a count, and takes no place in the buffer. */
+static void repeat_is_counted_and_not_told(void **state)
+{
+	struct packet p = { .to = "192.0.2.1", .protocol = TCP, .port = 443, .flags = SYN };
+
+	(void)state;
+	told_forget(&strict.engine);
+	strict.events = 0;
+	refuse(&p, 100);
+	assert_true(ring_buffer__consume(strict.ring) >= 0);
+	assert_int_equal(strict.events, 1);
+	assert_int_equal(strict.event.count, 1);
+	assert_int_equal(folded_at(strict.event.fold).count, 100);
+	assert_false(strict.event.reply);
+	p.port = 444;	/* something else */
+	refuse(&p, 1);
+	p.flags = SYN | ACK;	/* and so is an answer */
+	refuse(&p, 1);
+	assert_true(ring_buffer__consume(strict.ring) >= 0);
+	assert_int_equal(strict.events, 3);
+	assert_true(strict.event.reply);
+}
+
+/* What exceeds a share is one more event, and then a count. The buffer never fills by one sender. */
+static void flood_leaves_room(void **state)
+{
+	struct packet p = { .to = "192.0.2.1", .protocol = TCP, .flags = SYN };
+	struct oh_count before, lost;
+	struct error e;
+
+	(void)state;
+	told_forget(&strict.engine);
+	assert_true(ring_buffer__consume(strict.ring) >= 0);
+	assert_int_equal(engine_read_count(&strict.engine, OH_COUNT_EVENTS_LOST, &before, &e), 0);
+	for (unsigned int i = 0; i < 10000; i++) {
+		p.port = (__u16)(1000 + i);
+		refuse(&p, 1);
+	}
+	assert_int_equal(engine_read_count(&strict.engine, OH_COUNT_EVENTS_LOST, &lost, &e), 0);
+	assert_int_equal(lost.packets, before.packets);
 	strict.events = 0;
 	assert_true(ring_buffer__consume(strict.ring) >= 0);
-	assert_int_equal(strict.events, sent - 1);
+	/* a share, and another one, since what came before was read */
+	assert_true(strict.events <= 2 * OH_TOLD_OF_GROUP + 1);
+	assert_true(strict.event.others);
+	assert_int_equal(strict.event.reason, OH_ADDRESS_NOT_ALLOWED);
+	assert_int_equal(strict.event.destination_port, 0);
+	assert_int_equal(strict.events - 1 + folded_at(strict.event.fold).count, 10000);
 }
 
 int main(void)
@@ -355,7 +409,8 @@ int main(void)
 		cmocka_unit_test_teardown(expiry_holds_to_the_second, restore),
 		cmocka_unit_test_teardown(lapse_holds_to_the_second, restore),
 		cmocka_unit_test_teardown(raised_generation_revokes, restore),
-		cmocka_unit_test(full_ring_counts_lost_events),
+		cmocka_unit_test(repeat_is_counted_and_not_told),
+		cmocka_unit_test(flood_leaves_room),
 	};
 	struct config c;
 	int failed;

@@ -16,6 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "bpf/told.h"
 #include "parse/name_key.h"
 #include "policy/address.h"
 #include "policy/config_file.h"
@@ -256,6 +257,7 @@ static void payload_is_judged_as_the_table_says(void **state)
 
 		o.data_size_in = make(packet, row->to, row->port, row->payload, row->size);
 		assert_int_equal(engine_read_count(&engine, row->reason, &before, &e), 0);
+		told_forget(&engine);
 		events = 0;
 		if (bpf_prog_test_run_opts(engine_program(set, OH_HOOK_EGRESS), &o))
 			fail_msg("%s: %s", row->what, strerror(errno));
@@ -270,6 +272,37 @@ static void payload_is_judged_as_the_table_says(void **state)
 		}
 	}
 	assert_scratch_free();
+}
+
+/* Both queries of one lookup are told as one, another name as another. */
+static void name_is_told_once_whatever_is_asked_of_it(void **state)
+{
+	static const struct {
+		const char *query;
+		size_t size;
+	} queries[] = {
+#define QUERY(bytes) { bytes, sizeof(bytes) - 1 }
+		QUERY(HEAD "\7refused\7example" A_IN), QUERY(HEAD "\7refused\7example\0\0\x1c\0\1"),
+		QUERY(HEAD "\7rEFUSED\7example" A_IN), QUERY(HEAD "\7refusee\7example" A_IN),
+	};
+	unsigned char packet[2048];
+
+	(void)state;
+	told_forget(&engine);
+	events = 0;
+	for (size_t i = 0; i < sizeof(queries) / sizeof(*queries); i++) {
+		struct __sk_buff context = { .ifindex = device };
+		DECLARE_LIBBPF_OPTS(bpf_test_run_opts, o, .data_in = packet, .ctx_in = &context,
+				    .ctx_size_in = sizeof(context), .repeat = 1);
+
+		o.data_size_in = make(packet, RESOLVER, 53, queries[i].query, queries[i].size);
+		assert_int_equal(bpf_prog_test_run_opts(engine_program(set, OH_HOOK_EGRESS), &o), 0);
+		assert_int_equal(o.retval, 0);
+		ring_buffer__consume(ring);
+		assert_int_equal(events, i < 3 ? 1 : 2);
+	}
+	assert_int_equal(last.count, 1);
+	assert_string_equal(last.name, "elpmaxe.eesufer");
 }
 
 /* Whoever gets "no such name" goes on with the list by itself. */
@@ -333,6 +366,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(payload_is_judged_as_the_table_says),
+		cmocka_unit_test(name_is_told_once_whatever_is_asked_of_it),
 		cmocka_unit_test(searched_name_does_not_leave_where_somebody_answers),
 		cmocka_unit_test(time_servers_are_not_asked_more_often_than_clients_do),
 	};

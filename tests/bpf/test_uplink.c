@@ -95,6 +95,7 @@ static int run(struct lab *l, enum oh_hook hook, const struct frame *f, bool for
 		options.ctx_size_in = sizeof(context);
 	}
 	lab_read_counts(l, before);
+	told_forget(&l->engine);
 	l->events = 0;
 	if (bpf_prog_test_run_opts(engine_program(l->set, hook), &options))
 		return -errno;

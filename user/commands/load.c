@@ -2,6 +2,7 @@
 /* ohguard load: attach and enforce, or replace programs and policy with no moment open. */
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
@@ -120,6 +121,8 @@ static int set_ready(const struct guard *g, struct error *e)
 		return r;
 	if (!control.since)
 		control.since = (__u32)clock_boot();
+	if (!control.seed && getrandom(&control.seed, sizeof(control.seed), GRND_NONBLOCK) < 0)
+		control.seed = (__u32)clock_boot_ns();
 	control.ready = 1;
 	return engine_write_control(&g->engine, &control, e);
 }
