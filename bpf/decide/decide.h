@@ -6,6 +6,7 @@
 #include "decide/clock.h"
 #include "decide/flow.h"
 #include "maps.h"
+#include "parse/inbound.h"
 #include "parse/special.h"
 #include "decide/stream.h"
 
@@ -104,12 +105,7 @@ static __always_inline bool oh_is_inbound_reply(const struct oh_flow *f)
 	if (oh_opens(f))
 		return false;
 	for (__u32 i = 0; i < OH_INBOUND_MAX && i < oh_settings.inbound_count; i++) {
-		const volatile struct oh_inbound *rule = &oh_settings.inbound[i];
-		__u32 differ = 0;
-
-		for (int w = 0; w < 4; w++)
-			differ |= (f->destination.word[w] ^ rule->address.word[w]) & rule->mask.word[w];
-		if ((__u32)f->source_port - rule->port <= rule->more && !differ)
+		if (oh_inbound_takes(&oh_settings.inbound[i], &f->destination, f->source_port))
 			return true;
 	}
 	return false;

@@ -12,9 +12,11 @@ from guard import (ALLOWED, BINARY, CONF, DEGRADED, DONE, FAILED, FORBIDDEN, HOO
                    PINS, REFUSED_AT_ONCE, STATE, USAGE, assert_says, config, poll)
 from lab import topology
 
-COMMANDS = ("load", "unload", "allow", "revoke", "list", "refresh", "stats", "events", "status", "lock", "unlock")
+COMMANDS = ("load", "confirm", "unload", "allow", "revoke", "list", "refresh", "stats", "events", "status", "lock",
+            "unlock")
 # a command that needs nothing but a loaded guard
-PLAIN = {"unload": ("--yes",), "allow": ("192.0.2.1",), "revoke": ("192.0.2.1",), "list": (), "refresh": (),
+PLAIN = {"confirm": (), "unload": ("--yes",), "allow": ("192.0.2.1",), "revoke": ("192.0.2.1",), "list": (),
+         "refresh": (),
          "stats": (), "events": (), "status": (), "lock": (), "unlock": ()}
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 
@@ -314,10 +316,11 @@ def test_events_lost_are_counted_and_told(loaded):
 # -- load and unload ---------------------------------------------------------------------------------------------
 
 def test_load_text_and_json(guard):
-    assert guard.ok("load").stdout == f"host: guarding {guard.cgroup}, 3 targets\n"
+    first, *lines = guard.ok("load").stdout.splitlines()
+    assert first == f"host: guarding {guard.cgroup}, 3 targets" and f"  + {ALLOWED}:443" in lines
     r = guard.json("load")
     assert r == {"instance": "host", "cgroup": str(guard.cgroup), "mode": "enforce", "dry_run": False, "targets": 3,
-                 "asked": 0, "failed": 0}
+                 "asked": 0, "failed": 0, "added": [], "removed": [], "changed": False}
     guard.assert_stands()
 
 

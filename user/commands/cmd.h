@@ -48,6 +48,7 @@ int cmd_open_failed(int r, const struct error *e);
 int cmd_usage(const char *format, ...) __attribute__((format(printf, 1, 2)));	/* returns CMD_USAGE */
 
 int cmd_load(int argc, char **argv);
+int cmd_confirm(int argc, char **argv);
 int cmd_unload(int argc, char **argv);
 int cmd_allow(int argc, char **argv);
 int cmd_revoke(int argc, char **argv);

@@ -10,29 +10,41 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/text.h"
 #include "commands/cmd.h"
+#include "commands/difference.h"
+#include "commands/going_back.h"
 #include "engine/attach.h"
 #include "engine/hooks.h"
 #include "engine/packet.h"
 #include "engine/publish.h"
 #include "engine/uplink_hooks.h"
+#include "guard/back.h"
 #include "guard/caches.h"
 #include "guard/change.h"
+#include "guard/cuts.h"
 #include "guard/refresh.h"
+#include "guard/rules.h"
 #include "guard/ways_out.h"
 #include "policy/keys.h"
 
 #define CGROUP2_MAGIC 0x63677270	/* linux/magic.h */
+#define CONFIRM_MIN 3			/* seconds */
+#define CONFIRM_MAX 86400
 
 struct load {
 	struct cmd_options common;
 	const char *cgroup, **uplinks;
-	int observe, dry_run, no_resolve, fail_closed;
+	int observe, dry_run, no_resolve, fail_closed, force, go_back;
+	uint64_t confirm;		/* seconds, 0: for good */
 	/* found on the way */
 	char where[PATH_MAX];		/* the cgroup */
 	struct uplinks found;
 	struct engine_program_set *set;
 	struct error full;		/* a map is full: what fits is in force; "" for none */
+	struct rules before, after;
+	bool first;			/* nothing was in force before */
+	char source[PATH_MAX];		/* where the configuration came from that is gone back to, "": from the file */
 };
 
 /* --cgroup, else the configuration's, else the one that is guarded now, else the root. */
@@ -187,19 +199,71 @@ static int put_in_force(struct guard *g, int64_t now, void *context, struct erro
 	refuse_packet_sockets(o, g);
 	flush_caches();
 	guard_former_pins(g, o->common.guard.instance, former);
-	r = guard_remember_config(g, o->common.guard.config, e);
+	r = guard_remember_config(g, *o->source ? o->source : o->common.guard.config, e);
+	if (!r)
+		r = o->confirm ? back_keep(g, clock_boot() + (int64_t)o->confirm, e) : back_forget(g, e);
 	if (!r && *former)	/* [paths] pins has changed: the new guard stands, and the old one goes */
 		r = engine_detach(former, e);
 	return r;
+}
+
+/* What is in force now. A cut session would be no news if the same guard refused it already. */
+static int look_before(struct load *o, const struct guard *g, struct oh_settings *ret_same, struct error *e)
+{
+	struct engine_hook hooks[OH_HOOK_MAX];
+	struct config in_force;
+	bool known;
+	int r;
+
+	o->first = !g->engine.open;
+	*ret_same = (struct oh_settings){ .observe = 1 };
+	if (o->first)
+		return 0;
+	engine_read_hooks(g->pins, hooks);
+	if (!strcmp(hooks[OH_HOOK_EGRESS].where, o->where) &&
+	    !memcmp(g->engine.settings.uplink, g->config.uplinks, sizeof(g->config.uplinks)))
+		*ret_same = g->engine.settings;
+	known = !guard_read_loaded(g, &in_force, e);
+	r = rules_in_force(&g->engine, hooks[OH_HOOK_EGRESS].where, known ? &in_force : NULL, &o->before, e);
+	if (known)
+		config_free(&in_force);
+	return r;
+}
+
+/* Whoever loads over ssh would not come back. */
+static int check_sessions(const struct load *o, const struct guard *g, const struct oh_settings *before,
+			  struct error *e)
+{
+	struct cuts cuts = { .settings = &g->engine.settings, .before = before, .policy = &g->policy,
+			     .cgroup = o->where, .whole = is_whole_machine(o->where) || g->config.uplink_count };
+	int r = cuts_find(&cuts, &g->engine, e);
+	char more[48] = "";
+
+	if (r || !cuts.count)
+		return r;
+	if (cuts.count > 1)
+		snprintf(more, sizeof(more), " and %zu more", cuts.count - 1);
+	error_set(e, EBUSY, "this would cut the ssh session from %s%s: add its address to [inbound] accept, or give "
+		  "--force (with --confirm 60s it goes back by itself)", cuts.first, more);
+	if (o->force || o->dry_run || o->fail_closed || o->go_back) {
+		error_print(e);
+		return 0;
+	}
+	return -EBUSY;
 }
 
 static int load_links(struct guard *g, void *context, struct error *e)
 {
 	struct load *o = context;
 	struct change change = { .learn = extend_records, .put_in_force = put_in_force, .context = o };
+	struct oh_settings same;
 	struct engine engine;
 	int r = find_uplinks(o, g, e);
 
+	if (!r)
+		r = look_before(o, g, &same, e);
+	if (!r && o->confirm && !o->dry_run)
+		r = going_back_begin(g, &o->common.guard, o->confirm, e);
 	/* before the records are read, so that not both are in memory at their largest */
 	if (!r)
 		r = engine_prepare(&g->config, o->observe, g->engine.open ? &g->engine : NULL, &o->set, &engine, e);
@@ -207,7 +271,13 @@ static int load_links(struct guard *g, void *context, struct error *e)
 		return r;
 	engine_close(&g->engine);
 	g->engine = engine;
-	r = o->dry_run ? guard_read(g, time(NULL), e) : change_policy(g, &change, e);
+	r = guard_read(g, time(NULL), e);
+	if (!r)
+		r = rules_of(&g->policy, &engine.settings, o->where, &g->config, &o->after, e);
+	if (!r)
+		r = check_sessions(o, g, &same, e);
+	if (!r && !o->dry_run)
+		r = change_policy(g, &change, e);
 	engine_free_set(o->set);
 	return r;
 }
@@ -226,14 +296,23 @@ static void count_failing(const struct records *records, struct refresh_report *
 	}
 }
 
+static void report_text(const struct load *o, const struct guard *g)
+{
+	printf("%s: %s %s, %zu targets%s\n", o->common.guard.instance, o->dry_run ? "would guard" :
+	       o->observe ? "observing" : "guarding", o->where, g->policy.count,
+	       o->dry_run ? " (programs verified, nothing attached)" : "");
+	if (!difference_print(&o->before, &o->after) && !o->first)
+		printf("  nothing that is allowed changes\n");
+	if (o->confirm && !o->dry_run)
+		printf("  goes back in %llus, unless `ohguard confirm` comes first\n", (unsigned long long)o->confirm);
+}
+
 static void report(const struct load *o, const struct guard *g, const struct refresh_report *names)
 {
 	struct json j;
 
 	if (!o->common.json) {
-		printf("%s: %s %s, %zu targets%s\n", o->common.guard.instance, o->dry_run ? "would guard" :
-		       o->observe ? "observing" : "guarding", o->where, g->policy.count,
-		       o->dry_run ? " (programs verified, nothing attached)" : "");
+		report_text(o, g);
 		return;
 	}
 	json_start(&j, stdout);
@@ -245,6 +324,9 @@ static void report(const struct load *o, const struct guard *g, const struct ref
 	json_number(&j, "targets", (int64_t)g->policy.count);
 	json_number(&j, "asked", (int64_t)names->asked);
 	json_number(&j, "failed", (int64_t)names->failed);
+	json_bool(&j, "changed", difference_json(&o->before, &o->after, &j) || o->first);
+	if (o->confirm)
+		json_number(&j, "confirm", (int64_t)o->confirm);
 	json_object_end(&j);
 	json_end(&j);
 }
@@ -311,51 +393,113 @@ static int load_closed(struct load *o)
 	return CMD_DEGRADED;
 }
 
-static int load(struct load *o)
+/* What was in force before a load that nobody confirmed takes the place of the file and the options. */
+static int take_back(struct load *o, struct guard *g, struct back *b, struct error *e)
+{
+	static const char *uplinks[OH_UPLINKS_MAX + 1] = { "none" };
+	int r = back_read_config(g, o->common.guard.instance, e);
+
+	for (int i = 0; i < OH_UPLINKS_MAX && *b->uplinks[i]; i++)
+		uplinks[i] = b->uplinks[i];
+	o->uplinks = uplinks;
+	o->cgroup = b->cgroup;
+	o->observe = b->observe;
+	snprintf(o->source, sizeof(o->source), "%s", b->source);
+	return r;
+}
+
+static int unload_again(struct guard *g, struct error *e)
+{
+	int r = g->locked ? error_set(e, EPERM, "it is locked: unlock it, and unload") : engine_detach(g->pins, e);
+
+	if (!r)
+		guard_forget(g);
+	return r ? r : back_forget(g, e);
+}
+
+/* *ret_done: there is nothing more to do. */
+static int open_guard(struct load *o, struct guard *g, struct back *b, bool *ret_done, struct error *e)
+{
+	struct error e_none;
+	int r = o->go_back ? guard_open_to_go_back(&o->common.guard, g, e) :
+			     guard_open_for_load(&o->common.guard, g, e);
+
+	*ret_done = false;
+	if (r)
+		return r;
+	if (back_read(g, b, &e_none)) {
+		*ret_done = o->go_back;		/* confirmed meanwhile */
+	} else if (o->go_back && !back_is_due(b)) {
+		*ret_done = true;
+	} else if (o->go_back && b->nothing) {
+		r = unload_again(g, e);
+		*ret_done = !r;
+	} else if (o->go_back || (b->other_boot && !b->nothing && !g->engine.open)) {
+		if (!o->go_back)
+			error_warn("the last `load --confirm` was not confirmed before this machine restarted: what "
+				   "was in force before it is loaded again");
+		r = take_back(o, g, b, e);
+	}
+	if (r || *ret_done)
+		guard_close(g);
+	return r;
+}
+
+static int load_open(struct load *o, struct guard *g)
 {
 	struct refresh_report names = { 0 };
 	struct error e, unkept = { "" };
-	struct guard g;
 	bool missing;
-	int r = guard_open_for_load(&o->common.guard, &g, &e);
+	int r = find_cgroup(o, g, &e);
 
-	if (r) {
-		cmd_fail(&e);
-		return o->fail_closed ? load_closed(o) : CMD_FAILED;
-	}
-	r = find_cgroup(o, &g, &e);
 	if (!r)
-		r = o->dry_run ? load_links(&g, o, &e) :
-		    change_links(&g, &o->common.guard, load_links, o, &unkept, &e);
+		r = o->dry_run ? load_links(g, o, &e) :
+		    change_links(g, &o->common.guard, load_links, o, &unkept, &e);
 	if (*unkept.text)
 		error_warn("the new links are in force but not locked: %s: run `ohguard load` again", unkept.text);
-	guard_unlock(&g);
-	if (r) {
-		guard_close(&g);
-		cmd_fail(&e);
-		return o->fail_closed ? load_closed(o) : CMD_FAILED;
-	}
+	guard_unlock(g);
+	if (r)
+		return cmd_fail(&e);
 	if (!*o->full.text && !o->dry_run && !o->no_resolve)
-		r = refresh_round(&g, &names, &e);
+		r = refresh_round(g, &names, &e);
 	if (!o->dry_run && !o->no_resolve)
-		count_failing(&g.records, &names);
+		count_failing(&g->records, &names);
 	if (access("/sys/kernel/btf/vmlinux", F_OK))
 		error_warn("this kernel has no BTF (/sys/kernel/btf/vmlinux): everything is enforced without it, but "
 			   "`lock` cannot work");
 	missing = warn_missing(&o->found);
-	missing |= warn_resolver(o, &g);
+	missing |= warn_resolver(o, g);
 	refresh_warn(&names);
-	report(o, &g, &names);
-	guard_close(&g);
+	report(o, g, &names);
 	if (r || *o->full.text)
 		cmd_fail(r ? &e : &o->full);
 	return r || *o->full.text || names.failed || missing ? CMD_DEGRADED : CMD_OK;
+}
+
+static int load(struct load *o)
+{
+	struct error e;
+	struct guard g;
+	struct back b;
+	bool done;
+	int r = open_guard(o, &g, &b, &done, &e);
+
+	if (r) {
+		r = cmd_fail(&e);
+	} else if (!done) {
+		r = load_open(o, &g);
+		guard_close(&g);
+	}
+	rules_free(&o->before);
+	rules_free(&o->after);
+	return r == CMD_FAILED && o->fail_closed ? load_closed(o) : r;
 }
 
 int cmd_load(int argc, char **argv)
 {
 	static struct config values;	/* only to check them */
 	struct load o = { 0 };
+	const char *confirm = NULL;
 	struct error e;
 	struct poptOption options[] = {
 		{ "cgroup", 0, POPT_ARG_STRING, &o.cgroup, 0,
@@ -365,6 +509,10 @@ int cmd_load(int argc, char **argv)
 		{ "observe", 0, POPT_ARG_NONE, &o.observe, 0, "Refuse nothing, report what would be refused", NULL },
 		{ "dry-run", 0, POPT_ARG_NONE, &o.dry_run, 0, "Check configuration and programs, attach nothing",
 		  NULL },
+		{ "confirm", 0, POPT_ARG_STRING, &confirm, 0,
+		  "Go back to what was in force after 30s, 5m, 1h, unless `ohguard confirm` comes first", "TIME" },
+		{ "force", 0, POPT_ARG_NONE, &o.force, 0, "Also if it cuts ssh sessions that are open", NULL },
+		{ "go-back", 0, POPT_ARG_NONE | POPT_ARGFLAG_DOC_HIDDEN, &o.go_back, 0, NULL, NULL },
 		{ "no-resolve", 0, POPT_ARG_NONE, &o.no_resolve, 0, "Leave resolving to the timer", NULL },
 		{ "fail-closed", 0, POPT_ARG_NONE, &o.fail_closed, 0,
 		  "If this fails and nothing is loaded, refuse everything", NULL },
@@ -376,5 +524,10 @@ int cmd_load(int argc, char **argv)
 		return r;
 	if (o.uplinks && config_set_uplinks(&values, o.uplinks, &e))
 		return cmd_usage("--uplink: %s", e.text);
+	if (confirm && (text_parse_seconds(confirm, CONFIRM_MAX, &o.confirm) || o.confirm < CONFIRM_MIN))
+		return cmd_usage("--confirm %s: expected a time like 60s, 5m or 1h, from %ds to 1d", confirm,
+				 CONFIRM_MIN);
+	if (o.go_back && !going_back_wait(&o.common.guard))
+		return CMD_OK;
 	return load(&o);
 }

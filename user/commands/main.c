@@ -13,6 +13,7 @@
 
 static const struct cmd commands[] = {
 	{ "load", cmd_load, "attach and enforce; run again, it replaces programs and policy" },
+	{ "confirm", cmd_confirm, "keep what `load --confirm` put in force" },
 	{ "unload", cmd_unload, "detach and remove everything" },
 	{ "allow", cmd_allow, "allow names, addresses and ranges, at once and until revoked" },
 	{ "revoke", cmd_revoke, "take that back, and end its open connections" },

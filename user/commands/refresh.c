@@ -10,6 +10,7 @@
 
 #include "base/json.h"
 #include "commands/cmd.h"
+#include "commands/going_back.h"
 #include "engine/inside.h"
 #include "engine/uplink_hooks.h"
 #include "guard/change.h"
@@ -79,6 +80,7 @@ static int64_t next_due(const struct guard *g)
 static int round_once(const struct refresh_options *o, int64_t *ret_next)
 {
 	struct refresh_report report = { 0 };
+	int64_t back;
 	struct guard g;
 	struct error e;
 	int r = guard_open(&o->common.guard, &g, &e), r_uplinks;
@@ -86,6 +88,7 @@ static int round_once(const struct refresh_options *o, int64_t *ret_next)
 	*ret_next = time(NULL) + WATCH_LONGEST;
 	if (r)
 		return cmd_open_failed(r, &e);
+	going_back_if_due(&g, &o->common.guard, &back);
 	if (!o->uplinks)
 		r = refresh_round(&g, &report, &e);
 	if (r)
@@ -95,6 +98,8 @@ static int round_once(const struct refresh_options *o, int64_t *ret_next)
 		cmd_fail(&e);
 	report_names(&o->common, &report);
 	*ret_next = next_due(&g);
+	if (back && back < *ret_next)
+		*ret_next = back;
 	guard_close(&g);
 	if (r && !report.in_force)
 		return CMD_FAILED;

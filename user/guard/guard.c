@@ -20,7 +20,7 @@ static const char *path_of(const char *folder, const char *name, char buffer[PAT
 	return buffer;
 }
 
-static void set_paths(struct guard *g, const char *instance)
+void guard_set_paths(struct guard *g, const char *instance)
 {
 	snprintf(g->state, sizeof(g->state), "%s/%s", g->config.state, instance);
 	snprintf(g->pins, sizeof(g->pins), "%s/%s", g->config.pins, instance);
@@ -95,7 +95,7 @@ int guard_open(const struct guard_options *options, struct guard *ret, struct er
 				   config_read(options->config, &g.config, e);
 	if (r)
 		return r == -ENOENT ? -EINVAL : r;	/* -ENOENT is kept for "not loaded" */
-	set_paths(&g, options->instance);
+	guard_set_paths(&g, options->instance);
 	r = enter(&g, options->instance, e);
 	if (!r && g.locked && !g.mark.inode)	/* the file that options name could be anybody's */
 		r = error_set(e, EPERM, "%s is locked, and the configuration in force, %s/loaded.conf, is missing",
@@ -122,13 +122,14 @@ int guard_open_to_change(const struct guard_options *options, struct guard *ret,
 	return r == -ENOENT ? -EPERM : r;	/* -ENOENT is kept for "not loaded" */
 }
 
-static int open_to_load(struct guard *g, const struct guard_options *options, bool state, struct error *e)
+static int open_to_load(struct guard *g, const struct guard_options *options, bool state, bool authorize,
+			struct error *e)
 {
 	int r;
 
-	set_paths(g, options->instance);
+	guard_set_paths(g, options->instance);
 	r = enter(g, options->instance, e);
-	if (!r)
+	if (!r && authorize)
 		r = guard_authorize(g, options, e);
 	if (!r)
 		r = engine_check_system(g->pins, e);
@@ -154,7 +155,17 @@ int guard_open_for_load(const struct guard_options *options, struct guard *ret, 
 
 	if (!r)
 		r = config_read(options->config, &ret->config, e);
-	return r ? r : open_to_load(ret, options, true, e);
+	return r ? r : open_to_load(ret, options, true, true, e);
+}
+
+int guard_open_to_go_back(const struct guard_options *options, struct guard *ret, struct error *e)
+{
+	struct error e_none;
+	int r = start(ret, options->instance, e);
+
+	if (!r && guard_read_loaded(ret, &ret->config, &e_none))
+		r = config_read(options->config, &ret->config, e);
+	return r ? r : open_to_load(ret, options, true, false, e);
 }
 
 int guard_open_closed(const struct guard_options *options, struct guard *ret, struct error *e)
@@ -163,7 +174,7 @@ int guard_open_closed(const struct guard_options *options, struct guard *ret, st
 
 	if (!r)
 		r = config_default(&ret->config, e);
-	return r ? r : open_to_load(ret, options, false, e);
+	return r ? r : open_to_load(ret, options, false, true, e);
 }
 
 void guard_close(struct guard *g)
@@ -254,14 +265,20 @@ int guard_write_records(const struct guard *g, struct error *e)
 	return records_write(path_of(g->state, "records", path), &g->records, e);
 }
 
-void guard_former_pins(const struct guard *g, const char *instance, char ret[PATH_MAX + 64])
+int guard_read_loaded(const struct guard *g, struct config *ret, struct error *e)
 {
 	char path[PATH_MAX + 128];
+
+	return config_read_loaded(path_of(g->run, "loaded.conf", path), ret, e);
+}
+
+void guard_former_pins(const struct guard *g, const char *instance, char ret[PATH_MAX + 64])
+{
 	struct config former;
 	struct error e;
 
 	ret[0] = '\0';
-	if (config_read(path_of(g->run, "loaded.conf", path), &former, &e))
+	if (guard_read_loaded(g, &former, &e))
 		return;
 	if (strcmp(former.pins, g->config.pins))
 		snprintf(ret, PATH_MAX + 64, "%s/%s", former.pins, instance);

@@ -50,6 +50,9 @@ int guard_open(const struct guard_options *options, struct guard *ret, struct er
 int guard_open_for_load(const struct guard_options *options, struct guard *ret, struct error *e);
 /* The same with the defaults and no state, for a machine whose configuration cannot be used but must not be open. */
 int guard_open_closed(const struct guard_options *options, struct guard *ret, struct error *e);
+/* For `load --confirm`, whose time is over: the same with the configuration in force, and without a key, since whoever
+ * gave it then wanted this. */
+int guard_open_to_go_back(const struct guard_options *options, struct guard *ret, struct error *e);
 void guard_close(struct guard *g);
 /* guard_open() and guard_authorize(), for a command that changes something. */
 int guard_open_to_change(const struct guard_options *options, struct guard *ret, struct error *e);
@@ -58,6 +61,9 @@ int guard_authorize(const struct guard *g, const struct guard_options *options, 
 /* Calls use() with what the lock is to keep. */
 int guard_subject(const struct guard *g, const struct guard_options *options,
 		  int (*use)(const struct lock_subject *subject, struct error *e), struct error *e);
+
+/* Finds its paths by its configuration. */
+void guard_set_paths(struct guard *g, const char *instance);
 
 /* One command at a time changes an instance. What another one put in force since guard_open() is taken up, and the
  * policy is then empty: guard_read() comes next. */
@@ -71,6 +77,8 @@ int guard_build(struct guard *g, int64_t now, struct error *e);
 int guard_write_grants(const struct guard *g, struct error *e);
 int guard_write_records(const struct guard *g, struct error *e);
 
+/* The configuration in force. */
+int guard_read_loaded(const struct guard *g, struct config *ret, struct error *e);
 /* The pins of the previous load, if they are in another folder than now; else "". */
 void guard_former_pins(const struct guard *g, const char *instance, char ret[PATH_MAX + 64]);
 
