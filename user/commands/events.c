@@ -87,7 +87,7 @@ static const char *event_name(const struct oh_event *event, char ret[OH_EVENT_NA
 {
 	size_t n = strnlen(event->name, sizeof(event->name));
 
-	if (event->reason != OH_DNS_NAME_NOT_ALLOWED && event->reason != OH_TLS_NAME_NOT_ALLOWED)
+	if (!n && event->reason != OH_DNS_NAME_NOT_ALLOWED)
 		return NULL;
 	for (size_t i = 0; i < n; i++)
 		ret[i] = event->name[n - 1 - i];

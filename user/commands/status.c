@@ -248,6 +248,9 @@ static int read_status(struct guard *g, struct status *s, struct error *e)
 			"Bluetooth) are not refused without BPF LSM: keep them from the workload with "
 			"RestrictAddressFamilies= or seccomp");
 	s->settings = g->engine.settings;
+	if (s->settings.observe)	/* first of all problems */
+		remark(&s->problems, "it only observes: nothing is refused: `ohguard suggest` shows what to allow, and "
+		       "`ohguard load` enforces");
 	check_hooks(s);
 	read_uplinks(s, g->pins);
 	check_uplinks(s);
