@@ -149,6 +149,14 @@ struct {
 	__uint(max_entries, OH_REFUSED_BYTES);
 } oh_refused SEC(".maps");
 
+/* Under --observe: the name whose answer held the address last. Last letter first, as in an event. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, OH_SEEN_MAX);
+	__type(key, struct oh_address);
+	__uint(value_size, OH_EVENT_NAME_MAX);
+} oh_seen SEC(".maps");
+
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, OH_TARGETS_MAX);

@@ -9,6 +9,7 @@
 #include "payload/hand_over.h"
 #include "payload/inspect.h"
 #include "maps.h"
+#include "payload/observe.h"
 #include "payload/quick_error.h"
 #include "decide/report.h"
 #include "decide/source.h"
@@ -18,29 +19,16 @@ char LICENSE[] SEC("license") = "GPL";
 
 #define OH_PROTOCOL_MPTCP 262
 
-static __always_inline void oh_admit_connection(struct bpf_sock *sk, struct oh_connection *c, const struct oh_flow *f,
-						enum oh_look look, const struct oh_admission *admission)
-{
-	if (look != OH_LOOK_NONE && !oh_opens(f))	/* the start of its payload is unknown */
-		return;
-	if (!c)
-		c = bpf_sk_storage_get(&oh_connections, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
-	/* out of memory: each packet is judged by its address, and what needs inspection is refused */
-	if (!c)
-		return;
-	oh_admit(c, f, look, admission->target, admission->generation);
-}
-
 /* Counts, reports and remembers a verdict. */
 static __always_inline int oh_conclude(struct __sk_buff *skb, struct bpf_sock *sk, struct oh_connection *c,
 				       const struct oh_flow *f, enum oh_reason reason,
 				       const struct oh_admission *admission)
 {
-	oh_count(reason & (OH_REASON_MAX - 1), skb->len);
+	oh_count_verdict(reason, skb->len);
 	if (reason >= OH_REASON_FIRST_REFUSAL) {
 		if (c && c->look != OH_LOOK_NONE)
 			c->refused = !oh_settings.observe;
-		if (!f->kernel_raw)	/* nobody's attempt */
+		if (!f->kernel_raw && !admission->told)	/* nobody's attempt, or told before */
 			oh_tell(f, OH_HOOK_EGRESS, reason, c, admission->slot);
 		return oh_verdict(reason);
 	}
@@ -50,25 +38,6 @@ static __always_inline int oh_conclude(struct __sk_buff *skb, struct bpf_sock *s
 		oh_admit_connection(sk, c, f, oh_settings.inspect ? oh_look_for(reason, admission) : OH_LOOK_NONE,
 				    admission);
 	return oh_verdict(reason);
-}
-
-/* Observing passes what would be held, or refused for its payload. It reports a connection once and then ignores it,
- * but each query. It cannot judge what would be held, since the rest never joins it. */
-static __always_inline enum oh_reason oh_let_through(struct bpf_sock *sk, struct oh_connection *c,
-						     const struct oh_flow *f, enum oh_reason reason,
-						     const struct oh_admission *admission)
-{
-	if (f->protocol != OH_PROTOCOL_TCP || reason < OH_REASON_FIRST_REFUSAL)
-		return reason;
-	if (admission->fresh && sk)
-		oh_admit_connection(sk, c, f, OH_LOOK_NONE, admission);
-	else if (c && c->look == OH_LOOK_QUERIES && reason != OH_HOLD)
-		c->stream.judged = f->sequence + f->payload_length;
-	else if (c)
-		c->look = OH_LOOK_NONE;
-	if (reason != OH_HOLD)
-		return reason;
-	return f->destination_port == OH_PORT_DNS ? OH_DNS_MALFORMED : OH_TLS_INCOMPLETE;
 }
 
 SEC("cgroup_skb/egress")
@@ -109,8 +78,8 @@ int oh_egress(struct __sk_buff *skb)
 	if (oh_settings.inspect && reason < OH_REASON_FIRST_REFUSAL)
 		reason = oh_inspect(skb, &f, c, reason, &admission);
 	if (oh_settings.observe)
-		reason = oh_let_through(sk, c, &f, reason, &admission);
-	verdict = reason == OH_HOLD ? oh_settings.observe : oh_conclude(skb, sk, c, &f, reason, &admission);
+		reason = oh_let_through(skb, sk, c, &f, reason, &admission);
+	verdict = reason == OH_HOLD ? oh_observes() : oh_conclude(skb, sk, c, &f, reason, &admission);
 	if (!verdict && reason != OH_HOLD)
 		verdict = oh_answer_refused(skb, &f, c, reason);
 	if (admission.slot < OH_SLOTS)
@@ -225,7 +194,7 @@ static __always_inline int oh_attempt(struct bpf_sock_addr *ctx, struct oh_flow 
 	if (bound)	/* by bind(), perhaps before the guard; or by an earlier connect(), which is harmless */
 		c->bound = 1;
 	if (reason >= OH_REASON_FIRST_REFUSAL) {
-		oh_count(reason & (OH_REASON_MAX - 1), 0);
+		oh_count_verdict(reason, 0);
 		oh_tell(f, hook, reason, c, OH_SLOTS);
 	}
 	return oh_verdict(reason);
@@ -339,7 +308,7 @@ int oh_sock_create(struct bpf_sock *sk)
 	}
 	f.protocol = sk->protocol;
 	oh_note_owner(&who);
-	oh_count(OH_RAW_SOCKET, 0);
+	oh_count_verdict(OH_RAW_SOCKET, 0);
 	oh_tell(&f, OH_HOOK_SOCK_CREATE, OH_RAW_SOCKET, &who, OH_SLOTS);
 	return oh_verdict(OH_RAW_SOCKET);
 }

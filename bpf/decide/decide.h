@@ -22,6 +22,7 @@ struct oh_admission {
 	bool fresh;		/* admitted by its address, not as part of a connection */
 	__u32 slot;		/* scratch that holds the name judged; OH_SLOTS: none */
 	bool named;		/* the connection must open with a TLS hello for an allowed name */
+	bool told;		/* it was reported before */
 	bool flow;		/* it is known only from the wire, with no guarded socket behind it */
 };
 

@@ -15,6 +15,21 @@ static __always_inline void oh_count(__u32 index, __u32 bytes)
 	}
 }
 
+/* Whether what is refused passes nevertheless. Without a policy nothing does. */
+static __always_inline bool oh_observes(void)
+{
+	return oh_settings.observe && oh_is_ready();
+}
+
+static __always_inline void oh_count_verdict(enum oh_reason reason, __u32 bytes)
+{
+	__u32 index = reason & (OH_REASON_MAX - 1);
+
+	if (index >= OH_REASON_FIRST_REFUSAL && oh_observes())
+		index += OH_COUNT_OBSERVED;
+	oh_count(index, bytes);
+}
+
 static __always_inline void oh_count_use(const struct oh_admission *admission, __u32 bytes, bool connection)
 {
 	struct oh_use *use = bpf_map_lookup_elem(&oh_target_use, &admission->target);
@@ -44,6 +59,15 @@ static __always_inline void oh_tell_name(struct oh_event *e, __u32 slot)
 		return;
 	for (int i = 0; i < OH_EVENT_NAME_MAX; i += 8)
 		*(__u64 *)(e->name + i) = oh_word(oh_key(s)->data + i);
+}
+
+/* The name that led to the address, as far as it was seen. */
+static __always_inline void oh_tell_seen(struct oh_event *e, const struct oh_address *to)
+{
+	const __u64 *name = bpf_map_lookup_elem(&oh_seen, to);
+
+	for (int i = 0; name && i < OH_EVENT_NAME_MAX / 8; i++)
+		((__u64 *)e->name)[i] = name[i];
 }
 
 /* Whom unread events are about: a process, a whole cgroup (pid 0), or frames forwarded from an interface. */
@@ -226,13 +250,15 @@ static __always_inline void oh_tell(const struct oh_flow *f, enum oh_hook hook, 
 	e->interface = f->interface;
 	e->hook = hook;
 	e->reason = reason;
-	e->observed = oh_settings.observe;
+	e->observed = oh_observes();
 	e->others = key.others;
 	if (!key.others) {
 		oh_fill_event(e, f, who);
 		/* what stands where a name should be, at this address */
 		if (key.name || (reason == OH_TLS_NO_NAME && slot < OH_SLOTS))
 			oh_tell_name(e, slot);
+		else if (oh_settings.observe)
+			oh_tell_seen(e, &f->destination);
 	}
 	if (folded) {
 		folded->told = now;
@@ -251,7 +277,7 @@ static __always_inline void oh_tell(const struct oh_flow *f, enum oh_hook hook, 
 /* What a hook returns for a reason: 1 lets it pass, 0 refuses it. */
 static __always_inline int oh_verdict(enum oh_reason reason)
 {
-	return (reason != OH_NONE && reason < OH_REASON_FIRST_REFUSAL) || oh_settings.observe;
+	return (reason != OH_NONE && reason < OH_REASON_FIRST_REFUSAL) || oh_observes();
 }
 
 #endif

@@ -89,7 +89,7 @@ static __always_inline int refuse_socket(enum oh_reason reason)
 	} else {
 		count_one(OH_COUNT_EVENTS_LOST);
 	}
-	count_one(reason);
+	count_one(oh_packet.observe ? OH_COUNT_OBSERVED + reason : reason);
 	return refuse_if(!oh_packet.observe);
 }
 

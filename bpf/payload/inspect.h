@@ -51,6 +51,12 @@ __attribute__((noinline)) int oh_inspect_query(struct __sk_buff *skb, __u32 at, 
 	return oh_may_ask(slot, s->query.qtype) ? OH_DNS : OH_DNS_NAME_NOT_ALLOWED;
 }
 
+/* Observing notes a forbidden name's query too, since its answer tells which addresses are meant by that name. */
+static __always_inline bool oh_lets_query_pass(enum oh_reason reason)
+{
+	return reason == OH_DNS || (oh_settings.observe && reason == OH_DNS_NAME_NOT_ALLOWED);
+}
+
 /* Each request costs a second, and a burst of them may be owed: clients begin with four to eight (iburst), and poll at
  * most every 16 seconds. A sender can choose 64 bits of a request, so this bounds them. */
 __attribute__((noinline)) int oh_ntp_pay(__u64 high, __u64 low, __u32 target)
@@ -88,9 +94,10 @@ __attribute__((noinline)) int oh_inspect_queries(struct __sk_buff *skb, __u32 at
 		if (r)
 			return r == OH_DNS_FRAME_HOLD ? OH_HOLD : OH_DNS_MALFORMED;
 		r = oh_inspect_query(skb, at + 2, size, slot);
+		if (oh_lets_query_pass(r))
+			oh_note_query(skb, answer_port, slot);
 		if (r != OH_DNS)
 			return r;
-		oh_note_query(skb, answer_port, slot);
 		at += 2 + size;
 		length -= 2 + size;
 	}
@@ -331,7 +338,7 @@ static __always_inline enum oh_reason oh_inspect(struct __sk_buff *skb, const st
 	if (admission->slot >= OH_SLOTS)
 		return OH_HOLD;
 	reason = oh_inspect_query(skb, f->payload, f->payload_length, admission->slot);
-	if (reason == OH_DNS)
+	if (oh_lets_query_pass(reason))
 		oh_note_query(skb, oh_answer_port(f, c), admission->slot);
 	return reason;
 }

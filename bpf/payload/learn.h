@@ -110,6 +110,28 @@ __attribute__((noinline)) int oh_prolong(__u64 high, __u64 low, __u64 target, __
 	return entry && oh_renew(entry, &grant);
 }
 
+static __always_inline void oh_answered_address(const struct oh_dns_addr *from, struct oh_address *ret)
+{
+	if (from->family == 4)
+		oh_address_from_ip4(ret, *(const __u32 *)from->addr);
+	else
+		__builtin_memcpy(ret, from->addr, sizeof(*ret));
+}
+
+/* Under --observe: notes by which name an address came. */
+__attribute__((noinline)) int oh_note_seen(__u32 slot, __u32 place)
+{
+	struct oh_scratch *s = oh_settings.observe ? oh_scratch(slot) : NULL;
+	const struct oh_dns_addr *from;
+	struct oh_address to = {};
+
+	if (!s)
+		return 0;
+	from = &s->addr[place & (OH_ANSWER_RECORDS - 1)];
+	oh_answered_address(from, &to);
+	return !bpf_map_update_elem(&oh_seen, &to, oh_key(s)->data, BPF_ANY);
+}
+
 /* Whether the configuration allows answers for that name to hold that special address. A global function: see
  * oh_lookup_in(). */
 __attribute__((noinline)) int oh_may_be_private(__u32 slot, __u64 high, __u64 low)
@@ -158,10 +180,7 @@ __attribute__((noinline)) int oh_learn_address(__u32 slot, __u32 place)
 	if (!s)
 		return 0;
 	from = &s->addr[place & (OH_ANSWER_RECORDS - 1)];
-	if (from->family == 4)
-		oh_address_from_ip4(&to, *(const __u32 *)from->addr);
-	else
-		__builtin_memcpy(&to, from->addr, sizeof(to));
+	oh_answered_address(from, &to);
 	high = (__u64)to.word[1] << 32 | to.word[0];
 	low = (__u64)to.word[3] << 32 | to.word[2];
 	if (oh_is_not_public(&to) && !oh_may_be_private(slot, high, low))
@@ -214,6 +233,8 @@ __attribute__((noinline)) int oh_learn_message(struct __sk_buff *skb, __u32 at, 
 		((__u64 *)&s->query)[i] = ((const volatile __u64 *)asked)[i];
 	if (!oh_dns_answer(skb, at, length, s, &s->query, slot) && oh_read_question(slot)) {
 		oh_read_learners(slot);
+		for (__u32 i = 0; oh_settings.observe && i < OH_TEACH_MAX && i < OH_MEM(s->addrs); i++)
+			oh_note_seen(slot, i);
 		for (__u32 i = 0; i < OH_TEACH_MAX && i < OH_MEM(s->addrs); i++)
 			oh_learn_address(slot, i);
 		for (__u32 i = 1; i <= OH_OPENED_LINKS && i < OH_MEM(s->links); i++)

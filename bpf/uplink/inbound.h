@@ -335,7 +335,7 @@ static __always_inline bool oh_let_in(void *ctx, void *at, void *end, __u64 leng
 		reason = oh_decide_arrival(ctx, a, hook);
 	if (reason < OH_REASON_FIRST_REFUSAL)
 		return true;
-	oh_count(reason & (OH_REASON_MAX - 1), length - OH_ETHERNET);
+	oh_count_verdict(reason, length - OH_ETHERNET);
 	/* At most one per second and CPU: an outside flood must not push out events about the workload's refusals. */
 	now = bpf_ktime_get_boot_ns();
 	if (now - a->told >= OH_NS_PER_SECOND) {

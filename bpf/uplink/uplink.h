@@ -196,9 +196,9 @@ static __always_inline bool oh_refuse_uplink(struct __sk_buff *skb, struct oh_fr
 
 	fr->refused = reason;
 	reason = oh_forwarded_reason(f, reason);
-	if (own && oh_settings.observe)		/* reported at the socket's own hook */
+	if (own && oh_observes())		/* reported at the socket's own hook */
 		return true;
-	oh_count(reason & (OH_REASON_MAX - 1), skb->len - OH_ETHERNET);
+	oh_count_verdict(reason, skb->len - OH_ETHERNET);
 	if (own)
 		who = *own;
 	else
@@ -297,7 +297,7 @@ static __always_inline bool oh_pass_uplink(struct __sk_buff *skb)
 	if (oh_settings.inspect && reason < OH_REASON_FIRST_REFUSAL && !(own && reason == OH_NTP))
 		reason = oh_inspect_frame(skb, fr, c, reason);
 	if (reason == OH_HOLD)
-		pass = oh_settings.observe;
+		pass = oh_observes();
 	else if (reason >= OH_REASON_FIRST_REFUSAL)
 		pass = oh_refuse_uplink(skb, fr, reason, own);
 	else

@@ -44,6 +44,7 @@
 #endif
 #define OH_NAT64_MAX 4
 #define OH_EVENTS_BYTES (512 * 1024)
+#define OH_SEEN_MAX 4096	/* addresses whose names --observe knows: the least used make room */
 #define OH_TELLERS_MAX 1024	/* processes and cgroups that have unread events at a time */
 #define OH_TOLD_OF_ONE 256	/* unread events of one process */
 #define OH_TOLD_OF_GROUP 640	/* of one cgroup, or behind one interface: less than half of the buffer */
@@ -158,7 +159,8 @@ struct oh_count {
 };
 #define OH_COUNT_EVENTS_LOST OH_REASON_MAX	/* events that found the ring buffer full, as packets */
 #define OH_COUNT_NO_ROOM (OH_REASON_MAX + 1)	/* and on: entries that found no room in a table, as packets */
-#define OH_COUNTS (OH_COUNT_NO_ROOM + OH_SHARED_MAX)
+#define OH_COUNT_OBSERVED (OH_COUNT_NO_ROOM + OH_SHARED_MAX)	/* and on, by reason: what passed under --observe */
+#define OH_COUNTS (OH_COUNT_OBSERVED + OH_REASON_MAX)
 
 /* The tables that a workload or a far side can fill: see bpf/decide/share.h. */
 enum oh_shared {
@@ -201,6 +203,13 @@ enum oh_look {
 	OH_LOOK_SENT,
 };
 
+/* What was told of a connection that nothing allows. */
+enum oh_watched {
+	OH_WATCHED_NOT,		/* nothing yet */
+	OH_WATCHED_OPENING,	/* that it was opened */
+	OH_WATCHED_HELLO,	/* and whether it opens with a TLS hello */
+};
+
 /* Key of oh_pending (LRU hash; value struct oh_dns_pending of OH_PENDING_SIZE, see bpf/parse/bytes.h): a query that was
  * let out. */
 struct oh_pending_key {
@@ -234,7 +243,8 @@ struct oh_connection {
 	__u8 look;		/* enum oh_look: what its next payload must be */
 	__u8 reopened;		/* of a flow: 1: a SYN was let out since its last segment */
 	__u8 served;		/* of a flow: 1: the server's hello came in, and asks for no second one */
-	__u8 reserved[2];
+	__u8 watched;		/* enum oh_watched: of a connection that passes under --observe alone */
+	__u8 reserved;
 	__u32 target;
 	__u32 generation;
 	__u32 pid;		/* 0: not known */
@@ -334,7 +344,9 @@ struct oh_event {
 	__u8 others;		/* 1: stands for what is too much to be told one by one: says reason and cgroup alone */
 	__u8 reserved[2];
 	char command[OH_COMMAND_MAX];
-	char name[OH_EVENT_NAME_MAX];	/* the queried name, last letter first, as a key of oh_names; "": unknown */
+	/* The queried name, or the hello's; under --observe also the one that led to the address. Last letter first, as
+	 * a key of oh_names; "": not known, or the root. */
+	char name[OH_EVENT_NAME_MAX];
 };
 
 /* Key of oh_folds (LRU hash): what refused attempts have in common that are told once. */

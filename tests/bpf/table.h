@@ -61,10 +61,10 @@ static inline enum oh_reason reason_in(enum mode mode, enum oh_reason reason)
 }
 
 static inline bool check_counters(const char *name, const struct frame *f, const struct outcome *o,
-	enum oh_reason reason)
+	unsigned int counter)
 {
 	for (unsigned int i = 0; i < OH_COUNTS; i++) {
-		unsigned long long packets = i == (unsigned int)reason, bytes = packets * (f->length - ETHERNET);
+		unsigned long long packets = i == counter, bytes = packets * (f->length - ETHERNET);
 		char what[96];
 
 		snprintf(what, sizeof(what), "counter %s", reason_name(i) ? reason_name(i) : "without a name");
@@ -167,7 +167,7 @@ static inline bool check_frame(struct lab *lab, const struct row *row, const str
 	read_uses(lab, after);
 	if (o.verdict != passes)
 		return table_fail(row->name, f, "verdict", o.verdict, passes);
-	if (!check_counters(row->name, f, &o, reason) ||
+	if (!check_counters(row->name, f, &o, reason + (refused && mode == MODE_OBSERVE ? OH_COUNT_OBSERVED : 0)) ||
 	    !check_use(row->name, f, before, after, reason == row->reason ? row->target : 0))
 		return false;
 	if (lab->events != refused)

@@ -204,6 +204,16 @@ static void sources_are_the_senders_own(void **state)
 	RUN_TABLE(&observing, source_rows, hosts, MODE_OBSERVE);
 }
 
+/* Before there is a policy, observing refuses as ever, and says so. */
+static void observing_without_policy_refuses(void **state)
+{
+	(void)state;
+	lab_ready(&observing, false);
+	RUN_TABLE(&observing, target_rows, hosts, MODE_LOCKDOWN);
+	lab_ready(&observing, true);
+	RUN_TABLE(&observing, target_rows, hosts, MODE_OBSERVE);
+}
+
 static void metadata_allowed(void **state)
 {
 	(void)state;
@@ -403,6 +413,7 @@ int main(void)
 		TABLE_TESTS(inbound), TABLE_TESTS(neighbours), TABLE_TESTS(dhcp),
 		cmocka_unit_test(neighbour_discovery_behind_extensions_refused),
 		cmocka_unit_test(metadata_allowed),
+		cmocka_unit_test(observing_without_policy_refuses),
 		cmocka_unit_test(sources_are_the_senders_own),
 		cmocka_unit_test(no_inbound_rule_no_reply),
 		cmocka_unit_test(other_protocols_refused),

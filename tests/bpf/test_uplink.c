@@ -119,10 +119,11 @@ static bool check(struct lab *l, const char *name, enum oh_hook hook, const stru
 		return table_fail(name, f, forwarded ? "forwarded, verdict" : "verdict", got,
 			drop ? xdp ? 1 : 2 : pass);
 	for (unsigned int i = OH_REASON_FIRST_REFUSAL; i < OH_REASON_MAX; i++) {
-		if (o.counted[i].packets != (i == (unsigned int)reason))
+		unsigned int counter = i + (l == &observing ? OH_COUNT_OBSERVED : 0);
+
+		if (o.counted[counter].packets != (i == (unsigned int)reason))
 			return table_fail(name, f, reason_name(i) ? reason_name(i) : "a counter",
-				(long long)o.counted[i].packets,
-					  i == (unsigned int)reason);
+				(long long)o.counted[counter].packets, i == (unsigned int)reason);
 	}
 	if (l->events && (!reason || l->event.hook != hook || l->event.reason != reason))
 		return table_fail(name, f, "event", l->event.reason, reason);

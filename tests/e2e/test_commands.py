@@ -28,7 +28,8 @@ HOOK = {"hook", "attached", "where", "since"} | {"before"}
 LIST_TARGET = {"target", "port", "source", "lapses", "addresses", "last_resolved", "last_error", "hits"} | {
     "service", "wide", "last_port"}
 LIST_ADDRESS = {"address", "seconds_left", "learned"}
-STATS = {"instance", "since", "verdicts", "reasons", "targets", "maps", "refresh"} | {"rules", "events_lost"}
+STATS = {"instance", "since", "verdicts", "reasons", "targets", "maps", "refresh"} | {
+    "rules", "events_lost", "mode", "observed"}
 STATS_TARGET = {"target", "packets", "bytes"} | {"port", "last_port", "service", "hits"}
 REFRESH = {"last", "next_due", "failures", "names", "addresses"}
 EVENT = {"time", "verdict", "reason", "hook", "protocol", "source", "source_port", "destination", "destination_port",
@@ -170,7 +171,7 @@ def test_stats_text_json_and_prometheus(loaded):
     loaded.probe("udp", *FORBIDDEN)
     s = loaded.json("stats")
     assert s.keys() == STATS and s["reasons"].keys() >= REASONS and s["refresh"].keys() == REFRESH
-    assert s["verdicts"].keys() == {"allowed", "refused"}
+    assert s["verdicts"].keys() == {"allowed", "refused", "observed"}
     assert all(c.keys() == COUNT for c in (*s["verdicts"].values(), *s["reasons"].values()))
     assert all(t.keys() == STATS_TARGET for t in s["targets"])
     assert all(m.keys() == {"name", "entries", "max"} for m in s["maps"])
@@ -382,7 +383,7 @@ def test_edited_configuration_is_told_and_not_in_force_before_load(loaded):
 
 def test_load_observe_refuses_nothing_and_tells(guard):
     guard.load("--observe")
-    s = guard.json("status")
+    s = guard.json("status", status=DEGRADED)
     assert (s["mode"], s["enforcing"]) == ("observe", False)
     mark = guard.lab.wire.mark()
     assert guard.curl("https://google.com") == 0
@@ -391,7 +392,7 @@ def test_load_observe_refuses_nothing_and_tells(guard):
     events = guard.events()
     assert {"address-not-allowed", "protocol-not-allowed"} <= {e["reason"] for e in events}
     assert {e["verdict"] for e in events} == {"observed"}
-    assert "observing" in guard.ok("status").stdout
+    assert "observing" in guard.run("status").stdout
     guard.load()
     assert guard.json("status")["mode"] == "enforce"
     guard.assert_stands()

@@ -19,8 +19,9 @@ static const enum engine_map shown_maps[] = {
 struct stats {
 	const char *instance;
 	int64_t since;			/* 0: no policy was ever in force */
-	struct oh_count allowed, refused;
-	struct oh_count reasons[OH_REASON_MAX];
+	bool observing;
+	struct oh_count allowed, refused, observed;
+	struct oh_count reasons[OH_REASON_MAX], observed_reasons[OH_REASON_MAX];
 	uint64_t events_lost;
 	struct stats_target {
 		const struct target *target;
@@ -50,8 +51,12 @@ static int read_counts(const struct engine *engine, struct stats *s, struct erro
 		if (!reason_name(i))
 			continue;
 		r = engine_read_count(engine, i, &s->reasons[i], e);
-		if (!r)
-			add(i < OH_REASON_FIRST_REFUSAL ? &s->allowed : &s->refused, &s->reasons[i]);
+		if (!r && i >= OH_REASON_FIRST_REFUSAL)
+			r = engine_read_count(engine, OH_COUNT_OBSERVED + i, &s->observed_reasons[i], e);
+		if (r)
+			continue;
+		add(i < OH_REASON_FIRST_REFUSAL ? &s->allowed : &s->refused, &s->reasons[i]);
+		add(&s->observed, &s->observed_reasons[i]);
 	}
 	if (!r)
 		s->events_lost = lost.packets;
@@ -113,6 +118,7 @@ static int read_stats(struct guard *g, struct stats *s, struct error *e)
 		r = engine_read_control(&g->engine, &control, e);
 	if (r)
 		return r;
+	s->observing = g->engine.settings.observe;
 	s->since = control.since ? clock_boot_at() + control.since : 0;
 	read_refresh(g, s);
 	return 0;
@@ -133,12 +139,13 @@ static void json_time(struct json *j, const char *key, int64_t seconds)
 	json_string(j, key, seconds ? text_time(seconds, text) : NULL);
 }
 
-static void json_reasons(struct json *j, const char *key, const struct stats *s, unsigned int from, unsigned int to)
+static void json_reasons(struct json *j, const char *key, const struct oh_count *counts, unsigned int from,
+			 unsigned int to)
 {
 	json_object(j, key);
 	for (unsigned int i = from; i < to; i++) {
 		if (reason_name(i))
-			json_count(j, reason_name(i), &s->reasons[i]);
+			json_count(j, reason_name(i), &counts[i]);
 	}
 	json_object_end(j);
 }
@@ -152,12 +159,15 @@ static void print_json(const struct stats *s)
 	json_object(&j, NULL);
 	json_string(&j, "instance", s->instance);
 	json_time(&j, "since", s->since);
+	json_string(&j, "mode", s->observing ? "observe" : "enforce");
 	json_object(&j, "verdicts");
 	json_count(&j, "allowed", &s->allowed);
 	json_count(&j, "refused", &s->refused);
+	json_count(&j, "observed", &s->observed);
 	json_object_end(&j);
-	json_reasons(&j, "rules", s, 1, OH_REASON_FIRST_REFUSAL);
-	json_reasons(&j, "reasons", s, OH_REASON_FIRST_REFUSAL, OH_REASON_MAX);
+	json_reasons(&j, "rules", s->reasons, 1, OH_REASON_FIRST_REFUSAL);
+	json_reasons(&j, "reasons", s->reasons, OH_REASON_FIRST_REFUSAL, OH_REASON_MAX);
+	json_reasons(&j, "observed", s->observed_reasons, OH_REASON_FIRST_REFUSAL, OH_REASON_MAX);
 	json_number(&j, "events_lost", (int64_t)s->events_lost);
 	json_array(&j, "targets");
 	for (size_t i = 0; i < s->target_count; i++) {
@@ -203,7 +213,8 @@ static void print_text(const struct stats *s)
 {
 	char text[OH_TARGET_TEXT_MAX], when[TEXT_TIME_MAX];
 
-	printf("%s since %s\n", s->instance, s->since ? text_time(s->since, when) : "it was locked down");
+	printf("%s since %s%s\n", s->instance, s->since ? text_time(s->since, when) : "it was locked down",
+	       s->observing ? ", observing: nothing is refused" : "");
 	printf("allowed %llu packets, %llu bytes\n", (unsigned long long)s->allowed.packets,
 	       (unsigned long long)s->allowed.bytes);
 	for (unsigned int i = 1; i < OH_REASON_FIRST_REFUSAL; i++)
@@ -212,6 +223,11 @@ static void print_text(const struct stats *s)
 	       (unsigned long long)s->refused.bytes);
 	for (unsigned int i = OH_REASON_FIRST_REFUSAL; i < OH_REASON_MAX; i++)
 		text_count(reason_name(i), &s->reasons[i]);
+	if (s->observing || s->observed.packets)
+		printf("observed %llu packets, %llu bytes\n", (unsigned long long)s->observed.packets,
+		       (unsigned long long)s->observed.bytes);
+	for (unsigned int i = OH_REASON_FIRST_REFUSAL; i < OH_REASON_MAX; i++)
+		text_count(reason_name(i), &s->observed_reasons[i]);
 	if (s->events_lost)
 		printf("%llu events lost: the buffer was full and nobody read it\n",
 		       (unsigned long long)s->events_lost);
@@ -253,14 +269,25 @@ static void prometheus_target(const struct stats *s, const char *metric, const c
 	}
 }
 
+static void prometheus_reason(const struct stats *s, const char *metric, const char *verdict, unsigned int reason,
+			      uint64_t value)
+{
+	printf("%s{instance=\"%s\",verdict=\"%s\",reason=\"%s\"} %llu\n", metric, s->instance, verdict,
+	       reason_name(reason), (unsigned long long)value);
+}
+
 static void prometheus_reasons(const struct stats *s, const char *metric, const char *help, bool bytes)
 {
 	prometheus_metric(metric, "counter", help);
 	for (unsigned int i = 1; i < OH_REASON_MAX; i++) {
-		if (reason_name(i))
-			printf("%s{instance=\"%s\",verdict=\"%s\",reason=\"%s\"} %llu\n", metric, s->instance,
-			       i < OH_REASON_FIRST_REFUSAL ? "allowed" : "refused", reason_name(i),
-			       (unsigned long long)(bytes ? s->reasons[i].bytes : s->reasons[i].packets));
+		const char *verdict = i < OH_REASON_FIRST_REFUSAL ? "allowed" : "refused";
+
+		if (!reason_name(i))
+			continue;
+		prometheus_reason(s, metric, verdict, i, bytes ? s->reasons[i].bytes : s->reasons[i].packets);
+		if (s->observed_reasons[i].packets)
+			prometheus_reason(s, metric, "observed", i, bytes ? s->observed_reasons[i].bytes :
+									    s->observed_reasons[i].packets);
 	}
 }
 
@@ -285,6 +312,7 @@ static void print_prometheus(const struct stats *s)
 	prometheus_reasons(s, "ohguard_bytes_total", "Bytes of IP packets, by verdict and reason.", true);
 	prometheus_target(s, "ohguard_target_packets_total", "Packets to an allowed target.", false);
 	prometheus_target(s, "ohguard_target_bytes_total", "Bytes of IP packets to an allowed target.", true);
+	prometheus_one(s, "ohguard_observing", "gauge", "1: nothing is refused (load --observe).", s->observing);
 	prometheus_one(s, "ohguard_events_lost_total", "counter", "Events that found the buffer full.", s->events_lost);
 	prometheus_maps(s, "ohguard_map_entries", "Entries in a map of the kernel.", false);
 	prometheus_maps(s, "ohguard_map_max", "Entries that a map of the kernel has room for.", true);

@@ -249,6 +249,9 @@ static int read_status(struct guard *g, struct status *s, struct error *e)
 			"Bluetooth) are not refused without BPF LSM: keep them from the workload with "
 			"RestrictAddressFamilies= or seccomp");
 	s->settings = g->engine.settings;
+	if (s->settings.observe)	/* first of all problems */
+		remark(&s->problems, "it only observes: nothing is refused: `ohguard suggest` shows what to allow, and "
+		       "`ohguard load` enforces");
 	if (s->settings.build != object_build())
 		remark(&s->notes, "the programs in force are of another build than this command: `ohguard load` puts "
 		       "its own in force");

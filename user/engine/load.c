@@ -193,13 +193,30 @@ static int take_over_maps(struct bpf_object *object, const struct config *c, con
 			return error_set(e, EIO, "%s cannot be taken over", engine_map_names[i]);
 	}
 	*ret_fresh = !together;
-	if (!c->uplink_count && (bpf_map__set_max_entries(bpf_object__find_map_by_name(object, "oh_sent"), 1) ||
-				 bpf_map__set_max_entries(bpf_object__find_map_by_name(object, "oh_openings"), 1)))
-		return error_set(e, EIO, "oh_sent and oh_openings cannot be sized");
 	if (!keep[ENGINE_FLOWS] && bpf_map__set_max_entries(maps[ENGINE_FLOWS], flows_max(c)))
 		return error_set(e, EIO, "%s cannot be sized", engine_map_names[ENGINE_FLOWS]);
 	if (!keep[ENGINE_ADDRESSES] && bpf_map__set_max_entries(maps[ENGINE_ADDRESSES], c->max_addresses))
 		return error_set(e, EIO, "%s cannot be sized", engine_map_names[ENGINE_ADDRESSES]);
+	return 0;
+}
+
+/* Maps that nothing fills under these settings are not allocated in full. */
+static int shrink_maps(struct bpf_object *object, const struct oh_settings *settings, struct error *e)
+{
+	const struct {
+		const char *name;
+		bool used;
+	} maps[] = {
+		{ "oh_sent", *settings->uplink[0] },
+		{ "oh_openings", *settings->uplink[0] },
+		{ "oh_seen", settings->observe },
+	};
+
+	for (size_t i = 0; i < sizeof(maps) / sizeof(*maps); i++) {
+		if (!maps[i].used &&
+		    bpf_map__set_max_entries(bpf_object__find_map_by_name(object, maps[i].name), 1))
+			return error_set(e, EIO, "%s cannot be sized", maps[i].name);
+	}
 	return 0;
 }
 
@@ -220,6 +237,8 @@ static int load_object(struct bpf_object *object, const struct config *c, bool o
 		r = choose_programs(object, &ret->settings, e);
 	if (!r)
 		r = take_over_maps(object, c, previous, &ret->fresh, e);
+	if (!r)
+		r = shrink_maps(object, &ret->settings, e);
 	if (r)
 		return r;
 	raise_memlock();

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: MIT
+"""load --observe: nothing is refused, all is told by the name that it is for, and a plain load enforces again."""
+from guard import ALLOWED, DEGRADED, poll, serving
+from lab import topology
+
+OTHER, OTHER_AT = "github.com", topology.ZONE["github.com"][0]
+SAY = """
+import socket, sys
+with socket.create_connection((sys.argv[1], int(sys.argv[2])), 10) as s:
+    s.sendall(b"GET / HTTP/1.0\\r\\n\\r\\n" * 3)
+    s.recv(1)
+    s.sendall(b"more")
+"""
+
+
+def told(guard):
+    """What events tell: reason, name and port, each once."""
+    return {(e["verdict"], e["reason"], e["name"], e["destination_port"]) for e in guard.events()}
+
+
+def test_what_nothing_allows_passes_and_is_told_by_its_name(guard):
+    guard.load("--observe")
+    assert guard.curl(f"https://{OTHER}") == 0
+    assert told(guard) == {("observed", "dns-name-not-allowed", OTHER, 53),
+                           ("observed", "address-not-allowed", OTHER, 443),
+                           ("observed", "tls-name-not-allowed", OTHER, 443)}
+
+
+def test_a_hello_tells_the_name_where_no_query_did(guard):
+    guard.load("--observe")
+    assert guard.at(OTHER, OTHER_AT) == 0
+    assert told(guard) == {("observed", "address-not-allowed", None, 443),
+                           ("observed", "tls-name-not-allowed", OTHER, 443)}
+
+
+def test_what_is_not_tls_is_told_once_for_a_connection(guard):
+    guard.load("--observe")
+    guard.python(SAY, OTHER, "80")
+    events = [e for e in guard.events() if e["protocol"] == "tcp"]
+    assert [(e["reason"], e["name"], e["hook"]) for e in events] == [
+        ("address-not-allowed", OTHER, "connect4"), ("address-not-allowed", OTHER, "egress"),
+        ("tls-not-tls", OTHER, "egress")]
+
+
+def test_it_says_that_it_does_not_enforce(guard):
+    guard.load("--observe")
+    r = guard.run("status")
+    assert r.returncode == DEGRADED and r.stdout.splitlines()[1].startswith("  ! it only observes")
+    s = guard.json("status", status=DEGRADED)
+    assert (s["mode"], s["enforcing"], s["healthy"]) == ("observe", False, False)
+    assert s["problems"][0].startswith("it only observes")
+
+
+def test_what_passed_is_counted_as_observed_and_not_as_refused(guard):
+    guard.load("--observe")
+    assert guard.curl(f"https://{OTHER}") == 0
+    s = guard.json("stats")
+    assert s["mode"] == "observe" and s["verdicts"]["observed"]["packets"] > 3
+    assert s["verdicts"]["refused"] == {"packets": 0, "bytes": 0}
+    assert s["observed"]["dns-name-not-allowed"]["packets"] == 2
+    assert s["reasons"]["dns-name-not-allowed"]["packets"] == 0
+    prometheus = guard.ok("stats", "--prometheus").stdout
+    assert 'ohguard_observing{instance="host"} 1' in prometheus
+    assert 'ohguard_packets_total{instance="host",verdict="observed",reason="dns-name-not-allowed"} 2' in prometheus
+    guard.load()
+    assert guard.curl(f"https://{OTHER}") != 0
+    s = guard.json("stats")
+    assert (s["mode"], s["observed"]["dns-name-not-allowed"]["packets"]) == ("enforce", 2)
+    assert s["reasons"]["dns-name-not-allowed"]["packets"] >= 1
+
+
+def test_nobody_answers_what_passes(guard):
+    """With the helper at work a name that is not allowed has its real answer."""
+    guard.load()
+    with serving(guard):
+        guard.load("--observe")
+        assert guard.curl(f"https://{OTHER}") == 0
+        assert guard.curl(f"https://{ALLOWED}") == 0
+
+
+def test_the_next_load_enforces_and_no_packet_is_let_out_between(lab, guard):
+    """A sender that never stops: from the load's first refusal on, none of its packets leaves."""
+    guard.load("--observe")
+    sender = lab.server.popen(["/usr/bin/python3", "-c", """
+import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+refused = 0
+while refused < 2000:
+    try:
+        s.sendto(b"x", ("%s", 31337))
+        assert not refused, "left after the first refusal"
+    except PermissionError:
+        refused += 1
+""" % topology.ATTACKER[0]], guarded=True)
+    try:
+        poll(lambda: guard.json("stats")["verdicts"]["observed"]["packets"], "packets that pass")
+        guard.load()
+        assert sender.wait(60) == 0
+    finally:
+        sender.kill()
+        sender.wait()
+    guard.assert_stands()
