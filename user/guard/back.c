@@ -79,7 +79,7 @@ static int keep(const struct guard *g, struct back *b, struct error *e)
 	snprintf(b->cgroup, sizeof(b->cgroup), "%s", hooks[OH_HOOK_EGRESS].where);
 	snprintf(source, sizeof(source), "%s/source.conf", g->run);
 	if (!realpath(source, b->source))
-		snprintf(b->source, sizeof(b->source), "%s", CONFIG_FILE);
+		snprintf(b->source, sizeof(b->source), "%s", CONFIG_PLACE);
 	return copy_config(g, e);
 }
 
