@@ -164,19 +164,23 @@ enum oh_shared {
 	OH_SHARED_PENDING,	/* oh_pending */
 	OH_SHARED_PAID,		/* oh_ntp_paid */
 	OH_SHARED_OPENED,	/* oh_opened */
+	OH_SHARED_OPENINGS,	/* oh_openings */
 	OH_SHARED_MAX
 };
 
-/* Value of oh_shares (array): the time until which each target has paid for its entries. Index is the target's id, 0:
- * the host's own needs. */
+/* Value of oh_shares (array): the time until which each payer has paid for its entries. Index is the target's id, 0:
+ * the host's own needs; for OH_SHARED_OPENINGS the number of a group of senders. */
 struct oh_shares {
 	struct {
-		__u64 own;	/* from its own share; of all: seconds of CLOCK_BOOTTIME << 32 | who was refused last */
+		/* from its own share; of all: seconds of CLOCK_BOOTTIME << 32 | who was refused last: a target, or the
+		 * interface from which it was forwarded, 0: this machine */
+		__u64 own;
 		__u64 more;	/* from what is left to all */
 	} of[OH_SHARED_MAX];
 };
 #define OH_SHARES_OF_ALL OH_TARGETS_MAX
 #define OH_SHARES (OH_TARGETS_MAX + 1)
+#define OH_SENDERS 1024		/* groups of senders: see bpf/uplink/openings.h */
 
 /* Value of oh_control (array of one). */
 struct oh_control {
@@ -258,6 +262,10 @@ struct oh_opening {
 	__u8 syn;		/* 1: a SYN; 0: a datagram, or a segment of an unknown connection */
 	__u8 look;		/* enum oh_look: what the connection must open with */
 	__u8 reserved[2];
+	/* Not part of what is compared: */
+	__u32 paid;		/* jiffies at which its place was paid for, */
+	__u16 sender;		/* by whom: index in oh_shares */
+	__u16 room;		/* and from what: enum oh_room */
 };
 
 /* Key of oh_flows (LRU hash; value struct oh_connection): a connection over an uplink that the far side has answered,
@@ -377,6 +385,8 @@ struct oh_kernel_links {
 	__u16 link_ops_kind;		/* of struct rtnl_link_ops */
 	__u16 adjacent_device, adjacent_list;	/* of struct netdev_adjacent */
 	__u16 known;			/* 1: the kernel lets us see them, and those of struct oh_kernel_own */
+	/* of struct sk_buff: its entry of conntrack; of that: the source before NAT; 0: not known */
+	__u16 skb_conntrack, conntrack_source;
 	__u16 sock_kernel;		/* of struct sock: the byte that marks the kernel's own, */
 	__u16 sock_kernel_mask;		/* and its bit; 0: the kernel does not let us see it */
 };
@@ -416,7 +426,8 @@ _Static_assert(sizeof(struct oh_name_entry) == 12 * OH_GRANTS_MAX + 20 * OH_PRIV
 _Static_assert(sizeof(struct oh_range) == 20, "LPM key: prefix and data, no padding");
 _Static_assert(sizeof(struct oh_target) == 288, "value of oh_targets");
 _Static_assert(sizeof(struct oh_connection) == 136, "value of oh_connections");
-_Static_assert(sizeof(struct oh_opening) == 16, "value of oh_openings: no padding, compared as words");
+_Static_assert(sizeof(struct oh_opening) == 24 && __builtin_offsetof(struct oh_opening, paid) == 16,
+	       "value of oh_openings: no padding, its first part compared as words");
 _Static_assert(sizeof(struct oh_flow_key) == 40, "key of oh_flows: no padding");
 _Static_assert(sizeof(struct oh_event) == 344, "no padding: a hole would show kernel memory");
 
