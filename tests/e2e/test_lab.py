@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """The lab without a guard: all that the guard will refuse works here, so a refusal is the guard's doing."""
+import fcntl
 import os
 import signal
 import socket
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from lab import dnswire, frame, topology
-from lab.lab import Lab, destroy, labs
+from lab.lab import LOCK, Lab, destroy, labs
 
 TESTS = Path(__file__).resolve().parent.parent
 
@@ -359,6 +360,26 @@ def test_lab_of_a_killed_process_is_collected():
                 time.sleep(0.05)
             assert traces(name) == []
         finally:
+            child.kill()
+            destroy(name)
+
+
+def test_labs_go_one_at_a_time():
+    """Else one who ends a dead lab kills in a new lab, whose namespaces have the numbers of those just removed."""
+    child, name = child_lab("time.sleep(99)")
+    with child, open(LOCK, "w") as lock:
+        try:
+            child.kill()
+            child.wait(20)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            with subprocess.Popen([str(TESTS / "lab/lab"), "down", name], stdout=subprocess.DEVNULL) as down:
+                while f"-> FLOCK  ADVISORY  WRITE {down.pid} " not in Path("/proc/locks").read_text():
+                    assert down.poll() is None, "it did not wait"
+                assert traces(name)
+                fcntl.flock(lock, fcntl.LOCK_UN)
+                assert down.wait(60) == 0 and traces(name) == []
+        finally:
+            fcntl.flock(lock, fcntl.LOCK_UN)
             child.kill()
             destroy(name)
 

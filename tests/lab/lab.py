@@ -7,6 +7,8 @@
         assert lab.wire.traffic(mark, proto="tcp", dport=443)
 """
 import atexit
+import contextlib
+import fcntl
 import ipaddress
 import json
 import os
@@ -23,6 +25,7 @@ from pathlib import Path
 from . import attacker, imds, ntp, resolver, topology, web, wire
 
 BASE = Path("/tmp")
+LOCK = Path("/run/ohguard-lab.lock")
 PREFIX = "ohguard-lab-"
 HERE = Path(__file__).resolve().parent
 SERVERS = HERE.parent.parent / "build/servers"     # unpacked by scripts/deps where they are not installed
@@ -450,8 +453,22 @@ def _remove_cgroup(path):
     _until(empty, f"the processes in {path}")
 
 
+@contextlib.contextmanager
+def _alone():
+    """One lab goes at a time. The kernel gives the number of a namespace that is gone to the next one, at once: who ended
+    a dead lab while another process removed its namespaces would kill what runs in those of a new lab."""
+    with open(LOCK, "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def destroy(name):
     """Removes whatever there is of this lab."""
+    with _alone():
+        _destroy(name)
+
+
+def _destroy(name):
     spaces = sorted(Path("/run/netns").glob(f"ohl-{name}-*"))
     nets = {s.stat().st_ino for s in spaces}
     home = BASE / f"{PREFIX}{name}"
