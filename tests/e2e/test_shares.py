@@ -48,7 +48,7 @@ def test_hostile_zone_starves_itself_alone(guard):
     crowd(guard, 1060)
     assert guard.python(POOL, "pool.lab.example", 200).stdout == "failed 0\n"
     assert len(learned(guard, "pool.lab.example")) >= 199
-    code, said = (r := guard.run("status", "--json")).returncode, json.loads(r.stdout)
+    code, said = status(guard)
     assert code == 4 and not said["healthy"]
     assert any("*.crowd.lab.example" in p and "not learned" in p for p in said["problems"])
 
