@@ -8,7 +8,6 @@
 """
 import atexit
 import contextlib
-import fcntl
 import ipaddress
 import json
 import os
@@ -25,7 +24,6 @@ from pathlib import Path
 from . import attacker, imds, ntp, resolver, topology, web, wire
 
 BASE = Path("/tmp")
-LOCK = Path("/run/ohguard-lab.lock")
 PREFIX = "ohguard-lab-"
 HERE = Path(__file__).resolve().parent
 SERVERS = HERE.parent.parent / "build/servers"     # unpacked by scripts/deps where they are not installed
@@ -454,43 +452,47 @@ def _remove_cgroup(path):
 
 
 @contextlib.contextmanager
-def _alone():
-    """One lab goes at a time. The kernel gives the number of a namespace that is gone to the next one, at once: who ended
-    a dead lab while another process removed its namespaces would kill what runs in those of a new lab."""
-    with open(LOCK, "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+def _held(name):
+    """The numbers of this lab's network namespaces, and of its machines' mount namespaces. They are held open meanwhile:
+    the kernel gives the number of a namespace that is gone to the next one at once, and what runs in a new lab would
+    be killed for an old one's."""
+    with contextlib.ExitStack() as stack:
+        def hold(path):
+            try:
+                fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            except OSError:
+                return None
+            stack.callback(os.close, fd)
+            found = os.fstat(fd)
+            # Another process may just be taking the namespace off its file.
+            return found.st_ino if found.st_dev == os.stat("/proc/self/ns/net").st_dev else None
+
+        nets = {hold(s) for s in Path("/run/netns").glob(f"ohl-{name}-*")} - {None}
+        try:
+            holders = json.loads((BASE / f"{PREFIX}{name}/state.json").read_text())["machines"].values()
+        except (OSError, ValueError):
+            holders = ()
+        mounts = {hold(f"/proc/{p}/ns/mnt"): p for p in holders}
+        # A holder's mount namespace counts only while it sits in one of our network namespaces.
+        yield nets, {m for m, p in mounts.items() if namespace(p, "net") in nets and namespace(p, "mnt") == m} - {
+            None, namespace("self", "mnt")}
 
 
 def destroy(name):
     """Removes whatever there is of this lab."""
-    with _alone():
-        _destroy(name)
+    with _held(name) as (nets, mounts):
+        def gone():
+            pids = list(_processes(nets, mounts))
+            for pid in pids:
+                _kill(pid, nets, mounts)
+            return not pids
 
-
-def _destroy(name):
-    spaces = sorted(Path("/run/netns").glob(f"ohl-{name}-*"))
-    nets = {s.stat().st_ino for s in spaces}
-    home = BASE / f"{PREFIX}{name}"
-    try:
-        holders = json.loads((home / "state.json").read_text())["machines"].values()
-    except (OSError, ValueError):
-        holders = ()
-    # A holder's mount namespace counts only while it sits in one of our network namespaces.
-    mounts = {namespace(p, "mnt") for p in holders if namespace(p, "net") in nets} - {None, namespace("self", "mnt")}
-
-    def gone():
-        pids = list(_processes(nets, mounts))
-        for pid in pids:
-            _kill(pid, nets, mounts)
-        return not pids
-
-    if nets:
-        _until(gone, f"the processes of lab {name}")
-    _remove_cgroup(cgroup2() / f"{PREFIX}{name}")
-    for s in spaces:
+        if nets:
+            _until(gone, f"the processes of lab {name}")
+        _remove_cgroup(cgroup2() / f"{PREFIX}{name}")
+    for s in Path("/run/netns").glob(f"ohl-{name}-*"):
         call(["ip", "netns", "del", s.name], check=False)
-    shutil.rmtree(home, ignore_errors=True)
+    shutil.rmtree(BASE / f"{PREFIX}{name}", ignore_errors=True)
 
 
 def labs():
