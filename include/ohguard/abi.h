@@ -123,7 +123,7 @@ struct oh_name_rule {
 /* Value of oh_names (LPM trie; key struct oh_name_key, see bpf/parse/name_key.h). */
 struct oh_name_entry {
 	struct oh_name_rule rule[OH_GRANTS_MAX];
-	struct oh_range private[OH_PRIVATE_MAX];	/* where answers may lie besides public hosts; prefix 0: none */
+	struct oh_range private[OH_PRIVATE_MAX];	/* private ranges that answers may lie in; prefix 0: none */
 };
 
 enum oh_target_state {
@@ -251,7 +251,7 @@ struct oh_connection {
 	__u8 refused;		/* 1: its opening or query was refused, and will be again */
 	__u8 bound;		/* 1: its program, not the kernel, chose its source; permanent */
 	__u64 rest[OH_REST_WORDS];	/* OH_LOOK_TLS: struct oh_tls_rest, see bpf/parse/bytes.h */
-	__u64 busy;		/* of a flow: how many CPUs want to judge a frame of it: the one that made it 1 does */
+	__u64 busy;		/* of a flow: how many CPUs want to judge a frame of it; who raised it to 1 does */
 };
 
 /* Value of oh_openings (LRU hash; key struct oh_flow_key): a packet let out over an uplink and not answered yet. */

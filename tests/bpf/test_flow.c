@@ -370,16 +370,17 @@ static void flood_of_syns_starves_its_sender_alone(void **state)
 	const struct step syn = OUT(SYN, S - 1, 0), welcome = IN(SYN | ACK, R - 1, S);
 	unsigned int before = count(ENGINE_FLOWS);
 	__u16 port = 1;
-	int got;
 
 	(void)state;
-	while (!(got = run(&flood, &syn, port)) && port < OH_OPENINGS_MAX)
-		port++;
-	assert_int_equal(got, HELD);
-	assert_in_range(port, OWN_ROOM + MORE_ROOM, OH_OPENINGS_MAX - 1);
+	/* Time pays off a debt: so again and again, each time with no room left. */
+	for (__u16 round = 0; round < 50; round++) {
+		while (!run(&flood, &syn, port))
+			assert_in_range(++port, 1, OH_OPENINGS_MAX - 1);
+		assert_in_range(port, OWN_ROOM + MORE_ROOM, OH_OPENINGS_MAX - 1);
+		assert_int_equal(run(&flood, &syn, 1), PASSES);	/* it has its place */
+		assert_int_equal(run(&other, &syn, 50000 + round), PASSES);
+	}
 	assert_int_equal(count(ENGINE_FLOWS), before);
-	assert_int_equal(run(&flood, &syn, 1), PASSES);	/* it has its place */
-	assert_int_equal(run(&other, &syn, 50000), PASSES);
 	assert_int_equal(run(&other, &welcome, 50000), PASSES);
 	assert_int_equal(count(ENGINE_FLOWS), before + 1);
 }

@@ -453,9 +453,9 @@ def _remove_cgroup(path):
 
 @contextlib.contextmanager
 def _held(name):
-    """The numbers of this lab's network namespaces, and of its machines' mount namespaces. They are held open meanwhile:
-    the kernel gives the number of a namespace that is gone to the next one at once, and what runs in a new lab would
-    be killed for an old one's."""
+    """The numbers of this lab's network namespaces, and of its machines' mount namespaces. They are held open: the
+    kernel gives the number of a namespace that is gone to the next one at once, and what runs in a new lab would be
+    killed for an old one's."""
     with contextlib.ExitStack() as stack:
         def hold(path):
             try:
