@@ -202,7 +202,7 @@ prove:	## what CBMC proves of the decision
 	$(Q)scripts/deps prove
 	$(Q)scripts/check prove
 
-mutants:	## one fault after another, and which no test notices; hours
+mutants:	## one fault after another, and which no test notices; half an hour
 	$(Q)scripts/deps build check prove
 	$(Q)$(MAKE) all tests
 	$(Q)tests/mutants/run --rest --e2e

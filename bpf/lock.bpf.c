@@ -436,7 +436,8 @@ int BPF_PROG(oh_mount, const char *device, const struct path *path, const char *
 {
 	if (flags & (MOUNT_PROPAGATION | MOUNT_REMOUNT))	/* these move nothing */
 		return 0;
-	if (flags & MOUNT_MOVE && among_trusted_mounts() && is_stranger())	/* which mount moves is not told */
+	/* the hook is not told which mount moves */
+	if (flags & MOUNT_MOVE && among_trusted_mounts() && is_stranger())
 		return -EPERM;
 	return refuse_mount_on(path);
 }

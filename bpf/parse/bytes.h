@@ -25,13 +25,13 @@
 #define OH_ANSWER_CHAIN 16
 #define OH_LEARNERS 16
 #define OH_ENTRY_WORDS 12
-#define OH_SLOTS 4 /* scratches of a CPU: runs on it that can be under way at once */
+#define OH_SLOTS 4 /* scratches per CPU: so many runs can be under way on it at once */
 
 /* The key of the allowlist of names: see name_key.h. */
 struct oh_name_key {
 	__u32 prefixlen; /* in bits, as the LPM trie wants it */
 	__u8 data[OH_KEY_DATA];
-} __attribute__((packed)); /* oh_key() is where the name ends up: not aligned */
+} __attribute__((packed)); /* oh_key() points into the middle of a buffer: not aligned */
 _Static_assert(sizeof(struct oh_name_key) == 260, "LPM key layout");
 
 /* A query that was seen leaving: what its answer must repeat. */
@@ -46,16 +46,16 @@ struct oh_dns_pending {
 };
 _Static_assert(sizeof(struct oh_dns_pending) == 272, "layout");
 
-/* Where a client's plaintext goes on whose hello's name was read: see tls_client.h. */
+/* Where a client's plaintext continues, once the name in its hello was read: see tls_client.h. */
 struct oh_tls_rest {
-	__u16 hello; /* bytes of the hello to come; 0: none, and records follow it */
-	__u16 record; /* bytes to come of the record that is under way; 0: a record's header comes next */
-	__u16 skip; /* bytes of the extension that is under way */
-	__u8 headed; /* bytes of the next extension's header that are there */
-	__u8 recorded; /* and of the next record's */
+	__u16 hello; /* bytes of the hello still to come; 0: none, records follow */
+	__u16 record; /* bytes of the current record still to come; 0: a record's header is next */
+	__u16 skip; /* bytes of the current extension still to come */
+	__u8 headed; /* how many bytes of the next extension's header have come */
+	__u8 recorded; /* and of the next record's header */
 	__u8 header[4];
 	__u8 record_header[5];
-	__u8 offers; /* OH_TLS_OFFERS_*: what the last hello holds */
+	__u8 offers; /* OH_TLS_OFFERS_*: what the last hello offered */
 	__u8 pad[2];
 	__u32 mark; /* of its name: see oh_name_mark() */
 };
@@ -70,7 +70,7 @@ struct oh_dns_addr {
 };
 _Static_assert(sizeof(struct oh_dns_addr) == 24, "layout");
 
-/* For whom an answer teaches. */
+/* A target that an answer gives addresses to. */
 struct oh_learner {
 	__u64 target; /* its generation << 32 | its id; 0: none */
 	__u32 port_service;
@@ -80,7 +80,7 @@ struct oh_learner {
 /* One record of an answer, by offsets into the message. */
 struct oh_dns_rr {
 	__u32 ttl;
-	__u16 owner; /* where its name starts, leading pointer followed; 0: a name that cannot be */
+	__u16 owner; /* where its name starts, after a leading pointer; 0: not a valid name */
 	__u16 type; /* 0: not of class IN, or used up */
 	__u16 rdata;
 	__u16 pad;
@@ -102,28 +102,28 @@ struct oh_dns_link {
 
 /* Too big for the stack: see oh_scratch_take(). */
 struct oh_scratch {
-	__u64 busy; /* how many want it: the one that made it 1 has it */
+	__u64 busy; /* how many runs want it: the one that raised it to 1 owns it */
 	/* the query, or the name in a ClientHello */
 	struct oh_dns_pending query;
 	__u8 rev[OH_REV_SIZE];
 	__u32 key_at;
 	__u32 target; /* whose name it is, 0: the host needs it */
 	/* the hello */
-	__u32 need; /* its size, as it announces it */
-	__u32 read; /* bytes of the segment that were looked at, from where it was asked to */
+	__u32 need; /* its size, as announced */
+	__u32 read; /* bytes of the segment that were read, from where reading was to begin */
 	__u32 name; /* where its server_name extension stands, 0: none yet */
 	__u32 name_len;
 	struct oh_tls_rest rest __attribute__((aligned(8)));
 	/* the answer */
 	__u32 len;
-	__u32 budget; /* label steps left, so that no answer costs more */
+	__u32 budget; /* label comparisons left: bounds what an answer can cost */
 	__u32 records;
 	__u32 links;
 	__u32 addrs;
-	__u32 walk; /* loop state kept in memory for the verifier's sake, and the next two */
+	__u32 walk; /* this and the next two: loop state, in memory for the verifier's sake */
 	__u32 letters; /* what tells the last label of a TLS name from a number */
 	__u32 at[2]; /* where a comparison of two names is */
-	__u32 start[2]; /* where the part that it is in began */
+	__u32 start[2]; /* where the part being compared began */
 	__u32 run_owner; /* whose addresses are being collected */
 	__u32 run_ttl;
 	struct oh_dns_rr rr[OH_ANSWER_RECORDS];
@@ -162,7 +162,7 @@ OH_INLINE struct oh_scratch *oh_scratch(__u32 slot)
 	return bpf_map_lookup_elem(&oh_scratch_map, &slot);
 }
 
-/* n must be 1 or more. Payload is not linear: never through packet pointers. */
+/* n must be 1 or more. Payload may not be linear, so packet pointers cannot be used. */
 OH_INLINE int oh_load(oh_bytes b, __u32 off, void *to, __u32 n)
 {
 	return bpf_skb_load_bytes(b, off, to, n);
@@ -206,7 +206,7 @@ OH_INLINE struct oh_scratch *oh_scratch(__u32 slot)
 	return slot < OH_SLOTS ? &oh_scratch_host[slot] : NULL;
 }
 
-/* As bpf_skb_load_bytes: all or nothing, and zeroes where it fails. */
+/* Like bpf_skb_load_bytes: all or nothing, and zeroes on failure. */
 OH_INLINE int oh_load(oh_bytes b, __u32 off, void *to, __u32 n)
 {
 	if (off > b->len || n > b->len - off) {
@@ -243,12 +243,12 @@ OH_INLINE void oh_put32(__u8 *p, __u32 v)
 #endif
 
 /*
- * A run has its scratch for itself: egress runs in process context, where a
- * softirq or (on preemptible kernels) another task can start a run on the same
- * CPU in the middle of this one, and a verdict must not be drawn from the
- * other's bytes. Whoever counts a slot's busy from 0 to 1 has it; two that
- * meet may both leave it, never both take it. Gives the slot, to be released
- * on every path, or OH_SLOTS where none is free.
+ * Gives this run a scratch of its own. Egress runs in process context: a
+ * softirq or, on preemptible kernels, another task can start another run on
+ * the same CPU, and neither may judge the other's bytes. The run that raises a
+ * slot's busy from 0 to 1 owns the slot. If two try at once, both may give up,
+ * but they never both take it. Returns the slot, which must be released on
+ * every path, or OH_SLOTS if none is free.
  */
 OH_SUBPROG int oh_scratch_take(void)
 {
@@ -281,7 +281,7 @@ OH_INLINE void oh_scratch_release(__u32 slot)
 /* Read or write memory now: what comes back is an unknown scalar to the verifier. */
 #define OH_MEM(x) (*(volatile __typeof__(x) *)&(x))
 
-/* Where msg[pos] is; pos is masked here, so ask for bounds before. */
+/* The address of msg[pos]. pos is masked, so check its bounds first. */
 OH_INLINE __u8 *oh_at(struct oh_scratch *s, __u32 pos)
 {
 	__u64 at = pos;
@@ -292,8 +292,8 @@ OH_INLINE __u8 *oh_at(struct oh_scratch *s, __u32 pos)
 }
 
 /*
- * A length that was found to be 1 to max, a power of two, in a form that the
- * verifier believes: a comparison can be turned by the compiler into one of
+ * Returns a length that was checked to be 1 to max (a power of two) in a form
+ * that the verifier accepts. The compiler may turn the check into one of
  * len - 1, from which older verifiers learn nothing about len.
  */
 OH_INLINE __u32 oh_bound(__u32 len, __u32 max)
@@ -314,7 +314,7 @@ OH_INLINE __u64 oh_lower8(__u64 x)
 	return x | upper >> 2;
 }
 
-/* The bytes of a word that count, when n (1 to 8) of it do. Little endian, as both our machines are. */
+/* A mask for the first n (1 to 8) bytes of a word. Both our machines are little-endian. */
 OH_INLINE __u64 oh_first(__u32 n)
 {
 	return ~0ULL >> ((8 - n) * 8 & 63);

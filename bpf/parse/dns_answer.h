@@ -14,8 +14,8 @@
  * and names past the budget of comparisons give nothing more. Authority and
  * additional records are not read.
  *
- * Over TCP: only an answer that is whole in one segment can be read; where it
- * begins the caller must know (learn.h counts).
+ * Over TCP only an answer that is complete in one segment can be read. The
+ * caller must know where it begins (learn.h counts).
  */
 #ifndef OH_DNS_ANSWER_H
 #define OH_DNS_ANSWER_H
@@ -37,7 +37,7 @@ enum oh_answer_result {
 	OH_ANSWER_RCODE = 5, /* refused, failed, no such name */
 	OH_ANSWER_COUNTS = 6, /* not one question */
 	OH_ANSWER_QUESTION = 7, /* not what was asked: id, name, type or class */
-	OH_ANSWER_MALFORMED = 8, /* a record or name breaks off or cannot be */
+	OH_ANSWER_MALFORMED = 8, /* a record or name is cut short or not valid */
 	OH_ANSWER_READ = 9,
 	OH_ANSWER_RESULT_MAX,
 };
@@ -69,8 +69,8 @@ OH_SUBPROG __u32 oh_name_end(__u32 pos, __u32 slot)
 }
 
 /*
- * Where a pointer at pos, part of a name whose bytes begin at start, leads: to
- * before that start, or it could go round. 0 if not.
+ * Where the pointer at pos leads: to before `start`, where the name that it is
+ * part of begins, or it could loop. Returns 0 if it does not.
  */
 OH_INLINE __u32 oh_name_jump(struct oh_scratch *s, __u32 pos, __u32 start)
 {
@@ -108,7 +108,7 @@ OH_SUBPROG int oh_name_check(__u32 slot)
 	return n ? 1 : 2;
 }
 
-/* Whether the name at pos, decompressed, is one: 1, or 0. */
+/* Whether the name at pos is valid when decompressed: 1, or 0. */
 OH_SUBPROG int oh_name_valid(__u32 pos, __u32 slot)
 {
 	struct oh_scratch *s = oh_scratch(slot);
@@ -127,8 +127,8 @@ OH_SUBPROG int oh_name_valid(__u32 pos, __u32 slot)
 	return 0;
 }
 
-/* One byte of the name at at[0], which is valid, to its place in rev, or one pointer followed: 1 go on, 2 it has ended,
- * 0 it cannot be a key. */
+/* Copies one byte of the valid name at at[0] to its place in rev, or follows one pointer. Returns 1 to go on, 2 if the
+ * name has ended, 0 if it cannot be a key. */
 OH_SUBPROG int oh_name_byte(__u32 slot)
 {
 	struct oh_scratch *s = oh_scratch(slot);
@@ -167,7 +167,7 @@ OH_SUBPROG int oh_name_byte(__u32 slot)
 	return 1;
 }
 
-/* Makes the name at pos, which may be compressed, the key: 1, or 0 where it cannot be one. */
+/* Makes the name at pos, which may be compressed, the key: 1, or 0 if it cannot be one. */
 OH_SUBPROG int oh_read_name(__u32 pos, __u32 slot)
 {
 	struct oh_scratch *s = oh_scratch(slot);
@@ -271,9 +271,9 @@ OH_SUBPROG int oh_name_same(__u32 a, __u32 b, __u32 slot)
 }
 
 /*
- * The record at pos into rr[i]: the end of the record, or 0 if it is broken.
- * A function of its own, as the two for a record below are: the verifier goes
- * through it once, and not again for each record.
+ * Reads the record at pos into rr[i]. Returns the end of the record, or 0 if it
+ * is broken. A separate function, like the two for a record below: the verifier
+ * walks it once, and not again for each record.
  */
 OH_SUBPROG __u32 oh_answer_record(__u32 pos, __u32 i, __u32 slot)
 {
@@ -339,7 +339,7 @@ OH_SUBPROG int oh_answer_records(__u32 pos, __u32 count, __u32 slot)
 	return 0;
 }
 
-/* Makes the chain longer by record i, if it is the CNAME of the chain's end. 0, or -1 where it is as long as can be. */
+/* Adds record i to the chain, if it is the CNAME of the chain's end. Returns 0, or -1 if the chain has no room left. */
 OH_SUBPROG int oh_answer_link(__u32 i, __u32 slot)
 {
 	struct oh_scratch *s = oh_scratch(slot);
@@ -369,7 +369,7 @@ OH_SUBPROG int oh_answer_link(__u32 i, __u32 slot)
 	return 0;
 }
 
-/* One pass over the CNAMEs, from where the chain ends now: whether it got longer. */
+/* Passes over the CNAMEs once, from where the chain ends now. Returns whether it got longer. */
 OH_SUBPROG int oh_answer_sweep(__u32 slot)
 {
 	struct oh_scratch *s = oh_scratch(slot);
@@ -387,7 +387,7 @@ OH_SUBPROG int oh_answer_sweep(__u32 slot)
 	return OH_MEM(s->links) != before;
 }
 
-/* The place of a name on the chain, looked for from its end; -1 if it is not there. */
+/* The place of a name on the chain, searched from its end; -1 if it is not there. */
 OH_SUBPROG int oh_answer_member(__u32 name, __u32 slot)
 {
 	struct oh_scratch *s = oh_scratch(slot);
@@ -407,7 +407,7 @@ OH_SUBPROG int oh_answer_member(__u32 name, __u32 slot)
 	return -1;
 }
 
-/* Puts record i into addr[], if it is an address of type want, or of either for ANY. 0, or -1 where that is full. */
+/* Puts record i into addr[], if it is an address of type want, or of either for ANY. Returns 0, or -1 if it is full. */
 OH_SUBPROG int oh_answer_take(__u32 i, __u32 want, __u32 slot)
 {
 	struct oh_scratch *s = oh_scratch(slot);

@@ -4,9 +4,9 @@
  *
  * Over TCP the caller takes the frames off with oh_dns_frame(), one by one
  * (glibc sends the A and the AAAA query in one write). A segment that does not
- * end with a whole frame is to be held as a ClientHello is: return 0 and leave
- * the expected sequence number where it was; the sender's TCP joins the rest
- * to it and sends it all again. All frames of the segment must pass.
+ * end with a complete frame is held, like a part of a ClientHello: the sender's
+ * TCP appends the rest and sends it all again. All frames of the segment must
+ * pass.
  */
 #ifndef OH_DNS_QUERY_H
 #define OH_DNS_QUERY_H
@@ -72,10 +72,11 @@ OH_INLINE enum oh_dns_framing oh_dns_frame(oh_bytes b, __u32 off, __u32 len, __u
 #define OH_NAME_BAD -1
 
 /*
- * OH_NAME_PART bytes of the question's name: where it ends, or that it goes
- * on, or cannot be. A function of its own, so that the verifier goes through
- * so many bytes and not 255. Bytes left of a label are in memory, or their
- * bounds would multiply the states it keeps.
+ * Reads OH_NAME_PART bytes of the question's name: returns where it ends, or
+ * that it goes on, or that it is not valid. A separate function, so that the
+ * verifier walks that many bytes and not 255. How much of a label is left is
+ * kept in memory: the bounds of a variable would multiply the verifier's
+ * states.
  */
 OH_SUBPROG int oh_dns_name_part(__u32 from, __u32 slot)
 {
@@ -111,8 +112,8 @@ OH_SUBPROG int oh_dns_name_part(__u32 from, __u32 slot)
 
 /*
  * The name of the question: lower-cased to query.name, backwards to rev.
- * Its wire length, or 0. Ends at the first zero byte at the latest, where the
- * caller put one after the message.
+ * Returns its wire length, or 0. It ends at the first zero byte at the latest:
+ * the caller has put one after the message.
  */
 OH_INLINE __u32 oh_dns_name(struct oh_scratch *s, __u32 slot)
 {
@@ -142,7 +143,7 @@ OH_INLINE enum oh_dns_result oh_dns_options(struct oh_scratch *s, __u32 pos, __u
 		if (at == end)
 			return OH_DNS_OK;
 		next = at + 4 + oh_be16(oh_at(s, at) + 2);
-		if (next > end) /* even where the length itself was behind the end */
+		if (next > end) /* also if the length itself lies beyond the end */
 			return OH_DNS_EDNS;
 		OH_MEM(s->walk) = next;
 	}
@@ -187,7 +188,7 @@ OH_SUBPROG int oh_dns_query(oh_bytes b, __u32 off, __u32 len, __u32 slot)
 		return OH_DNS_LONG;
 	if (oh_load(b, off, s->msg, oh_bound(len, OH_DNS_QUERY_MAX)))
 		return OH_DNS_READ;
-	*oh_at(s, len) = 0; /* or the name would go on in what an earlier packet left */
+	*oh_at(s, len) = 0; /* or the name could go on in what an earlier packet left */
 
 	p = s->msg;
 	if (oh_be16(p + 2) & ~0x0130) /* only RD, AD and CD */

@@ -29,7 +29,7 @@
 #define OH_C(c) [c] = (c)
 #define OH_UP(c) [c] = (c) | 0x20
 
-/* A byte of a label, lower-cased; 0 if it may not be in one. A table, since each branch here is paid for by byte. */
+/* A byte of a label in lower case; 0 if none may hold it. A table, since a branch would cost time for each byte. */
 static const __u8 oh_label_byte[256] = {
 	OH_C('-'), OH_C('_'),
 	OH_C('0'), OH_C('1'), OH_C('2'), OH_C('3'), OH_C('4'),
@@ -44,7 +44,7 @@ static const __u8 oh_label_byte[256] = {
 	OH_UP('V'), OH_UP('W'), OH_UP('X'), OH_UP('Y'), OH_UP('Z'),
 };
 
-/* The place in rev that is i (0 to 255) before its end. */
+/* The byte of rev that is i (0 to 255) before its end. */
 OH_INLINE __u8 *oh_rev(struct oh_scratch *s, __u32 i)
 {
 	__u64 at = 255 - i;
@@ -54,7 +54,7 @@ OH_INLINE __u8 *oh_rev(struct oh_scratch *s, __u32 i)
 	return s->rev + OH_REV_END - 255 + at;
 }
 
-/* After a name of n text bytes was written backwards in rev: makes it a key. */
+/* Makes a key of the name, n bytes of text, that was written backwards into rev. */
 OH_INLINE void oh_key_finish(struct oh_scratch *s, __u32 n)
 {
 	__u64 at = OH_REV_END - sizeof(__u32) - n;
@@ -66,7 +66,7 @@ OH_INLINE void oh_key_finish(struct oh_scratch *s, __u32 n)
 	s->key_at = at;
 }
 
-/* The key of the name that was parsed last: for a map lookup, not aligned. */
+/* The key of the name that was parsed last, for a map lookup. It is not aligned. */
 OH_INLINE const struct oh_name_key *oh_key(struct oh_scratch *s)
 {
 	__u32 at = OH_MEM(s->key_at) & 0xff;
@@ -74,7 +74,7 @@ OH_INLINE const struct oh_name_key *oh_key(struct oh_scratch *s)
 	return (const struct oh_name_key *)(s->rev + at);
 }
 
-/* A number that tells the name that was parsed last from most others: for who has been found to be allowed already. */
+/* A hash of the name that was parsed last. It tells whether an allowed name is also the one that was given before. */
 OH_SUBPROG __u64 oh_name_mark(__u32 slot)
 {
 	struct oh_scratch *s = oh_scratch(slot);
@@ -94,8 +94,8 @@ OH_SUBPROG __u64 oh_name_mark(__u32 slot)
 
 /*
  * For user space: the key of a rule, from "api.openai.com" or "*.openai.com",
- * any letter case; "." is the root. No other trailing dot, no empty label, punycode already. 0, or -1
- * and the key untouched.
+ * any letter case; "." is the root. No other trailing dot, no empty label,
+ * and punycode already. Returns 0, or -1 with the key untouched.
  */
 static inline int oh_key_from_text(struct oh_name_key *ret, const char *text)
 {

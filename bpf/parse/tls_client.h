@@ -1,28 +1,28 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR MIT */
 /*
- * What a TLS client says in plaintext behind the name in its first hello,
- * until it can say no more: the rest of that hello, and the records behind it,
- * as TCP hands them over.
+ * What a TLS client says in plaintext after the name in its first hello, until
+ * it can say no more: the rest of that hello, and the records after it, as TCP
+ * hands them over.
  *
- * A hello's rest is looked at extension by extension: it may hold neither
- * another name nor an encrypted one, and must end where it said.
+ * The rest of a hello is read extension by extension: it must hold neither
+ * another name nor an encrypted one, and must end where it announced.
  *
  * A server that cannot use a TLS 1.3 hello asks for a second one
  * (HelloRetryRequest), in plaintext too, and goes by the name in that. So a
  * hello is looked for at the beginning of each record, until the look is over:
  *
- * handshake    a hello where it begins as one, else over: in TLS 1.2 the
- *              client's next message, or its encrypted Finished
+ * handshake    a hello, if it begins like one. Else the look is over: in TLS
+ *              1.2 it is the client's next message, or its encrypted Finished
  * data (23)    over: it is encrypted. But early data may come before a second
- *              hello: where the last hello offered it, data is passed over for
- *              as long as the client sends
+ *              hello: if the last hello offered it, data is passed over for as
+ *              long as the client sends
  * change-cipher-spec
  *              in TLS 1.3 it means nothing, and may come before a second
- *              hello. Over, where the hello did not offer TLS 1.3
+ *              hello. Over, if the hello did not offer TLS 1.3
  * alert        passed over: a server may ignore a warning
  *
- * An encrypted Finished can begin like a hello. It is taken for one where its
- * first byte is 1 and the length behind it one that a server's handshake takes
+ * An encrypted Finished can begin like a hello. It is taken for one if its
+ * first byte is 1 and the length after that is one that a server accepts
  * (OpenSSL's limit, the highest, is 131,396): with random bytes once in 21,845.
  */
 #ifndef OH_TLS_CLIENT_H
@@ -30,7 +30,7 @@
 
 #include "parse/tls_hello.h"
 
-/* in one segment: two for each extension or record. 64 kB of the smallest, of 22, take 5,958 */
+/* steps in one segment: two for each extension or record. 64 kB of the smallest records, of 22 bytes, take 5,958 */
 #define OH_TLS_STEPS 6144
 #define OH_TLS_STRIDE 64 /* of them in one function that the verifier walks once */
 #define OH_TLS_SEALED_MAX (16384 + 2048) /* an encrypted record: RFC 5246, 6.2.3 */
@@ -39,8 +39,8 @@
 
 enum { OH_TLS_CIPHER = 20, OH_TLS_ALERT = 21, OH_TLS_HANDSHAKE = 22, OH_TLS_DATA = 23 };
 
-/* The bytes of a header at off that are there, behind the `have` of `size` that came before, to `to`: how many; 0 for a
- * read that failed. */
+/* Copies what has come of a header, at off, to `to`, after the `have` of its `size` bytes that came before. Returns how
+ * many bytes, 0 if reading failed. */
 OH_INLINE __u32 oh_tls_take(oh_bytes b, __u32 off, __u32 len, __u8 *to, __u32 have, __u32 size)
 {
 	__u32 n = size - have < len ? size - have : len;
@@ -52,7 +52,7 @@ OH_INLINE __u32 oh_tls_take(oh_bytes b, __u32 off, __u32 len, __u8 *to, __u32 ha
 	return oh_load(b, off, to + at, n) ? 0 : n;
 }
 
-/* The hello's next record begins or goes on at off: the bytes of its header that were taken, or a reason, negative. */
+/* The hello's next record begins or goes on at off. Returns how many bytes of its header were taken, or -reason. */
 OH_SUBPROG int oh_tls_next_record(oh_bytes b, __u32 off, __u32 len, __u32 slot)
 {
 	struct oh_scratch *s = oh_scratch(slot);
@@ -73,8 +73,8 @@ OH_SUBPROG int oh_tls_next_record(oh_bytes b, __u32 off, __u32 len, __u32 slot)
 	return taken;
 }
 
-/* The hello's next extension begins or goes on at off, where len bytes of its record are there: what was taken of them,
- * or a reason, negative. */
+/* The hello's next extension begins or goes on at off, in the len bytes that have come of its record. Returns how many
+ * of them were taken, or -reason. */
 OH_SUBPROG int oh_tls_next_extension(oh_bytes b, __u32 off, __u32 len, __u32 slot)
 {
 	struct oh_scratch *s = oh_scratch(slot);
@@ -109,7 +109,7 @@ OH_SUBPROG int oh_tls_next_extension(oh_bytes b, __u32 off, __u32 len, __u32 slo
 	return r ? -(int)r : (int)taken;
 }
 
-/* A handshake record at off, behind a hello: what it is. It is held until that can be told. */
+/* What the handshake record at off, after a hello, is. It is held until that is known. */
 OH_INLINE enum oh_tls_result oh_tls_handshake(oh_bytes b, __u32 off, __u32 len)
 {
 	__u8 head[8] = {0};
@@ -124,7 +124,7 @@ OH_INLINE enum oh_tls_result oh_tls_handshake(oh_bytes b, __u32 off, __u32 len)
 	return head[5] == 1 && (size < 2 || head[6] <= OH_TLS_LENGTH_MAX) ? OH_HELLO_BEGINS : OH_HELLO_OVER;
 }
 
-/* A record behind a hello begins or goes on at off: the bytes of its header that were taken, or a result, negative. */
+/* A record after a hello begins or goes on at off. Returns how many bytes of its header were taken, or -result. */
 OH_SUBPROG int oh_tls_between(oh_bytes b, __u32 off, __u32 len, __u32 slot)
 {
 	struct oh_scratch *s = oh_scratch(slot);
@@ -156,7 +156,7 @@ OH_SUBPROG int oh_tls_between(oh_bytes b, __u32 off, __u32 len, __u32 slot)
 	return taken;
 }
 
-/* One step at off: the bytes taken, or a result, negative. */
+/* Takes one step at off. Returns the bytes taken, or -result. */
 OH_INLINE int oh_tls_step(oh_bytes b, __u32 off, __u32 len, struct oh_scratch *s, __u32 slot)
 {
 	__u32 record = OH_MEM(s->rest.record), n = record < len ? record : len;
@@ -171,7 +171,7 @@ OH_INLINE int oh_tls_step(oh_bytes b, __u32 off, __u32 len, struct oh_scratch *s
 	return n;
 }
 
-/* OH_TLS_STRIDE steps of oh_tls_client(): COMPLETE, or a result. */
+/* Takes OH_TLS_STRIDE steps of oh_tls_client(). Returns COMPLETE, or a result that ends them. */
 OH_SUBPROG int oh_tls_client_part(oh_bytes b, __u32 off, __u32 len, __u32 slot)
 {
 	struct oh_scratch *s = oh_scratch(slot);
@@ -193,8 +193,8 @@ OH_SUBPROG int oh_tls_client_part(oh_bytes b, __u32 off, __u32 len, __u32 slot)
 	return OH_HELLO_COMPLETE;
 }
 
-/* What follows in len bytes at off on what s->rest tells of: NAMED where it goes on, OVER, BEGINS, or a reason; and how
- * much of it was read. */
+/* Judges len bytes at off, which continue what s->rest describes. Returns NAMED if more is to come, OVER, BEGINS, or a
+ * reason; s->read says how much was read. */
 OH_SUBPROG int oh_tls_client(oh_bytes b, __u32 off, __u32 len, __u32 slot)
 {
 	struct oh_scratch *s = oh_scratch(slot);

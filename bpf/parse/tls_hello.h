@@ -2,14 +2,14 @@
 /*
  * The server name in a TLS ClientHello.
  *
- * The hello may be in up to OH_TLS_RECORDS records (nobody's default, but
- * legal) as far as it is handed over at once. In its own last record nothing
- * may follow. What follows in others, and the rest of a hello that TCP did not
- * hand over at once, is for tls_client.h: oh_tls_hello() is content with one
- * up to its name, and says where the rest goes on.
+ * The hello may be in up to OH_TLS_RECORDS records, if they are handed over at
+ * once. (That is legal, but no client's default.) Nothing may follow it in its
+ * own last record. What follows in other records, and the rest of a hello that
+ * TCP did not hand over at once, is judged in tls_client.h: oh_tls_hello()
+ * needs a hello only up to its name, and says where the rest continues.
  *
  * GREASE ECH is the same extension as the real one and cannot be told from it,
- * so it is refused too; so is the older draft's encrypted server name.
+ * so it is refused too. So is the encrypted server name of the older draft.
  */
 #ifndef OH_TLS_HELLO_H
 #define OH_TLS_HELLO_H
@@ -18,7 +18,7 @@
 
 #define OH_TLS_RECORD_MAX 16384
 #define OH_TLS_HELLO_MAX 16384 /* with its own header of four */
-#define OH_TLS_PART_MAX 8192 /* of a hello in several records: what the last one may bring, and the others together */
+#define OH_TLS_PART_MAX 8192 /* of a hello in several records: most in the last one, and in the others together */
 #define OH_TLS_RECORDS 4
 #define OH_TLS_EXTENSIONS 64
 #define OH_TLS_PART 8 /* extensions in one function that the verifier walks once */
@@ -40,17 +40,17 @@ enum oh_tls_result {
 	OH_HELLO_NO_NAME = 3, /* tls-no-name */
 	OH_HELLO_ENCRYPTED = 4, /* tls-encrypted-hello */
 	OH_HELLO_NOT_TLS = 5, /* tls-not-tls */
-	OH_HELLO_MALFORMED = 6, /* begins as a ClientHello: tls-not-tls */
+	OH_HELLO_MALFORMED = 6, /* begins like a ClientHello, and is none: tls-not-tls */
 	OH_HELLO_BAD_NAME = 7, /* trailing dot, address (oh_key() has both), empty label, bad byte: tls-no-name */
 	OH_HELLO_READ = 8,
 	OH_HELLO_MORE = 9, /* inside only: the hello goes on in the next record */
 	OH_HELLO_NAMED = 10, /* oh_key() has the name, and the hello or what follows it goes on: see oh_tls_client() */
-	OH_HELLO_BEGINS = 11, /* another one does, behind what was read */
-	OH_HELLO_OVER = 12, /* the client says no more in plaintext that is to be judged */
+	OH_HELLO_BEGINS = 11, /* another hello begins after what was read */
+	OH_HELLO_OVER = 12, /* the client says no more in plaintext: the look is over */
 	OH_HELLO_RESULT_MAX,
 };
 
-/* Whether the n bytes of the hello so far can be one's start. Its size, with header, to *ret_need where it is known. */
+/* Whether the n bytes so far can be the start of a hello. *ret_need is its size with its header, once it is known. */
 OH_INLINE enum oh_tls_result oh_tls_start(struct oh_scratch *s, __u32 n, __u32 *ret_need)
 {
 	if (s->msg[0] != 1)
@@ -61,7 +61,7 @@ OH_INLINE enum oh_tls_result oh_tls_start(struct oh_scratch *s, __u32 n, __u32 *
 	return *ret_need > OH_TLS_HELLO_MAX ? OH_HELLO_TOO_LARGE : OH_HELLO_COMPLETE;
 }
 
-/* The header of a record, of which n bytes are there: what is there must fit. Its size to *ret_size. */
+/* Checks the n bytes that have come of a record's header. *ret_size is the record's size. */
 OH_INLINE enum oh_tls_result oh_tls_record(const __u8 *head, __u32 n, __u32 *ret_size)
 {
 	if (!n)
@@ -74,7 +74,7 @@ OH_INLINE enum oh_tls_result oh_tls_record(const __u8 *head, __u32 n, __u32 *ret
 	return *ret_size < 1 || *ret_size > OH_TLS_RECORD_MAX ? OH_HELLO_NOT_TLS : OH_HELLO_COMPLETE;
 }
 
-/* The header of the record at off, as far as it is there, to rest. */
+/* Reads what has come of the header of the record at off into rest. */
 OH_INLINE enum oh_tls_result oh_tls_record_at(oh_bytes b, __u32 off, __u32 len, struct oh_scratch *s, __u32 *ret_size)
 {
 	__u8 head[8] = {0}; /* five, and room for what oh_bound() allows */
@@ -88,8 +88,8 @@ OH_INLINE enum oh_tls_result oh_tls_record_at(oh_bytes b, __u32 off, __u32 len, 
 	return oh_tls_record(head, n, ret_size);
 }
 
-/* The record at off, of which nothing was read yet, to behind what there is of the hello. INCOMPLETE: it is not all
- * there, and len and rest say how far it is. */
+/* Appends the record at off to what was gathered of the hello. INCOMPLETE: not all of it has come, and len and rest say
+ * how much has. */
 OH_INLINE enum oh_tls_result oh_tls_append(oh_bytes b, __u32 off, __u32 len, struct oh_scratch *s, int first)
 {
 	__u32 have = OH_MEM(s->len), size = 0, need = 0, n;
@@ -127,7 +127,7 @@ OH_INLINE enum oh_tls_result oh_tls_append(oh_bytes b, __u32 off, __u32 len, str
 	return !r && have == need ? OH_HELLO_COMPLETE : OH_HELLO_MORE;
 }
 
-/* Puts the hello at msg, without record headers; its size so far to len, what it announces to need. */
+/* Gathers the hello in msg, without record headers: len is its size so far, need what it announces. */
 OH_INLINE enum oh_tls_result oh_tls_gather(oh_bytes b, __u32 off, __u32 len, struct oh_scratch *s)
 {
 	enum oh_tls_result r;
@@ -147,7 +147,7 @@ OH_INLINE enum oh_tls_result oh_tls_gather(oh_bytes b, __u32 off, __u32 len, str
 	return r == OH_HELLO_MORE ? OH_HELLO_TOO_LARGE : r;
 }
 
-/* OH_NAME_PART bytes of the host name of n bytes at pos: 0, or a reason to refuse it. See oh_dns_name_part(). */
+/* Reads OH_NAME_PART bytes of the host name, n bytes at pos. Returns 0, or a reason. See oh_dns_name_part(). */
 OH_SUBPROG int oh_tls_name_part(__u32 pos, __u32 n, __u32 from, __u32 slot)
 {
 	struct oh_scratch *s = oh_scratch(slot);
@@ -185,7 +185,7 @@ OH_SUBPROG int oh_tls_name_part(__u32 pos, __u32 n, __u32 from, __u32 slot)
 	return OH_HELLO_COMPLETE;
 }
 
-/* The host name of n bytes at pos: backwards to rev, as the query's name is. */
+/* Writes the host name, n bytes at pos, backwards into rev, like a query's name. */
 OH_SUBPROG int oh_tls_name(__u32 pos, __u32 n, __u32 slot)
 {
 	struct oh_scratch *s = oh_scratch(slot);
@@ -212,7 +212,7 @@ OH_SUBPROG int oh_tls_name(__u32 pos, __u32 n, __u32 slot)
 	return OH_MEM(s->walk) && OH_MEM(s->letters) & 0xf0 ? OH_HELLO_COMPLETE : OH_HELLO_BAD_NAME;
 }
 
-/* The server_name extension of n bytes at pos: exactly one host name. */
+/* Reads the server_name extension, n bytes at pos: it must hold exactly one host name. */
 OH_INLINE int oh_tls_server_name(struct oh_scratch *s, __u32 pos, __u32 n, __u32 slot)
 {
 	const __u8 *p = oh_at(s, pos);
@@ -222,7 +222,7 @@ OH_INLINE int oh_tls_server_name(struct oh_scratch *s, __u32 pos, __u32 n, __u32
 	return oh_tls_name(pos + 5, n - 5, slot);
 }
 
-/* Whether an extension of n bytes may stand where `left` bytes of the hello are to come. */
+/* Whether an extension of n bytes may stand here, with `left` bytes of the hello still to come. */
 OH_INLINE enum oh_tls_result oh_tls_extension(struct oh_scratch *s, __u32 type, __u32 n, __u32 left)
 {
 	if (n > left)
@@ -234,7 +234,7 @@ OH_INLINE enum oh_tls_result oh_tls_extension(struct oh_scratch *s, __u32 type, 
 	return type == OH_TLS_EXT_ECH || type == OH_TLS_EXT_ESNI ? OH_HELLO_ENCRYPTED : OH_HELLO_COMPLETE;
 }
 
-/* OH_TLS_PART extensions from pos on, whose headers are there: where the next one stands, or a reason, negative. */
+/* Reads OH_TLS_PART extensions from pos on, as far as headers have come. Returns where the next one is, or -reason. */
 OH_SUBPROG int oh_tls_extensions_part(__u32 pos, __u32 have, __u32 end, __u32 slot)
 {
 	struct oh_scratch *s = oh_scratch(slot);
@@ -264,7 +264,7 @@ OH_SUBPROG int oh_tls_extensions_part(__u32 pos, __u32 have, __u32 end, __u32 sl
 	return pos;
 }
 
-/* The extensions from pos to end, which they must fill, as far as they are there: then the name in them. */
+/* Reads the extensions from pos to end, which they must fill, as far as they have come; then the name in them. */
 OH_SUBPROG int oh_tls_extensions(__u32 pos, __u32 have, __u32 end, __u32 slot)
 {
 	struct oh_scratch *s = oh_scratch(slot);
@@ -280,7 +280,7 @@ OH_SUBPROG int oh_tls_extensions(__u32 pos, __u32 have, __u32 end, __u32 slot)
 			return -r;
 		pos = r;
 	}
-	/* more than there may be, or a header that the end cuts short */
+	/* too many, or a header that the end cuts short */
 	if (pos + 4 <= have || (pos < have && pos + 4 > end))
 		return OH_HELLO_MALFORMED;
 	s->rest.hello = end - have;
@@ -296,13 +296,13 @@ OH_SUBPROG int oh_tls_extensions(__u32 pos, __u32 have, __u32 end, __u32 slot)
 	return r || have == end ? r : OH_HELLO_NAMED;
 }
 
-/* Whether pos is there: OK, or what it says of the hello if it is not. */
+/* Whether the byte at pos has come: OK, or what it means for the hello that it has not. */
 OH_INLINE enum oh_tls_result oh_tls_reach(__u32 pos, __u32 have, __u32 end)
 {
 	return pos > end ? OH_HELLO_MALFORMED : pos > have ? OH_HELLO_INCOMPLETE : OH_HELLO_COMPLETE;
 }
 
-/* The hello in len bytes at off, from its record's first byte on. */
+/* Judges the hello in len bytes at off, which begin with its record's header. */
 OH_SUBPROG int oh_tls_hello(oh_bytes b, __u32 off, __u32 len, __u32 slot)
 {
 	struct oh_scratch *s = oh_scratch(slot);
@@ -320,7 +320,7 @@ OH_SUBPROG int oh_tls_hello(oh_bytes b, __u32 off, __u32 len, __u32 slot)
 	end = OH_MEM(s->need);
 	if (have < 4)
 		return OH_HELLO_INCOMPLETE;
-	/* Header 4, version 2, random 32, then four fields each after its length. */
+	/* Header 4, version 2, random 32, then four fields, each with its length before it. */
 	r = oh_tls_reach(39, have, end);
 	if (r)
 		return r;

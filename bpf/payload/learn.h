@@ -71,7 +71,8 @@ static __always_inline void oh_forget_query(const struct oh_pending_key *key, co
 
 	/* Of two CPUs that read the same answer only one deletes it. */
 	if (!bpf_map_delete_elem(&oh_pending, key) && age <= OH_QUERY_SPAN / 8)
-		oh_give_back(OH_SHARED_PENDING, query->target, query->room, OH_QUERY_PAID, OH_PENDING_MAX);
+		oh_give_back(OH_SHARED_PENDING, query->target, oh_paying_targets(), query->room, OH_QUERY_PAID,
+			     OH_PENDING_MAX);
 }
 
 /* Makes the question in the scratch's message the key for oh_names. */

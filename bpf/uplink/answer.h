@@ -143,7 +143,8 @@ static __always_inline int oh_answer_at_uplink(struct __sk_buff *skb)
 		return OH_TC_DROP;
 	if (f->protocol == OH_PROTOCOL_UDP && fr->refused == OH_DNS_NAME_NOT_ALLOWED) {
 		/* the answer must look like a reply to a flow that was let out */
-		oh_note_frame(NULL, &fr->key, f, OH_LOOK_NONE, &fr->admission);
+		if (!oh_note_frame(skb, NULL, &fr->key, f, OH_LOOK_NONE, &fr->admission))
+			return OH_TC_DROP;
 		r = oh_turn_query(skb, f->transport, f->family);
 	} else if (f->protocol == OH_PROTOCOL_TCP && f->tcp_flags & OH_TCP_ACK &&
 		   (fr->refused == OH_DNS_NAME_NOT_ALLOWED ||

@@ -202,7 +202,7 @@ static __always_inline bool oh_make_flow(struct oh_arrival *a, struct oh_connect
 	flow->stream.answer = a->seen.sequence + 1;
 	flow->stream.heard = a->seen.sequence + 1 + a->seen.payload_length;
 	oh_admit(flow, &a->answer, opening->look, opening->target, opening->generation);
-	bpf_map_delete_elem(&oh_openings, &a->key);
+	oh_close_opening(&a->key, opening);
 	oh_release(flow);
 	return true;
 }

@@ -8,6 +8,7 @@
 #include "payload/inspect.h"
 #include "decide/report.h"
 #include "uplink/behind.h"
+#include "uplink/openings.h"
 
 #define OH_TC_GO_ON (-1)	/* programs attached after this one may refuse it */
 #define OH_TC_DROP 2		/* TC_ACT_SHOT, TCX_DROP */
@@ -93,21 +94,12 @@ static __always_inline struct oh_connection *oh_flow_answered(const struct oh_fl
 	return bpf_map_lookup_elem(&oh_flows, &key);
 }
 
-/* Remembers a packet that was let out and belongs to no flow, until it is answered. Its reply may come in, and turns it
- * into a connection. */
-static __always_inline void oh_note_opening(const struct oh_flow_key *key, const struct oh_opening *opening)
-{
-	const __u64 *old = bpf_map_lookup_elem(&oh_openings, key), *new = (const __u64 *)opening;
-
-	if (!old || old[0] != new[0] || old[1] != new[1])
-		bpf_map_update_elem(&oh_openings, key, opening, BPF_ANY);
-}
-
-/* Records a frame that may leave. A SYN is a question that the far side may answer, but two must not be open at once: a
- * server without state before the handshake ends (SYN cookies) would answer both, and accept an acknowledgment of
- * either for the connection. So any other segment of the flow withdraws its open question. */
-static __always_inline void oh_note_frame(struct oh_connection *flow, const struct oh_flow_key *key,
-					  const struct oh_flow *f, enum oh_look look,
+/* Records a frame that is to leave; false if it must wait, since its sender has no room for another opening. A SYN is a
+ * question that the far side may answer, but two must not be open at once: a server without state before the handshake
+ * ends (SYN cookies) would answer both, and accept an acknowledgment of either for the connection. So any other segment
+ * of the flow withdraws its open question. */
+static __always_inline bool oh_note_frame(struct __sk_buff *skb, struct oh_connection *flow,
+					  const struct oh_flow_key *key, const struct oh_flow *f, enum oh_look look,
 					  const struct oh_admission *admission)
 {
 	struct oh_opening opening = { .target = admission->target, .generation = admission->generation, .look = look };
@@ -115,23 +107,25 @@ static __always_inline void oh_note_frame(struct oh_connection *flow, const stru
 	if (f->protocol == OH_PROTOCOL_TCP && oh_opens(f)) {
 		opening.first = f->sequence + 1;
 		opening.syn = 1;
-		oh_note_opening(key, &opening);
+		if (!oh_note_opening(skb, key, &opening))
+			return false;
 		flow = bpf_map_lookup_elem(&oh_flows, key);	/* again: it may have been answered meanwhile */
 		if (flow)
 			flow->reopened = 1;
-		return;
+		return true;
 	}
 	OH_OPAQUE(flow);	/* the verifier needs to see the comparison here */
 	if (flow && !admission->fresh) {
 		if (flow->reopened)
 			bpf_map_delete_elem(&oh_openings, key);
 		flow->reopened = 0;
-		return;
+		return true;
 	}
 	if (look == OH_LOOK_NONE)
-		oh_note_opening(key, &opening);
-	else if (admission->fresh)	/* the start of its payload is unknown */
+		return oh_note_opening(skb, key, &opening);
+	if (admission->fresh)	/* the start of its payload is unknown */
 		bpf_map_delete_elem(&oh_openings, key);
+	return true;
 }
 
 /* A flow's frames are judged one at a time: two CPUs could let out two that differ, and keep one. False: another CPU is
@@ -208,26 +202,35 @@ static __always_inline bool oh_refuse_uplink(struct __sk_buff *skb, struct oh_fr
 	return oh_verdict(reason);
 }
 
-/* A packet with a socket is counted where sockets are guarded, and not again here. */
-static __always_inline void oh_let_out(struct __sk_buff *skb, struct oh_frame *fr, enum oh_reason reason,
+/* Whether what leaves by these rules may be answered. */
+static __always_inline bool oh_has_answer(enum oh_reason reason)
+{
+	return reason == OH_TARGET || reason == OH_DNS || reason == OH_NTP;
+}
+
+/* Lets a frame out, unless there is no room for its opening. A packet with a socket is counted where sockets are
+ * guarded, and not again here. */
+static __always_inline bool oh_let_out(struct __sk_buff *skb, struct oh_frame *fr, enum oh_reason reason,
 				       struct oh_connection *flow, const struct oh_connection *c)
 {
 	const struct oh_admission *admission = &fr->admission;
 	enum oh_look look = c ? c->look : OH_LOOK_NONE;
 
+	if (oh_has_answer(reason)) {
+		if (admission->fresh)
+			look = oh_settings.inspect && fr->flow.protocol == OH_PROTOCOL_TCP ?
+				oh_look_for(reason, admission) : OH_LOOK_NONE;
+		if (oh_opens(&fr->flow))
+			oh_read_sequence(skb, &fr->flow);
+		if (!oh_note_frame(skb, flow, &fr->key, &fr->flow, look, admission) && !oh_settings.observe)
+			return false;
+	}
 	if (!fr->flow.socket) {
 		oh_count(reason & (OH_REASON_MAX - 1), skb->len - OH_ETHERNET);
 		if (admission->target)
 			oh_count_use(admission, skb->len - OH_ETHERNET, admission->fresh);
 	}
-	if (reason != OH_TARGET && reason != OH_DNS && reason != OH_NTP)
-		return;
-	if (admission->fresh)
-		look = oh_settings.inspect && fr->flow.protocol == OH_PROTOCOL_TCP ? oh_look_for(reason, admission) :
-										     OH_LOOK_NONE;
-	if (oh_opens(&fr->flow))
-		oh_read_sequence(skb, &fr->flow);
-	oh_note_frame(flow, &fr->key, &fr->flow, look, admission);
+	return true;
 }
 
 /* Copies the bytes to inspect, so that nobody can change them afterwards. If there is no memory for it, oh_can_change()
@@ -301,7 +304,7 @@ static __always_inline bool oh_pass_uplink(struct __sk_buff *skb)
 	else if (reason >= OH_REASON_FIRST_REFUSAL)
 		pass = oh_refuse_uplink(skb, fr, reason, own);
 	else
-		oh_let_out(skb, fr, reason, flow, c);
+		pass = oh_let_out(skb, fr, reason, flow, c);
 	if (fr->admission.slot < OH_SLOTS)
 		oh_scratch_release(fr->admission.slot);
 	return pass;

@@ -126,7 +126,7 @@ struct oh_name_rule {
 /* Value of oh_names (LPM trie; key struct oh_name_key, see bpf/parse/name_key.h). */
 struct oh_name_entry {
 	struct oh_name_rule rule[OH_GRANTS_MAX];
-	struct oh_range private[OH_PRIVATE_MAX];	/* where answers may lie besides public hosts; prefix 0: none */
+	struct oh_range private[OH_PRIVATE_MAX];	/* private ranges that answers may lie in; prefix 0: none */
 };
 
 enum oh_target_state {
@@ -168,19 +168,23 @@ enum oh_shared {
 	OH_SHARED_PENDING,	/* oh_pending */
 	OH_SHARED_PAID,		/* oh_ntp_paid */
 	OH_SHARED_OPENED,	/* oh_opened */
+	OH_SHARED_OPENINGS,	/* oh_openings */
 	OH_SHARED_MAX
 };
 
-/* Value of oh_shares (array): the time until which each target has paid for its entries. Index is the target's id, 0:
- * the host's own needs. */
+/* Value of oh_shares (array): the time until which each payer has paid for its entries. Index is the target's id, 0:
+ * the host's own needs; for OH_SHARED_OPENINGS the number of a group of senders. */
 struct oh_shares {
 	struct {
-		__u64 own;	/* from its own share; of all: seconds of CLOCK_BOOTTIME << 32 | who was refused last */
+		/* from its own share; of all: seconds of CLOCK_BOOTTIME << 32 | who was refused last: a target, or the
+		 * interface from which it was forwarded, 0: this machine */
+		__u64 own;
 		__u64 more;	/* from what is left to all */
 	} of[OH_SHARED_MAX];
 };
 #define OH_SHARES_OF_ALL OH_TARGETS_MAX
 #define OH_SHARES (OH_TARGETS_MAX + 1)
+#define OH_SENDERS 1024		/* groups of senders: see bpf/uplink/openings.h */
 
 /* Value of oh_control (array of one). */
 struct oh_control {
@@ -259,7 +263,7 @@ struct oh_connection {
 	__u8 refused;		/* 1: its opening or query was refused, and will be again */
 	__u8 bound;		/* 1: its program, not the kernel, chose its source; permanent */
 	__u64 rest[OH_REST_WORDS];	/* OH_LOOK_TLS: struct oh_tls_rest, see bpf/parse/bytes.h */
-	__u64 busy;		/* of a flow: how many CPUs want to judge a frame of it: the one that made it 1 does */
+	__u64 busy;		/* of a flow: how many CPUs want to judge a frame of it; who raised it to 1 does */
 };
 
 /* Value of oh_openings (LRU hash; key struct oh_flow_key): a packet let out over an uplink and not answered yet. */
@@ -270,6 +274,10 @@ struct oh_opening {
 	__u8 syn;		/* 1: a SYN; 0: a datagram, or a segment of an unknown connection */
 	__u8 look;		/* enum oh_look: what the connection must open with */
 	__u8 reserved[2];
+	/* Not part of what is compared: */
+	__u32 paid;		/* jiffies at which its place was paid for, */
+	__u16 sender;		/* by whom: index in oh_shares */
+	__u16 room;		/* and from what: enum oh_room */
 };
 
 /* Key of oh_flows (LRU hash; value struct oh_connection): a connection over an uplink that the far side has answered,
@@ -420,6 +428,8 @@ struct oh_kernel_links {
 	__u16 link_ops_kind;		/* of struct rtnl_link_ops */
 	__u16 adjacent_device, adjacent_list;	/* of struct netdev_adjacent */
 	__u16 known;			/* 1: the kernel lets us see them, and those of struct oh_kernel_own */
+	/* of struct sk_buff: its entry of conntrack; of that: the source before NAT; 0: not known */
+	__u16 skb_conntrack, conntrack_source;
 	__u16 sock_kernel;		/* of struct sock: the byte that marks the kernel's own, */
 	__u16 sock_kernel_mask;		/* and its bit; 0: the kernel does not let us see it */
 };
@@ -459,7 +469,8 @@ _Static_assert(sizeof(struct oh_name_entry) == 12 * OH_GRANTS_MAX + 20 * OH_PRIV
 _Static_assert(sizeof(struct oh_range) == 20, "LPM key: prefix and data, no padding");
 _Static_assert(sizeof(struct oh_target) == 288, "value of oh_targets");
 _Static_assert(sizeof(struct oh_connection) == 136, "value of oh_connections");
-_Static_assert(sizeof(struct oh_opening) == 16, "value of oh_openings: no padding, compared as words");
+_Static_assert(sizeof(struct oh_opening) == 24 && __builtin_offsetof(struct oh_opening, paid) == 16,
+	       "value of oh_openings: no padding, its first part compared as words");
 _Static_assert(sizeof(struct oh_flow_key) == 40, "key of oh_flows: no padding");
 _Static_assert(sizeof(struct oh_event) == 360, "no padding: a hole would show kernel memory");
 _Static_assert(sizeof(struct oh_fold_key) == 64, "key of oh_folds: no padding");

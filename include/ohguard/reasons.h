@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR MIT */
-/* Every verdict's reason, in one list: it makes the enum, the names in every output and the manual's table.
- * OH_REASON(number, SYMBOL, "name", "what it says")
- * Numbers and names are permanent: what is retired stays as a tombstone, what is new gets the next number.
+/* The reasons of all verdicts, in one list. It makes the enum, the names in every output and the manual's table.
+ * OH_REASON(number, SYMBOL, "name", "what it means")
+ * Numbers and names are permanent: a retired one stays as a tombstone, a new one gets the next number.
  * 1 to 15 admit, and are the rules of DESIGN section 2 by their numbers; 16 and up refuse. */
 #ifndef OHGUARD_REASONS_H
 #define OHGUARD_REASONS_H
@@ -26,21 +26,21 @@
 	OH_REASON(25, TLS_NAME_NOT_ALLOWED, "tls-name-not-allowed", "a TLS server name that is not allowed") \
 	OH_REASON(26, TLS_NO_NAME, "tls-no-name", "a TLS hello without a server name, or with an address or final dot") \
 	OH_REASON(27, TLS_ENCRYPTED_HELLO, "tls-encrypted-hello", "a TLS hello whose server name is encrypted") \
-	OH_REASON(28, TLS_NOT_TLS, "tls-not-tls", "a connection that does not open with a TLS hello") \
+	OH_REASON(28, TLS_NOT_TLS, "tls-not-tls", "a connection that does not start with a TLS hello") \
 	OH_REASON(29, TLS_INCOMPLETE, "tls-incomplete", "a TLS hello that is not complete yet") \
 	OH_REASON(30, FRAGMENT, "fragment", "an IP fragment") \
 	OH_REASON(31, PACKET_MALFORMED, "packet-malformed", "headers that are cut short, unreadable or contradictory") \
-	OH_REASON(32, RAW_SOCKET, "raw-socket", "from a raw socket, or a socket that escapes the connect hooks") \
-	OH_REASON(33, PACKET_SOCKET, "packet-socket", "from a packet socket") \
-	OH_REASON(34, FORWARDED, "forwarded", "forwarded to where this machine itself may not go") \
-	OH_REASON(35, INBOUND_NOT_ALLOWED, "inbound-not-allowed", "unsolicited, from outside") \
+	OH_REASON(32, RAW_SOCKET, "raw-socket", "a raw socket, or another that the connect hooks do not see") \
+	OH_REASON(33, PACKET_SOCKET, "packet-socket", "a packet socket") \
+	OH_REASON(34, FORWARDED, "forwarded", "a forwarded packet to where this machine itself may not connect") \
+	OH_REASON(35, INBOUND_NOT_ALLOWED, "inbound-not-allowed", "an unsolicited packet from outside") \
 	OH_REASON(36, METADATA_SERVICE, "metadata-service", "the instance metadata service") \
 	OH_REASON(37, LOCKDOWN, "lockdown", "no policy is loaded yet") \
 	OH_REASON(38, SOURCE_ROUTE, "source-route", "a source route or routing header, which leads elsewhere") \
-	OH_REASON(39, TLS_IN_SYN, "tls-in-syn", "data in the SYN of a connection that must open with a TLS hello") \
+	OH_REASON(39, TLS_IN_SYN, "tls-in-syn", "data in the SYN of a connection that must start with a TLS hello") \
 	OH_REASON(40, NTP_RATE, "ntp-rate", "more requests to one time server than its clients send") \
-	OH_REASON(41, SHARED_PAGES, "shared-pages", "what must be judged is in pages that its sender can still write") \
-	OH_REASON(42, SOURCE_NOT_OURS, "source-not-ours", "the source address is not its sender's own") \
+	OH_REASON(41, SHARED_PAGES, "shared-pages", "content to be judged, in pages that its sender can still write") \
+	OH_REASON(42, SOURCE_NOT_OURS, "source-not-ours", "a source address that is not the sender's own") \
 	OH_REASON(43, FAMILY_NOT_ALLOWED, "family-not-allowed", "a socket of a family that no other hook sees")
 
 enum oh_reason {

@@ -145,6 +145,7 @@ struct scene {
 	const char *name;
 	struct step step[24];
 	bool dns;
+	bool local;		/* not forwarded: for shares another sender */
 };
 
 static const struct scene scenes[] = {
@@ -287,7 +288,7 @@ static int run(const struct scene *scene, const struct step *s, __u16 port)
 			    .to = out ? scene->dns ? RESOLVER : SITE : THIS_4 };
 	const __u32 numbers[2] = { htonl(s->sequence), htonl(s->acknowledged) };
 	struct oh_count before[OH_COUNTS], after[OH_COUNTS];
-	struct __sk_buff context = { .ifindex = lab.device, .ingress_ifindex = out ? lab.device : 0 };
+	struct __sk_buff context = { .ifindex = lab.device, .ingress_ifindex = out && !scene->local ? lab.device : 0 };
 	DECLARE_LIBBPF_OPTS(bpf_test_run_opts, o, .repeat = 1);
 	struct bytes b;
 	struct frame f;
@@ -360,17 +361,40 @@ static unsigned int count(enum engine_map map)
 	return n;
 }
 
-/* What nobody answers takes no flow's place. */
-static void flood_of_syns_makes_no_flow(void **state)
+enum { OWN_ROOM = OH_OPENINGS_MAX / 2 / OH_SENDERS, MORE_ROOM = OH_OPENINGS_MAX / 2 / 8 };
+
+/* What nobody answers takes no flow's place, and none of another sender's. */
+static void flood_of_syns_starves_its_sender_alone(void **state)
 {
-	const struct scene flood = { .name = "flood" };
-	const struct step syn = OUT(SYN, S - 1, 0);
+	const struct scene flood = { .name = "flood" }, other = { .name = "another's", .local = true };
+	const struct step syn = OUT(SYN, S - 1, 0), welcome = IN(SYN | ACK, R - 1, S);
 	unsigned int before = count(ENGINE_FLOWS);
+	__u16 port = 1;
 
 	(void)state;
-	for (__u16 port = 1; port <= 2000; port++)
-		assert_int_equal(run(&flood, &syn, port), PASSES);
+	/* Time pays off a debt: so again and again, each time with no room left. */
+	for (__u16 round = 0; round < 50; round++) {
+		while (!run(&flood, &syn, port))
+			assert_in_range(++port, 1, OH_OPENINGS_MAX - 1);
+		assert_in_range(port, OWN_ROOM + MORE_ROOM, OH_OPENINGS_MAX - 1);
+		assert_int_equal(run(&flood, &syn, 1), PASSES);	/* it has its place */
+		assert_int_equal(run(&other, &syn, 50000 + round), PASSES);
+	}
 	assert_int_equal(count(ENGINE_FLOWS), before);
+	assert_int_equal(run(&other, &welcome, 50000), PASSES);
+	assert_int_equal(count(ENGINE_FLOWS), before + 1);
+}
+
+static void answered_opening_gives_its_room_back(void **state)
+{
+	const struct scene busy = { .name = "busy", .local = true };
+	const struct step syn = OUT(SYN, S - 1, 0), welcome = IN(SYN | ACK, R - 1, S);
+
+	(void)state;
+	for (__u16 port = 1; port <= 4 * (OWN_ROOM + MORE_ROOM); port++) {
+		assert_int_equal(run(&busy, &syn, port), PASSES);
+		assert_int_equal(run(&busy, &welcome, port), PASSES);
+	}
 }
 
 static void put_name(const char *name, enum oh_service service, __u32 target)
@@ -420,7 +444,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(scenes_are_played_as_they_say),
-		cmocka_unit_test(flood_of_syns_makes_no_flow),
+		cmocka_unit_test(answered_opening_gives_its_room_back),
+		cmocka_unit_test(flood_of_syns_starves_its_sender_alone),
 	};
 
 	if (geteuid()) {

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from lab import dnswire, frame, topology
+from lab import lab as lab_module
 from lab.lab import Lab, destroy, labs
 
 TESTS = Path(__file__).resolve().parent.parent
@@ -359,6 +360,41 @@ def test_lab_of_a_killed_process_is_collected():
                 time.sleep(0.05)
             assert traces(name) == []
         finally:
+            child.kill()
+            destroy(name)
+
+
+def test_end_of_a_lab_kills_nothing_of_a_new_one(monkeypatch):
+    """The kernel gives a namespace's number to the next one, as soon as the first is gone."""
+    child, name = child_lab("time.sleep(99)")
+    new = []
+
+    def other_run(nets, mounts, look=lab_module._processes):
+        """What another run may do at that moment: it ends the same lab, and begins one of its own."""
+        if not new:
+            for pid in look(nets, mounts):
+                os.kill(pid, signal.SIGKILL)
+            while list(look(nets, mounts)):
+                time.sleep(0.01)
+            for space in Path("/run/netns").glob(f"ohl-{name}-*"):
+                lab_module.call(["ip", "netns", "del", space.name])
+            new.extend(subprocess.Popen(["unshare", "--net", "--mount", "sleep", "60"]) for _ in range(20))
+            while not all(Path(f"/proc/{p.pid}/comm").read_text() == "sleep\n" for p in new):
+                time.sleep(0.01)
+        return look(nets, mounts)
+
+    with child:
+        try:
+            child.kill()
+            child.wait(20)
+            monkeypatch.setattr(lab_module, "_processes", other_run)
+            destroy(name)
+            assert traces(name) == [] and [p.poll() for p in new] == [None] * 20
+        finally:
+            monkeypatch.undo()
+            for p in new:
+                p.kill()
+                p.wait()
             child.kill()
             destroy(name)
 

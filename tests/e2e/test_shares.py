@@ -1,8 +1,14 @@
 # SPDX-License-Identifier: MIT
 """Tables that others fill: whoever fills one without end starves itself alone, and is told of."""
+import contextlib
 import json
+import subprocess
+import sys
 
-from lab import dnswire
+from guard import Guard
+from lab import dnswire, topology
+from lab.bridge import Bridge
+from lab.lab import call
 from test_names import POOL, guard, learned     # noqa: F401  (guard is a fixture)
 
 CROWD = """
@@ -68,3 +74,72 @@ def test_one_program_cannot_fill_the_event_buffer(guard):
     guard.lab.server.run(["curl", "-sS", "https://google.com"], guarded=True)
     names = [e["name"] for e in guard.events()]
     assert "google.com" in names and names.count("flood.attacker.example") == 256
+
+
+# usage: FROM COUNT TO...: SYNs of its own making, each another connection to one of the addresses; then waits for an
+# answer to the last one, if COUNT is 1
+SYNS = """
+import socket, struct, sys
+me, count, to = sys.argv[1], int(sys.argv[2]), sys.argv[3:]
+def checksum(data):
+    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    return ~(total % 0xffff) & 0xffff
+def segment(there, port):
+    tcp = struct.pack("!HHIIBBHHH", port, 443, 4096, 0, 0x50, 2, 0xffff, 0, 0)
+    ends = socket.inet_aton(me) + socket.inet_aton(there) + struct.pack("!HH", socket.IPPROTO_TCP, len(tcp))
+    return tcp[:16] + struct.pack("!H", checksum(ends + tcp)) + tcp[18:]
+s = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_TCP)
+s.settimeout(60)
+for i in range(count):
+    there = to[i % len(to)]
+    try:
+        s.sendto(segment(there, 1024 + i // len(to)), (there, 443))
+    except OSError:
+        pass        # a full queue
+print("sent", flush=True)
+while count == 1:
+    packet, _ = s.recvfrom(64)
+    if packet[33] == 0x12:      # SYN and ACK
+        print("answered")
+        break
+"""
+
+
+FLOODED = [topology.ZONE[name][0] for name in ("google.com", "www.google.com", "github.com", "example.com")]
+
+
+@contextlib.contextmanager
+def slow_server(lab):
+    """Its answers to SYNs do not come before the end of this, when it repeats them. Who is flooded says nothing."""
+    nft = ["nsenter", f"--net={lab.router.netns}", "nft"]
+    call([*nft, "-f", "-"], f"""table ip slow {{ chain forward {{
+        type filter hook forward priority 0
+        ip daddr {{ {", ".join(FLOODED)} }} drop
+        tcp flags & (syn|ack) == syn|ack drop
+    }}; }}""")
+    try:
+        yield
+    finally:
+        call([*nft, "delete", "table", "ip", "slow"])
+
+
+def test_flood_of_one_container_keeps_no_other_from_being_answered(fresh_lab):
+    """Both are behind one bridge and NAT. The victim's SYN is sent once, before the flood, and answered after it."""
+    there = topology.ZONE["api.openai.com"][0]
+    bridge, guard = Bridge(fresh_lab), Guard(fresh_lab)
+    flooding, victim = bridge.add(), bridge.add()
+    run = [sys.executable, "-IS", "-c", SYNS]
+    try:
+        guard.load(guard=("uplink = auto",), allow=("api.openai.com", *FLOODED))
+        with slow_server(fresh_lab):
+            waiting = victim.popen([*run, victim.ip4, "1", there], guarded=False, stdout=subprocess.PIPE, text=True)
+            assert waiting.stdout.readline() == "sent\n"
+            flooding.run([*run, flooding.ip4, "200000", *FLOODED], guarded=False, check=True)
+        assert waiting.communicate(timeout=90)[0] == "answered\n"
+        assert victim.run([sys.executable, "-c", f"import socket; socket.create_connection(('{there}', 443), 30)"],
+                          guarded=False).returncode == 0
+        code, said = (r := guard.run("status", "--json")).returncode, json.loads(r.stdout)
+        assert code == 4 and any("unanswered connections from ohbr0" in p for p in said["problems"])
+    finally:
+        guard.close()
+        bridge.remove()

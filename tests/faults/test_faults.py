@@ -64,10 +64,11 @@ def one(g, scene, fault, repair):
 def test_no_fault_opens_anything_and_the_next_load_repairs(ground, name, kind):
     scene = SCENES[name]
     ground.set_up(scene.inspect)
-    scene.start(ground)
-    found = ground.calls(scene.argv)
-    scene.repair(ground)
-    rounds, complaints, missed = ground.ask("rounds"), [], 0
+    for _ in range(2):      # the first run makes what every later one finds: another list of calls
+        scene.start(ground)
+        found = ground.calls(scene.argv)
+        scene.repair(ground)
+    rounds, complaints, missed = ground.ask("rounds"), [], []
     faults = chosen(scene, found, kind)
     for i, fault in enumerate(faults):
         repair = fault.kills or not (scene.light and i % 8)
@@ -76,9 +77,9 @@ def test_no_fault_opens_anything_and_the_next_load_repairs(ground, name, kind):
             poll(lambda: not ground.disturbed(), "an end to the guard of this whole machine", 600)
             ground.load()
             wrong = one(ground, scene, fault, repair)
-        missed += wrong is None
+        missed += [str(fault)] if wrong is None else []
         complaints += [f"{fault}: {w}" for w in wrong or ()]
         print(*(f"{name}: {fault}: {w}" for w in wrong or ()), sep="\n", end="", flush=True)    # `-s`: as they come
     assert not complaints, f"{len(complaints)}:\n" + "\n".join(complaints[:60])
-    assert missed <= max(1, len(faults) // 5) and missed < len(faults), f"{missed} of {len(faults)} faults were not met"
+    assert len(missed) <= len(faults) // 5, f"of {len(faults)} faults not met:\n" + "\n".join(missed)
     assert ground.ask("rounds") - rounds > len(faults), "the workload stood still"

@@ -7,6 +7,7 @@
         assert lab.wire.traffic(mark, proto="tcp", dport=443)
 """
 import atexit
+import contextlib
 import ipaddress
 import json
 import os
@@ -450,30 +451,48 @@ def _remove_cgroup(path):
     _until(empty, f"the processes in {path}")
 
 
+@contextlib.contextmanager
+def _held(name):
+    """The numbers of this lab's network namespaces, and of its machines' mount namespaces. They are held open: the
+    kernel gives the number of a namespace that is gone to the next one at once, and what runs in a new lab would be
+    killed for an old one's."""
+    with contextlib.ExitStack() as stack:
+        def hold(path):
+            try:
+                fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            except OSError:
+                return None
+            stack.callback(os.close, fd)
+            found = os.fstat(fd)
+            # Another process may just be taking the namespace off its file.
+            return found.st_ino if found.st_dev == os.stat("/proc/self/ns/net").st_dev else None
+
+        nets = {hold(s) for s in Path("/run/netns").glob(f"ohl-{name}-*")} - {None}
+        try:
+            holders = json.loads((BASE / f"{PREFIX}{name}/state.json").read_text())["machines"].values()
+        except (OSError, ValueError):
+            holders = ()
+        mounts = {hold(f"/proc/{p}/ns/mnt"): p for p in holders}
+        # A holder's mount namespace counts only while it sits in one of our network namespaces.
+        yield nets, {m for m, p in mounts.items() if namespace(p, "net") in nets and namespace(p, "mnt") == m} - {
+            None, namespace("self", "mnt")}
+
+
 def destroy(name):
     """Removes whatever there is of this lab."""
-    spaces = sorted(Path("/run/netns").glob(f"ohl-{name}-*"))
-    nets = {s.stat().st_ino for s in spaces}
-    home = BASE / f"{PREFIX}{name}"
-    try:
-        holders = json.loads((home / "state.json").read_text())["machines"].values()
-    except (OSError, ValueError):
-        holders = ()
-    # A holder's mount namespace counts only while it sits in one of our network namespaces.
-    mounts = {namespace(p, "mnt") for p in holders if namespace(p, "net") in nets} - {None, namespace("self", "mnt")}
+    with _held(name) as (nets, mounts):
+        def gone():
+            pids = list(_processes(nets, mounts))
+            for pid in pids:
+                _kill(pid, nets, mounts)
+            return not pids
 
-    def gone():
-        pids = list(_processes(nets, mounts))
-        for pid in pids:
-            _kill(pid, nets, mounts)
-        return not pids
-
-    if nets:
-        _until(gone, f"the processes of lab {name}")
-    _remove_cgroup(cgroup2() / f"{PREFIX}{name}")
-    for s in spaces:
+        if nets:
+            _until(gone, f"the processes of lab {name}")
+        _remove_cgroup(cgroup2() / f"{PREFIX}{name}")
+    for s in Path("/run/netns").glob(f"ohl-{name}-*"):
         call(["ip", "netns", "del", s.name], check=False)
-    shutil.rmtree(home, ignore_errors=True)
+    shutil.rmtree(BASE / f"{PREFIX}{name}", ignore_errors=True)
 
 
 def labs():

@@ -8,13 +8,14 @@ HELLO, QUERY, REPLY = "bpf/parse/tls_hello.h", "bpf/parse/dns_query.h", "bpf/par
 HOOKS, NTP, SPECIAL = "bpf/ohguard.bpf.c", "bpf/parse/ntp.h", "bpf/parse/special.h"
 DECISION, ATTEMPT = "proof/decision:packet", "proof/decision:connect"
 GRANT, TABLES = "proof/grant:grant", "proof/tables:tables"
-STREAM = "bpf/decide/stream.h"
+STREAM, SHARE, OPENINGS = "bpf/decide/stream.h", "bpf/decide/share.h", "bpf/uplink/openings.h"
+NAMES, GRANTS = "bpf/payload/names.h", "bpf/payload/grants.h"
 SENDS, HEARS, QUERIES = "proof/connection:tls-sends", "proof/connection:tls-hears", "proof/connection:dns-sends"
 
 MUTANTS = [
     # ---- rules 1 to 3 ----
-    (DECIDE, "if (oh_is_packet(f))\t/* the interface told",
-     "if (0)\t/* the interface told", [DECISION, "bpf/test_decision"]),
+    (DECIDE, "if (oh_is_packet(f))\t/* the interface decided", "if (0)\t/* the interface decided",
+     [DECISION, "bpf/test_decision"]),
     (DECIDE, "return !f->away && bpf_map_lookup_elem(&oh_local, to);",
      "return bpf_map_lookup_elem(&oh_local, to);", [ATTEMPT]),
     (DECIDE, "f->hop_limit != 255 || f->icmp_code || f->options)",
@@ -29,8 +30,7 @@ MUTANTS = [
      "if (f->protocol != OH_PROTOCOL_UDP || f->options)", [DECISION, "bpf/test_uplink"]),
     (DECIDE, "if (f->source_port == 68 && f->destination_port == 67)",
      "if (f->destination_port == 67)", [DECISION, "bpf/test_decision"]),
-    (DECIDE, "if ((f->tcp_flags & (OH_TCP_SYN | OH_TCP_ACK)) == OH_TCP_SYN)\n\t\treturn false;\n\tfor",
-     "for", [DECISION, "bpf/test_uplink"]),
+    (DECIDE, "if (oh_opens(f))\n\t\treturn false;\n\tfor", "for", [DECISION, "bpf/test_uplink"]),
     (DECIDE, "if ((__u32)f->source_port - rule->port <= rule->more && !differ)", "if (!differ)",
      [DECISION, "bpf/test_decision"]),
     (DECIDE, "i < OH_INBOUND_MAX && i < oh_settings.inbound_count", "i < OH_INBOUND_MAX", [DECISION]),
@@ -77,7 +77,10 @@ MUTANTS = [
      "return OH_DNS_OK;", ["unit/parse/test_dns_query", "bpf/test_names"]),
     (QUERY, "if (oh_be16(p + 2) != 1)\n\t\treturn OH_DNS_CLASS;\n",
      "", ["unit/parse/test_dns_query", "bpf/test_names"]),
-    (INSPECT, "if (rule->ask || oh_target_life(rule->target, rule->generation))", "if (1)", ["bpf/test_names"]),
+    (NAMES, "return rule->service != OH_SERVICE_NONE && oh_target_life(rule->target, rule->generation);",
+     "return rule->service != OH_SERVICE_NONE;", ["bpf/test_names"]),
+    (NAMES, "\tcase OH_ASK_KEYS:\n\t\treturn oh_is_key_type(type);\n", "\tcase OH_ASK_KEYS:\n\t\treturn true;\n",
+     ["bpf/test_names"]),
     (INSPECT, "|| skb->gso_size)\n\t\treturn OH_DNS_MALFORMED;", ")\n\t\treturn OH_DNS_MALFORMED;", ["bpf/test_names"]),
     (INSPECT, "debt = OH_NTP_BURST * cost;", "debt = 1000 * cost;", ["bpf/test_names"]),
     (NTP, "if ((p[0] & 7) != 3)", "if (0)", ["unit/parse/test_ntp", "bpf/test_names"]),
@@ -95,8 +98,16 @@ MUTANTS = [
      "if (f->source_port != OH_PORT_DNS)", ["bpf/test_answers"]),
     (LEARN, "\t\tbpf_map_delete_elem(&oh_pending, &key);\n", "", ["bpf/test_answers"]),
     (LEARN, "key->interface = skb->ifindex;", "key->interface = 0;", ["bpf/test_answers"]),
-    (LEARN, "|| (oh_is_not_public(&to) && !oh_may_be_private(slot, high, low)))", ")", ["bpf/test_answers"]),
-    (LEARN, "if (ttl > oh_settings.max_ttl)\n\t\tttl = oh_settings.max_ttl;\n", "", ["bpf/test_answers"]),
+    (LEARN, "if (oh_is_not_public(&to) && !oh_may_be_private(slot, high, low))", "if (0)", ["bpf/test_answers"]),
+    (GRANTS, "(ttl > longest ? longest : ttl)", "ttl", ["bpf/test_answers"]),
+    (LEARN, "&& age <= OH_QUERY_SPAN / 8)", "&& 0)", ["bpf/test_answers"]),
+    # ---- room ----
+    (SHARE, "if (cost > debt || (until > now && until - now + cost > debt))\n\t\treturn false;\n", "",
+     ["bpf/test_answers", "bpf/test_flow"]),
+    (OPENINGS, "return group * OH_SENDER_GROUP + one % OH_SENDER_GROUP;", "return 0;", ["bpf/test_flow"]),
+    (OPENINGS, "return (old && old[0] == new[0] && old[1] == new[1]) ||", "return", ["bpf/test_flow"]),
+    (OPENINGS, "&& age <= OH_OPENING_SPAN / 8)", "&& 0)", ["bpf/test_flow"]),
+    (OPENINGS, "!oh_settings.links.conntrack_source ||", "1 ||", ["e2e/test_shares.py::flood_of_one_container"]),
     (REPLY, "if (!(flags & 0x8000) || (flags & 0x7800))", "if (flags & 0x7800)", ["unit/parse/test_dns_answer"]),
     (REPLY, "if (flags & 0x000f)\n\t\treturn OH_ANSWER_RCODE;\n", "", ["unit/parse/test_dns_answer"]),
     (REPLY, "if (oh_be16(p) != asked->id || !oh_answer_asked(s, asked))",
@@ -126,8 +137,8 @@ MUTANTS = [
     # ---- the user side ----
     ("user/engine/publish_names.c", "if (oh_key_covers(&outer->key, key) && adds(",
      "if (adds(", ["bpf/test_publish_names"]),
-    ("user/engine/publish_names.c", "r = t->id ? add_claim(&claims, t->target, &rule, e) : 0;",
-     "r = add_claim(&claims, t->target, &rule, e);", ["bpf/test_publish_names"]),
+    ("user/engine/publish_names.c", "r = t->id ? add_target(&claims, p, t->target, &rule, true, e) : 0;",
+     "r = add_target(&claims, p, t->target, &rule, true, e);", ["bpf/test_publish_names"]),
     ("user/engine/publish_names.c", "r = engine_remove_keys(engine, ENGINE_NAMES, not_claimed, claims, e);",
      "r = 0;", ["bpf/test_publish_names"]),
     ("user/engine/publish_names.c", "&& oh_key_covers(&outer, key))\n\t\t\tentry->private",
@@ -136,7 +147,7 @@ MUTANTS = [
      "r = write_fingerprint(engine, 0, e);\t/* if this is killed half way, the next one does all of it */",
      "r = 0;",
      ["bpf/test_publish_names"]),
-    ("user/engine/publish_answers.c", "g->expires > boot - SWEEP_AFTER",
+    ("user/engine/publish_answers.c", "g->expires > boot - OH_KEPT",
      "g->expires > boot + 86400", ["bpf/test_answers"]),
     ("user/engine/connections.c", " || (t.lapses != OH_FOREVER && clock_boot() >= t.lapses);",
      ";", ["bpf/test_sockets"]),

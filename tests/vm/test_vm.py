@@ -78,9 +78,10 @@ def left_out(case):
 
 
 def files(case):
-    """Pairs of a path of this repo and one of the guest."""
-    pairs = (pair.partition(":") for pair in case.wants["files"].split())
-    return [(REPO / source, target) for source, _, target in pairs]
+    """Pairs of a path of this repo and one of the guest. A folder stands for its Python modules."""
+    pairs = ((REPO / source, target) for source, _, target in (p.partition(":") for p in case.wants["files"].split()))
+    return [(path, f"{target}/{path.name}" if source.is_dir() else target) for source, target in pairs
+            for path in (sorted(source.glob("*.py")) if source.is_dir() else [source])]
 
 
 def missing(case):

@@ -195,6 +195,23 @@ static void check_records(struct status *s, const struct guard *g, int64_t now)
 /* What found no room is a problem for as long as addresses that did may live. */
 #define NO_ROOM_TOLD 3600
 
+/* The last one that a table had no room for: a target, or the interface behind which the sender is. */
+static int name_payer(const struct guard *g, enum oh_shared table, __u32 who, char ret[static OH_TARGET_TEXT_MAX])
+{
+	struct oh_target target = { 0 };
+	struct error e;
+
+	if (table == OH_SHARED_OPENINGS) {
+		if (!who || !if_indextoname(who, ret))
+			snprintf(ret, OH_TARGET_TEXT_MAX, who ? "interface %u" : "this machine", who);
+		return 0;
+	}
+	if (engine_read_targets(&g->engine, who, 1, &target, &e))
+		return -EIO;
+	snprintf(ret, OH_TARGET_TEXT_MAX, "%s", *target.text ? target.text : "the host's own needs");
+	return 0;
+}
+
 static void check_shares(struct status *s, const struct guard *g)
 {
 	static const char *const texts[OH_SHARED_MAX] = {
@@ -202,6 +219,8 @@ static void check_shares(struct status *s, const struct guard *g)
 		[OH_SHARED_PENDING] = "more queries for %s at once than its share: %llu answers teach nothing",
 		[OH_SHARED_OPENED] = "answers for %s lead to more names than its share: %llu may not be asked for",
 		[OH_SHARED_PAID] = "more time servers of %s at once than its share: %llu requests were refused",
+		[OH_SHARED_OPENINGS] = "more unanswered connections from %s at once than a sender's share: %llu "
+				       "packets were held back",
 	};
 	struct oh_shares shares;
 	struct error e;
@@ -210,15 +229,14 @@ static void check_shares(struct status *s, const struct guard *g)
 		return;
 	for (uint32_t i = 0; i < OH_SHARED_MAX; i++) {
 		int64_t when = (int64_t)(shares.of[i].own >> 32);
-		struct oh_target target = { 0 };
+		char who[OH_TARGET_TEXT_MAX];
 		struct oh_count count;
 
 		if (!when || clock_boot() - when >= NO_ROOM_TOLD ||
 		    engine_read_count(&g->engine, OH_COUNT_NO_ROOM + i, &count, &e) ||
-		    engine_read_targets(&g->engine, (__u32)shares.of[i].own, 1, &target, &e))
+		    name_payer(g, (enum oh_shared)i, (__u32)shares.of[i].own, who))
 			continue;
-		remark(&s->problems, texts[i], *target.text ? target.text : "the host's own needs",
-		       (unsigned long long)count.packets);
+		remark(&s->problems, texts[i], who, (unsigned long long)count.packets);
 	}
 }
 

@@ -25,7 +25,7 @@ static const struct {
 enum type {
 	TYPE_SK_BUFF, TYPE_SHARED_INFO, TYPE_SOCK_ADDR, TYPE_SOCK, TYPE_NET, TYPE_DEVICE, TYPE_IN_DEVICE,
 	TYPE_IN_ADDRESS, TYPE_IN6_DEVICE, TYPE_IN6_ADDRESS, TYPE_WHOLE_SOCK, TYPE_NS_COMMON, TYPE_LINK_OPS,
-	TYPE_ADJACENT, TYPES
+	TYPE_ADJACENT, TYPE_CONNTRACK, TYPE_CONNTRACK_END, TYPES
 };
 
 static const char *const type_names[TYPES] = {
@@ -36,6 +36,7 @@ static const char *const type_names[TYPES] = {
 	[TYPE_IN6_DEVICE] = "inet6_dev", [TYPE_IN6_ADDRESS] = "inet6_ifaddr",
 	[TYPE_WHOLE_SOCK] = "sock", [TYPE_NS_COMMON] = "ns_common", [TYPE_LINK_OPS] = "rtnl_link_ops",
 	[TYPE_ADJACENT] = "netdev_adjacent",
+	[TYPE_CONNTRACK] = "nf_conn", [TYPE_CONNTRACK_END] = "nf_conntrack_tuple_hash",
 };
 
 /* A field that a program reads, and where in its struct of the settings the offset goes. Two in one place add up. */
@@ -195,6 +196,18 @@ static void find_kernel_mark(const struct types *types, struct oh_kernel_links *
 	links->sock_kernel_mask = (__u16)(1 << mark % 8);
 }
 
+/* The first of an entry's two ends is how its first packet looked before NAT, and begins with the source. */
+static void find_conntrack(const struct types *types, struct oh_kernel_links *links)
+{
+	int entry = offset_of(types, TYPE_SK_BUFF, "_nfct"), ends = offset_of(types, TYPE_CONNTRACK, "tuplehash");
+	int source = offset_of(types, TYPE_CONNTRACK_END, "tuple");
+
+	if (entry < 0 || ends < 0 || source < 0)
+		return;
+	links->skb_conntrack = (__u16)entry;
+	links->conntrack_source = (__u16)(ends + source);
+}
+
 static void find_own(const struct types *types, struct oh_settings *settings)
 {
 	struct oh_kernel_links *links = &settings->links;
@@ -207,6 +220,7 @@ static void find_own(const struct types *types, struct oh_settings *settings)
 	size = types->type[TYPE_DEVICE]->size;
 	links->device_private = (__u16)((size + DEVICE_ALIGN - 1) / DEVICE_ALIGN * DEVICE_ALIGN);
 	find_kernel_mark(types, links);
+	find_conntrack(types, links);
 }
 
 void kernel_types_find(struct oh_settings *settings)

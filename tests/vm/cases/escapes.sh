@@ -4,12 +4,7 @@
 # alone: yes
 # timeout: 600
 # full: yes
-# files: build/ohguard:/usr/sbin/ohguard tests/escapes/attack.py:/opt/escapes/attack.py
-# files: tests/escapes/table.py:/opt/escapes/table.py tests/escapes/craft.py:/opt/escapes/craft.py
-# files: tests/escapes/kernel.py:/opt/escapes/kernel.py tests/escapes/raw.py:/opt/escapes/raw.py
-# files: tests/escapes/link.py:/opt/escapes/link.py tests/escapes/sockets.py:/opt/escapes/sockets.py
-# files: tests/escapes/names.py:/opt/escapes/names.py tests/escapes/tls.py:/opt/escapes/tls.py
-# files: tests/escapes/flows.py:/opt/escapes/flows.py tests/escapes/families.py:/opt/escapes/families.py
+# files: build/ohguard:/usr/sbin/ohguard tests/escapes:/opt/escapes
 # Attacks in the machine's first network namespace, which no lab has: there a raw ICMPv6 socket may be made.
 . /vm/lib.sh
 

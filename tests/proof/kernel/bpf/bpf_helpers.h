@@ -19,6 +19,7 @@ void *bpf_map_lookup_elem(void *map, const void *key);
 long bpf_map_update_elem(void *map, const void *key, const void *value, __u64 flags);
 long bpf_map_delete_elem(void *map, const void *key);
 __u64 bpf_ktime_get_boot_ns(void);
+__u64 bpf_jiffies64(void);
 long bpf_skb_load_bytes(const void *skb, __u32 at, void *to, __u32 size);
 
 #endif
