@@ -28,8 +28,10 @@ def lacking():
 
 
 class Engine:
-    def __init__(self, lab):
-        self.lab = lab
+    """root: what to use in place of the machine's: another engine's package, unpacked."""
+
+    def __init__(self, lab, root=""):
+        self.lab, self.root = lab, root
         self.dir = lab.dir / "docker"
         self.parent = lab.cgroup / PARENT
         self.process = None
@@ -42,8 +44,8 @@ class Engine:
                             input=json.dumps({"data-root": f"{self.dir}/data"}))
         with open(self.lab.dir / "log/dockerd.log", "ab") as log:
             # What is forwarded over IPv6 is masqueraded too, as over IPv4.
-            argv = ["unshare", "--mount", "--cgroup", HERE / "engine.sh", self.dir, f"/{PARENT}", "--ipv6",
-                    "--fixed-cidr-v6", "fd00:30::/64", "--experimental", "--ip6tables"]
+            argv = ["unshare", "--mount", "--cgroup", HERE / "engine.sh", self.dir, f"/{PARENT}", self.root,
+                    "--ipv6", "--fixed-cidr-v6", "fd00:30::/64", "--experimental", "--ip6tables"]
             self.process = self.lab.server.popen(argv, guarded=True, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         poll(lambda: self.process.poll() is not None or not self.docker("version", check=False).returncode,
              "the engine", 60)

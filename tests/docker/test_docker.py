@@ -206,6 +206,25 @@ def test_containers_reach_each_other_where_their_range_is_allowed(loaded, engine
         assert [e["destination_port"] for e in refusals(guard)] == [8001]
 
 
+def test_networks_are_apart_by_docker_itself(loaded, engine):
+    """Guarded or not. A published port is reached by the host's address, guarded or not."""
+    one, other = engine.container(NETWORK), engine.start("apart", "bridge", "--publish", "8000:8000")
+
+    def talk(address):
+        return one.python(TALK, address, "8000")
+
+    try:
+        address = other.look()[0]
+        with listening(engine.lab.server.popen, other.command("python3"), 8000):
+            assert talk(address) == "TimeoutError"
+            assert talk("10.0.1.10").startswith("hello 172.")
+            loaded(MACHINE, guard=("local = auto",))
+            assert talk(address) == "TimeoutError"
+            assert talk("10.0.1.10").startswith("hello 172.")
+    finally:
+        other.remove()
+
+
 @pytest.mark.parametrize("where", WHERE)
 def test_published_port_answers_whom_an_inbound_rule_lets_in(loaded, engine, where):
     container = engine.start(f"published-{where}", "bridge", "--publish", "3000:3000", "--publish", "80:3000")
