@@ -21,7 +21,9 @@
 #include "history/print.h"
 #include "history/reader.h"
 #include "history/summary.h"
+#include "history/summary.h"
 #include "policy/address.h"
+#include "policy/config_file.h"
 
 #define SHOWN 20	/* groups of a summary on a terminal */
 

@@ -323,6 +323,8 @@ static int check_line(void *context, char *text, size_t length, struct error *e)
 		c->verdict->torn++;
 		return 0;
 	}
+	if (!c->line && c->verdict->torn && record.line != 1)
+		return broken(c, e, "what is before it was changed");
 	if (!c->line)
 		c->verdict->first = record.line;
 	else if (record.line != c->line + 1)
