@@ -29,7 +29,7 @@ static __always_inline int oh_conclude(struct __sk_buff *skb, struct bpf_sock *s
 		if (c && c->look != OH_LOOK_NONE)
 			c->refused = !oh_settings.observe;
 		if (!f->kernel_raw && !admission->told)	/* nobody's attempt, or told before */
-			oh_tell(f, OH_HOOK_EGRESS, reason, c, admission->slot);
+			oh_tell(f, OH_HOOK_EGRESS, reason, c ? &c->owner : NULL, admission->slot);
 		return oh_verdict(reason);
 	}
 	if (admission->target)
@@ -161,7 +161,8 @@ static __always_inline int oh_attempt(struct bpf_sock_addr *ctx, struct oh_flow 
 				      enum oh_hook hook)
 {
 	struct oh_admission admission = {};
-	struct oh_connection *c, unstored = {};
+	struct oh_connection *c;
+	struct oh_owner who = {};
 	enum oh_reason reason;
 	__u64 netns;
 	bool bound;
@@ -184,18 +185,19 @@ static __always_inline int oh_attempt(struct bpf_sock_addr *ctx, struct oh_flow 
 	if (oh_may_stay_inside(f, reason))
 		reason = OH_LOOPBACK;
 	c = ctx->sk ? bpf_sk_storage_get(&oh_connections, ctx->sk, NULL, BPF_SK_STORAGE_GET_F_CREATE) : NULL;
-	if (!c)
-		c = &unstored;
-	oh_note_owner(c);
-	if (stage == OH_STAGE_CONNECT)	/* a new connection, even if TCP_REPAIR makes it without a SYN */
-		c->admitted = 0;
-	c->home = !f->away;
-	c->netns = netns;
-	if (bound)	/* by bind(), perhaps before the guard; or by an earlier connect(), which is harmless */
-		c->bound = 1;
+	oh_note_owner(&who);
+	if (c) {
+		c->owner = who;
+		if (stage == OH_STAGE_CONNECT)	/* a new connection, even if TCP_REPAIR makes it without a SYN */
+			c->admitted = 0;
+		c->home = !f->away;
+		c->netns = netns;
+		if (bound)	/* by bind(), perhaps before the guard; or by an earlier connect(), which is harmless */
+			c->bound = 1;
+	}
 	if (reason >= OH_REASON_FIRST_REFUSAL) {
 		oh_count_verdict(reason, 0);
-		oh_tell(f, hook, reason, c, OH_SLOTS);
+		oh_tell(f, hook, reason, &who, OH_SLOTS);
 	}
 	return oh_verdict(reason);
 }
@@ -293,7 +295,7 @@ static __always_inline bool oh_is_router_discovery(struct bpf_sock *sk)
 SEC("cgroup/sock_create")
 int oh_sock_create(struct bpf_sock *sk)
 {
-	struct oh_connection who = {};
+	struct oh_owner who = {};
 	struct oh_flow f = {};
 
 	if (oh_is_known_socket(sk) || oh_is_answerer())
@@ -302,7 +304,7 @@ int oh_sock_create(struct bpf_sock *sk)
 		struct oh_connection *c = bpf_sk_storage_get(&oh_connections, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
 
 		if (c) {	/* this distinguishes its packets from the kernel's */
-			oh_note_owner(c);
+			oh_note_owner(&c->owner);
 			return 1;
 		}
 	}

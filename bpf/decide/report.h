@@ -41,13 +41,13 @@ static __always_inline void oh_count_use(const struct oh_admission *admission, _
 	}
 }
 
-/* Records the current process as the socket's owner. Only for hooks that run in that process. */
-static __always_inline void oh_note_owner(struct oh_connection *c)
+/* Who the current process is. Only for hooks that run in that process. */
+static __always_inline void oh_note_owner(struct oh_owner *owner)
 {
-	c->pid = bpf_get_current_pid_tgid() >> 32;
-	c->uid = bpf_get_current_uid_gid();
-	c->cgroup = bpf_get_current_cgroup_id();
-	bpf_get_current_comm(c->command, sizeof(c->command));
+	owner->pid = bpf_get_current_pid_tgid() >> 32;
+	owner->uid = bpf_get_current_uid_gid();
+	owner->cgroup = bpf_get_current_cgroup_id();
+	bpf_get_current_comm(owner->command, sizeof(owner->command));
 }
 
 /* The name last judged with a scratch. Copied word by word: it is too long for the compiler's memcpy. */
@@ -150,7 +150,7 @@ __attribute__((noinline)) __u64 oh_fold_name(__u32 slot)
 }
 
 /* Counts it if it was told already; true if that was so lately that it need not be told again. */
-static __always_inline bool oh_was_told(const struct oh_fold_key *key, __u64 now, struct oh_folded **ret)
+static __always_inline bool oh_was_told(const struct oh_fold_key *key, __u32 now, struct oh_folded **ret)
 {
 	struct oh_folded *folded = bpf_map_lookup_elem(&oh_folds, key);
 
@@ -175,7 +175,7 @@ static __always_inline bool oh_is_reply(const struct oh_flow *f)
 }
 
 static __always_inline void oh_fold_key_of(const struct oh_flow *f, enum oh_hook hook, enum oh_reason reason,
-					   const struct oh_connection *who, __u32 slot, struct oh_fold_key *key)
+					   const struct oh_owner *who, __u32 slot, struct oh_fold_key *key)
 {
 	key->reason = reason;
 	key->protocol = f->protocol;
@@ -207,7 +207,7 @@ static __always_inline void oh_fold_others(struct oh_fold_key *key)
 	key->others = 1;
 }
 
-static __always_inline void oh_fill_event(struct oh_event *e, const struct oh_flow *f, const struct oh_connection *who)
+static __always_inline void oh_fill_event(struct oh_event *e, const struct oh_flow *f, const struct oh_owner *who)
 {
 	e->source = f->source;
 	e->destination = f->destination;
@@ -222,13 +222,14 @@ static __always_inline void oh_fill_event(struct oh_event *e, const struct oh_fl
 	}
 }
 
-/* who may be NULL, slot OH_SLOTS. A repeat is counted. What exceeds a share is counted together. */
-static __always_inline void oh_tell(const struct oh_flow *f, enum oh_hook hook, enum oh_reason reason,
-				    const struct oh_connection *who, __u32 slot)
+/* who may be NULL, slot OH_SLOTS. A repeat is counted. What exceeds a share is counted together. A function with a frame
+ * of its own: inlined, it would take the stack of the parsers. */
+static __attribute__((noinline)) void oh_tell(const struct oh_flow *f, enum oh_hook hook, enum oh_reason reason,
+					      const struct oh_owner *who, __u32 slot)
 {
 	struct oh_fold_key key = {};
 	struct oh_folded *folded, first;
-	__u64 now = bpf_ktime_get_boot_ns();
+	__u32 now = oh_now();
 	struct oh_event *e;
 
 	oh_fold_key_of(f, hook, reason, who, slot, &key);
@@ -245,7 +246,7 @@ static __always_inline void oh_tell(const struct oh_flow *f, enum oh_hook hook, 
 		return;
 	}
 	__builtin_memset(e, 0, sizeof(*e));
-	e->time = now;
+	e->time = bpf_ktime_get_boot_ns();
 	e->cgroup = key.cgroup;
 	e->interface = f->interface;
 	e->hook = hook;
@@ -265,10 +266,9 @@ static __always_inline void oh_tell(const struct oh_flow *f, enum oh_hook hook, 
 		e->fold = folded->id;
 		e->count = folded->count;
 	} else {
-		first.id = first.told = first.last = now;
-		first.count = 1;
+		first = (struct oh_folded){ .id = e->time, .count = 1, .told = now, .last = now };
 		bpf_map_update_elem(&oh_folds, &key, &first, BPF_NOEXIST);
-		e->fold = now;
+		e->fold = e->time;
 		e->count = 1;
 	}
 	bpf_ringbuf_submit(e, 0);

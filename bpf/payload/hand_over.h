@@ -66,10 +66,10 @@ static __always_inline int oh_answer_refused(struct __sk_buff *skb, const struct
 		return 0;
 	if (f->protocol == OH_PROTOCOL_TCP) {
 		if (c->refused && f->payload_length)
-			oh_hand_over(skb, c->netns, c->pid, reason);
+			oh_hand_over(skb, c->netns, c->owner.pid, reason);
 		return 0;
 	}
-	return reason == OH_DNS_NAME_NOT_ALLOWED && oh_hand_over(skb, c->netns, c->pid, reason) ?
+	return reason == OH_DNS_NAME_NOT_ALLOWED && oh_hand_over(skb, c->netns, c->owner.pid, reason) ?
 	       OH_EGRESS_ANSWERED : 0;
 }
 

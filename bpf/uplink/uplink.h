@@ -186,7 +186,7 @@ static __always_inline bool oh_refuse_uplink(struct __sk_buff *skb, struct oh_fr
 					     const struct oh_connection *own)
 {
 	const struct oh_flow *f = &fr->flow;
-	struct oh_connection who = {};
+	struct oh_owner who = {};
 
 	fr->refused = reason;
 	reason = oh_forwarded_reason(f, reason);
@@ -194,7 +194,7 @@ static __always_inline bool oh_refuse_uplink(struct __sk_buff *skb, struct oh_fr
 		return true;
 	oh_count_verdict(reason, skb->len - OH_ETHERNET);
 	if (own)
-		who = *own;
+		who = own->owner;
 	else
 		who.cgroup = bpf_skb_cgroup_id(skb);
 	if (!f->kernel_raw && !oh_is_group_report(f) && !oh_is_left_over(f, own))	/* nobody's attempt */

@@ -49,7 +49,7 @@
 #define OH_TOLD_OF_ONE 256	/* unread events of one process */
 #define OH_TOLD_OF_GROUP 640	/* of one cgroup, or behind one interface: less than half of the buffer */
 #define OH_FOLDS_MAX 4096	/* what was told lately: the least used make room */
-#define OH_FOLD_TIME 5000000000	/* nanoseconds for which a repeat is counted and not told */
+#define OH_FOLD_TIME 5	/* seconds for which a repeat is counted and not told */
 #define OH_EVENT_NAME_MAX 256
 #define OH_REFUSED_BYTES (256 * 1024)
 #define OH_REFUSED_PACKET_MAX 1024	/* headers and a query; a power of two */
@@ -237,7 +237,15 @@ struct oh_stream {
 	__u32 heard;		/* after its last byte that came in */
 };
 
-/* Socket storage: an admitted connection, and who made it. pid, uid, command, cgroup, netns and home are those of the
+/* The process that an attempt is of. */
+struct oh_owner {
+	__u32 pid;		/* 0: not known */
+	__u32 uid;
+	char command[OH_COMMAND_MAX];
+	__u64 cgroup;		/* cgroup v2 id, 0: not known */
+};
+
+/* Socket storage: an admitted connection, and who made it. owner, netns and home are those of the
  * last connect or sendmsg that passed the connect hooks. Several CPUs may write at once, each the fields its hook
  * knows. So flags are bytes and not bits, since bits would be written together with their neighbours. */
 struct oh_connection {
@@ -251,10 +259,7 @@ struct oh_connection {
 	__u8 reserved;
 	__u32 target;
 	__u32 generation;
-	__u32 pid;		/* 0: not known */
-	__u32 uid;
-	char command[OH_COMMAND_MAX];
-	__u64 cgroup;		/* cgroup v2 id, 0: not known */
+	struct oh_owner owner;
 	__u64 netns;		/* cookie of the socket's network namespace, 0: not known */
 	struct oh_stream stream;	/* unless look is OH_LOOK_NONE */
 	__u32 answers;		/* TCP sequence number at which the resolver's next message begins */
@@ -377,9 +382,9 @@ struct oh_fold_key {
 /* And its value. */
 struct oh_folded {
 	__u64 id;		/* nanoseconds of CLOCK_BOOTTIME: when it occurred first */
-	__u64 told;		/* and when it last became an event */
-	__u64 count;		/* how often it occurred since id */
-	__u64 last;		/* nanoseconds of CLOCK_BOOTTIME */
+	__u64 count;		/* how often it occurred since */
+	__u32 told;		/* seconds of CLOCK_BOOTTIME: when it was an event last, */
+	__u32 last;		/* and when it occurred last */
 };
 
 /* A guarded socket's packet that was refused for its content, in oh_refused (ring buffer). User space answers it. */

@@ -98,6 +98,17 @@ def config(cgroup, allow=(ALLOWED,), guard=(), dns=(), extra=""):
     return "\n".join(lines) + "\n"
 
 
+def newer(events, before, ret_now):
+    """Those of `events` that are not in what an earlier call had left, by their count."""
+    new = []
+    for e in events:
+        key = json.dumps({k: v for k, v in e.items() if k not in ("count", "last")})
+        ret_now[key] = e["count"]
+        if e["count"] > before.get(key, 0):
+            new.append({**e, "count": e["count"] - before.get(key, 0)})
+    return new
+
+
 class Stream:
     """A download that trickles for ten minutes, in the workload."""
 
@@ -138,6 +149,7 @@ class Guard:
         self.lab = lab
         self.cgroup = lab.cgroup
         self.extra_cgroups = []
+        self.told = {}
         self.conf()     # a load without one would guard this machine's root cgroup
 
     def write(self, path, text, mode="644"):
@@ -176,7 +188,9 @@ class Guard:
         return json.loads(r.stdout)
 
     def events(self):
-        return [json.loads(line) for line in self.ok("events", "--json").stdout.splitlines()]
+        """What was refused since the last call, each with how often since then."""
+        before, self.told = self.told, {}
+        return newer(map(json.loads, self.ok("events", "--json").stdout.splitlines()), before, self.told)
 
     def targets(self):
         """What `list` shows, by "target:port"."""

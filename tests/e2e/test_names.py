@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from guard import newer
 from lab import dnswire, ntp, topology
 
 BINARY = os.environ.get("OHGUARD", str(Path(__file__).resolve().parents[2] / "build/ohguard"))
@@ -48,12 +49,15 @@ class Guard:
         r = self.ohguard("load")
         assert r.returncode == 0, r.stderr
 
+    told = {}
+
     def events(self):
         """What was refused since the last call. Connections end: what one still has to send would be told later."""
         self.lab.server.run(["ss", "-K", "-t", "dport", "=", "443", "or", "dport", "=", "53"], check=True)
         r = self.ohguard("events", "--json")
         assert r.returncode == 0, r.stderr
-        return [json.loads(line) for line in r.stdout.splitlines()]
+        before, self.told = self.told, {}
+        return newer(map(json.loads, r.stdout.splitlines()), before, self.told)
 
     def python(self, code, *args):
         return self.lab.server.run(["/usr/bin/python3", "-c", code, *map(str, args)], guarded=True)

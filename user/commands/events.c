@@ -1,34 +1,42 @@
 // SPDX-License-Identifier: MIT
-/* ohguard events: refused attempts, from the kernel's ring buffer. What one reader has taken, no other sees. */
-#include <bpf/bpf.h>
-#include <bpf/libbpf.h>
-#include <net/if.h>
+/* ohguard events: the history of refusals. Reading takes nothing from it. Where nobody writes it, what the kernel's
+ * buffer still holds comes after it. */
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "base/cells.h"
 #include "base/clock.h"
-#include "base/file.h"
 #include "base/json.h"
 #include "base/reason.h"
 #include "base/text.h"
 #include "commands/cmd.h"
-#include "engine/conntrack.h"
-#include "engine/container.h"
-#include "engine/hooks.h"
+#include "engine/answerer.h"
 #include "guard/guard.h"
+#include "history/buffer.h"
+#include "history/follow.h"
+#include "history/log.h"
+#include "history/print.h"
+#include "history/reader.h"
+#include "history/summary.h"
+#include "history/summary.h"
 #include "policy/address.h"
+#include "policy/config_file.h"
 
-struct reader {
-	bool json;
-	int64_t boot_at;	/* CLOCK_REALTIME seconds of boot */
-	uint64_t cgroup;	/* of the last event: to find its path takes longer than all else */
-	char path[PATH_MAX];
-	struct container container;	/* of that cgroup; id "": none */
+#define SHOWN 20	/* groups of a summary on a terminal */
+
+struct events {
+	struct cmd_options common;
+	struct history_filter filter;
+	const char *since, *until, *reason;
+	int follow, summary, verify, utc;
+	size_t width;			/* of the terminal, 0: none */
+	uint64_t line;			/* the last one that was printed */
+	struct history_summary sum;
 };
 
-static const struct oh_address no_address;
 static volatile sig_atomic_t stopped;
 
 static void stop(int signal)
@@ -37,244 +45,291 @@ static void stop(int signal)
 	stopped = 1;
 }
 
-/* What user space knows about an event besides what the kernel said. */
-struct origin {
-	const char *cgroup;		/* "": not known */
-	char interface[IF_NAMESIZE];	/* that it was forwarded from; "": none */
-	struct oh_address source;	/* before NAT */
-	bool has_source, rewritten;
-	struct container container;	/* id "": none */
-	const char *by;			/* what told the container: its cgroup, or an address that Docker gave it */
-};
+/* ---- one record ---- */
 
-static void find_origin(struct reader *reader, const struct oh_event *event, struct origin *o)
+static void print_time(const struct events *o, int64_t seconds)
 {
-	if (event->cgroup != reader->cgroup) {
-		reader->cgroup = event->cgroup;
-		engine_cgroup_path(event->cgroup, reader->path);
-		if (!container_by_cgroup(reader->path, &reader->container))
-			reader->container = (struct container){ 0 };
+	time_t t = (time_t)seconds;
+	char text[32] = "";
+	struct tm tm;
+
+	if (o->utc ? gmtime_r(&t, &tm) : localtime_r(&t, &tm))
+		strftime(text, sizeof(text), "%m-%d %H:%M:%S", &tm);
+	cells_print(stdout, text, 14);
+}
+
+/* What `print` makes of a record, in a column. */
+static void print_cell(const struct history_record *r, void (*print)(FILE *out, const struct history_record *record),
+		       size_t width)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	if (!f)
+		return;
+	print(f, r);
+	fclose(f);
+	cells_print(stdout, text, width);
+	free(text);
+}
+
+static void print_row(const struct events *o, const struct history_record *r, int64_t when)
+{
+	size_t rest = o->width > 72 ? o->width - 72 : 12;
+
+	print_time(o, when);
+	printf(" %6llu  %s", (unsigned long long)r->count, r->observed ? cells_yellow() : cells_red());
+	print_cell(r, history_print_why, 24);
+	printf("%s ", cells_plain());
+	print_cell(r, history_print_what, rest > 60 ? 60 : rest);
+	putchar(' ');
+	print_cell(r, history_print_who, 22);
+	putchar('\n');
+}
+
+static int show(void *context, const struct history_record *r)
+{
+	struct events *o = context;
+
+	if (r->line)
+		o->line = r->line;
+	if (o->common.json) {
+		history_print_json(stdout, r);
+	} else if (o->width) {
+		print_row(o, r, r->first);
+	} else {
+		history_print_line(stdout, r);
+		putchar('\n');
 	}
-	*o = (struct origin){ .cgroup = reader->path, .container = reader->container, .source = event->source };
-	if (event->interface && !if_indextoname(event->interface, o->interface))
-		snprintf(o->interface, sizeof(o->interface), "%u", event->interface);
-	o->has_source = memcmp(&event->source, &no_address, sizeof(no_address));
-	o->rewritten = event->interface && conntrack_source(event, &o->source);
-	if (*o->container.id)
-		o->by = "cgroup";
-	else if (o->has_source && event->hook != OH_HOOK_INBOUND && container_by_address(&o->source, &o->container))
-		o->by = "address";
+	return ferror(stdout) || stopped;
 }
 
-static const char *protocol_name(uint8_t protocol, char buffer[8])
+static int add_up(void *context, const struct history_record *r)
 {
-	switch (protocol) {
-	case 1:
-		return "icmp";
-	case 6:
-		return "tcp";
-	case 17:
-		return "udp";
-	case 58:
-		return "icmpv6";
-	}
-	snprintf(buffer, 8, "%u", protocol);
-	return buffer;
+	struct events *o = context;
+
+	return history_add(&o->sum, r);
 }
 
-/* The name that was asked for, or NULL. The event holds it last letter first. The root is "." */
-static const char *event_name(const struct oh_event *event, char ret[OH_EVENT_NAME_MAX + 1])
-{
-	size_t n = strnlen(event->name, sizeof(event->name));
+/* ---- the summary ---- */
 
-	if (!n && event->reason != OH_DNS_NAME_NOT_ALLOWED)
-		return NULL;
-	for (size_t i = 0; i < n; i++)
-		ret[i] = event->name[n - 1 - i];
-	ret[n] = '\0';
-	return n ? ret : ".";
-}
-
-static const char *short_id(const struct origin *o, char ret[CONTAINER_SHORT + 1])
+static void print_group_json(const struct history_record *r)
 {
-	memcpy(ret, o->container.id, CONTAINER_SHORT);
-	ret[CONTAINER_SHORT] = '\0';
-	return ret;
-}
-
-static void print_json(const struct oh_event *event, const char *when, const struct origin *o)
-{
-	char address[ADDRESS_TEXT_MAX], protocol[8], name[OH_EVENT_NAME_MAX + 1], id[CONTAINER_SHORT + 1];
-	bool destination = memcmp(&event->destination, &no_address, sizeof(no_address));
+	char address[ADDRESS_TEXT_MAX], protocol[HISTORY_PROTOCOL_MAX], time[TEXT_TIME_MAX];
 	struct json j;
 
 	json_start(&j, stdout);
 	json_object(&j, NULL);
-	json_string(&j, "time", when);
-	json_string(&j, "verdict", event->observed ? "observed" : "refused");
-	json_string(&j, "reason", reason_name(event->reason));
-	json_string(&j, "hook", event->hook < OH_HOOK_MAX ? engine_hook_names[event->hook] :
-		    event->hook == OH_HOOK_LSM ? "lsm" : NULL);
-	json_string(&j, "protocol", protocol_name(event->protocol, protocol));
-	json_string(&j, "source", o->has_source ? address_format(&event->source, address) : NULL);
-	json_number(&j, "source_port", event->source_port);
-	json_string(&j, "destination", destination ? address_format(&event->destination, address) : NULL);
-	json_number(&j, "destination_port", event->destination_port);
-	json_string(&j, "name", event_name(event, name));
-	json_number(&j, "pid", event->pid);
-	json_number(&j, "uid", event->uid);
-	json_string(&j, "command", event->pid ? event->command : NULL);
-	json_string(&j, "cgroup", *o->cgroup ? o->cgroup : NULL);
-	json_string(&j, "container", o->by ? short_id(o, id) : NULL);
-	json_string(&j, "container_name", *o->container.name ? o->container.name : NULL);
-	json_string(&j, "container_by", o->by);
-	json_string(&j, "interface", *o->interface ? o->interface : NULL);
-	json_string(&j, "original_source", o->rewritten ? address_format(&o->source, address) : NULL);
+	json_number(&j, "count", (int64_t)r->count);
+	json_string(&j, "first", text_time(r->first, time));
+	json_string(&j, "last", text_time(r->last, time));
+	json_string(&j, "verdict", r->observed ? "observed" : "refused");
+	json_string(&j, "reason", reason_name(r->reason));
+	json_string(&j, "name", r->name);
+	json_string(&j, "destination", history_address_is_set(&r->destination) && !r->name ?
+		    address_format(&r->destination, address) : NULL);
+	json_number(&j, "destination_port", r->name ? 0 : r->destination_port);
+	json_string(&j, "protocol", history_protocol(r->protocol, protocol));
+	json_string(&j, "target", r->target);
+	json_string(&j, "command", r->command);
+	json_string(&j, "cgroup", r->cgroup);
+	json_string(&j, "container", r->container);
+	json_string(&j, "container_name", r->container_name);
+	json_bool(&j, "others", r->others);
 	json_object_end(&j);
 	json_end(&j);
 }
 
-static void print_who(const struct oh_event *event, const struct origin *o)
+static void print_group(const struct events *o, const struct history_record *r)
 {
-	char address[ADDRESS_TEXT_MAX], id[CONTAINER_SHORT + 1];
+	char time[TEXT_TIME_MAX];
 
-	if (event->pid) {
-		fputs("by ", stdout);
-		text_print(stdout, event->command);
-		printf("[%u] uid %u", event->pid, event->uid);
-	} else if (*o->interface) {
-		fputs("forwarded from ", stdout);
-		text_print(stdout, o->interface);
-		if (o->rewritten)
-			printf(" (%s)", address_format(&o->source, address));
+	if (o->common.json) {
+		print_group_json(r);
+	} else if (o->width) {
+		print_row(o, r, r->last);
 	} else {
-		fputs("by an unknown process", stdout);
-	}
-	if (o->by) {
-		/* found by its address: the process may be another one, which asks for the container */
-		fputs(event->pid && strcmp(o->by, "cgroup") ? " for container " : " in container ", stdout);
-		text_print(stdout, *o->container.name ? o->container.name : short_id(o, id));
-		if (*o->container.name)
-			printf(" (%s)", short_id(o, id));
-	} else if (*o->cgroup) {
-		fputs(" in ", stdout);
-		text_print(stdout, o->cgroup);
-	}
-}
-
-static void print_text(const struct oh_event *event, const char *when, const struct origin *o)
-{
-	char address[ADDRESS_TEXT_MAX], protocol[8], buffer[OH_EVENT_NAME_MAX + 1];
-	const char *name = event_name(event, buffer);
-
-	printf("%s %s %s %s ", when, event->observed ? "would refuse" : "refused",
-	       reason_name(event->reason) ? reason_name(event->reason) : "?", protocol_name(event->protocol, protocol));
-	if (name) {
-		fputs("for ", stdout);
-		text_print(stdout, name);
+		printf("%llu %s ", (unsigned long long)r->count, text_time(r->last, time));
+		history_print_why(stdout, r);
 		putchar(' ');
+		history_print_what(stdout, r);
+		fputs(" by ", stdout);
+		history_print_who(stdout, r);
+		putchar('\n');
 	}
-	if (event->hook == OH_HOOK_SOCK_CREATE || event->hook == OH_HOOK_LSM)
-		fputs("socket ", stdout);
-	else
-		printf("to %s port %u ", address_format(&event->destination, address), event->destination_port);
-	print_who(event, o);
-	putchar('\n');
 }
 
-static int show(void *context, void *data, size_t size)
+static void print_summary(struct events *o)
 {
-	struct reader *reader = context;
-	char when[TEXT_TIME_MAX];
-	struct oh_event event;
-	struct origin origin;
+	size_t shown = o->width && o->sum.count > SHOWN ? SHOWN : o->sum.count;
 
-	if (size < sizeof(event))
-		return 0;
-	memcpy(&event, data, sizeof(event));
-	event.command[sizeof(event.command) - 1] = '\0';
-	text_time(reader->boot_at + (int64_t)(event.time / 1000000000), when);
-	find_origin(reader, &event, &origin);
-	if (reader->json)
-		print_json(&event, when, &origin);
-	else
-		print_text(&event, when, &origin);
-	return 0;
+	history_rank(&o->sum);
+	for (size_t i = 0; i < shown; i++)
+		print_group(o, o->sum.group[i].record);
+	if (shown < o->sum.count)
+		printf("and %zu more: ohguard events --summary | less\n", o->sum.count - shown);
+	if (o->sum.left_out)
+		error_warn("%llu more attempts are of more kinds than can be told apart: ask for less by --since",
+			   (unsigned long long)o->sum.left_out);
+	if (!o->sum.count && o->width)
+		puts("nothing was refused");
 }
 
-/* Two readers would each get only some events: the second is refused. */
-static int lock_reader(const struct guard *g, struct error *e)
+/* ---- where they come from ---- */
+
+static int wait_for_more(struct events *o, struct guard *g, bool written, struct error *e)
 {
-	char path[PATH_MAX + 16];
-
-	snprintf(path, sizeof(path), "%s/events", g->run);
-	return file_try_lock(path, "another `ohguard events` is reading", e);
-}
-
-/* Reads one buffer until it ends, or another has taken its place. */
-static int read_ring(struct guard *g, struct reader *reader, bool follow, bool *ret_other, struct error *e)
-{
-	struct ring_buffer *ring = ring_buffer__new(g->engine.map[ENGINE_EVENTS], show, reader, NULL);
-	int r = (int)libbpf_get_error(ring), r_ring = 0;
-
-	*ret_other = false;
-	if (r)
-		return error_set(e, -r, "the event buffer cannot be mapped: %s", strerror(-r));
-	r = ring_buffer__consume(ring);
-	while (r >= 0 && !r_ring && follow && !*ret_other && !stopped && !ferror(stdout)) {
-		fflush(stdout);
-		r = ring_buffer__poll(ring, 1000);
-		if (r == -EINTR)
-			r = 0;
-		else if (!r)
-			r_ring = engine_renew(&g->engine, g->pins, ENGINE_EVENTS, ret_other, e);
-	}
-	ring_buffer__free(ring);
-	return r < 0 ? error_set(e, -r, "the event buffer cannot be read: %s", strerror(-r)) : r_ring;
-}
-
-static int read_events(struct guard *g, const struct cmd_options *o, bool follow, struct error *e)
-{
-	struct reader reader = { .json = o->json, .boot_at = clock_boot_at() };
+	struct history_follow follow;
+	struct history_buffer buffer = { .seen = clock_boot_ns() };
 	bool other;
+	int r = 0;
+
+	history_follow_start(&follow, g->history, o->line);
+	while (r >= 0 && !stopped && !ferror(stdout)) {
+		fflush(stdout);
+		usleep(300000);
+		r = written ? history_follow(&follow, &o->filter, show, o) :
+			      history_read_buffer(&g->engine, &buffer, &o->filter, show, o, e);
+		if (!r)
+			r = engine_renew(&g->engine, g->pins, ENGINE_EVENTS, &other, e);
+		written = answerer_is_alive(&g->engine);
+	}
+	history_follow_end(&follow);
+	return r < 0 ? r : 0;
+}
+
+/* g is NULL: nothing is loaded, and the history is all there is. */
+static int read_all(struct events *o, const char *path, struct guard *g, struct error *e)
+{
+	history_visit visit = o->summary ? add_up : show;
+	bool written = !g || answerer_is_alive(&g->engine);
+	struct history_buffer buffer = { 0 };
+	struct oh_count lost;
+	int r = o->summary ? history_scan(path, &o->filter, visit, o, e) :
+			     history_read(path, &o->filter, visit, o, e);
+
+	if (r >= 0 && !written) {
+		error_warn("nobody writes the history now (start ohguard-events.service): what the kernel's buffer "
+			   "holds since is shown, and stays there");
+		r = history_read_buffer(&g->engine, &buffer, &o->filter, visit, o, e);
+	}
+	if (r >= 0 && g && !engine_read_count(&g->engine, OH_COUNT_EVENTS_LOST, &lost, e) && lost.packets)
+		error_warn("%llu events were lost since the load: the buffer was full and nobody read it",
+			   (unsigned long long)lost.packets);
+	if (r >= 0 && o->summary)
+		print_summary(o);
+	if (r >= 0 && o->follow && g)
+		r = wait_for_more(o, g, written, e);
+	history_summary_free(&o->sum);
+	return r < 0 ? r : 0;
+}
+
+static int verify(const struct events *o, const char *path, const char *state, struct error *e)
+{
+	char mark[PATH_MAX + 96];
+	struct history_verdict v;
+	struct json j;
 	int r;
 
-	do
-		r = read_ring(g, &reader, follow, &other, e);
-	while (!r && other);
-	return r;
+	snprintf(mark, sizeof(mark), "%s/" GUARD_HISTORY_MARK, state);
+	r = history_verify(path, mark, &v, e);
+	if (r)
+		return r;
+	if (o->common.json) {
+		json_start(&j, stdout);
+		json_object(&j, NULL);
+		json_bool(&j, "intact", !v.broken);
+		json_number(&j, "lines", (int64_t)v.lines);
+		json_number(&j, "first", (int64_t)v.first);
+		json_number(&j, "torn", (int64_t)v.torn);
+		json_string(&j, "problem", v.broken ? e->text : NULL);
+		json_object_end(&j);
+		json_end(&j);
+	} else if (!v.broken) {
+		printf("%llu lines from line %llu on, each with the hash of the one before\n",
+		       (unsigned long long)v.lines, (unsigned long long)v.first);
+	}
+	if (v.torn)
+		error_warn("%llu lines were torn by a crash and are left out", (unsigned long long)v.torn);
+	return v.broken ? -EBADMSG : 0;
+}
+
+static int act(struct events *o, const char *path, const char *state, struct guard *g, struct error *e)
+{
+	return o->verify ? verify(o, path, state, e) : read_all(o, path, g, e);
+}
+
+/* Nothing is loaded: the history is where the configuration says. */
+static int act_unloaded(struct events *o, struct error *e)
+{
+	char path[PATH_MAX + 64], state[PATH_MAX + 64];
+	struct error e_read = { "" };
+	struct config c;
+	int r = config_read(o->common.guard.config, &c, &e_read);
+
+	if (r)
+		return cmd_open_failed(-ENOENT, e);
+	snprintf(path, sizeof(path), "%s/%s", c.log, o->common.guard.instance);
+	snprintf(state, sizeof(state), "%s/%s", c.state, o->common.guard.instance);
+	config_free(&c);
+	r = act(o, path, state, NULL, &e_read);
+	if (r)
+		return cmd_fail(&e_read);
+	return o->verify ? CMD_OK : cmd_open_failed(-ENOENT, e);
+}
+
+static int read_options(struct events *o, int argc, char **argv)
+{
+	struct poptOption options[] = {
+		{ "follow", 'f', POPT_ARG_NONE, &o->follow, 0, "Wait for more and print them as they come", NULL },
+		{ "summary", 's', POPT_ARG_NONE, &o->summary, 0, "Add up what is the same, most frequent first", NULL },
+		{ "since", 0, POPT_ARG_STRING, &o->since, 0, "Not before that: 2h ago, 14:30, 2026-11-28", "TIME" },
+		{ "until", 0, POPT_ARG_STRING, &o->until, 0, "Not after that", "TIME" },
+		{ "container", 0, POPT_ARG_STRING, &o->filter.container, 0, "Of this one: name or id", "CONTAINER" },
+		{ "command", 0, POPT_ARG_STRING, &o->filter.command, 0, "Of programs of that name", "PATTERN" },
+		{ "reason", 0, POPT_ARG_STRING, &o->reason, 0, "Refused for it", "REASON" },
+		{ "utc", 0, POPT_ARG_NONE, &o->utc, 0, "Print times in UTC, on a terminal too", NULL },
+		{ "verify", 0, POPT_ARG_NONE, &o->verify, 0, "Look whether the history was changed or cut", NULL },
+		POPT_TABLEEND
+	};
+	int64_t now = (int64_t)time(NULL);
+	struct error e;
+	int r = cmd_parse(argc, argv, options, "[PATTERN]", &o->common);
+
+	if (r != CMD_GO_ON)
+		return r;
+	if (o->common.argc > 1)
+		return cmd_usage("%s: one pattern at most, of the name or address that was wanted", o->common.argv[1]);
+	if (o->common.argc)
+		o->filter.wanted = o->common.argv[0];
+	if (o->follow && o->summary)
+		return cmd_usage("--summary adds up what is there: it cannot --follow");
+	if ((o->since && history_parse_time(o->since, now, &o->filter.since, &e)) ||
+	    (o->until && history_parse_time(o->until, now, &o->filter.until, &e)) ||
+	    (o->reason && history_parse_reason(o->reason, &o->filter.reason, &e)))
+		return cmd_usage("%s", e.text);
+	o->width = o->common.json ? 0 : cells_terminal();
+	return CMD_GO_ON;
 }
 
 int cmd_events(int argc, char **argv)
 {
-	struct cmd_options common = { 0 };
-	int follow = 0, r, lock;
-	struct oh_count lost;
+	struct events o = { 0 };
 	struct guard g;
 	struct error e;
-	struct poptOption options[] = {
-		{ "follow", 'f', POPT_ARG_NONE, &follow, 0, "Wait for more and print them as they come", NULL },
-		POPT_TABLEEND
-	};
+	int r = read_options(&o, argc, argv);
 
-	r = cmd_parse(argc, argv, options, NULL, &common);
 	if (r != CMD_GO_ON)
 		return r;
-	r = guard_open(&common.guard, &g, &e);
-	if (r)
-		return cmd_open_failed(r, &e);
-	lock = lock_reader(&g, &e);
-	if (lock < 0) {
-		guard_close(&g);
-		return cmd_fail(&e);
-	}
 	signal(SIGINT, stop);
 	signal(SIGTERM, stop);
-	r = read_events(&g, &common, follow, &e);
-	if (!r && !engine_read_count(&g.engine, OH_COUNT_EVENTS_LOST, &lost, &e) && lost.packets)
-		error_warn("%llu events were lost since the load: the buffer was full and nobody read it",
-			   (unsigned long long)lost.packets);
-	close(lock);
+	r = guard_open(&o.common.guard, &g, &e);
+	if (r == -ENOENT)
+		return act_unloaded(&o, &e);
+	if (r)
+		return cmd_open_failed(r, &e);
+	r = act(&o, g.history, g.state, &g, &e);
 	guard_close(&g);
 	return r ? cmd_open_failed(r, &e) : CMD_OK;
 }

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
 /* ohguard serve: the resident helper. It answers what the guard refused for its name, so that programs are told "no
- * such name" instead of waiting. Enforcement does not need it. */
+ * such name" instead of waiting, and writes the history of refusals. Enforcement does not need it. */
 #include <bpf/libbpf.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/signalfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -15,14 +16,19 @@
 #include "engine/answerer.h"
 #include "engine/inject.h"
 #include "guard/guard.h"
+#include "history/writer.h"
 #include "names/reply.h"
 
 #define BEAT 500	/* milliseconds: a fourth of OH_ANSWERER_ALIVE */
+#define TICK 4		/* beats from one look at the kernel's counts to the next */
 
 struct server {
 	struct guard g;
 	struct inject *inject;
-	struct ring_buffer *ring;	/* NULL: there is none */
+	struct ring_buffer *ring;	/* of refused packets and of events; NULL: there is none */
+	struct history_writer *writer;
+	unsigned int beats;
+	bool told;			/* that the history cannot be written */
 };
 
 /* The ring buffer's callback. If a packet cannot be answered, its sender waits for its own time-out. */
@@ -43,6 +49,18 @@ static int answer(void *context, void *data, size_t size)
 	return 0;
 }
 
+static int write_down(void *context, void *data, size_t size)
+{
+	struct server *s = context;
+	struct oh_event event;
+
+	if (size < sizeof(event))	/* of another version, before the last load */
+		return 0;
+	memcpy(&event, data, sizeof(event));
+	history_writer_take(s->writer, &event);
+	return 0;
+}
+
 static int open_ring(struct server *s, struct error *e)
 {
 	int r;
@@ -51,7 +69,29 @@ static int open_ring(struct server *s, struct error *e)
 	r = (int)libbpf_get_error(s->ring);
 	if (r)
 		s->ring = NULL;
+	else
+		r = ring_buffer__add(s->ring, s->g.engine.map[ENGINE_EVENTS], write_down, s);
 	return r ? error_set(e, -r, "the refused packets cannot be read: %s", strerror(-r)) : 0;
+}
+
+/* For `status`, and once for the journal of the service. */
+static void note_problem(struct server *s)
+{
+	const char *problem = history_writer_problem(s->writer);
+	char path[PATH_MAX + 32];
+	struct error e;
+
+	if (s->told == (problem != NULL))
+		return;
+	s->told = problem != NULL;
+	snprintf(path, sizeof(path), "%s/" GUARD_HISTORY_PROBLEM, s->g.run);
+	if (!problem) {
+		unlink(path);
+		return;
+	}
+	error_warn("the history is not written: %s", problem);
+	if (file_write(path, 0600, problem, strlen(problem), &e))
+		error_print(&e);
 }
 
 /* Says that somebody answers, and takes up what a `load` has put in force since. */
@@ -63,6 +103,10 @@ static int go_on(struct server *s, struct error *e)
 	if (!r && other) {
 		ring_buffer__free(s->ring);
 		r = open_ring(s, e);
+	}
+	if (!r && s->beats++ % TICK == 0) {
+		history_writer_tick(s->writer, (int64_t)time(NULL));
+		note_problem(s);
 	}
 	return r ? r : answerer_beat(&s->g.engine, true, e);
 }
@@ -90,6 +134,19 @@ static int serve(struct server *s, int signals, struct error *e)
 			r = error_set(e, EIO, "the refused packets cannot be read");
 	}
 	ring_buffer__free(s->ring);
+	return r;
+}
+
+static int open_writer(struct server *s, const char *instance, struct error *e)
+{
+	char mark[PATH_MAX + 96];
+	int r = file_make_folder(s->g.state, 0700, e);
+
+	snprintf(mark, sizeof(mark), "%s/" GUARD_HISTORY_MARK, s->g.state);
+	if (!r)
+		r = history_writer_open(instance, s->g.history, mark, &s->g.engine, &s->writer, e);
+	if (!r)
+		note_problem(s);
 	return r;
 }
 
@@ -130,7 +187,10 @@ int cmd_serve(int argc, char **argv)
 	lock = lock_server(&s.g, &e);
 	r = lock < 0 ? lock : inject_open(&s.inject, &e);
 	if (!r)
+		r = open_writer(&s, common.guard.instance, &e);
+	if (!r)
 		r = serve(&s, signals, &e);
+	history_writer_close(s.writer);
 	if (lock >= 0) {
 		answerer_beat(&s.g.engine, false, &e_ignored);
 		close(lock);

@@ -253,6 +253,21 @@ static void check_expired(struct status *s, const struct guard *g)
 		       (unsigned long long)count.packets);
 }
 
+/* `serve` leaves word of it. The guard is as whole as ever. */
+static void check_history(struct status *s, const struct guard *g)
+{
+	char path[PATH_MAX + 32], problem[512];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/" GUARD_HISTORY_PROBLEM, g->run);
+	f = s->answering ? fopen(path, "re") : NULL;
+	if (!f)
+		return;
+	if (fgets(problem, sizeof(problem), f))
+		remark(&s->notes, "the history of refusals is not written: %s", problem);
+	fclose(f);
+}
+
 static int read_status(struct guard *g, struct status *s, struct error *e)
 {
 	struct error e_state;
@@ -281,6 +296,7 @@ static int read_status(struct guard *g, struct status *s, struct error *e)
 		return r;
 	check_shares(s, g);
 	check_expired(s, g);
+	check_history(s, g);
 	s->locked = g->locked;
 	s->enforcing = s->hooks[OH_HOOK_EGRESS].attached && !s->settings.observe;
 	r = inside_read(&g->engine, &s->inside, e);

@@ -13,6 +13,9 @@
 #include "policy/grants.h"
 #include "policy/policy.h"
 
+#define GUARD_HISTORY_MARK "history"	/* in the state folder: where the history ends, see history/log.h */
+#define GUARD_HISTORY_PROBLEM "history-problem"	/* in the run folder: why `serve` cannot write it */
+
 /* Which instance, from the command line. */
 struct guard_options {
 	const char *config;	/* -c FILE, or NULL */

@@ -8,6 +8,7 @@
 
 #include "base/reason.h"
 #include "base/text.h"
+#include "policy/address.h"
 
 static bool matches(const char *pattern, const char *text, int flags)
 {
@@ -25,6 +26,16 @@ static bool is_container(const char *wanted, const struct history_record *r)
 	       !strncmp(r->container, wanted, strlen(wanted)) || matches(wanted, r->container_name, 0);
 }
 
+static bool is_wanted(const char *pattern, const struct history_record *r)
+{
+	char address[ADDRESS_TEXT_MAX];
+
+	if (!pattern || r->name)
+		return matches(pattern, r->name, FNM_CASEFOLD);
+	return history_address_is_set(&r->destination) &&
+	       matches(pattern, address_format(&r->destination, address), FNM_CASEFOLD);
+}
+
 bool history_takes(const struct history_filter *f, const struct history_record *r)
 {
 	if ((f->since && r->last < f->since) || (f->until && r->first > f->until) ||
@@ -32,7 +43,7 @@ bool history_takes(const struct history_filter *f, const struct history_record *
 		return false;
 	if (f->address && memcmp(f->address, &r->destination, sizeof(*f->address)))
 		return false;
-	return matches(f->name, r->name, FNM_CASEFOLD) && matches(f->command, r->command, 0) &&
+	return is_wanted(f->wanted, r) && matches(f->command, r->command, 0) &&
 	       is_container(f->container, r);
 }
 

@@ -18,7 +18,7 @@ static const char *where(const struct history_record *r)
 }
 
 /* A name says what was wanted, whatever its resolver or address. */
-static uint64_t hash_of(const struct history_record *r)
+uint64_t history_hash(const struct history_record *r)
 {
 	const uint8_t what[] = { r->reason, r->observed, r->protocol, r->reply, r->others };
 	uint64_t hash = fingerprint_add(FINGERPRINT_START, what, sizeof(what));
@@ -38,7 +38,7 @@ static bool same_text(const char *a, const char *b)
 	return a && b ? !strcmp(a, b) : a == b;
 }
 
-static bool is_same(const struct history_record *a, const struct history_record *b)
+bool history_is_same(const struct history_record *a, const struct history_record *b)
 {
 	if (a->reason != b->reason || a->observed != b->observed || a->protocol != b->protocol ||
 	    a->reply != b->reply || a->others != b->others || !same_text(a->name, b->name))
@@ -54,7 +54,7 @@ static struct history_group *find(struct history_group *group, size_t room, cons
 {
 	size_t at = hash & (room - 1);
 
-	while (group[at].record && !(group[at].hash == hash && is_same(group[at].record, r)))
+	while (group[at].record && !(group[at].hash == hash && history_is_same(group[at].record, r)))
 		at = (at + 1) & (room - 1);
 	return &group[at];
 }
@@ -78,7 +78,7 @@ static int grow(struct history_summary *s)
 
 int history_add(struct history_summary *s, const struct history_record *record)
 {
-	uint64_t hash = hash_of(record);
+	uint64_t hash = history_hash(record);
 	struct history_group *g;
 
 	if (2 * s->count >= s->room && s->count < HISTORY_GROUPS_MAX && grow(s))

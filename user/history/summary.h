@@ -20,6 +20,10 @@ struct history_summary {
 };
 #define HISTORY_GROUPS_MAX (1 << 16)
 
+/* Whether two records say the same of the same program; and a number that is the same for such. */
+bool history_is_same(const struct history_record *a, const struct history_record *b);
+uint64_t history_hash(const struct history_record *record);
+
 /* 0 or -ENOMEM. Not after ranking. */
 int history_add(struct history_summary *summary, const struct history_record *record);
 void history_rank(struct history_summary *summary);
