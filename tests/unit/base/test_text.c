@@ -222,7 +222,8 @@ static void nearest_word_is_the_one_that_was_meant(void **state)
 	static const struct {
 		const char *typed, *meant;
 	} rows[] = {
-		{ "laod", "load" }, { "lod", "load" }, { "loadd", "load" }, { "statuss", "status" }, { "allwo", "allow" },
+		{ "laod", "load" }, { "lod", "load" }, { "loadd", "load" }, { "statuss", "status" },
+		{ "allwo", "allow" },
 		{ "statu", NULL },	/* two are as near */
 		{ "zzzz", NULL }, { "", NULL }, { "x", NULL },
 		{ "a-word-that-is-far-longer-than-any-command-is", NULL },
