@@ -119,7 +119,7 @@ static struct refresh_report round_of(enum server_mode mode)
 	struct refresh_report report;
 
 	server->mode = mode;
-	assert_int_equal(refresh_round(&guard, &report, &e), 0);
+	assert_int_equal(refresh_round(&guard, false, &report, &e), 0);
 	return report;
 }
 

@@ -184,7 +184,7 @@ class Guard:
 
     def json(self, *args, status=DONE):
         r = self.run(*args, "--json")
-        assert r.returncode == status, f"{args}: exit {r.returncode}: {r.stderr}"
+        assert status is None or r.returncode == status, f"{args}: exit {r.returncode}: {r.stderr}"
         return json.loads(r.stdout)
 
     def events(self):

@@ -15,7 +15,7 @@ from lab import topology
 COMMANDS = ("load", "confirm", "unload", "allow", "revoke", "list", "refresh", "stats", "events", "status", "lock",
             "unlock")
 # a command that needs nothing but a loaded guard
-PLAIN = {"confirm": (), "unload": ("--yes",), "allow": ("192.0.2.1",), "revoke": ("192.0.2.1",), "list": (),
+PLAIN = {"confirm": (), "allow": ("192.0.2.1",), "revoke": ("192.0.2.1",), "list": (),
          "refresh": (),
          "stats": (), "events": (), "status": (), "lock": (), "unlock": ()}
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
@@ -26,7 +26,7 @@ STATUS = {"instance", "enforcing", "mode", "cgroup", "healthy", "problems", "hoo
     "locked", "packet_sockets", "refused_names", "local", "notes"}
 HOOK = {"hook", "attached", "where", "since"} | {"before"}
 LIST_TARGET = {"target", "port", "source", "lapses", "addresses", "last_resolved", "last_error", "hits"} | {
-    "service", "wide", "last_port"}
+    "service", "wide", "last_port", "sni"}
 LIST_ADDRESS = {"address", "seconds_left", "learned"}
 STATS = {"instance", "since", "verdicts", "reasons", "targets", "maps", "refresh"} | {
     "rules", "events_lost", "mode", "observed"}
@@ -67,7 +67,7 @@ def test_help_of_all_and_of_each(guard):
         assert r.stdout.startswith(f"Usage: ohguard {command}") and not r.stderr
         for option in ("--config", "--name", "--json", "--help"):
             assert option in r.stdout, f"{command} does not tell of {option}"
-    assert re.fullmatch(r"ohguard \S+\n", guard.ok("--version").stdout)
+    assert re.fullmatch(r"ohguard \S+ .*\n", guard.ok("--version").stdout)
 
 
 @pytest.mark.parametrize("argv, word", [
@@ -143,12 +143,12 @@ def test_lock_without_bpf_lsm_is_refused_with_advice(loaded):
 
 
 def test_unlock_of_what_is_not_locked_is_no_error(loaded):
-    assert loaded.json("unlock") == {"instance": "host", "locked": False, "key": None}
+    assert loaded.json("unlock") == {"instance": "host", "locked": False, "key": None, "changed": False}
     loaded.assert_stands()
 
 
 def test_list_text_and_json(loaded):
-    loaded.ok("allow", "--for", "1h", "example.com:80")
+    loaded.ok("allow", "--for", "1h", "--sni", "off", "example.com:80")
     loaded.ok("allow", "198.51.100.0/24")
     assert loaded.curl(f"https://{ALLOWED}") == 0
     text = loaded.ok("list").stdout
@@ -475,11 +475,11 @@ def test_unload_asks_and_then_leaves_nothing(loaded):
     assert_says(loaded.run("unload"), USAGE, "--yes")
     loaded.assert_stands()
     r = loaded.ok("unload", "--yes")
-    assert not r.stdout and not r.stderr
+    assert r.stdout == "host: unloaded: nothing is guarded any more\n" and not r.stderr
     poll(lambda: not loaded.attached(), "the links to end")
     assert loaded.curl("https://google.com") == 0
     assert loaded.shell(f"ls {PINS}").stdout == ""
-    assert_says(loaded.run("unload", "--yes"), NOT_LOADED)
+    assert loaded.json("unload", "--yes") == {"instance": "host", "changed": False}
 
 
 # -- allow and revoke --------------------------------------------------------------------------------------------
@@ -511,7 +511,9 @@ def test_allow_for_a_time_lapses_in_the_kernel_alone(loaded, site):
         assert not loaded.lab.wire.traffic(mark, dst="192.0.2.50")
     # the kernel's clock and the calendar tick apart: the one may be up to a second ahead
     poll(lambda: loaded.ok("refresh") and f"{site}:443" not in loaded.targets(), "the end of the grant by the calendar")
-    assert site not in loaded.shell(f"cat {STATE}/host/grants").stdout
+    lapsed, = loaded.json("list")["lapsed"]
+    assert (lapsed["target"], lapsed["port"]) == (site, 443) and TIME.fullmatch(lapsed["lapsed"])
+    assert f"{site}:443  (lapsed " in loaded.ok("list").stdout
     loaded.assert_stands()
 
 
@@ -527,8 +529,12 @@ def test_allow_again_makes_it_last(loaded, site):
     loaded.ok("allow", site)
     t = loaded.targets()[f"{site}:443"]
     assert (t["source"], t["lapses"]) == ("runtime", None)
-    loaded.ok("allow", "--for", "1h", site)
+    assert_says(loaded.run("allow", "--for", "1h", site), FAILED, "allowed for good", "--replace cuts that to 1h")
+    assert loaded.targets()[f"{site}:443"]["source"] == "runtime"
+    loaded.ok("allow", "--replace", "--for", "1h", site)
     assert loaded.targets()[f"{site}:443"]["source"] == "grant"
+    assert_says(loaded.run("allow", "--for", "2m", site), FAILED, "--replace")
+    assert "for 2h" in loaded.ok("allow", "--for", "2h", site).stdout
 
 
 def test_revoke_cuts_the_open_connection(loaded, site):
@@ -613,9 +619,16 @@ def test_sni_off_for_a_name_of_the_configuration_is_refused(loaded):
     loaded.ok("allow", "--sni", "off", ALLOWED)
 
 
-def test_revoke_of_what_is_not_allowed_fails_and_takes_nothing(loaded, site):
+def test_revoke_of_what_is_not_allowed_changes_nothing(loaded, site):
     loaded.ok("allow", site, "192.0.2.7")   # one behind it: what is taken out of a list moves the others
-    assert_says(loaded.run("revoke", site, "nope.example"), FAILED, "nope.example", "ohguard list")
+    assert loaded.json("revoke", "nope.example")["changed"] is False
+    assert "nope.example:443 was not allowed" in loaded.ok("revoke", "nope.example", site).stdout
+    assert f"{site}:443" not in loaded.targets() and "192.0.2.7:443" in loaded.targets()
+
+
+def test_revoke_of_one_that_cannot_be_takes_none(loaded, site):
+    loaded.ok("allow", site)
+    assert_says(loaded.run("revoke", site, ALLOWED), FAILED, ALLOWED, "configuration")
     assert loaded.curl(f"https://{site}") == 0, "all or none"
 
 
@@ -634,7 +647,8 @@ def test_allow_of_a_name_that_cannot_be_asked_for_now_is_degraded_and_comes_late
 
 
 def test_allow_is_specific_to_its_port(loaded):
-    assert_says(loaded.run("allow", "example.com:80"), DONE, "example.com:80", "--sni off")
+    assert_says(loaded.run("allow", "example.com:80"), FAILED, "example.com:80", "--sni off", "--tls")
+    loaded.ok("allow", "--tls", "example.com:80")
     assert loaded.curl("http://example.com", "--max-time", "2") in (28, 56)
     assert "tls-not-tls" in {e["reason"] for e in loaded.events()}
     assert not loaded.ok("allow", "--sni", "off", "example.com:80").stderr
@@ -703,7 +717,7 @@ def test_allow_of_an_international_name(loaded, given):
 def test_refresh_with_nothing_due_asks_nothing(loaded):
     with loaded.nothing_leaves():
         mark = loaded.lab.wire.mark()
-        assert loaded.json("refresh") == {"instance": "host", "asked": 0, "failed": 0}
+        assert loaded.json("refresh") == {"instance": "host", "asked": 0, "failed": 0, "changed": False}
         assert loaded.ok("refresh").stdout == ""
         assert not loaded.lab.wire.traffic(mark)
 

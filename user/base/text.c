@@ -147,6 +147,52 @@ bool text_is_instance(const char *text)
 	return true;
 }
 
+#define WORD_MAX 32
+
+static size_t least(size_t a, size_t b)
+{
+	return a < b ? a : b;
+}
+
+/* Optimal string alignment distance. */
+static size_t distance(const char *a, const char *b)
+{
+	size_t la = strlen(a), lb = strlen(b), d[WORD_MAX + 1][WORD_MAX + 1];
+
+	if (la > WORD_MAX || lb > WORD_MAX)
+		return WORD_MAX;
+	for (size_t i = 0; i <= la; i++) {
+		for (size_t j = 0; j <= lb; j++) {
+			if (!i || !j) {
+				d[i][j] = i + j;
+				continue;
+			}
+			d[i][j] = least(least(d[i - 1][j], d[i][j - 1]) + 1, d[i - 1][j - 1] + (a[i - 1] != b[j - 1]));
+			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+				d[i][j] = least(d[i][j], d[i - 2][j - 2] + 1);
+		}
+	}
+	return d[la][lb];
+}
+
+const char *text_nearest(const char *typed, const char *const *words, size_t count)
+{
+	/* of a short word, two letters are most of it */
+	size_t nearest = strlen(typed) < 4 ? 2 : 3;
+	const char *found = NULL;
+
+	for (size_t i = 0; i < count; i++) {
+		size_t n = distance(typed, words[i]);
+
+		if (n < nearest)
+			found = words[i];
+		else if (n == nearest)
+			found = NULL;
+		nearest = least(nearest, n);
+	}
+	return found;
+}
+
 /* The length of the UTF-8 sequence at s, or 0 if it is none (RFC 3629: no overlong form, no surrogate). */
 static size_t utf8_length(const unsigned char *s)
 {

@@ -31,6 +31,10 @@ int text_parse_time(const char *text, int64_t *ret);
 /* True if text can name an instance. The name becomes part of paths. */
 bool text_is_instance(const char *text);
 
+/* The word that was meant where another one was typed: at most two letters are wrong, too many or missing, or two
+ * neighbours changed places. NULL: none is near, or two are as near. */
+const char *text_nearest(const char *typed, const char *const *words, size_t count);
+
 /* Prints text from outside: control characters and bytes that are not UTF-8 become \xNN ... */
 void text_print(FILE *out, const char *text);
 /* ... or \u00NN, and quotes and backslashes are escaped, for the inside of a JSON string. */

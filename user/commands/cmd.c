@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: MIT
 #include "commands/cmd.h"
 
+#include <ctype.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/text.h"
+
+#define OPTIONS_MAX 64
 
 int cmd_usage(const char *format, ...)
 {
@@ -31,11 +35,59 @@ int cmd_open_failed(int r, const struct error *e)
 	return r == -ENOENT ? CMD_NOT_LOADED : CMD_FAILED;
 }
 
+const struct cmd *cmd_running;
+
+/* popt keeps the pointer until it prints the help. */
+static const char *usage_of(const char *arguments)
+{
+	static char usage[256];
+	int n = snprintf(usage, sizeof(usage), "[OPTION...]%s%s", arguments ? " " : "", arguments ? arguments : "");
+
+	if (cmd_running)	/* "attach" is a line of the table, "Attach." a sentence */
+		snprintf(usage + n, sizeof(usage) - (size_t)n, "\n\n%c%s.\n",
+			 toupper((unsigned char)*cmd_running->help), cmd_running->help + 1);
+	return usage;
+}
+
+static void print_help(poptContext context)
+{
+	poptPrintHelp(context, stdout, 0);
+	if (cmd_running && cmd_running->example)
+		printf("\nExample: %s\n", cmd_running->example);
+}
+
+/* The option that was meant, NULL: none is near. */
+static const char *nearest_option(const char *bad, const struct poptOption *own, const struct poptOption *common)
+{
+	const struct poptOption *const tables[] = { own, common };
+	const char *names[OPTIONS_MAX];
+	char word[64];
+	size_t n = 0;
+
+	for (int t = 0; t < 2; t++) {
+		for (const struct poptOption *o = tables[t]; (o->longName || o->shortName) && n < OPTIONS_MAX; o++) {
+			if (o->longName && !(o->argInfo & POPT_ARGFLAG_DOC_HIDDEN))
+				names[n++] = o->longName;
+		}
+	}
+	snprintf(word, sizeof(word), "%s", bad + strspn(bad, "-"));
+	word[strcspn(word, "=")] = '\0';
+	return text_nearest(word, names, n);
+}
+
+static int bad_option(poptContext context, int error, const char *command, const char *near)
+{
+	const char *bad = poptBadOption(context, POPT_BADOPTION_NOALIAS);
+
+	if (error == POPT_ERROR_BADOPT && near)
+		return cmd_usage("%s: no such option: did you mean --%s?", bad, near);
+	return cmd_usage("%s: %s: see %s --help", bad, poptStrerror(error), command);
+}
+
 int cmd_parse(int argc, char **argv, struct poptOption *own, const char *arguments,
 	      struct cmd_options *options)
 {
 	int help = 0, r;
-	char usage[64];		/* popt keeps the pointer until it prints the help */
 	struct poptOption none[] = { POPT_TABLEEND };
 	struct poptOption common[] = {
 		{ "config", 'c', POPT_ARG_STRING, &options->guard.config, 0,
@@ -60,15 +112,15 @@ int cmd_parse(int argc, char **argv, struct poptOption *own, const char *argumen
 		error_warn("out of memory");
 		return CMD_FAILED;
 	}
-	snprintf(usage, sizeof(usage), "[OPTION...]%s%s", arguments ? " " : "", arguments ? arguments : "");
-	poptSetOtherOptionHelp(context, usage);
+	poptSetOtherOptionHelp(context, usage_of(arguments));
 	options->guard.instance = NULL;
+	options->guard.command = argv[0];
 	r = poptGetNextOpt(context);
 	if (r < -1)
-		return cmd_usage("%s: %s: see %s --help", poptBadOption(context, POPT_BADOPTION_NOALIAS),
-				 poptStrerror(r), argv[0]);
+		return bad_option(context, r, argv[0], nearest_option(poptBadOption(context, 0), own ? own : none,
+								      common));
 	if (help) {
-		poptPrintHelp(context, stdout, 0);
+		print_help(context);
 		return CMD_OK;
 	}
 	if (!options->guard.instance)

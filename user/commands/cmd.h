@@ -23,8 +23,14 @@ enum cmd_exit {
 struct cmd {
 	const char *name;
 	int (*run)(int argc, char **argv);	/* argv[0] is "ohguard NAME"; returns enum cmd_exit */
-	const char *help;
+	const char *help;	/* what it does, in a line */
+	const char *example;
+	const char *alias;	/* another name, or NULL */
+	bool changes;		/* it changes something: it goes on when nobody reads what it prints */
 };
+
+/* The one that runs: its --help tells of it. */
+extern const struct cmd *cmd_running;
 
 /* The options that every command takes. */
 struct cmd_options {

@@ -155,6 +155,7 @@ static void print_json(struct json *j, const struct view *v, const struct policy
 	json_string(j, "service", target_service_name(t->target->service));
 	json_string(j, "source", sources[t->source]);
 	json_bool(j, "wide", suffix_is_wide(t->target, open));
+	json_bool(j, "sni", target_is_named(t->target));
 	time_or_null(j, "lapses", t->lapses);
 	json_array(j, "addresses");
 	for (size_t i = first_held(v->held, t->id); i < v->held->count && v->held->list[i].target == t->id; i++) {
@@ -210,7 +211,7 @@ static void print_text(const struct view *v, const struct policy_target *t, cons
 	const char *error;
 	int64_t resolved;
 
-	printf("%s  (%s", target_identity(t->target, text), sources[t->source]);
+	printf("%s%s  (%s", target_identity(t->target, text), t->target->plain ? " sni=off" : "", sources[t->source]);
 	if (suffix_is_wide(t->target, open))
 		printf(", wide: anyone can have a name below %s", open);
 	if (t->lapses)
@@ -219,13 +220,60 @@ static void print_text(const struct view *v, const struct policy_target *t, cons
 	printf(")  %llu hits", (unsigned long long)use->hits);
 	last_resolution(v->guard, t->target, &resolved, &error);
 	if (resolved)
-		printf("  resolved %s ago", text_seconds((uint64_t)(v->now - resolved), span, sizeof(span)));
+		printf("  resolved %s ago", text_seconds((uint64_t)(v->now > resolved ? v->now - resolved : 0), span,
+							 sizeof(span)));
 	if (error)
 		printf("  ! %s", error);
 	putchar('\n');
 	if (t->target->kind != TARGET_NAME && t->target->kind != TARGET_SUFFIX)
 		return;
 	print_addresses(v, t);
+}
+
+/* Whoever configured no time server is shown the default ones in a line. */
+static bool is_default(const struct view *v, const struct policy_target *t)
+{
+	return v->guard->config.ntp_default && t->target->service == OH_SERVICE_NTP;
+}
+
+static void print_defaults(const struct view *v)
+{
+	const struct policy *p = &v->guard->policy;
+	char text[OH_TARGET_TEXT_MAX];
+	size_t count = 0;
+
+	for (size_t i = 0; i < p->count; i++) {
+		if (is_default(v, &p->list[i]) && !count++)
+			printf("%s", target_identity(p->list[i].target, text));
+	}
+	if (count > 1)
+		printf(" and %zu more time servers", count - 1);
+	if (count)
+		puts("  (default)");
+}
+
+/* A grant that is over explains what no longer works. */
+static void print_lapsed(const struct view *v, struct json *j)
+{
+	const struct grants *grants = &v->guard->grants;
+	char text[OH_TARGET_TEXT_MAX], span[24], time[TEXT_TIME_MAX];
+
+	for (size_t i = 0; i < grants->count; i++) {
+		const struct grant *g = &grants->list[i];
+
+		if (!g->lapses || g->lapses > v->now || policy_find(&v->guard->policy, &g->target))
+			continue;
+		if (!j) {
+			printf("%s%s  (lapsed %s ago)\n", target_identity(&g->target, text), target_options(&g->target),
+			       text_seconds((uint64_t)(v->now - g->lapses), span, sizeof(span)));
+			continue;
+		}
+		json_object(j, NULL);
+		json_string(j, "target", target_format(&g->target, text));
+		json_number(j, "port", g->target.port);
+		json_string(j, "lapsed", text_time(g->lapses, time));
+		json_object_end(j);
+	}
 }
 
 static int print_all(const struct cmd_options *o, struct view *v, struct error *e)
@@ -249,10 +297,17 @@ static int print_all(const struct cmd_options *o, struct view *v, struct error *
 			break;
 		if (o->json)
 			print_json(&j, v, &p->list[i], &use);
-		else
+		else if (!is_default(v, &p->list[i]))
 			print_text(v, &p->list[i], &use);
 	}
+	if (!o->json && !r) {
+		print_defaults(v);
+		print_lapsed(v, NULL);
+	}
 	if (o->json) {
+		json_array_end(&j);
+		json_array(&j, "lapsed");
+		print_lapsed(v, &j);
 		json_array_end(&j);
 		json_object_end(&j);
 		json_end(&j);

@@ -283,7 +283,7 @@ static int load_links(struct guard *g, void *context, struct error *e)
 }
 
 /* Counts all names that fail: those that failed before and are not due yet were not asked for now. */
-static void count_failing(const struct records *records, struct refresh_report *names)
+static void count_failing(const struct records *records, const struct config *c, struct refresh_report *names)
 {
 	names->failed = 0;
 	for (size_t i = 0; i < records->count; i++) {
@@ -294,6 +294,7 @@ static void count_failing(const struct records *records, struct refresh_report *
 		if (!names->failed++)
 			snprintf(names->first, sizeof(names->first), "%.100s: %s", r->name, r->why);
 	}
+	names->outage = refresh_outage(records, c, names->first, sizeof(names->first));
 }
 
 static void report_text(const struct load *o, const struct guard *g)
@@ -461,9 +462,9 @@ static int load_open(struct load *o, struct guard *g)
 	if (r)
 		return cmd_fail(&e);
 	if (!*o->full.text && !o->dry_run && !o->no_resolve)
-		r = refresh_round(g, &names, &e);
+		r = refresh_round(g, false, &names, &e);
 	if (!o->dry_run && !o->no_resolve)
-		count_failing(&g->records, &names);
+		count_failing(&g->records, &g->config, &names);
 	if (access("/sys/kernel/btf/vmlinux", F_OK))
 		error_warn("this kernel has no BTF (/sys/kernel/btf/vmlinux): everything is enforced without it, but "
 			   "`lock` cannot work");

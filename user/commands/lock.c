@@ -11,7 +11,7 @@
 #include "lock/key.h"
 #include "lock/place.h"
 
-static void report(const struct cmd_options *o, bool locked, const char *key)
+static void report(const struct cmd_options *o, bool locked, bool changed, const char *key)
 {
 	struct json j;
 
@@ -27,6 +27,7 @@ static void report(const struct cmd_options *o, bool locked, const char *key)
 	json_string(&j, "instance", o->guard.instance);
 	json_bool(&j, "locked", locked);
 	json_string(&j, "key", locked ? key : NULL);
+	json_bool(&j, "changed", changed);
 	json_object_end(&j);
 	json_end(&j);
 }
@@ -47,6 +48,7 @@ static int lock(const struct cmd_options *o, const char *copy)
 	const char *key = o->guard.key ? o->guard.key : LOCK_KEY_FILE;
 	struct guard g;
 	struct error e;
+	bool locked;
 	int r;
 
 	place_enter();	/* a lock that is taken inside a unit's own mounts would let in nobody else */
@@ -69,10 +71,11 @@ static int lock(const struct cmd_options *o, const char *copy)
 	if (!r && !g.config.resolver_set)
 		error_warn("[dns] resolver = auto: whoever can write resolv.conf chooses the resolver: name it in "
 			   "the configuration");
+	locked = g.locked;
 	guard_close(&g);
 	if (r)
 		return cmd_fail(&e);
-	report(o, true, key);
+	report(o, true, !locked, key);
 	return CMD_OK;
 }
 
@@ -80,6 +83,7 @@ static int unlock(const struct cmd_options *o)
 {
 	struct guard g;
 	struct error e;
+	bool locked;
 	int r = guard_open(&o->guard, &g, &e);
 
 	if (r)
@@ -89,10 +93,11 @@ static int unlock(const struct cmd_options *o)
 		r = guard_authorize(&g, &o->guard, &e);
 	if (!r && g.locked)
 		r = lock_release(g.pins, &e);
+	locked = g.locked;
 	guard_close(&g);
 	if (r)
 		return cmd_fail(&e);
-	report(o, false, NULL);
+	report(o, false, locked, NULL);
 	return CMD_OK;
 }
 

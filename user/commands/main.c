@@ -2,31 +2,49 @@
 /* ohguard: finds the command and runs it. */
 #include <bpf/libbpf.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "commands/cmd.h"
+#include "base/text.h"
 #include "lock/place.h"
 #include "base/version.h"
 
 static const struct cmd commands[] = {
-	{ "load", cmd_load, "attach and enforce; run again, it replaces programs and policy" },
-	{ "confirm", cmd_confirm, "keep what `load --confirm` put in force" },
-	{ "unload", cmd_unload, "detach and remove everything" },
-	{ "allow", cmd_allow, "allow names, addresses and ranges, at once and until revoked" },
-	{ "revoke", cmd_revoke, "take that back, and end its open connections" },
-	{ "list", cmd_list, "show what is allowed, its addresses and how long they live" },
-	{ "refresh", cmd_refresh, "resolve the names that are due" },
-	{ "stats", cmd_stats, "show packets and bytes by verdict, reason and target" },
-	{ "events", cmd_events, "show refused attempts, one a line" },
-	{ "status", cmd_status, "show what is attached where, and whether it is healthy" },
-	{ "config", cmd_config, "show each key and where it comes from, or check files" },
-	{ "serve", cmd_serve, "stay, and answer what is refused for its name" },
-	{ "lock", cmd_lock, "protect links, maps, files and binary from other root processes" },
-	{ "unlock", cmd_unlock, "end that protection" },
-	{ "aws", cmd_aws, "build and watch the network and the machines in AWS" },
+	{ "load", cmd_load, "attach and enforce; run again, it replaces programs and policy",
+	  .example = "ohguard load --confirm 60s", .changes = true },
+	{ "confirm", cmd_confirm, "keep what `load --confirm` put in force",
+	  .example = "ohguard confirm", .changes = true },
+	{ "unload", cmd_unload, "detach and remove everything",
+	  .example = "ohguard unload --yes", .changes = true },
+	{ "allow", cmd_allow, "allow names, addresses and ranges, at once and until revoked",
+	  .example = "ohguard allow --for 2h github.com '*.corp.example'", .changes = true },
+	{ "revoke", cmd_revoke, "take that back, and end its open connections",
+	  .example = "ohguard revoke github.com", .changes = true },
+	{ "list", cmd_list, "show what is allowed, its addresses and how long they live",
+	  .example = "ohguard list" },
+	{ "refresh", cmd_refresh, "resolve the names that are due",
+	  .example = "ohguard refresh --now", .changes = true },
+	{ "stats", cmd_stats, "show packets and bytes by verdict, reason and target",
+	  .example = "ohguard stats" },
+	{ "events", cmd_events, "show refused attempts, one a line",
+	  .example = "ohguard events --follow" },
+	{ "status", cmd_status, "show what is attached where, and whether it is healthy",
+	  .example = "ohguard status" },
+	{ "config", cmd_config, "show each key and where it comes from, or check files",
+	  .example = "ohguard config --check ohguard.conf" },
+	{ "serve", cmd_serve, "stay, and answer what is refused for its name",
+	  .example = "ohguard serve" },
+	{ "lock", cmd_lock, "protect links, maps, files and binary from other root processes",
+	  .example = "ohguard lock --copy-key /root/ohguard.key", .changes = true },
+	{ "unlock", cmd_unlock, "end that protection",
+	  .example = "ohguard unlock --key /root/ohguard.key", .changes = true },
+	{ "aws", cmd_aws, "build and watch the network and the machines in AWS",
+	  .example = "ohguard aws plan" },
 };
 
 static void print_help(FILE *out)
@@ -49,9 +67,63 @@ static void open_standard(void)
 		close(fd);
 }
 
-int main(int argc, char **argv)
+/* What a change says goes nowhere if nobody reads, and the change itself must not end half way. What only shows ends
+ * with its reader. */
+static void set_up_pipes(const struct cmd *c)
+{
+	signal(SIGPIPE, c->changes ? SIG_IGN : SIG_DFL);
+}
+
+static bool nobody_reads(void)
+{
+	struct pollfd out = { .fd = STDOUT_FILENO };
+
+	return poll(&out, 1, 0) == 1 && out.revents & POLLERR;
+}
+
+static int run(const struct cmd *c, int argc, char **argv)
 {
 	char name[64];
+	int r;
+
+	snprintf(name, sizeof(name), "ohguard %s", c->name);
+	argv[0] = name;
+	set_up_pipes(c);
+	cmd_running = c;
+	r = c->run(argc, argv);
+	/* Output that went to a full disk must not pass for success. */
+	if ((fflush(stdout) || ferror(stdout)) && !nobody_reads()) {
+		error_warn("standard output: write failed");
+		return CMD_FAILED;
+	}
+	return r;
+}
+
+static const struct cmd *find(const char *name)
+{
+	for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++) {
+		if (!strcmp(name, commands[i].name) || (commands[i].alias && !strcmp(name, commands[i].alias)))
+			return &commands[i];
+	}
+	return NULL;
+}
+
+static int no_such_command(const char *name)
+{
+	const char *names[sizeof(commands) / sizeof(*commands)], *near;
+
+	for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++)
+		names[i] = commands[i].name;
+	near = text_nearest(name, names, sizeof(names) / sizeof(*names));
+	if (near)
+		return cmd_usage("%s: no such command: did you mean ohguard %s?", name, near);
+	return cmd_usage("%s: no such command: see ohguard --help", name);
+}
+
+int main(int argc, char **argv)
+{
+	char help_option[] = "--help", *help_argv[] = { NULL, help_option, NULL };
+	const struct cmd *c;
 
 	open_standard();
 	place_remember(argc, argv);
@@ -61,28 +133,18 @@ int main(int argc, char **argv)
 		print_help(stderr);
 		return CMD_USAGE;
 	}
+	if (!strcmp(argv[1], "--version") || !strcmp(argv[1], "-V") || !strcmp(argv[1], "version")) {
+		puts(version_line);
+		return CMD_OK;
+	}
+	if (!strcmp(argv[1], "help") && argc > 2) {
+		c = find(argv[2]);
+		return c ? run(c, 2, help_argv) : no_such_command(argv[2]);
+	}
 	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
 		print_help(stdout);
 		return CMD_OK;
 	}
-	if (!strcmp(argv[1], "--version")) {
-		puts(version_line);
-		return CMD_OK;
-	}
-	for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++) {
-		int r;
-
-		if (strcmp(argv[1], commands[i].name))
-			continue;
-		snprintf(name, sizeof(name), "ohguard %s", argv[1]);
-		argv[1] = name;
-		r = commands[i].run(argc - 1, argv + 1);
-		/* Output that went to a full disk must not pass for success. */
-		if (fflush(stdout) || ferror(stdout)) {
-			error_warn("standard output: write failed");
-			return CMD_FAILED;
-		}
-		return r;
-	}
-	return cmd_usage("%s: no such command: see ohguard --help", argv[1]);
+	c = find(argv[1]);
+	return c ? run(c, argc - 1, argv + 1) : no_such_command(argv[1]);
 }

@@ -16,6 +16,7 @@
 #include "guard/change.h"
 #include "guard/refresh.h"
 
+#define WATCH_OUTAGE 15		/* while the resolver is away */
 #define WATCH_LONGEST 60	/* seconds, since `allow` and `load` do not wake a watcher */
 
 static void report_names(const struct cmd_options *o, const struct refresh_report *report)
@@ -33,6 +34,7 @@ static void report_names(const struct cmd_options *o, const struct refresh_repor
 	json_string(&j, "instance", o->guard.instance);
 	json_number(&j, "asked", (int64_t)report->asked);
 	json_number(&j, "failed", (int64_t)report->failed);
+	json_bool(&j, "changed", report->asked > report->failed);
 	json_object_end(&j);
 	json_end(&j);
 }
@@ -62,16 +64,20 @@ static int look_after_uplinks(struct guard *g, const struct cmd_options *o, stru
 
 struct refresh_options {
 	struct cmd_options common;
-	int stay, uplinks;
+	int stay, uplinks, now;
 };
 
 static int64_t next_due(const struct guard *g)
 {
-	int64_t next = time(NULL) + WATCH_LONGEST;
+	int64_t now = time(NULL), next = now + WATCH_LONGEST;
 
 	for (size_t i = 0; i < g->records.count; i++) {
-		if (g->records.list[i].due < next)
-			next = g->records.list[i].due;
+		const struct record *r = &g->records.list[i];
+
+		if (r->due < next)
+			next = r->due;
+		if (r->failures && resolve_was_silent(r->why) && now + WATCH_OUTAGE < next)
+			next = now + WATCH_OUTAGE;
 	}
 	return next;
 }
@@ -90,7 +96,7 @@ static int round_once(const struct refresh_options *o, int64_t *ret_next)
 		return cmd_open_failed(r, &e);
 	going_back_if_due(&g, &o->common.guard, &back);
 	if (!o->uplinks)
-		r = refresh_round(&g, &report, &e);
+		r = refresh_round(&g, o->now, &report, &e);
 	if (r)
 		cmd_fail(&e);
 	r_uplinks = look_after_uplinks(&g, &o->common, &e);
@@ -150,6 +156,7 @@ int cmd_refresh(int argc, char **argv)
 	struct refresh_options o = { 0 };
 	int64_t next;
 	struct poptOption options[] = {
+		{ "now", 0, POPT_ARG_NONE, &o.now, 0, "Ask for every name, also what is not due yet", NULL },
 		{ "watch", 0, POPT_ARG_NONE, &o.stay, 0,
 		  "Stay: resolve on schedule, and guard an uplink when it appears", NULL },
 		{ "uplinks", 0, POPT_ARG_NONE, &o.uplinks, 0,
@@ -160,5 +167,7 @@ int cmd_refresh(int argc, char **argv)
 
 	if (r != CMD_GO_ON)
 		return r;
+	if (o.now && (o.stay || o.uplinks))
+		return cmd_usage("--now asks once: it goes with neither --watch nor --uplinks");
 	return o.stay ? watch(&o) : round_once(&o, &next);
 }

@@ -18,6 +18,7 @@
 #include "engine/packet.h"
 #include "engine/uplink_hooks.h"
 #include "guard/guard.h"
+#include "guard/refresh.h"
 #include "guard/ways_out.h"
 #include "policy/address.h"
 
@@ -170,6 +171,7 @@ static void check_records(struct status *s, const struct guard *g, int64_t now)
 	size_t failing = 0;
 	const struct record *worst = NULL;
 	int64_t overdue = 0, due;
+	char outage[128];
 
 	for (size_t i = 0; i < g->records.count; i++) {
 		const struct record *r = &g->records.list[i];
@@ -184,7 +186,9 @@ static void check_records(struct status *s, const struct guard *g, int64_t now)
 		if (now - due > overdue)
 			overdue = now - due;
 	}
-	if (worst)
+	if (refresh_outage(&g->records, &g->config, outage, sizeof(outage)))
+		remark(&s->problems, "%s", outage);
+	else if (worst)
 		remark(&s->problems, "%zu lookups fail, for example %.100s (IPv%d): %s", failing, worst->name,
 			worst->family, worst->why);
 	if (overdue > overdue_max(&g->config))

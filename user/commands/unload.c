@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/json.h"
 #include "commands/cmd.h"
 #include "engine/attach.h"
 #include "guard/guard.h"
@@ -16,6 +17,25 @@ static bool confirmed(const char *instance)
 	return fgets(answer, sizeof(answer), stdin) && (!strcmp(answer, "y\n") || !strcmp(answer, "yes\n"));
 }
 
+static int report(const struct cmd_options *o, bool changed, const struct error *not_loaded)
+{
+	struct json j;
+
+	if (!o->json && changed)
+		printf("%s: unloaded: nothing is guarded any more\n", o->guard.instance);
+	else if (!o->json)
+		printf("%s: nothing to unload: %s\n", o->guard.instance, not_loaded->text);
+	if (!o->json)
+		return CMD_OK;
+	json_start(&j, stdout);
+	json_object(&j, NULL);
+	json_string(&j, "instance", o->guard.instance);
+	json_bool(&j, "changed", changed);
+	json_object_end(&j);
+	json_end(&j);
+	return CMD_OK;
+}
+
 static int unload(const struct cmd_options *o, bool yes)
 {
 	struct guard g;
@@ -24,6 +44,8 @@ static int unload(const struct cmd_options *o, bool yes)
 
 	if (r == -EPROTO)	/* another version loaded it: its links can still be removed */
 		r = guard_open_for_load(&o->guard, &g, &e);
+	if (r == -ENOENT)
+		return report(o, false, &e);
 	if (r)
 		return cmd_open_failed(r, &e);
 	r = guard_authorize(&g, &o->guard, &e);
@@ -49,7 +71,7 @@ static int unload(const struct cmd_options *o, bool yes)
 	if (!r)
 		guard_forget(&g);
 	guard_close(&g);
-	return r ? cmd_fail(&e) : CMD_OK;
+	return r ? cmd_fail(&e) : report(o, true, NULL);
 }
 
 int cmd_unload(int argc, char **argv)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "guard/guard.h"
 
+#include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -8,6 +9,7 @@
 
 #include "base/file.h"
 #include "base/ini.h"
+#include "base/text.h"
 #include "engine/hooks.h"
 #include "engine/load.h"
 #include "lock/key.h"
@@ -27,11 +29,14 @@ void guard_set_paths(struct guard *g, const char *instance)
 	snprintf(g->history, sizeof(g->history), "%s/%s", g->config.log, instance);
 }
 
-static int start(struct guard *g, const char *instance, struct error *e)
+static int start(struct guard *g, const struct guard_options *options, struct error *e)
 {
 	*g = (struct guard){ .engine = ENGINE_EMPTY, .lock = -1 };
-	snprintf(g->run, sizeof(g->run), "%s/%s", RUN_FOLDER, instance);
-	return geteuid() ? error_set(e, EPERM, "only root may look at a guard or change it: run it as root") : 0;
+	snprintf(g->run, sizeof(g->run), "%s/%s", RUN_FOLDER, options->instance);
+	if (!geteuid())
+		return 0;
+	return error_set(e, EPERM, "only root may look at a guard or change it: run it as root: sudo %s",
+			 options->command ? options->command : "ohguard");
 }
 
 /* -ENOENT is kept for "not loaded". */
@@ -81,13 +86,35 @@ static int renew(struct guard *g, struct error *e)
 	return config_read_loaded(path_of(g->run, "loaded.conf", path), &g->config, e);
 }
 
+/* Where another instance is loaded, it may be the one that was meant. */
+static int not_loaded(const struct guard *g, const char *instance, struct error *e)
+{
+	char others[160] = "";
+	struct dirent *d;
+	DIR *pins = opendir(g->config.pins);
+
+	while (pins && (d = readdir(pins))) {
+		char path[PATH_MAX + 320];
+		size_t used = strlen(others);
+
+		snprintf(path, sizeof(path), "%s/%s/%s", g->config.pins, d->d_name, engine_hook_names[OH_HOOK_EGRESS]);
+		if (text_is_instance(d->d_name) && !access(path, F_OK))
+			snprintf(others + used, sizeof(others) - used, "%s --name %.32s", used ? "," : "", d->d_name);
+	}
+	if (pins)
+		closedir(pins);
+	if (*others)
+		error_set(e, ENOENT, "%s is not loaded; loaded is%s", instance, others);
+	return -ENOENT;
+}
+
 int guard_open(const struct guard_options *options, struct guard *ret, struct error *e)
 {
 	char path[PATH_MAX + 128];
 	struct guard g;
 	int r;
 
-	r = start(&g, options->instance, e);
+	r = start(&g, options, e);
 	if (!r)
 		r = read_mark(&g, &g.mark, e);
 	if (!r)
@@ -103,6 +130,7 @@ int guard_open(const struct guard_options *options, struct guard *ret, struct er
 	if (!r)
 		r = engine_open(g.pins, &g.engine, e);
 	if (r) {
+		r = r == -ENOENT ? not_loaded(&g, options->instance, e) : r;
 		guard_close(&g);
 		return r;
 	}
@@ -151,7 +179,7 @@ static int open_to_load(struct guard *g, const struct guard_options *options, bo
 
 int guard_open_for_load(const struct guard_options *options, struct guard *ret, struct error *e)
 {
-	int r = start(ret, options->instance, e);
+	int r = start(ret, options, e);
 
 	if (!r)
 		r = config_read(options->config, &ret->config, e);
@@ -161,7 +189,7 @@ int guard_open_for_load(const struct guard_options *options, struct guard *ret, 
 int guard_open_to_go_back(const struct guard_options *options, struct guard *ret, struct error *e)
 {
 	struct error e_none;
-	int r = start(ret, options->instance, e);
+	int r = start(ret, options, e);
 
 	if (!r && guard_read_loaded(ret, &ret->config, &e_none))
 		r = config_read(options->config, &ret->config, e);
@@ -170,7 +198,7 @@ int guard_open_to_go_back(const struct guard_options *options, struct guard *ret
 
 int guard_open_closed(const struct guard_options *options, struct guard *ret, struct error *e)
 {
-	int r = start(ret, options->instance, e);
+	int r = start(ret, options, e);
 
 	if (!r)
 		r = config_default(&ret->config, e);

@@ -21,6 +21,7 @@ struct guard_options {
 	const char *config;	/* -c FILE, or NULL */
 	const char *instance;	/* --name INSTANCE, never NULL */
 	const char *key;	/* --key FILE, or NULL */
+	const char *command;	/* "ohguard status": for messages; NULL: not known */
 };
 
 /* Tells one file from another; all zero: none. */

@@ -39,16 +39,64 @@ int refresh_add(struct refresh *f, const char *name, struct error *e)
 	return r ? r : add_query(f, name, 6, e);
 }
 
+#define PROBE_PAUSE 10		/* seconds */
+
+/* The name that waits longest of those that nobody answered, unless one was tried just now. */
+static const struct record *find_probe(const struct records *records, int64_t now)
+{
+	const struct record *found = NULL;
+
+	for (size_t i = 0; i < records->count; i++) {
+		const struct record *r = &records->list[i];
+
+		if (!r->failures || !resolve_was_silent(r->why))
+			continue;
+		if (r->tried <= now && now - r->tried < PROBE_PAUSE)
+			return NULL;
+		if (!found || r->tried < found->tried)
+			found = r;
+	}
+	return found;
+}
+
 /* When one family is due both are asked: only both answers show whether a missing address is a failure. */
 int refresh_add_due(struct refresh *f, const struct records *records, int64_t now, struct error *e)
 {
+	const struct record *probe;
 	int r = 0;
 
 	for (size_t i = 0; !r && i + 1 < records->count; i += 2) {
 		if (records->list[i].due <= now || records->list[i + 1].due <= now)
 			r = refresh_add(f, records->list[i].name, e);
 	}
+	probe = f->count ? NULL : find_probe(records, now);
+	return !r && probe ? refresh_add(f, probe->name, e) : r;
+}
+
+static int add_all(struct refresh *f, const struct records *records, struct error *e)
+{
+	int r = 0;
+
+	for (size_t i = 0; !r && i + 1 < records->count; i += 2)
+		r = refresh_add(f, records->list[i].name, e);
 	return r;
+}
+
+bool refresh_outage(const struct records *records, const struct config *c, char *line, size_t size)
+{
+	char text[ADDRESS_TEXT_MAX], more[48] = "";
+
+	for (size_t i = 0; i < records->count; i++) {
+		if (!records->list[i].failures || !resolve_was_silent(records->list[i].why))
+			return false;
+	}
+	if (!records->count)
+		return false;
+	if (c->resolver_count > 1)
+		snprintf(more, sizeof(more), " (nor any of %zu more)", c->resolver_count - 1);
+	snprintf(line, size, "resolver %s does not answer%s: all %zu lookups fail",
+		 address_format(&c->resolvers[0], text), more, records->count);
+	return true;
 }
 
 int refresh_ask(struct refresh *f, const struct config *c, struct error *e)
@@ -106,6 +154,7 @@ static int merge_one(struct resolve_query *q, const char *why, struct records *r
 	report->asked++;
 	if (!r)		/* revoked or lapsed meanwhile: its queries may have been refused, which is no failure */
 		return 0;
+	report->recovered |= !why && r->failures && resolve_was_silent(r->why);
 	if (!why)
 		return record_answered(r, &q->answer, now, c, e);
 	report_failure(report, q->name, why);
@@ -156,7 +205,7 @@ void refresh_warn(const struct refresh_report *report)
 
 	if (!report->failed)
 		return;
-	if (report->failed > 1)
+	if (report->failed > 1 && !report->outage)
 		snprintf(more, sizeof(more), " (and %zu more)", report->failed - 1);
 	error_warn("%s%s: known addresses are kept, and it is tried again", report->first, more);
 }
@@ -170,25 +219,35 @@ struct merging {
 static int learn(struct guard *g, int64_t now, void *context, struct error *e)
 {
 	const struct merging *m = context;
+	struct refresh_report *report = m->report;
+	int r = refresh_merge(m->f, &g->records, &g->config, now, report, e);
 
-	return refresh_merge(m->f, &g->records, &g->config, now, m->report, e);
+	report->outage = report->failed &&
+			 refresh_outage(&g->records, &g->config, report->first, sizeof(report->first));
+	for (size_t i = 0; report->recovered && i < g->records.count; i++) {
+		struct record *record = &g->records.list[i];
+
+		if (record->failures && resolve_was_silent(record->why) && record->due > now)
+			record->due = now;
+	}
+	return r;
 }
 
 /* Adds the queries that are due. *ret_idle: there is nothing to do, and the kernel has the policy. */
-static int look(struct guard *g, struct refresh *f, bool *ret_idle, struct error *e)
+static int look(struct guard *g, bool all, struct refresh *f, bool *ret_idle, struct error *e)
 {
 	int64_t now = time(NULL);
 	int r = guard_read(g, now, e);
 
 	*ret_idle = false;
 	if (!r)
-		r = refresh_add_due(f, &g->records, now, e);
+		r = all ? add_all(f, &g->records, e) : refresh_add_due(f, &g->records, now, e);
 	if (!r && !f->count && !g->lapsed)
 		r = publish_is_current(&g->policy, &g->engine, ret_idle, e);
 	return !r && *ret_idle ? publish_local(&g->engine, e) : r;
 }
 
-int refresh_round(struct guard *g, struct refresh_report *report, struct error *e)
+static int ask_once(struct guard *g, bool all, struct refresh_report *report, struct error *e)
 {
 	struct refresh f = { 0 };
 	struct merging merging = { &f, report };
@@ -198,7 +257,7 @@ int refresh_round(struct guard *g, struct refresh_report *report, struct error *
 
 	*report = (struct refresh_report){ 0 };
 	if (!r)
-		r = look(g, &f, &idle, e);
+		r = look(g, all, &f, &idle, e);
 	guard_unlock(g);
 	if (!r && !idle) {
 		r = refresh_ask(&f, &g->config, e);
@@ -208,6 +267,13 @@ int refresh_round(struct guard *g, struct refresh_report *report, struct error *
 	report->in_force = change.in_force;
 	refresh_free(&f);
 	return r;
+}
+
+int refresh_round(struct guard *g, bool all, struct refresh_report *report, struct error *e)
+{
+	int r = ask_once(g, all, report, e);
+
+	return !r && report->recovered ? ask_once(g, false, report, e) : r;
 }
 
 /* A guard of the root cgroup judges our own queries too: these names may be asked for until the next publish. */

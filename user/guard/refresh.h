@@ -15,12 +15,15 @@ struct refresh {
 struct refresh_report {
 	size_t asked, failed;	/* names and families */
 	bool in_force;		/* the answers are in force, whatever failed afterwards */
+	bool outage;		/* no resolver answers: first says so */
+	bool recovered;		/* one that had not been answered is, so the resolver is back */
 	char first[100 + RECORD_WHY_MAX + 8];	/* the first failure, "" for none */
 };
 
 /* Adds the queries for a name: both families. */
 int refresh_add(struct refresh *f, const char *name, struct error *e);
-/* Adds what is due by the records. */
+/* Adds what is due by the records. Of those that nobody answered one is tried again and again, to see the resolver come
+ * back. */
 int refresh_add_due(struct refresh *f, const struct records *records, int64_t now, struct error *e);
 /* Asks. The lock should not be held: a slow resolver takes seconds. */
 int refresh_ask(struct refresh *f, const struct config *c, struct error *e);
@@ -33,11 +36,15 @@ int refresh_merge(const struct refresh *f, struct records *records, const struct
 		  struct refresh_report *report, struct error *e);
 void refresh_free(struct refresh *f);
 
+/* True if no resolver answers for any name: one line says it for all. */
+bool refresh_outage(const struct records *records, const struct config *c, char *line, size_t size);
+
 /* Prints one line about what failed, if anything did. */
 void refresh_warn(const struct refresh_report *report);
 
-/* The whole round for an open guard without its lock: reads, asks, locks, reads again, merges, publishes, saves.
+/* The whole round for an open guard without its lock: reads, asks, locks, reads again, merges, publishes, saves. If the
+ * resolver is back, all that failed for it is asked again at once. all: asks for every name, due or not.
  * What DNS failed to answer is in the report; a negative errno is a failure of our own. */
-int refresh_round(struct guard *g, struct refresh_report *report, struct error *e);
+int refresh_round(struct guard *g, bool all, struct refresh_report *report, struct error *e);
 
 #endif

@@ -18,7 +18,7 @@
 #define UDP_SIZE 1232		/* fits one packet on any path: DNS flag day 2020 */
 
 static const char not_asked[] = "not asked";
-static const char silence[] = "no answer (timeout)";
+static const char silence[] = "no answer (timeout)", unreachable[] = "resolver not reachable";
 
 enum { TYPE_A = 1, TYPE_AAAA = 28, CLASS_IN = 1 };
 
@@ -66,13 +66,18 @@ static void socket_changed(void *data, ares_socket_t fd, int readable, int writa
 	};
 }
 
+bool resolve_was_silent(const char *failure)
+{
+	return !strcmp(failure, silence) || !strcmp(failure, unreachable);
+}
+
 static const char *failure_of(int status)
 {
 	switch (status) {
 	case ARES_ETIMEOUT:
 		return silence;
 	case ARES_ECONNREFUSED:
-		return "resolver not reachable";
+		return unreachable;
 	case ARES_EBADRESP:
 	case ARES_EFORMERR:
 		return answer_result_text(ANSWER_MALFORMED);

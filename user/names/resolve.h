@@ -15,6 +15,9 @@ struct resolve_query {
 	struct answer answer;	/* free with answer_free() */
 };
 
+/* True for a failure that came from no answer at all: the resolver is away. */
+bool resolve_was_silent(const char *failure);
+
 /* Asks them all, some hundred at a time, over TCP if an answer is truncated. Each query holds its own failure.
  * Returns 0, or a negative errno if nothing could be asked at all. */
 int resolve_all(const struct oh_address *resolvers, size_t resolver_count, struct resolve_query *queries, size_t count,

@@ -47,7 +47,7 @@ struct config {
 	size_t name_count;
 	struct target *targets;		/* [allow] and [ntp], in the order of the file; repeats are dropped later */
 	size_t target_count, target_room;
-	bool ntp_set, ntp_none;
+	bool ntp_set, ntp_none, ntp_default;
 	bool nts;			/* [ntp] nts = on */
 	struct oh_inbound inbound[OH_INBOUND_MAX];
 	size_t inbound_count;

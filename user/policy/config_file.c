@@ -11,6 +11,7 @@
 
 #include "base/ini.h"
 #include "policy/keys.h"
+#include "policy/misspelt.h"
 
 /* Amazon's addresses that answer in every VPC, without any route. */
 #define AMAZON_RESOLVER "169.254.169.253"
@@ -141,12 +142,10 @@ static int visit(void *context, const char *section, const char *key, const char
 
 	if (!strcmp(section, "stack"))	/* `ohguard aws` reads this one */
 		return 0;
-	if (!config_key(section, NULL))
-		return error_set(e, EINVAL, "[%s]: no such section: see ohguard.conf(5)", section);
-	if (!key)
+	if (!key && found)
 		return 0;
 	if (!found)
-		return error_set(e, EINVAL, "[%s] %s: no such key: see ohguard.conf(5)", section, key);
+		return misspelt(section, config_key(section, NULL) ? key : NULL, e);
 	given = &reading->given[found - config_keys];
 	if (*given && !found->repeated && !reading->checked)
 		return error_set(e, EINVAL, "[%s] %s: a second time in this file", section, key);
@@ -231,6 +230,7 @@ static int add_default_time(struct config *c, struct error *e)
 {
 	int r = config_key("ntp", "server")->set(c, AMAZON_TIME, e);
 
+	c->ntp_default = true;
 	for (size_t i = 0; !r && c->inspect && i < sizeof(default_time_names) / sizeof(*default_time_names); i++) {
 		r = config_key("ntp", "server")->set(c, default_time_names[i], e);
 		if (!r)

@@ -58,9 +58,10 @@ void grants_remove(struct grants *grants, struct grant *grant)
 bool grants_lapse(struct grants *grants, int64_t now)
 {
 	size_t before = grants->count;
+	int64_t end = grants->count < OH_TARGETS_MAX / 2 ? now - GRANTS_LAPSED_KEPT : now;
 
 	for (size_t i = grants->count; i-- > 0;) {
-		if (grants->list[i].lapses && grants->list[i].lapses <= now)
+		if (grants->list[i].lapses && grants->list[i].lapses <= end)
 			grants_remove(grants, &grants->list[i]);
 	}
 	return grants->count < before;

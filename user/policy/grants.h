@@ -28,7 +28,9 @@ int grants_copy(const struct grants *grants, struct grants *ret, struct error *e
 int grants_add(struct grants *grants, const struct target *target, int64_t lapses, struct error *e);
 struct grant *grants_find(const struct grants *grants, const struct target *target);
 void grants_remove(struct grants *grants, struct grant *grant);
-/* Drops those whose time is over. True if there were any. */
+/* Those that have lapsed are kept for a day, so that people can see what they had: they allow nothing. */
+#define GRANTS_LAPSED_KEPT 86400
+/* Drops those that lapsed longer ago; all that lapsed, if there are very many. True if there were any. */
 bool grants_lapse(struct grants *grants, int64_t now);
 
 #endif

@@ -216,9 +216,32 @@ static void numbers_are_put(void **state)
 	}
 }
 
+static void nearest_word_is_the_one_that_was_meant(void **state)
+{
+	static const char *const words[] = { "load", "unload", "list", "status", "stats", "allow" };
+	static const struct {
+		const char *typed, *meant;
+	} rows[] = {
+		{ "laod", "load" }, { "lod", "load" }, { "loadd", "load" }, { "statuss", "status" },
+		{ "allwo", "allow" },
+		{ "statu", NULL },	/* two are as near */
+		{ "zzzz", NULL }, { "", NULL }, { "x", NULL },
+		{ "a-word-that-is-far-longer-than-any-command-is", NULL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		const char *found = text_nearest(rows[i].typed, words, COUNT(words));
+
+		if (found != rows[i].meant && (!found || !rows[i].meant || strcmp(found, rows[i].meant)))
+			fail_msg("%s: %s", rows[i].typed, found ? found : "nothing");
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(nearest_word_is_the_one_that_was_meant),
 		cmocka_unit_test(numbers),
 		cmocka_unit_test(numbers_are_put),
 		cmocka_unit_test(seconds),

@@ -106,11 +106,11 @@ static void files_say_what_came_of_it(void **state)
 	unlink(unit_path("records"));
 }
 
-static void grant_that_lapsed_leaves_the_file(void **state)
+static void grant_that_lapsed_a_day_ago_leaves_the_file(void **state)
 {
 	int kernel = 0;
 	struct change c = { .put_in_force = enforce, .context = &kernel };
-	struct guard g = open_guard(time(NULL) - 1);
+	struct guard g = open_guard(time(NULL) - GRANTS_LAPSED_KEPT - 1);
 
 	(void)state;
 	kernel = -E2BIG;
@@ -129,7 +129,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(files_say_what_came_of_it, unit_make_folder, unit_remove_folder),
-		cmocka_unit_test_setup_teardown(grant_that_lapsed_leaves_the_file, unit_make_folder,
+		cmocka_unit_test_setup_teardown(grant_that_lapsed_a_day_ago_leaves_the_file, unit_make_folder,
 			unit_remove_folder),
 	};
 

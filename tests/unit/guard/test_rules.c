@@ -3,6 +3,7 @@
 #include "unit/unit.h"
 
 #include "guard/rules.h"
+#include "policy/config_file.h"
 
 static struct error e;
 

@@ -316,7 +316,7 @@ static void bad_values(void **state)
 		{ "guard", "max-addresses = 1023", "'1023' is not a number from 1024 to 16777216" },
 		{ "guard", "max-addresses = 16777217", "'16777217' is not a number" },
 		{ "guard", "max-addresses = many", "'many' is not a number" },
-		{ "guard", "max-adresses = 2048", "[guard] max-adresses: no such key: see ohguard.conf(5)" },
+		{ "guard", "max-adresses = 2048", "[guard] max-adresses: no such key: did you mean max-addresses?" },
 		{ "guard", "Cgroup = /x", "[guard] Cgroup: no such key" },
 		{ "", "cgroup = /x", "no such section" },
 		{ "dns", "resolver = dns.example", "'dns.example' is not an address, nor 'auto'" },
@@ -390,7 +390,7 @@ static void unknown_sections_refused(void **state)
 	char where[512];
 
 	(void)state;
-	snprintf(where, sizeof(where), "%s:3: [gaurd]: no such section: see ohguard.conf(5)", unit_path("file"));
+	snprintf(where, sizeof(where), "%s:3: [gaurd]: no such section: did you mean [guard]?", unit_path("file"));
 	assert_int_equal(read_text("[guard]\ncgroup = /x\n[gaurd]\ncgroup = /y\n"), -EINVAL);
 	assert_string_equal(e.text, where);
 	assert_int_equal(read_text("[guard]\ncgroup = /x\n[gaurd]\n"), -EINVAL);

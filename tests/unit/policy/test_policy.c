@@ -61,7 +61,7 @@ static void grants_are_added_changed_and_removed(void **state)
 	assert_int_equal(grants.count, 0);
 }
 
-static void grants_lapse_to_the_second(void **state)
+static void lapsed_grants_go_after_a_day(void **state)
 {
 	struct grants grants = { 0 };
 
@@ -70,11 +70,11 @@ static void grants_lapse_to_the_second(void **state)
 	add(&grants, "b.example:443", NOW + 1);
 	add(&grants, "c.example:443", 0);
 	add(&grants, "d.example:443", 1);
-	grants_lapse(&grants, 0);
+	grants_lapse(&grants, GRANTS_LAPSED_KEPT);
 	assert_int_equal(grants.count, 4);
-	grants_lapse(&grants, NOW - 1);
+	grants_lapse(&grants, NOW - 1 + GRANTS_LAPSED_KEPT);
 	assert_int_equal(grants.count, 3);
-	grants_lapse(&grants, NOW);
+	grants_lapse(&grants, NOW + GRANTS_LAPSED_KEPT);
 	assert_int_equal(grants.count, 2);
 	assert_string_equal(grants.list[0].target.name, "b.example");
 	assert_string_equal(grants.list[1].target.name, "c.example");
@@ -278,7 +278,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(grants_are_added_changed_and_removed),
-		cmocka_unit_test(grants_lapse_to_the_second),
+		cmocka_unit_test(lapsed_grants_go_after_a_day),
 		UNIT_FILE_TEST(grants_file_round_trip),
 		UNIT_FILE_TEST(corrupt_grants_refused),
 		UNIT_FILE_TEST(grant_without_a_space_refused),

@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: MIT
+"""What the commands say: on success, where nothing changes, and where something else was meant."""
+import re
+import subprocess
+
+import pytest
+
+from guard import (ALLOWED, BINARY, DEGRADED, DONE, FAILED, NOT_LOADED, USAGE, assert_says, config, poll)
+from lab import topology
+
+
+@pytest.fixture
+def loaded(guard):
+    guard.load()
+    return guard
+
+
+# -- what was meant ----------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("argv, meant", [
+    (["laod"], "ohguard load"), (["lits"], "ohguard list"), (["help", "revok"], "ohguard revoke"),
+    (["load", "--dryrun"], "--dry-run"), (["allow", "--form=2h", "x.example"], "--for"), (["list", "--jsn"], "--json")])
+def test_misspelt_word_is_told_with_what_was_meant(guard, argv, meant):
+    assert_says(guard.run(*argv), USAGE, f"did you mean {meant}?")
+
+
+@pytest.mark.parametrize("argv", [["zzzzz"], ["load", "--zzzzzz"]])
+def test_what_resembles_nothing_is_not_guessed_at(guard, argv):
+    assert "did you mean" not in assert_says(guard.run(*argv), USAGE, argv[-1], "--help")
+
+
+@pytest.mark.parametrize("extra, words", [
+    ("[dns]\nresolvr = 10.0.0.2", ("[dns] resolvr", "did you mean resolver?")),
+    ("[alow]\n", ("[alow]", "did you mean [allow]?")),
+    ("[allow]\nserver = x", ("[allow] server", "belongs into [ntp]"))])
+def test_misspelt_key_is_told_with_what_was_meant(guard, extra, words):
+    guard.conf(extra=extra)
+    assert_says(guard.run("load"), FAILED, *words)
+
+
+def test_hostile_word_is_escaped(guard):
+    assert "\x1b" not in assert_says(guard.run("lo\x1b[2Jad"), USAGE, "\\x1b")
+    assert "\x1b" not in assert_says(guard.run("load", "--\x1b[2J"), USAGE, "\\x1b")
+
+
+# -- help and version --------------------------------------------------------------------------------------------
+
+ALLOW_HELP = """\
+Usage: ohguard allow [OPTION...] TARGET...
+
+Allow names, addresses and ranges, at once and until revoked.
+
+      --for=TIME          Lapse by itself after 30s, 5m, 2h, 1d
+      --replace           Also where that ends sooner than what is allowed now
+      --sni=off           Connections need not begin with TLS for an allowed
+                          name
+      --tls               It does speak TLS on port 80 or 22
+      --wide              Accept a suffix below which anyone can have a name
+
+Every command:
+  -c, --config=FILE       Configuration (default /etc/ohguard/ohguard.conf)
+      --name=INSTANCE     Which guard, if several are loaded (default host)
+      --key=FILE          The key, if it is locked (default
+                          /etc/ohguard/lock.key)
+      --json              Print JSON on standard output
+  -h, --help              Show this help
+
+Example: ohguard allow --for 2h github.com '*.corp.example'
+"""
+
+
+def test_help_says_what_a_command_does_and_ends_with_an_example(guard):
+    assert guard.ok("allow", "--help").stdout == ALLOW_HELP == guard.ok("help", "allow").stdout
+    commands = re.findall(r"^  (\w+) +(.+)$", guard.ok("--help").stdout, re.M)
+    assert len(commands) > 10
+    for name, what in commands:
+        if name == "aws":   # has commands of its own
+            continue
+        lines = guard.ok(name, "--help").stdout.splitlines()
+        assert lines[2] == what[0].upper() + what[1:] + "."
+        assert lines[-1].startswith(f"Example: ohguard {name}")
+
+
+def test_version_in_all_its_spellings(guard):
+    said = {guard.ok(word).stdout for word in ("--version", "-V", "version")}
+    assert len(said) == 1 and re.match(r"ohguard \d", said.pop())
+
+
+# -- who runs it, and on what ------------------------------------------------------------------------------------
+
+def test_not_root_is_told_the_command_to_type(loaded):
+    r = loaded.lab.server.run(["setpriv", "--reuid=65534", "--clear-groups", BINARY, "status"])
+    assert_says(r, FAILED, "run it as root: sudo ohguard status")
+
+
+def test_other_instance_that_is_loaded_is_named(loaded):
+    other = loaded.sub_cgroup("other")
+    loaded.write("/etc/ohguard/b.conf", config(other))
+    loaded.ok("unload", "--yes")
+    loaded.ok("load", "--name", "b", "-c", "/etc/ohguard/b.conf")
+    assert_says(loaded.run("status"), NOT_LOADED, "host is not loaded", "--name b")
+    r = loaded.ok("unload", "--yes")
+    assert "nothing to unload" in r.stdout and "--name b" in r.stdout
+
+
+# -- what came of it ---------------------------------------------------------------------------------------------
+
+def test_allow_and_revoke_say_what_they_did_in_a_line(loaded):
+    assert loaded.ok("allow", "github.com").stdout == "github.com:443 allowed for good: 198.51.100.30 and 1 more\n"
+    assert loaded.ok("allow", "github.com").stdout == (
+        "github.com:443 already allowed for good: 198.51.100.30 and 1 more\n")
+    assert loaded.ok("allow", ALLOWED).stdout.startswith(
+        f"{ALLOWED}:443 allowed by the configuration already, for good")
+    assert loaded.ok("allow", "--sni", "off", "github.com:22").stdout.startswith(
+        "github.com:22 sni=off allowed for good")
+    assert loaded.ok("revoke", "github.com").stdout == "github.com:443 revoked\ngithub.com:22 stays allowed\n"
+    assert loaded.ok("revoke", "github.com").stdout == "github.com:443 was not allowed\ngithub.com:22 stays allowed\n"
+    assert loaded.ok("allow", "198.51.100.0/24").stdout == "198.51.100.0/24:443 allowed for good\n"
+    assert loaded.ok("allow", "198.51.100.7").stdout == "198.51.100.7:443 allowed for good\n"
+    assert loaded.ok("revoke", "198.51.100.7").stdout == (
+        "198.51.100.7:443 revoked\n198.51.100.0/24:443 stays allowed\n")
+
+
+def test_every_change_tells_in_json_whether_it_was_one(loaded):
+    r = loaded.json("allow", "--for", "1h", "github.com")
+    t, = r["targets"]
+    assert r["changed"] and t["changed"] and (t["target"], t["port"]) == ("github.com", 443) and t["lapses"]
+    assert set(t["addresses"]) == set(topology.ZONE["github.com"])
+    assert loaded.json("allow", ALLOWED)["changed"] is False
+    assert loaded.json("revoke", "github.com") == {
+        "instance": "host", "targets": [{"target": "github.com", "port": 443, "changed": True}], "stays": [],
+        "changed": True}
+    assert loaded.json("revoke", "github.com")["changed"] is False
+    assert loaded.json("refresh")["changed"] is False and loaded.json("refresh", "--now")["changed"] is True
+    assert loaded.json("unlock")["changed"] is False and loaded.json("confirm")["changed"] is False
+    assert loaded.json("unload", "--yes")["changed"] is True
+    assert loaded.json("load")["changed"] is True
+
+
+def test_list_shows_options_and_folds_what_is_default(guard):
+    text = config(guard.cgroup, allow=(ALLOWED, "github.com:22 sni=off")).replace(
+        f"server = {topology.TIME[0]}", "")
+    guard.write("/etc/ohguard/ohguard.conf", text)
+    guard.ok("load")
+    lines = guard.ok("list").stdout.splitlines()
+    assert [li for li in lines if li.startswith("github.com:22 sni=off  (config)")]
+    assert [li for li in lines if "/ntp" in li] == [
+        "0.debian.pool.ntp.org:123/ntp and 9 more time servers  (default)"]
+    assert {t["target"]: t["sni"] for t in guard.json("list")["targets"]} | {ALLOWED: True, "github.com": False}
+
+
+# -- pipes and clocks --------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("command", ["status", "list", "allow github.com", "load", "refresh --now"])
+def test_closed_pipe_ends_quietly(loaded, command):
+    """Whoever reads has gone already."""
+    r = loaded.lab.server.run(["bash", "-c", f"trap '' PIPE; sleep 0.1 | true; exec 3>&1; "
+                                             f"{{ {BINARY} {command}; echo \"exit $?\" >&3; }} | true"])
+    assert not r.stderr and re.search(r"exit (0|141)$", r.stdout.strip()), (r.stdout, r.stderr)
+    loaded.assert_stands()
+
+
+def test_clock_that_jumped_shows_nothing_absurd(loaded):
+    """Records from the future, as after the clock was set back by ten years."""
+    loaded.ok("allow", "--for", "1h", "github.com")
+    loaded.shell(r"""sed -i -E 's/^(record = \S+ \S+ )[0-9]+ [0-9]+ [0-9]+/\1 2110000000 2110000000 2110000000/' \
+                 /var/lib/ohguard/host/records""")
+    text = loaded.ok("list").stdout
+    assert "resolved 0s ago" in text and not re.search(r"\d{6,}[smhd]", text)
+    assert loaded.run("status").returncode in (DONE, DEGRADED)
+
+
+# -- an outage ---------------------------------------------------------------------------------------------------
+
+def test_outage_is_one_line_and_health_is_back_with_dns(guard):
+    guard.load(allow=(ALLOWED, "github.com"))
+    guard.lab.dns.script("*", "timeout")
+    line = f"resolver {topology.RESOLVER} does not answer: all 4 lookups fail"
+    assert_says(guard.run("refresh", "--now"), DEGRADED, line)
+    assert guard.json("status", status=DEGRADED)["problems"] == [line]
+    assert guard.at(ALLOWED, topology.ZONE[ALLOWED][0]) == 0
+    guard.lab.dns.reset()
+    # as the timer does: a name that is not due is asked, and then all that failed
+    poll(lambda: guard.json("status", status=None)["healthy"] if guard.run("refresh") else None, "health", 40)
+    assert guard.json("refresh")["asked"] == 0
+
+
+def test_refresh_now_asks_again_what_is_not_due(loaded):
+    assert loaded.json("refresh")["asked"] == 0
+    assert loaded.json("refresh", "--now") == {"instance": "host", "asked": 2, "failed": 0, "changed": True}
+    assert_says(loaded.run("refresh", "--now", "--watch"), USAGE, "--now")
+    assert subprocess.run([BINARY, "refresh", "--help"], capture_output=True, text=True).returncode == 0
