@@ -23,6 +23,7 @@ static const struct cmd commands[] = {
 	{ "events", cmd_events, "show refused attempts, one a line" },
 	{ "status", cmd_status, "show what is attached where, and whether it is healthy" },
 	{ "config", cmd_config, "show each key and where it comes from, or check files" },
+	{ "run", cmd_run, "run one command under a guard of its own" },
 	{ "serve", cmd_serve, "stay, and answer what is refused for its name" },
 	{ "lock", cmd_lock, "protect links, maps, files and binary from other root processes" },
 	{ "unlock", cmd_unlock, "end that protection" },
