@@ -149,6 +149,18 @@ __attribute__((noinline)) __u64 oh_fold_name(__u32 slot)
 	return hash;
 }
 
+/* The name that led to the address, as a number: two that share one are told apart. 0: not known, or not observing. */
+__attribute__((noinline)) __u64 oh_fold_seen(__u64 high, __u64 low)
+{
+	struct oh_address to = { .word = { high, high >> 32, low, low >> 32 } };
+	const __u64 *name = oh_settings.observe ? bpf_map_lookup_elem(&oh_seen, &to) : NULL;
+	__u64 hash = 1;
+
+	for (int i = 0; name && i < OH_EVENT_NAME_MAX / 8; i++)
+		hash = (hash ^ name[i]) * 0x9e3779b97f4a7c15;
+	return name ? hash : 0;
+}
+
 /* Counts it if it was told already; true if that was so lately that it need not be told again. */
 static __always_inline bool oh_was_told(const struct oh_fold_key *key, __u32 now, struct oh_folded **ret)
 {
@@ -189,10 +201,13 @@ static __always_inline void oh_fold_key_of(const struct oh_flow *f, enum oh_hook
 		key->cgroup = who ? who->cgroup : 0;
 		key->source = f->source;
 	}
-	if (oh_is_by_name(reason, slot))
+	if (oh_is_by_name(reason, slot)) {
 		key->name = oh_fold_name(slot);
-	else
+	} else {
 		key->destination = f->destination;
+		key->name = oh_fold_seen((__u64)f->destination.word[1] << 32 | f->destination.word[0],
+					 (__u64)f->destination.word[3] << 32 | f->destination.word[2]);
+	}
 }
 
 /* Takes from a key what a flood can vary. */
@@ -256,9 +271,9 @@ static __attribute__((noinline)) void oh_tell(const struct oh_flow *f, enum oh_h
 	if (!key.others) {
 		oh_fill_event(e, f, who);
 		/* what stands where a name should be, at this address */
-		if (key.name || (reason == OH_TLS_NO_NAME && slot < OH_SLOTS))
+		if (oh_is_by_name(reason, slot) || (reason == OH_TLS_NO_NAME && slot < OH_SLOTS))
 			oh_tell_name(e, slot);
-		else if (oh_settings.observe)
+		if (oh_settings.observe && !e->name[0])
 			oh_tell_seen(e, &f->destination);
 	}
 	if (folded) {

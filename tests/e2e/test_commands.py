@@ -13,7 +13,7 @@ from guard import (ALLOWED, BINARY, CONF, DEGRADED, DONE, FAILED, FORBIDDEN, HOO
 from lab import topology
 
 COMMANDS = ("load", "confirm", "unload", "allow", "revoke", "list", "refresh", "stats", "events", "status", "lock",
-            "unlock")
+            "unlock", "run")
 # a command that needs nothing but a loaded guard
 PLAIN = {"confirm": (), "allow": ("192.0.2.1",), "revoke": ("192.0.2.1",), "list": (),
          "refresh": (),

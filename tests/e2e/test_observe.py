@@ -38,8 +38,16 @@ def test_what_is_not_tls_is_told_once_for_a_connection(guard):
     guard.python(SAY, OTHER, "80")
     events = [e for e in guard.events() if e["protocol"] == "tcp"]
     assert [(e["reason"], e["name"], e["hook"]) for e in events] == [
-        ("address-not-allowed", OTHER, "connect4"), ("address-not-allowed", OTHER, "egress"),
-        ("tls-not-tls", OTHER, "egress")]
+        ("address-not-allowed", OTHER, "connect4"), ("tls-not-tls", OTHER, "egress")]
+
+
+def test_names_that_share_an_address_are_told_apart(guard):
+    guard.load("--observe")
+    for name in ("files.cdn.example", "tenant.cdn.example"):
+        assert guard.python(SAY, name, "80") == ""
+    assert {(e["name"], e["reason"]) for e in guard.events() if e["protocol"] == "tcp"} == {
+        (name, reason) for name in ("files.cdn.example", "tenant.cdn.example")
+        for reason in ("address-not-allowed", "tls-not-tls")}
 
 
 def test_it_says_that_it_does_not_enforce(guard):

@@ -2,7 +2,6 @@
 /* ohguard load: attach and enforce, or replace programs and policy with no moment open. */
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
@@ -124,21 +123,6 @@ static bool is_attached(const char *pins)
 	return hooks[OH_HOOK_EGRESS].attached;
 }
 
-static int set_ready(const struct guard *g, struct error *e)
-{
-	struct oh_control control;
-	int r = engine_read_control(&g->engine, &control, e);
-
-	if (r)
-		return r;
-	if (!control.since)
-		control.since = (__u32)clock_boot();
-	if (!control.seed && getrandom(&control.seed, sizeof(control.seed), GRND_NONBLOCK) < 0)
-		control.seed = (__u32)clock_boot_ns();
-	control.ready = 1;
-	return engine_write_control(&g->engine, &control, e);
-}
-
 /* The last good answers count again until the names are tried: a boot without DNS goes on with them. */
 static int extend_records(struct guard *g, int64_t now, void *context, struct error *e)
 {
@@ -172,7 +156,7 @@ static int enforce(struct load *o, struct guard *g, int64_t now, struct error *e
 		o->full = *e;
 	else if (r)
 		return r;
-	r = set_ready(g, e);
+	r = engine_set_ready(&g->engine, e);
 	return !r && attached ? attach(o, g, e) : r;
 }
 

@@ -7,8 +7,10 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "engine/hooks.h"
 #include "engine/object.h"
 
@@ -231,6 +233,21 @@ int engine_write_control(const struct engine *engine, const struct oh_control *c
 	if (bpf_map_update_elem(engine->map[ENGINE_CONTROL], &zero, control, BPF_ANY))
 		return error_set(e, errno, "%s: %s", engine_map_names[ENGINE_CONTROL], strerror(errno));
 	return 0;
+}
+
+int engine_set_ready(const struct engine *engine, struct error *e)
+{
+	struct oh_control control;
+	int r = engine_read_control(engine, &control, e);
+
+	if (r)
+		return r;
+	if (!control.since)
+		control.since = (__u32)clock_boot();
+	if (!control.seed && getrandom(&control.seed, sizeof(control.seed), GRND_NONBLOCK) < 0)
+		control.seed = (__u32)clock_boot_ns();
+	control.ready = 1;
+	return engine_write_control(engine, &control, e);
 }
 
 static int count_cpus(int *ret, struct error *e)

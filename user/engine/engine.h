@@ -56,6 +56,8 @@ int engine_renew(struct engine *engine, const char *pins, enum engine_map map, b
 
 int engine_read_control(const struct engine *engine, struct oh_control *ret, struct error *e);
 int engine_write_control(const struct engine *engine, const struct oh_control *control, struct error *e);
+/* Says that the maps hold a policy: from now on all rules admit. */
+int engine_set_ready(const struct engine *engine, struct error *e);
 
 /* Sums over the CPUs. */
 int engine_read_count(const struct engine *engine, uint32_t index, struct oh_count *ret, struct error *e);

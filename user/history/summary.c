@@ -23,12 +23,11 @@ uint64_t history_hash(const struct history_record *r)
 	const uint8_t what[] = { r->reason, r->observed, r->protocol, r->reply, r->others };
 	uint64_t hash = fingerprint_add(FINGERPRINT_START, what, sizeof(what));
 
-	if (r->name) {
+	hash = fingerprint_add(hash, r->reply ? &r->source_port : &r->destination_port, sizeof(uint16_t));
+	if (r->name)
 		hash = add_text(hash, r->name);
-	} else {
+	else
 		hash = fingerprint_add(hash, &r->destination, sizeof(r->destination));
-		hash = fingerprint_add(hash, r->reply ? &r->source_port : &r->destination_port, sizeof(uint16_t));
-	}
 	hash = add_text(hash, r->command);
 	return add_text(hash, where(r));
 }
@@ -43,8 +42,9 @@ bool history_is_same(const struct history_record *a, const struct history_record
 	if (a->reason != b->reason || a->observed != b->observed || a->protocol != b->protocol ||
 	    a->reply != b->reply || a->others != b->others || !same_text(a->name, b->name))
 		return false;
-	if (!a->name && (memcmp(&a->destination, &b->destination, sizeof(a->destination)) ||
-			 (a->reply ? a->source_port != b->source_port : a->destination_port != b->destination_port)))
+	if (a->reply ? a->source_port != b->source_port : a->destination_port != b->destination_port)
+		return false;
+	if (!a->name && memcmp(&a->destination, &b->destination, sizeof(a->destination)))
 		return false;
 	return same_text(a->command, b->command) && same_text(where(a), where(b));
 }

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: MIT
+#include "guard/answers.h"
+
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <string.h>
+
+#include "engine/inject.h"
+#include "names/reply.h"
+
+/* The ring buffer's callback. If a packet cannot be answered, its sender waits for its own time-out. */
+static int answer(void *context, void *data, size_t size)
+{
+	const struct oh_refused *r = data;
+	struct answers *a = context;
+	struct reply reply;
+
+	if (size < sizeof(*r) || r->length > sizeof(r->packet) ||
+	    !reply_make(r->packet, r->length, r->reason == OH_DNS_NAME_NOT_ALLOWED, &reply))
+		return 0;
+	for (size_t i = 0; i < reply.count; i++) {
+		const struct reply_packet *p = &reply.packets[i];
+
+		inject_send(a->inject, r->netns, (pid_t)r->pid, reply.family, p->bytes, p->length);
+	}
+	return 0;
+}
+
+int answers_renew(struct answers *a, const struct engine *engine, struct error *e)
+{
+	int r;
+
+	ring_buffer__free(a->ring);
+	a->ring = ring_buffer__new(engine->map[ENGINE_REFUSED], answer, a, NULL);
+	r = (int)libbpf_get_error(a->ring);
+	if (r)
+		a->ring = NULL;
+	return r ? error_set(e, -r, "the refused packets cannot be read: %s", strerror(-r)) : 0;
+}
+
+int answers_open(struct answers *a, const struct engine *engine, struct error *e)
+{
+	int r;
+
+	*a = (struct answers){ 0 };
+	r = inject_open(&a->inject, e);
+	if (!r)
+		r = answers_renew(a, engine, e);
+	if (r)
+		answers_close(a);
+	return r;
+}
+
+void answers_close(struct answers *a)
+{
+	ring_buffer__free(a->ring);
+	inject_close(a->inject);
+	*a = (struct answers){ 0 };
+}
+
+int answers_fd(const struct answers *a)
+{
+	return ring_buffer__epoll_fd(a->ring);
+}
+
+int answers_give(struct answers *a, struct error *e)
+{
+	return ring_buffer__consume(a->ring) < 0 ? error_set(e, EIO, "the refused packets cannot be read") : 0;
+}

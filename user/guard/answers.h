@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/* Answers what an engine refused for its name: see inject.h. */
+#ifndef OHGUARD_ANSWERS_H
+#define OHGUARD_ANSWERS_H
+
+#include "engine/engine.h"
+
+struct inject;
+struct ring_buffer;
+
+struct answers {
+	struct inject *inject;
+	struct ring_buffer *ring;	/* of refused packets; NULL: none */
+};
+
+int answers_open(struct answers *a, const struct engine *engine, struct error *e);
+void answers_close(struct answers *a);
+/* Reads from another engine from now on. */
+int answers_renew(struct answers *a, const struct engine *engine, struct error *e);
+
+/* Readable if there is something to answer. */
+int answers_fd(const struct answers *a);
+int answers_give(struct answers *a, struct error *e);
+
+#endif

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+/* How often what happened: the kernel tells a refusal once, and counts its repeats (struct oh_folded). */
+#ifndef OHGUARD_TALLY_H
+#define OHGUARD_TALLY_H
+
+#include "engine/engine.h"
+#include "history/record.h"
+
+struct tally {
+	struct tally_entry {
+		uint64_t fold;
+		struct history_record *record;	/* its count is that of all so far */
+	} *list;
+	size_t count, room;
+	bool incomplete;	/* memory was short */
+};
+
+/* An event that was taken from the buffer. */
+void tally_take(struct tally *t, const struct oh_event *event);
+/* Takes up what the kernel has counted since. */
+int tally_count(struct tally *t, const struct engine *engine, struct error *e);
+void tally_free(struct tally *t);
+
+#endif
