@@ -5,6 +5,7 @@ printed, it says so and ends. OpenAI's chat completions and Anthropic's messages
 
 usage: model.py SOCKET LOG     nginx stands in front of it, see tests/lab/web.py
 """
+import hashlib
 import json
 import socketserver
 import sys
@@ -108,7 +109,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def reply(self, status, kind, text):
         with open(sys.argv[2], "a", encoding="utf-8") as log:
-            log.write(f"{self.command} {self.path} {status}\n")
+            # Who asks, without the key itself.
+            who = hashlib.sha256((self.headers.get("Authorization") or "").encode()).hexdigest()[:16]
+            log.write(f"{self.command} {self.path} {status} {who}\n")
         self.send_response(status)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(text.encode())))

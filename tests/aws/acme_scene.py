@@ -31,16 +31,12 @@ esac
 
 
 def place():
-    """What first boot writes on the proxy, and where certbot finds its server."""
+    """What is delivered to the proxy, and where certbot finds its server."""
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
     for path in ("/etc", "/usr/local", "/var"):
         overlay(folder, path)
-    for name in ("setup", "password"):
-        write(f"/usr/local/sbin/ohguard-proxy-{name}", (folder / f"proxy-{name}").read_text())
-    write("/usr/local/sbin/ohguard-certificate", (folder / "certificate").read_text())
     shutil.rmtree("/etc/nginx/sites-enabled")
     os.mkdir("/etc/nginx/sites-enabled")
-    write("/etc/nginx/sites-available/ohguard", (folder / "nginx-site").read_text())
     for name in ("apt-get", "ufw"):
         write(folder / "tools" / name, "#!/bin/sh\n")
     write(folder / "tools/systemctl", SYSTEMCTL.format(folder=folder))
@@ -106,7 +102,7 @@ def main():
     seen = {}
     try:
         # A name that leads elsewhere: the unit fails, and is started again later.
-        seen["setup"] = subprocess.run(["/usr/local/sbin/ohguard-proxy-setup"]).returncode
+        seen["setup"] = subprocess.run(["bash", folder / "proxy-setup"]).returncode
         until(lambda: socket.create_connection(("127.0.0.1", 443), timeout=1))
         seen["elsewhere"] = certificate()
         names.kill()

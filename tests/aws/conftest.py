@@ -18,6 +18,8 @@ TOP = HERE.parent.parent
 VENV = pathlib.Path(os.environ.get("OHGUARD_AWS_VENV", TOP / "build" / "aws-venv"))
 PROGRAM = pathlib.Path(os.environ.get("OHGUARD", TOP / "build" / "ohguard"))
 
+OPENHANDS = "1.24.0@sha256:" + "0123456789abcdef" * 4
+
 # What moto knows of Canonical's images ends with 16.04.
 JAMMY = {
     "ami_id": "ami-0abcdef1234567890", "name": "ubuntu/images/hvm-ssd/ubuntu-jammy-22.04-amd64-server-20260101",
@@ -111,7 +113,7 @@ class Stack:
                     "LC_ALL": "C.UTF-8"}
 
     def write(self, **keys):
-        keys = {"name": self.name, "operator": "203.0.113.7", **keys}
+        keys = {"name": self.name, "operator": "203.0.113.7", "openhands": OPENHANDS, **keys}
         lines = [f"{k.replace('_', '-')} = {v}" for k, v in keys.items() if v is not None]
         self.config.write_text("[stack]\n" + "\n".join(lines) + f"\n[paths]\nstate = {self.state}\n")
         self.config.chmod(0o600)

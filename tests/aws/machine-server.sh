@@ -25,6 +25,8 @@ want "OpenHands' process has no capability" test \
 	"$(sed -n 's/^CapBnd:\t//p' "/proc/$(started MainPID openhands)/status")" = 0000000000000000
 want "and cannot get one" test "$(sed -n 's/^NoNewPrivs:\t//p' "/proc/$(started MainPID openhands)/status")" = 1
 want "only root reads the key" test "$(stat -c '%U %a' /etc/credstore/openhands.llm-api-key)" = "root 600"
+want "and the session's" test "$(stat -c '%U %a' /etc/credstore/openhands.session-key)" = "root 600"
+want "and that of what is stored" test "$(stat -c '%U %a' /var/lib/openhands-state/secret-key)" = "root 600"
 deny "the key is in an argument" grep -lsaF "$key" /proc/[0-9]*/cmdline
 deny "the key is in another file" grep -rlsF "$key" /etc/ohguard /etc/systemd /usr/local /var/lib/ohguard \
 	/var/lib/ohguard-setup /var/lib/cloud /var/log /home /root

@@ -3,7 +3,8 @@
 
 Real: cloud-init with the Ec2 data source, user data, systemd, nginx, fail2ban, ufw, Docker, ohguard, sshd, and between
 machines and world the rules of security groups and network ACLs as `aws` reads them back, in nftables. Not real: the
-API, the packets' way through AWS, the image (Debian instead of Ubuntu, most packages in it already) and OpenHands."""
+API, the packets' way through AWS, the image (Debian instead of Ubuntu, most packages in it already) and OpenHands,
+which test_agent.py has."""
 import base64
 import json
 import os

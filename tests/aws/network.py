@@ -113,7 +113,8 @@ def destroy(stack):
 
 
 def changes(stack):
-    return json.loads(stack.run("plan", "--json", check=0).stdout)["changes"]
+    """But for what is to be delivered: moto's machines take nothing."""
+    return [c for c in json.loads(stack.run("plan", "--json", check=0).stdout)["changes"] if c["action"] != "deliver"]
 
 
 def once(stack, call, action, times=1, when="true"):

@@ -66,7 +66,7 @@ def main():
         challenge = http.client.HTTPConnection("127.0.0.1", timeout=10)
         challenge.request("GET", "/.well-known/acme-challenge/token", headers={"Host": "agent.example.com"})
         challenge = challenge.getresponse()
-        good = "agent:" + (folder / "password").read_text()
+        good = "agent:" + (folder / "passwords/agent").read_text()
         print(json.dumps({
             **visitor.look(good), "challenge": [challenge.status, challenge.read().decode()],
             "choose": visitor.get("/server/2", good), "second": visitor.get("/", good, "ohguard_server=2"),

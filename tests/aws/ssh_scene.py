@@ -16,7 +16,7 @@ from scene import overlay, write
 folder, public = pathlib.Path(sys.argv[1]), sys.argv[2]
 SERVER = "10.0.1.11"
 CONF = os.environ["OHGUARD_CONF"]
-NOTED = ("apt-get", "docker", "systemctl", "useradd", "usermod", "gpasswd")
+NOTED = ("apt-get", "docker", "systemctl", "useradd", "usermod", "gpasswd", "ufw", "nginx", "fail2ban-client")
 
 
 def sh(*argv, **keys):
@@ -31,29 +31,33 @@ def mounts():
     home = pathlib.Path("/home/ubuntu")
     (home / ".ssh").mkdir(parents=True)
     with open("/etc/passwd", "a") as f:
-        f.write("ubuntu:x:0:0::/home/ubuntu:/bin/bash\n")
+        f.write("ubuntu:x:0:0::/home/ubuntu:/bin/bash\nopenhands:x:0:0::/var/lib/openhands:/bin/false\n")
     key = sh("ssh-keygen", "-y", "-f", str(folder / "key.pem")).stdout
     write(home / ".ssh/authorized_keys", key, 0o600)
     pathlib.Path("/run/sshd").mkdir(exist_ok=True)
 
 
-def tools():
-    bin_folder = folder / "server-bin"
-    log = folder / "server.log"
+def tools(machine):
+    """Its own: what it calls is in MACHINE-calls.log."""
+    bin_folder = folder / f"{machine}-bin"
+    log = folder / f"{machine}-calls.log"
     for name in NOTED:
         write(bin_folder / name, f'#!/bin/sh\necho "{name} $*" >>{log}\n')
     write(bin_folder / "sudo", '#!/bin/sh\n[ "$1" = -n ] && shift\nexec "$@"\n')
     write(bin_folder / "runuser", '#!/bin/sh\nwhile [ "$1" != -- ]; do shift; done; shift\nexec "$@"\n')
+    return bin_folder
+
+
+def program():
     # In place of the program that is delivered: this machine must not be guarded.
     write(folder / "stub", f'''#!/bin/sh
-echo "ohguard $*" >>{log}
+echo "ohguard $*" >>{folder}/server-calls.log
 [ ! -e {folder}/guard-fails ] || {{ echo why; echo and why; exit 1; }} >&2
 ''')
     write(pathlib.Path(os.environ["PATH"].split(":")[0]) / "scp", f"""#!/bin/bash
 if [[ ${{@: -1}} == *.ohguard-delivery/ohguard ]]; then set -- "${{@:1:$#-2}}" {folder}/stub "${{@: -1}}"; fi
 exec /usr/bin/scp "$@"
 """)
-    return bin_folder
 
 
 def sshd(name, address, bin_folder):
@@ -71,12 +75,10 @@ def main():
     for address in (public, SERVER):
         sh("ip", "address", "add", address + "/32", "dev", "lo")
     mounts()
-    bin_folder = tools()
-    for template, name in (("set-key.sh", "ohguard-set-key"), ("proxy-password", "ohguard-proxy-password")):
-        text = sh(os.environ["OHGUARD"], "aws", "render", template, "-c", CONF).stdout
-        write(pathlib.Path("/usr/local/sbin") / name, text)
-    pathlib.Path("/etc/nginx").mkdir(exist_ok=True)
-    daemons = [sshd("proxy", public, bin_folder), sshd("server-1", SERVER, bin_folder)]
+    program()
+    for folder_of in ("sites-available", "sites-enabled"):
+        pathlib.Path("/etc/nginx", folder_of).mkdir(parents=True, exist_ok=True)
+    daemons = [sshd("proxy", public, tools("proxy")), sshd("server-1", SERVER, tools("server"))]
     results = []
     try:
         time.sleep(1)

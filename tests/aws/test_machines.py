@@ -11,6 +11,7 @@ import pytest
 
 from conftest import HERE, Stack
 from machines import MACHINES, VISITORS, Scene, nft_rules
+from world import Image
 
 if not os.environ.get("OHGUARD_KERNELS"):
     pytest.skip("a quarter of an hour: make check-vm, or OHGUARD_KERNELS=6.1", allow_module_level=True)
@@ -21,26 +22,31 @@ DIRECT = "server not reachable directly"
 @pytest.fixture(scope="module")
 def booted(tmp_path_factory, moto, aws_client):
     stack = Stack(tmp_path_factory.mktemp("machines"), moto, aws_client)
-    stack.write(operator="203.0.113.6/31")
+    stack.write(operator="203.0.113.6/31", openhands="1.24.0@" + Image().digest)
     stack.apply(check=0)
     with Scene(stack, stack.folder) as scene:
         scene.answers()
         for host in MACHINES:
             scene.on(host, "cloud-init status --wait >/dev/null")
-        scene.until(lambda: scene.on("proxy", "systemctl -q is-active ohguard-proxy-setup").returncode == 0)
         yield scene
 
 
 @pytest.fixture(scope="module")
-def password(booted):
-    return re.fullmatch(r"user agent, password (\S{24})\n", booted.stack.run("password", check=0).stdout)[1]
+def opened(booted):
+    booted.stack.run("deliver", "proxy", check=0, timeout=2400)
+    return booted
 
 
 @pytest.fixture(scope="module")
-def delivered(booted):
-    booted.said = booted.stack.run("deliver", check=0, timeout=2400)
-    booted.stack.run("set-key", stdin=KEYS[0] + "\n", check=0)
-    return booted
+def password(opened):
+    return re.fullmatch(r"user agent, password (\S{24})\n", opened.stack.run("password", check=0).stdout)[1]
+
+
+@pytest.fixture(scope="module")
+def delivered(opened):
+    opened.said = opened.stack.run("deliver", "server-1", check=0, timeout=2400)
+    opened.stack.run("set-key", stdin=KEYS[0] + "\n", check=0, timeout=900)
+    return opened
 
 
 @pytest.fixture(scope="module")
@@ -66,42 +72,42 @@ def works(scene, user, key):
     told = scene.until(lambda: (s := seen(scene, user)) and s["password"][0] == 200 and s, 600)
     assert told["password"][2].splitlines() == [
         "path /a?b=c", "key " + sha256(key.encode()).hexdigest()[:16],
-        "runtime docker.openhands.dev/openhands/runtime:0.61-nikolaik", "password not told", "model reached",
-        "docker there", "container contained"]
+        "password not told", "model reached: 42", "/projects is its own", "/home/openhands/.openhands is its own",
+        "container contained"]
     assert told["websocket"] == [101, "ping"] and told["websocket_no_password"][0] == 401
     assert told["no_password"][0] == told["wrong_password"][0] == 401
     assert told["redirect"] == [301, "https://proxy/x?y=1"]
     assert told["tls"] == {"TLSv1": None, "TLSv1_1": None, "TLSv1_2": "TLSv1.2", "TLSv1_3": "TLSv1.3"}
 
 
-def test_proxy_from_its_user_data(booted, password):
-    booted.look("proxy", "machine-proxy", password=password)
-    assert booted.stack.run("password").returncode == 1
+def test_proxy_from_its_delivery(opened, password):
+    opened.look("proxy", "machine-proxy", password=password)
+    assert opened.stack.run("password").returncode == 1
 
 
-def test_ufw_shuts_what_the_group_would_let_in(booted):
-    booted.on("proxy", "systemd-run -q --unit other python3 -m http.server 8080")
-    booted.until(lambda: booted.on("proxy", "curl -s -o /dev/null http://127.0.0.1:8080/").returncode == 0, 120)
-    assert [booted.port("10.0.0.10", p, place="vpc") for p in (22, 80, 443, 8080)] == ["open"] * 3 + ["silent"]
+def test_ufw_shuts_what_the_group_would_let_in(opened):
+    opened.on("proxy", "systemd-run -q --unit other python3 -m http.server 8080")
+    opened.until(lambda: opened.on("proxy", "curl -s -o /dev/null http://127.0.0.1:8080/").returncode == 0, 120)
+    assert [opened.port("10.0.0.10", p, place="vpc") for p in (22, 80, 443, 8080)] == ["open"] * 3 + ["silent"]
 
 
-def test_many_connections_of_the_operator_are_no_attack(booted):
-    assert [booted.port(booted.public, 22) for _ in range(15)] == ["open"] * 15
+def test_many_connections_of_the_operator_are_no_attack(opened):
+    assert [opened.port(opened.public, 22) for _ in range(15)] == ["open"] * 15
     # sshd refuses some of whoever comes while it still has ten that have not told who they are (MaxStartups)
-    booted.until(lambda: booted.on("proxy", "! pgrep -f 'sshd: (.accepted|unknown)'").returncode == 0, 300)
+    opened.until(lambda: opened.on("proxy", "! pgrep -f 'sshd: (.accepted|unknown)'").returncode == 0, 300)
 
 
-def test_verify_tells_what_is_not_guarded(booted):
+def test_verify_tells_what_is_not_guarded(opened):
     """Without guard and rules what must fail works: the checks can tell."""
-    booted.rules("flush chain ip vpc forward\nadd rule ip vpc forward accept")
+    opened.rules("flush chain ip vpc forward\nadd rule ip vpc forward accept")
     try:
-        status, checks = verify(booted)
+        status, checks = verify(opened)
     finally:
-        booted.rules(nft_rules(booted.stack))
+        opened.rules(nft_rules(opened.stack))
     assert status == 1
     assert {c for c, ok in checks.items() if not ok} >= {
         DIRECT, "guard is loaded", "https to google.com", "https to github.com", "DNS for github.com",
-        "http to example.com", "https to 1.1.1.1", "ping 8.8.8.8"}
+        "http to example.com", "https to 1.1.1.1", "ping 8.8.8.8", "conversation"}
 
 
 def test_server_waits_for_the_guard(booted):
@@ -119,7 +125,7 @@ def test_delivery_brings_guard_docker_and_openhands(delivered, password):
 def test_verify_from_outside(delivered):
     status, checks = verify(delivered)
     assert [c for c, ok in checks.items() if not ok] == [] and status == 0
-    assert checks["https asks for the password"] and checks[DIRECT]
+    assert checks["https asks for the password"] and checks[DIRECT] and checks["conversation"]
     assert delivered.port("10.0.1.11", 22) == delivered.port("10.0.1.11", 3000) == "silent"
 
 

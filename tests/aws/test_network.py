@@ -32,7 +32,8 @@ def test_apply_makes_all_and_tells_its_progress(standing):
 def test_second_apply_changes_nothing(standing):
     made = len(standing.mutations())
     again = standing.apply(check=0)
-    assert len(standing.mutations()) == made and "nothing to change" in again.stderr
+    assert len(standing.mutations()) == made
+    assert "0 to make, 0 to set, 0 to remove, 2 to deliver" in again.stderr and "> server-1 " in again.stderr
 
 
 def test_drift_is_shown_and_mended(standing):
@@ -171,7 +172,7 @@ def test_servers_added_and_removed_change_only_themselves(standing):
 def test_replaced_instance_is_another_at_the_same_place(standing):
     proxy, server = instance(standing, "proxy"), instance(standing, "server-1")
     planned = json.loads(standing.run("plan", "--replace", "server-1", "--json", check=0).stdout)["changes"]
-    assert {c["resource"] for c in planned} == {"server-1"}
+    assert {c["resource"] for c in planned if c["action"] != "deliver"} == {"server-1"}
     # Its predecessor holds the address until it is gone.
     standing.wrap(once(standing, "describe-instances", answers(standing, """sed 's/"terminated"/"shutting-down"/'"""),
                        2, called(standing, "terminate-instances")))
@@ -369,12 +370,44 @@ def test_children_get_an_argv_not_a_shell(stack):
     ({"mirror": "http://archive.ubuntu.com/ubuntu"}, "https"),
     ({"policy": "relative"}, "policy"),
     ({"colour": "red"}, "no such key"),
+    ({"openhands": "0.61"}, "the 0.x line has ended"),
+    ({"openhands": "0.61@sha256:" + "a" * 64}, "the 0.x line has ended"),
+    ({"openhands": "1.24.0"}, "docker buildx imagetools inspect ghcr.io/openhands/agent-canvas:1.24.0"),
+    ({"openhands": "agent-server:1.58.2-python"}, "ghcr.io/openhands/agent-server:1.58.2-python"),
+    ({"openhands": "1.24.0@sha256:" + "a" * 63}, "add @sha256:"),
+    ({"openhands": "1.24.0@sha256:" + "a" * 64 + ";id"}, "add @sha256:"),
+    ({"openhands": "latest@sha256:" + "a" * 64}, "with a version like"),
+    ({"openhands": "openhands:1.8@sha256:" + "a" * 64}, "agent-server:"),
+    ({"model": "gpt $(id)"}, "model"),
+    ({"base_url": "http://api.openai.com/v1"}, "base-url"),
+    ({"base_url": "https://api.openai.com:8443/v1"}, "base-url"),
+    ({"base_url": "https://localhost/v1"}, "base-url"),
+    ({"model_host": "api.example.com"}, "base-url = https://api.example.com/v1"),
 ])
 def test_bad_configuration_is_refused_before_any_call(stack, keys, expected):
     stack.write(**keys)
     done = stack.run("plan", check=1)
     assert expected in done.stderr and done.stderr.count("\n") == 1
     assert not stack.calls.exists()
+
+
+def test_no_image_of_openhands_is_no_stack(stack):
+    """The network can be planned without; nothing is made that could not be finished."""
+    stack.write(openhands=None)
+    stack.run("plan", check=0)
+    assert "write `openhands = VERSION@sha256:DIGEST`" in stack.apply(check=1).stderr
+    assert not stack.mutations()
+
+
+@pytest.mark.parametrize("text, expected", [
+    ("{", "not JSON"), ("[]", "expected a JSON object of"), ('{"llm": {}}', "expected a JSON object of"),
+    ('{"agent_settings_diff": 3}', "expected a JSON object of"), (None, "No such file")])
+def test_settings_that_openhands_would_refuse_are_told_at_once(stack, text, expected):
+    file = stack.folder / "settings.json"
+    if text is not None:
+        file.write_text(text)
+    stack.write(openhands_settings=file)
+    assert expected in stack.run("plan", check=1).stderr and not stack.mutations()
 
 
 def test_two_at_a_time_are_refused(stack):

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from conftest import HERE, PROGRAM, Stack, tracer
+from conftest import HERE, OPENHANDS, PROGRAM, Stack, tracer
 
 SECRET = "sk-test-0123456789-abcdefghijklmnop"
 
@@ -68,11 +68,12 @@ if [ "$2" = get-console-output ]; then cat "{folder}/console-$4"; exit 0; fi
 
 STEPS = {
     "apply": [["apply", "--yes"], None], "versions": [["versions", "--json"], None],
-    "set-key": [["set-key"], SECRET + "\n"],
+    "plan": [["plan"], None], "set-key": [["set-key"], SECRET + "\n"],
     "look": [["sh", "-c", "stat -c %a /etc/credstore /etc/credstore/*; cat /etc/credstore/*; "
-                          "cat /etc/ohguard/ohguard.conf; stat -c %a /usr/local/sbin/ohguard"], None],
+                          "cat /etc/ohguard/ohguard.conf; stat -c %a /usr/local/sbin/ohguard; "
+                          "stat -c %a /var/lib/openhands-state/secret-key"], None],
+    "sessions": [["sh", "-c", "cat /etc/ohguard/sessions/*; stat -c %a /etc/ohguard/sessions/*"], None],
     "verify": [["verify", "--json"], None], "other server": [["set-key", "server-9"], SECRET + "\n"],
-    "setup": [["sh", "-c", "bash /usr/local/sbin/ohguard-proxy-password --new"], None],
     "password": [["password"], None], "again": [["password"], None], "another": [["password", "--new"], None],
     "hash": [["sh", "-c", "stat -c %a /etc/nginx/ohguard.htpasswd; cat /etc/nginx/ohguard.htpasswd"], None],
 }
@@ -88,11 +89,11 @@ def full_run(applied, tmp_path_factory):
 def test_delivery_guards_before_it_installs(full_run):
     said, folder = full_run
     assert said["apply"][0] == 0, said["apply"]
-    done = (folder / "server.log").read_text().splitlines()
+    done = (folder / "server-calls.log").read_text().splitlines()
     assert done.index("ohguard load") < min(i for i, line in enumerate(done) if line.startswith("apt-get"))
     pulled = [i for i, line in enumerate(done) if line.startswith("docker pull")]
     strict = [i for i, line in enumerate(done) if line.startswith("ohguard load --dry-run")]
-    assert len(pulled) == 2 and pulled[-1] < strict[0]
+    assert len(pulled) == 1 and pulled[-1] < strict[0] and OPENHANDS in done[pulled[0]]
     # The guard refuses a file of another user, and the delivery is that of who logs in.
     assert [done[i].split()[-1] for i in strict] == ["/etc/ohguard/ohguard.conf.new"]
     assert done.index("systemctl disable --now openhands.service") < done.index("ohguard load")
@@ -101,10 +102,33 @@ def test_delivery_guards_before_it_installs(full_run):
     assert server["server"] == "server-1" and len(server["program"]) == len(server["policy"]) == 12
 
 
+def test_plan_tells_what_is_to_be_delivered(full_run, applied):
+    """Nothing, once it is; and another model is a delivery to the server alone."""
+    assert "nothing to change" in full_run[0]["plan"][1]
+    applied.write(model="openai/gpt-4o")
+    told = json.loads(applied.run("plan", "--json", check=0).stdout)["changes"]
+    applied.write()
+    assert [(c["resource"], c["action"], c["command"]) for c in told] == [("server-1", "deliver", [])]
+
+
 def test_key_goes_to_the_credential(full_run):
     said, _ = full_run
     assert said["set-key"][0] == 0, said["set-key"]
-    assert said["look"][1].startswith("700\n600\n" + SECRET) and "target = api.openai.com" in said["look"][1]
+    told = said["look"][1]
+    assert told.startswith("700\n600\n600\n600\n" + SECRET) and told.endswith("755\n600\n")
+    assert "target = api.openai.com" in told
+
+
+def test_proxy_gets_its_site_and_the_session_key(full_run):
+    said, folder = full_run
+    done = (folder / "proxy-calls.log").read_text().splitlines()
+    assert next(i for i, line in enumerate(done) if line.startswith("apt-get")) < done.index("nginx -t")
+    calls = [done.index(c) for c in ("nginx -t", "systemctl reload-or-restart nginx", "systemctl reload nginx")]
+    assert calls == sorted(calls)
+    # A new password lifts the bans of those who went on with the old one; that of `verify` does not.
+    assert done.count("fail2ban-client unban --all") == 2
+    key, site = said["sessions"][1].splitlines()
+    assert re.fullmatch(r"10\.0\.1\.11:3000 [0-9a-f]{64};", key) and site == "600"
     assert said["other server"][0] == 1 and "no such server" in said["other server"][2]
 
 
@@ -141,8 +165,10 @@ def test_no_secret_shows_anywhere(full_run, applied):
     home = applied.state / "aws" / applied.name
     lines = (home / "key.pem").read_text().splitlines()
     secrets = {"api key": SECRET, "first password": told_password(said["password"]),
-               "second password": told_password(said["another"]), "private key": lines[len(lines) // 2]}
-    allowed = {("api key", "credstore"), ("private key", str(home / "key.pem"))}
+               "second password": told_password(said["another"]), "private key": lines[len(lines) // 2],
+               "session key": said["sessions"][1].split()[1].rstrip(";")}
+    allowed = {("api key", "credstore"), ("session key", "credstore"), ("session key", "ohguard/sessions/"),
+               ("private key", str(home / "key.pem"))}
     where = [p for top in (folder, applied.folder) for p in top.rglob("*") if p.is_file() and not p.is_symlink()]
     traces = [p for p in where if p.suffix == ".trace"]
     # The tracer did its work: programs of both sides are there, with their environment.
@@ -157,7 +183,7 @@ def test_no_secret_shows_anywhere(full_run, applied):
         documents["user data of " + name] = base64.b64decode(told)
     assert all(d.startswith(b"#cloud-config") for d in documents.values())
     documents.update({f"output of {k}": json.dumps(v).encode() for k, v in said.items()
-                      if k not in ("look", "password", "another")})
+                      if k not in ("look", "password", "another", "sessions")})
     documents["output of the first apply"] = (applied.said.stdout + applied.said.stderr).encode()
     documents.update({str(p): p.read_bytes() for p in where})
     for kind, secret in secrets.items():
@@ -172,7 +198,7 @@ def test_guard_that_does_not_load_stops_the_setup(applied, tmp_path):
     (deliver,) = scene(applied, tmp_path, [[["deliver"], None]])
     assert deliver[0] == 1 and "\n  why\n  and why\n" in deliver[2]
     assert "server-setup failed" in deliver[2].splitlines()[-1]
-    done = (tmp_path / "server.log").read_text().splitlines()
+    done = (tmp_path / "server-calls.log").read_text().splitlines()
     # Nor does an agent run, or come back with the next boot, while the list is the wide one.
     assert "systemctl disable --now openhands.service" in done[:-1] and done[-1] == "ohguard load"
     assert not any(line.startswith(("apt-get", "docker", "systemctl enable", "systemctl start")) for line in done)

@@ -22,7 +22,7 @@ def anything_goes(low=None, high=None):
 
 def get(path, user=None, cookie=None, host="proxy"):
     connection = http.client.HTTPSConnection(ADDRESS, context=anything_goes(), timeout=30)
-    headers = {"Host": host}
+    headers = {"Host": host, "X-Session-API-Key": "of the visitor"}
     if user:
         headers["Authorization"] = "Basic " + base64.b64encode(user.encode()).decode()
     if cookie:

@@ -32,7 +32,7 @@ MACHINES = {  # name: address, gateway, hardware address
     "proxy": ("10.0.0.10", "10.0.0.1", "52:54:00:00:00:10"),
     "server-1": ("10.0.1.11", "10.0.1.1", "52:54:00:00:01:11"),
 }
-NAMES = ("api.openai.com", "archive.ubuntu.com", "security.ubuntu.com", "docker.openhands.dev", "ghcr.io", "google.com",
+NAMES = ("api.openai.com", "archive.ubuntu.com", "security.ubuntu.com", "one.lab.example", "ghcr.io", "google.com",
          "github.com", "example.com", "pkg-containers.githubusercontent.com")
 ADDRESSES = {name: f"203.0.113.{10 + i}" for i, name in enumerate(NAMES)}
 VISITORS = ("203.0.113.6", "203.0.113.7")  # the operator's range, the last one is ours
@@ -71,22 +71,26 @@ def serve_time():
 
 
 class Image:
-    """One image under every name: a static busybox and a program in OpenHands' place that tells what it was given."""
+    """One image under every name: a static busybox and a program with what of the agent server's API the delivered
+    scripts ask for, which tells what it was given. It runs as a user, as the real one does."""
 
     def __init__(self):
         out = io.BytesIO()
         with tarfile.open(fileobj=out, mode="w") as tar:
-            for name in ("bin", "tmp", "etc", "var", "var/run"):
+            for name in ("bin", "tmp", "etc", "var", "var/run", "projects", "home"):
                 folder = tarfile.TarInfo(name)
                 folder.type, folder.mode = tarfile.DIRTYPE, 0o1777 if name == "tmp" else 0o755
                 tar.addfile(folder)
-            for name, path in (("bin/busybox", Path("/bin/busybox")), ("answer", HERE / "openhands.sh")):
-                data = path.read_bytes()
+            users = b"root:x:0:0::/:/bin/sh\nopenhands:x:10001:10001::/home:/bin/sh\n"
+            groups = b"root:x:0:\nopenhands:x:10001:\n"
+            for name, data in (("bin/busybox", Path("/bin/busybox").read_bytes()),
+                               ("answer", (HERE / "agent.sh").read_bytes()), ("etc/passwd", users),
+                               ("etc/group", groups)):
                 entry = tarfile.TarInfo(name)
                 entry.size, entry.mode = len(data), 0o755
                 tar.addfile(entry, io.BytesIO(data))
             for name in ("sh", "test", "cut", "tr", "head", "tail", "sha1sum", "sha256sum", "base64", "xxd", "wget",
-                         "timeout", "ssl_client"):
+                         "timeout", "ssl_client", "sed", "touch", "chown"):
                 link = tarfile.TarInfo("bin/" + name)
                 link.type, link.linkname = tarfile.SYMTYPE, "busybox"
                 tar.addfile(link)
@@ -96,7 +100,8 @@ class Image:
         config = self.add(json.dumps({
             "architecture": "amd64", "os": "linux", "rootfs": {"type": "layers", "diff_ids": [unpacked]},
             "config": {"Entrypoint": ["/bin/busybox", "nc", "-ll", "-p", "3000", "-e", "/answer"],
-                       "Env": ["PATH=/bin"]}}).encode())
+                       "Env": ["PATH=/bin"],
+                       "User": "openhands"}}).encode())
         kind = "application/vnd.docker."
         config["mediaType"], layer["mediaType"] = kind + "container.image.v1+json", kind + "image.rootfs.diff.tar.gzip"
         self.type = kind + "distribution.manifest.v2+json"
@@ -157,7 +162,7 @@ class Site(Handler):
         path = urllib.parse.unquote(self.path)
         if host.endswith("ubuntu.com"):
             self.archive(path)
-        elif host in ("docker.openhands.dev", "ghcr.io"):
+        elif host == "ghcr.io":
             self.registry(path)
         else:
             self.reply(f"{host} {path}\n".encode())
@@ -217,7 +222,7 @@ def serve_internet(work, packages):
     Site.packages, Site.image = packages, Image()
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(work / "site.pem", work / "site.key")
-    tls.set_ciphers("ALL:@SECLEVEL=0")  # busybox, in OpenHands' place, knows few
+    tls.set_ciphers("ALL:@SECLEVEL=0")  # busybox knows few
     return [Server((address, 80), Site, work) for address in ADDRESSES.values()] + [
         Server((address, 443), Site, work, tls) for address in (*ADDRESSES.values(), "1.1.1.1")]
 

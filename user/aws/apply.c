@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "aws/hosts.h"
+#include "aws/state.h"
 #include "base/clock.h"
 #include "base/proc.h"
 
@@ -128,7 +128,7 @@ static int apply_pass(struct stack_view *v, unsigned int index, FILE *progress, 
 		const struct change *c = &v->changes[i];
 		bool last = c->kind == CHANGE_MAKE;
 
-		if (c->kind == CHANGE_NOTE)
+		if (c->kind == CHANGE_NOTE || c->kind == CHANGE_DELIVER)
 			continue;
 		if (proc_interrupted())
 			return interrupted(e);

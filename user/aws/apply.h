@@ -12,7 +12,7 @@
 void plan_print(struct stack_view *v, FILE *out);
 void plan_print_json(struct stack_view *v, FILE *out);
 
-const char *change_mark(enum change_kind kind);	/* + make, ~ set, - remove, ! for you */
+const char *change_mark(enum change_kind kind);	/* + make, ~ set, - remove, > deliver, ! for you */
 
 /* Makes the changes, and checks each resource again afterwards. -EINTR when interrupted. */
 int stack_apply(struct stack_view *v, FILE *progress, struct error *e);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "aws/agent.h"
 #include "base/ini.h"
 #include "base/text.h"
 
@@ -26,9 +27,9 @@ static const struct stack defaults = {
 	.proxy_disk = 16,
 	.server_disk = 60,
 	.ubuntu = "22.04",
-	.openhands = "0.61",
+	.model = "openai/gpt-5.6",
+	.base_url = "https://api.openai.com/v1",
 	.mirror = "https://archive.ubuntu.com/ubuntu",
-	.model_host = "api.openai.com",
 	.servers = 1,
 	.state = STATE_FOLDER,
 };
@@ -75,7 +76,8 @@ void cidr_host(const struct cidr *range, unsigned int n, char ret[20])
 
 /* What each kind of value may hold. All are so narrow that none needs quoting in a shell, a unit file, an nginx site or
  * YAML. */
-enum kind { NAME, REGION, ZONE, RANGE, DOMAIN, EMAIL, TYPE, VERSION, URL, PATH, PROFILE, COUNT, DISK, YES_NO };
+enum kind { NAME, REGION, ZONE, RANGE, DOMAIN, EMAIL, TYPE, VERSION, URL, PATH, PROFILE, COUNT, DISK, YES_NO, IMAGE,
+	    MODEL };
 
 struct key {
 	const char *name;
@@ -103,10 +105,12 @@ static const struct key keys[] = {
 	KEY("proxy-disk", DISK, proxy_disk, "8 to 1000 (GB)"),
 	KEY("server-disk", DISK, server_disk, "8 to 1000 (GB)"),
 	KEY("ubuntu", VERSION, ubuntu, "22.04 or 24.04"),
-	KEY("openhands", VERSION, openhands, "a version like 0.61"),
+	KEY("openhands", IMAGE, openhands, "VERSION@sha256:DIGEST"),	/* says more: see check_image() */
+	KEY("openhands-settings", PATH, openhands_settings, "an absolute path"),
+	KEY("model", MODEL, model, "a model as LiteLLM names it, like openai/gpt-5.6"),
+	KEY("base-url", URL, base_url, "an https:// address like https://api.openai.com/v1, on port 443"),
 	KEY("mirror", URL, mirror, "an https:// address of an Ubuntu archive"),
 	KEY("policy", PATH, policy, "an absolute path"),
-	KEY("model-host", DOMAIN, model_host, "a domain name like api.openai.com"),
 	KEY("instance-profile", PROFILE, profile, "the name of an IAM instance profile"),
 	KEY("servers", COUNT, servers, "1 to 16"),
 	KEY("agent-docker", YES_NO, agent_docker, "yes or no"),
@@ -173,6 +177,8 @@ static bool fits(enum kind kind, const char *v)
 		return only(v, DIGIT ".") && isdigit((unsigned char)*v);
 	case URL:
 		return !strncmp(v, "https://", 8) && only(v + 8, LOWER DIGIT "./-");
+	case MODEL:
+		return only(v, LOWER DIGIT "ABCDEFGHIJKLMNOPQRSTUVWXYZ/:._@-") && isalnum((unsigned char)*v);
 	case PATH:
 		return *v == '/' && only(v, LOWER DIGIT "ABCDEFGHIJKLMNOPQRSTUVWXYZ/._-");
 	case PROFILE:
@@ -232,10 +238,15 @@ static int visit(void *context, const char *section, const char *key, const char
 	for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++) {
 		if (strcmp(key, keys[i].name))
 			continue;
+		if (keys[i].kind == IMAGE)
+			return agent_parse_image(value, stack->openhands, e);
 		if (set_key(&keys[i], stack, value))
 			return error_set(e, EINVAL, "%s = %s: expected %s", key, value, keys[i].expects);
 		return 0;
 	}
+	if (!strcmp(key, "model-host"))
+		return error_set(e, EINVAL, "model-host: it follows from `base-url = https://%s/v1` now: write that",
+				 value);
 	return error_set(e, EINVAL, "%s: no such key in [stack]", key);
 }
 
@@ -268,6 +279,9 @@ int stack_read(const char *path, struct stack *stack, struct error *e)
 
 	if (r && !(r == -ENOENT && !path))
 		return r;
+	if (agent_parse_url(s.base_url, s.model_host, sizeof(s.model_host)) || !is_domain(s.model_host))
+		return error_set(e, EINVAL, "%s: base-url = %s: expected https://NAME/PATH without a port: only port "
+				 "443 gets out", path ? path : DEFAULT_FILE, s.base_url);
 	if (!*s.zone)
 		snprintf(s.zone, sizeof(s.zone), "%sa", s.region);
 	r = check(&s, path ? path : DEFAULT_FILE, e);
@@ -277,6 +291,15 @@ int stack_read(const char *path, struct stack *stack, struct error *e)
 	snprintf(s.state + used, sizeof(s.state) - used, "/aws/%s", s.name);
 	*stack = s;
 	return 0;
+}
+
+int stack_check_openhands(const struct stack *stack, struct error *e)
+{
+	if (*stack->openhands)
+		return 0;
+	return error_set(e, EINVAL, "[stack] has no openhands: write `openhands = VERSION@sha256:DIGEST`, with what "
+			 "`docker buildx imagetools inspect ghcr.io/openhands/agent-canvas:VERSION` prints as Digest; "
+			 "docs/aws.md names the versions that were tried");
 }
 
 int stack_check_operator(const struct stack *stack, bool open, struct error *e)

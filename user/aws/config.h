@@ -28,10 +28,12 @@ struct stack {
 	char proxy_type[24], server_type[24];
 	unsigned int proxy_disk, server_disk;	/* GB */
 	char ubuntu[8];
-	char openhands[64];
+	char openhands[192];	/* NAME:VERSION@sha256:DIGEST of an image of OpenHands, "" if the file has none */
+	char openhands_settings[256];	/* file with more settings of OpenHands, "" for none */
+	char model[96], base_url[160];	/* what the agent asks, and where */
+	char model_host[128];		/* the host of base_url: the one name on the strict list */
 	char mirror[128];
 	char policy[256];	/* file to deliver to the servers, "" for the generated one */
-	char model_host[128];
 	unsigned int servers;
 	char profile[64];	/* IAM instance profile of the servers, "" for none */
 	bool agent_docker, agent_sudo;
@@ -43,6 +45,9 @@ int stack_read(const char *path, struct stack *stack, struct error *e);
 
 /* Only commands that open ports to the operator's address need it. open: 0.0.0.0/0 and the like are intended. */
 int stack_check_operator(const struct stack *stack, bool open, struct error *e);
+
+/* What it takes to make machines: an image of OpenHands, pinned. */
+int stack_check_openhands(const struct stack *stack, struct error *e);
 
 int cidr_parse(const char *text, struct cidr *ret);	/* an address alone is a /32; host bits must be clear */
 bool cidr_contains(const struct cidr *outer, const struct cidr *inner);

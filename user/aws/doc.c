@@ -66,6 +66,16 @@ bool doc_is_list(const doc *d)
 	return json_is_array(d);
 }
 
+bool doc_is_object(const doc *d)
+{
+	return json_is_object(d);
+}
+
+size_t doc_members(const doc *d)
+{
+	return json_object_size(d);
+}
+
 size_t doc_length(const doc *d, const char *path)
 {
 	return json_array_size(doc_get(d, path));

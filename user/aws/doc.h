@@ -21,6 +21,8 @@ long long doc_number(const doc *d, const char *path, long long otherwise);
 bool doc_true(const doc *d, const char *path);
 bool doc_false(const doc *d, const char *path);		/* both are false if there is nothing */
 bool doc_is_list(const doc *d);
+bool doc_is_object(const doc *d);
+size_t doc_members(const doc *d);	/* of an object, else 0 */
 size_t doc_length(const doc *d, const char *path);	/* of an array, else 0 */
 const char *doc_item(const doc *d, size_t i);	/* of an array of texts; "" if there is none */
 const doc *doc_at(const doc *d, const char *path, size_t i);

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "aws/deliver.h"
 #include "aws/render.h"
 #include "aws/state.h"
 
@@ -170,36 +171,6 @@ void want_group(struct stack_view *v, struct node *n)
 		if (!in_rules(&wanted[i], found, count))
 			group_change(v, n, &wanted[i], true);
 	}
-}
-
-void key_path(const struct stack *stack, char *path, unsigned long size)
-{
-	snprintf(path, size, "%s/key.pem", stack->state);
-}
-
-int key_save(const struct stack *stack, const doc *answer, struct error *e)
-{
-	const char *material = doc_text(answer, "KeyMaterial");
-	char path[300];
-	int fd, r;
-
-	key_path(stack, path, sizeof(path));
-	if (strncmp(material, "-----BEGIN ", 11))
-		return error_set(e, EBADMSG, "aws ec2 create-key-pair: answered no private key");
-	r = state_make(stack, e);
-	if (r)
-		return r;
-	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return error_set(e, errno, "%s: %s", path, strerror(errno));
-	r = state_write_all(fd, material, strlen(material));
-	if (close(fd) && !r)
-		r = -errno;
-	if (r) {
-		unlink(path);
-		return error_set(e, -r, "%s: %s", path, strerror(-r));
-	}
-	return state_sync(stack, e);
 }
 
 static bool any_instance(struct stack_view *v)
@@ -431,6 +402,18 @@ static void want_proxy_address(struct stack_view *v, struct node *n)
 	args_add(a, "%s", view_id(v, n->key));
 }
 
+static void want_delivery(struct stack_view *v, struct node *n)
+{
+	const char *had = n->found ? doc_tag(n->found, TAG_DELIVERED) : "";
+	char id[20];
+
+	v->failed = deliver_id(v->stack, n, id, &v->error);
+	if (!v->failed && strcmp(had, id))
+		change_add(v, n->key, CHANGE_DELIVER, "%s: %s",
+			   n->server ? "program, policy, OpenHands and its settings" : "web site and scripts",
+			   *had ? "not as delivered" : "not there yet");
+}
+
 void want_instance(struct stack_view *v, struct node *n)
 {
 	char *user_data = NULL;
@@ -448,4 +431,6 @@ void want_instance(struct stack_view *v, struct node *n)
 	}
 	if (!n->server)
 		want_proxy_address(v, n);
+	if (!v->failed)
+		want_delivery(v, n);
 }

@@ -9,10 +9,4 @@ void want_group(struct stack_view *v, struct node *n);
 void want_key(struct stack_view *v, struct node *n);
 void want_instance(struct stack_view *v, struct node *n);
 
-/* Where the private key is, or will be. */
-void key_path(const struct stack *stack, char *path, unsigned long size);
-
-/* Writes what create-key-pair answered: 0600 from its first byte, and never over a file that is there. */
-int key_save(const struct stack *stack, const doc *answer, struct error *e);
-
 #endif

@@ -4,9 +4,9 @@
 #include "base/proc.h"
 
 static const char *const marks[] = { [CHANGE_MAKE] = "+", [CHANGE_SET] = "~", [CHANGE_REMOVE] = "-",
-	[CHANGE_NOTE] = "!" };
+	[CHANGE_DELIVER] = ">", [CHANGE_NOTE] = "!" };
 static const char *const actions[] = { [CHANGE_MAKE] = "make", [CHANGE_SET] = "set", [CHANGE_REMOVE] = "remove",
-	[CHANGE_NOTE] = "note" };
+	[CHANGE_DELIVER] = "deliver", [CHANGE_NOTE] = "note" };
 
 const char *change_mark(enum change_kind kind)
 {
@@ -39,15 +39,12 @@ static void print_cost(struct stack_view *v, FILE *out)
 
 void plan_print(struct stack_view *v, FILE *out)
 {
-	unsigned int counts[4] = { 0 };
-
 	for (unsigned int i = 0; i < v->change_count; i++) {
 		const struct change *c = &v->changes[i];
 		const char *argv[ARGS_MAX + 8];
 
-		counts[c->kind]++;
 		fprintf(out, "%s %-14s %s\n", marks[c->kind], c->key, c->text);
-		if (c->kind == CHANGE_NOTE)
+		if (!c->args.count)
 			continue;
 		fputs("    ", out);
 		if (c->input)
@@ -58,9 +55,10 @@ void plan_print(struct stack_view *v, FILE *out)
 	if (!v->change_count)
 		fprintf(out, "Stack %s in %s is as configured: nothing to change.\n", v->stack->name, v->stack->region);
 	else
-		fprintf(out, "\nStack %s in %s: %u to make, %u to set, %u to remove%s.\n", v->stack->name,
-			v->stack->region, counts[CHANGE_MAKE], counts[CHANGE_SET], counts[CHANGE_REMOVE],
-			counts[CHANGE_NOTE] ? ", and what is marked ! needs you" : "");
+		fprintf(out, "\nStack %s in %s: %u to make, %u to set, %u to remove, %u to deliver%s.\n",
+			v->stack->name, v->stack->region, view_count(v, CHANGE_MAKE), view_count(v, CHANGE_SET),
+			view_count(v, CHANGE_REMOVE), view_count(v, CHANGE_DELIVER),
+			view_count(v, CHANGE_NOTE) ? ", and what is marked ! needs you" : "");
 	print_cost(v, out);
 }
 
@@ -83,7 +81,7 @@ void plan_print_json(struct stack_view *v, FILE *out)
 		json_string(&j, "text", c->text);
 		json_array(&j, "command");
 		aws_argv(&v->aws, &c->args, argv);
-		for (unsigned int k = 0; c->kind != CHANGE_NOTE && argv[k]; k++)
+		for (unsigned int k = 0; c->args.count && argv[k]; k++)
 			json_string(&j, NULL, argv[k]);
 		json_array_end(&j);
 		json_object_end(&j);

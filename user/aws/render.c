@@ -33,7 +33,7 @@ static const char *yes_no(bool b)
 }
 
 /* NULL if there is no such name: a template may hold an '@' of its own. */
-static const char *value_of(const struct output *o, const char *name, size_t len, char buffer[160])
+static const char *value_of(const struct output *o, const char *name, size_t len, char buffer[256])
 {
 	const struct stack *s = o->stack;
 	char address[20], first[20], resolver[20], mirror[sizeof(s->mirror)];
@@ -43,7 +43,7 @@ static const char *value_of(const struct output *o, const char *name, size_t len
 	cidr_host(&s->vpc, 2, resolver);	/* AWS's, in every VPC */
 	snprintf(mirror, sizeof(mirror), "%s", s->mirror + strlen("https://"));
 	mirror[strcspn(mirror, "/")] = '\0';
-	snprintf(buffer, 160, "%u", o->server);
+	snprintf(buffer, 256, "%u", o->server);
 	const struct {
 		const char *name, *value;
 	} values[] = {
@@ -52,7 +52,8 @@ static const char *value_of(const struct output *o, const char *name, size_t len
 		{ "SERVER_NAME", *s->domain ? s->domain : "_" }, { "SERVER", buffer },
 		{ "VPC", s->vpc.text }, { "PRIVATE", s->private.text }, { "PROXY_ADDRESS", address },
 		{ "FIRST_SERVER", first }, { "RESOLVER", resolver },
-		{ "OPENHANDS", s->openhands }, { "MIRROR", s->mirror }, { "MIRROR_HOST", mirror },
+		{ "OPENHANDS", s->openhands }, { "MODEL", s->model }, { "BASE_URL", s->base_url },
+		{ "MIRROR", s->mirror }, { "MIRROR_HOST", mirror },
 		{ "CODENAME", strcmp(s->ubuntu, "24.04") ? "jammy" : "noble" },
 		{ "MODEL_HOST", s->model_host }, { "AGENT_DOCKER", yes_no(s->agent_docker) },
 		{ "AGENT_SUDO", yes_no(s->agent_sudo) }, { "SBINDIR", "/usr/local/sbin" },
@@ -64,7 +65,7 @@ static const char *value_of(const struct output *o, const char *name, size_t len
 		if (strlen(values[i].name) != len || memcmp(values[i].name, name, len))
 			continue;
 		if (values[i].value != buffer)
-			snprintf(buffer, 160, "%s", values[i].value);
+			snprintf(buffer, 256, "%s", values[i].value);
 		return buffer;
 	}
 	return NULL;
@@ -113,7 +114,7 @@ static void write_line(const struct output *o, const char *line, size_t len)
 	while (len) {
 		const char *at = memchr(line, '@', len), *end;
 		size_t before = at ? (size_t)(at - line) : len;
-		char buffer[160];
+		char buffer[256];
 		const char *value = NULL;
 
 		fwrite(line, 1, before, o->out);

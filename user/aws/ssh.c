@@ -11,8 +11,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "aws/hosts.h"
 #include "aws/state.h"
+#include "base/text.h"
 
 #define BEGIN_KEYS "-----BEGIN SSH HOST KEY KEYS-----"
 #define END_KEYS "-----END SSH HOST KEY KEYS-----"
@@ -258,4 +258,32 @@ int ssh_wait(struct stack_view *v, const char *host, unsigned int seconds, struc
 		if (proc_sleep(5000))
 			return error_set(e, EINTR, "interrupted while waiting for ssh to %s", host);
 	}
+}
+
+static void last_lines(char *text, FILE *out)
+{
+	char *start = text + strlen(text), *rest = NULL;
+	int lines = 0;
+
+	while (start > text && lines < 6)
+		lines += *--start == '\n';
+	for (char *line = strtok_r(start, "\r\n", &rest); line; line = strtok_r(NULL, "\r\n", &rest)) {
+		fputs("  ", out);
+		text_print(out, line);
+		fputc('\n', out);
+	}
+}
+
+int ssh_must(struct stack_view *v, const char *host, const char *command, const char *input, unsigned int timeout,
+		const char *what, struct error *e)
+{
+	struct proc_result result;
+	int r = ssh_run(v, host, command, input, timeout, &result, e);
+
+	if (!r && result.status) {
+		last_lines(*result.err ? result.err : result.out, stderr);
+		r = error_set(e, EIO, "%s: %s failed with status %d", host, what, result.status);
+	}
+	proc_free(&result);
+	return r;
 }

@@ -15,6 +15,10 @@ int ssh_prepare(struct stack_view *v, struct error *e);
 int ssh_run(struct stack_view *v, const char *host, const char *command, const char *input, unsigned int timeout,
 	    struct proc_result *result, struct error *e);
 
+/* The same for a command that must succeed: what it is, for the error. Its last lines go to standard error. */
+int ssh_must(struct stack_view *v, const char *host, const char *command, const char *input, unsigned int timeout,
+	     const char *what, struct error *e);
+
 /* Copies files into the folder `to` of the login's home, which must exist. paths ends with NULL. */
 int ssh_copy(struct stack_view *v, const char *host, const char *const *paths, const char *to, struct error *e);
 

@@ -55,6 +55,34 @@ const char *node_state(const struct node *n)
 	return path && n->found ? doc_text(n->found, path) : "";
 }
 
+bool node_is_wanted(const struct node *n, const char *const *names, int count)
+{
+	if (n->resource->kind != K_INSTANCE || !n->found || n->surplus)
+		return false;
+	for (int i = 0; i < count; i++) {
+		if (!strcmp(names[i], n->key))
+			return true;
+	}
+	return !count;
+}
+
+bool server_is_wanted(const struct node *n, const char *const *names, int count)
+{
+	return n->server && node_is_wanted(n, names, count);
+}
+
+int view_check_names(struct stack_view *v, const char *const *names, int count, bool proxy, struct error *e)
+{
+	for (int i = 0; i < count; i++) {
+		const struct node *n = view_node(v, names[i]);
+
+		if (!n || !node_is_wanted(n, NULL, 0) || (!n->server && !proxy))
+			return error_set(e, ENOENT, "%s: no such %s: `ohguard aws status` shows them", names[i],
+					 proxy ? "machine" : "server");
+	}
+	return 0;
+}
+
 const char *view_id(struct stack_view *v, const char *key)
 {
 	/* One command of a plan may name several that do not exist yet. */
@@ -350,6 +378,15 @@ int view_want(struct stack_view *v, struct node *n, struct error *e)
 	if (v->failed)
 		*e = v->error;
 	return v->failed;
+}
+
+unsigned int view_count(const struct stack_view *v, enum change_kind kind)
+{
+	unsigned int count = 0;
+
+	for (unsigned int i = 0; i < v->change_count; i++)
+		count += v->changes[i].kind == kind;
+	return count;
 }
 
 int view_plan(struct stack_view *v, struct error *e)

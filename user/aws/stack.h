@@ -12,6 +12,7 @@
 #define TAG_STACK "ohguard:stack"
 #define TAG_RESOURCE "ohguard:resource"
 #define TAG_USER_DATA "ohguard:user-data"
+#define TAG_DELIVERED "ohguard:delivered"
 
 /* In the order in which they can be made; they are removed in the reverse order. */
 enum kind_id { K_VPC, K_GATEWAY, K_ACL, K_SUBNET, K_ADDRESS, K_NAT, K_TABLE, K_GROUP, K_KEY, K_INSTANCE, KINDS };
@@ -56,7 +57,12 @@ struct node {
 	bool surplus;		/* AWS has it, but the configuration does not ask for it */
 };
 
-enum change_kind { CHANGE_MAKE, CHANGE_SET, CHANGE_REMOVE, CHANGE_NOTE /* cannot be changed in place */ };
+enum change_kind {
+	CHANGE_MAKE, CHANGE_SET, CHANGE_REMOVE,
+	CHANGE_DELIVER,		/* over ssh, after all of these: see deliver.h */
+	CHANGE_NOTE,		/* cannot be changed in place */
+	CHANGE_KINDS
+};
 
 struct change {
 	enum change_kind kind;
@@ -97,11 +103,17 @@ int view_refresh_all(struct stack_view *v, struct error *e);
 struct node *view_node(struct stack_view *v, const char *key);
 const char *node_id(const struct node *n);	/* "" where there is none */
 const char *node_state(const struct node *n);
+/* A living instance of these (count 0: any), or a server of these. */
+bool node_is_wanted(const struct node *n, const char *const *names, int count);
+bool server_is_wanted(const struct node *n, const char *const *names, int count);
+/* Refuses a name that is no living machine, or no server unless proxy. */
+int view_check_names(struct stack_view *v, const char *const *names, int count, bool proxy, struct error *e);
 const char *view_id(struct stack_view *v, const char *key);	/* or "<key>" while there is none */
 
 /* Fills v->changes for one node, or for the whole stack. */
 int view_want(struct stack_view *v, struct node *n, struct error *e);
 int view_plan(struct stack_view *v, struct error *e);
+unsigned int view_count(const struct stack_view *v, enum change_kind kind);	/* of its changes */
 void view_forget_changes(struct stack_view *v);
 
 /* For want() functions: begins a change and returns where its words go. */

@@ -81,6 +81,25 @@ int state_replace(const struct stack *stack, const char *name, const char *data,
 	return state_sync(stack, e);
 }
 
+int state_read_text(const char *path, char **ret, struct error *e)
+{
+	char *text;
+	ssize_t n;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return error_set(e, errno, "%s: %s", path, strerror(errno));
+	text = calloc(1, 65536);
+	n = text ? read(fd, text, 65536) : -1;
+	close(fd);
+	if (n < 0 || n == 65536 || (size_t)n != strlen(text)) {
+		free(text);
+		return error_set(e, EINVAL, "%s: expected a text of less than 64 KB", path);
+	}
+	*ret = text;
+	return 0;
+}
+
 int state_lock(const struct stack *stack, int *ret_fd, struct error *e)
 {
 	char path[300];
@@ -112,4 +131,34 @@ int state_remove(const struct stack *stack, struct error *e)
 			return error_set(e, errno, "%s: %s", path, strerror(errno));
 	}
 	return 0;
+}
+
+void key_path(const struct stack *stack, char *path, unsigned long size)
+{
+	snprintf(path, size, "%s/key.pem", stack->state);
+}
+
+int key_save(const struct stack *stack, const doc *answer, struct error *e)
+{
+	const char *material = doc_text(answer, "KeyMaterial");
+	char path[300];
+	int fd, r;
+
+	key_path(stack, path, sizeof(path));
+	if (strncmp(material, "-----BEGIN ", 11))
+		return error_set(e, EBADMSG, "aws ec2 create-key-pair: answered no private key");
+	r = state_make(stack, e);
+	if (r)
+		return r;
+	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return error_set(e, errno, "%s: %s", path, strerror(errno));
+	r = state_write_all(fd, material, strlen(material));
+	if (close(fd) && !r)
+		r = -errno;
+	if (r) {
+		unlink(path);
+		return error_set(e, -r, "%s: %s", path, strerror(-r));
+	}
+	return state_sync(stack, e);
 }

@@ -13,12 +13,14 @@
 	X(nginx, "nginx-site", IN "nginx-site.conf", "the proxy's web door") \
 	X(fail2ban, "fail2ban", IN "fail2ban.conf", "the proxy's fail2ban") \
 	X(proxy_setup, "proxy-setup", IN "proxy-setup.sh", "makes the machine the proxy") \
-	X(proxy_setup_unit, "proxy-setup.service", IN "proxy-setup.service", "runs that until it succeeded") \
-	X(proxy_password, "proxy-password", IN "proxy-password.sh", "makes and tells the web password, on the proxy") \
+	X(proxy_password, "proxy-password", IN "proxy-password.sh", "makes and tells web passwords, on the proxy") \
+	X(proxy_session, "proxy-session", IN "proxy-session.sh", "takes what OpenHands lets the proxy in with") \
+	X(converse, "converse", IN "converse.py", "the conversation that `aws verify` has, on the proxy") \
 	X(certificate, "certificate", IN "certificate.sh", "gets the certificate where there is a domain") \
 	X(certificate_unit, "certificate.service", IN "certificate.service", "runs that until it succeeded") \
 	X(server_setup, "server-setup", IN "server-setup.sh", "guard, Docker and OpenHands on a server") \
 	X(openhands_run, "openhands-run.sh", IN "openhands-run.sh", "starts OpenHands") \
+	X(openhands_settings, "openhands-settings.py", IN "openhands-settings.py", "tells it its model and key") \
 	X(docker_run, "openhands-docker.sh", IN "openhands-docker.sh", "starts the agent's rootless Docker") \
 	X(openhands_unit, "openhands.service", IN "openhands.service", "OpenHands") \
 	X(docker_unit, "openhands-docker.service", IN "openhands-docker.service", "the agent's rootless Docker") \

@@ -10,6 +10,7 @@
 #include "aws/apply.h"
 #include "aws/deliver.h"
 #include "aws/render.h"
+#include "aws/secrets.h"
 #include "aws/state.h"
 #include "aws/status.h"
 #include "commands/cmd.h"
@@ -18,7 +19,7 @@
 
 struct options {
 	struct cmd_options common;
-	int yes, open, no_deliver, new_password;
+	int yes, open, no_deliver, new_password, remove;
 	const char *confirm, *replace, *via;
 	int wait, timeout;
 	struct stack stack;
@@ -78,25 +79,24 @@ static int run_plan(struct options *o)
 	return finish(r, &e);
 }
 
-static bool only_notes(const struct stack_view *v)
+/* What is left for this run to do. */
+static unsigned int to_do(const struct options *o, const struct stack_view *v)
 {
-	for (unsigned int i = 0; i < v->change_count; i++) {
-		if (v->changes[i].kind != CHANGE_NOTE)
-			return false;
-	}
-	return true;
+	return v->change_count - view_count(v, CHANGE_NOTE) - (o->no_deliver ? view_count(v, CHANGE_DELIVER) : 0);
 }
 
 static int apply_stack(struct options *o, struct stack_view *v, bool *notes, struct error *e)
 {
 	char answer[16];
-	int r = open_plan(o, v, e);
+	int r = stack_check_openhands(&o->stack, e);
 
+	if (!r)
+		r = open_plan(o, v, e);
 	if (r)
 		return r;
 	plan_print(v, stderr);
-	*notes = v->change_count && only_notes(v);
-	if (!v->change_count || *notes)
+	*notes = view_count(v, CHANGE_NOTE);
+	if (!to_do(o, v))
 		return 0;
 	if (!o->yes && (!ask("Do this? [y/N] ", answer, sizeof(answer)) || strcasecmp(answer, "y")))
 		return error_set(e, ECANCELED, "nothing was done: answer y, or give --yes");
@@ -104,7 +104,7 @@ static int apply_stack(struct options *o, struct stack_view *v, bool *notes, str
 	if (r)
 		return r;
 	r = view_plan(v, e);
-	*notes = v->change_count;
+	*notes = v->change_count > view_count(v, CHANGE_DELIVER);
 	if (!r && *notes)
 		plan_print(v, stderr);
 	return r;
@@ -251,12 +251,19 @@ static int act_verify(struct options *o, struct stack_view *v, struct error *e)
 
 static int act_set_key(struct options *o, struct stack_view *v, struct error *e)
 {
-	return set_key_from(v, stdin, o->common.argv, o->common.argc, stderr, e);
+	return secrets_set_key(v, stdin, o->common.argv, o->common.argc, stderr, e);
 }
 
 static int act_password(struct options *o, struct stack_view *v, struct error *e)
 {
-	return fetch_password(v, o->new_password, stdout, e);
+	const char *user = o->common.argc ? o->common.argv[0] : "agent";
+
+	if (o->common.argc > 1)
+		return error_set(e, EINVAL, "password: one user at a time");
+	if (o->new_password && o->remove)
+		return error_set(e, EINVAL, "password: --new or --remove, not both");
+	return secrets_password(v, o->remove ? PASSWORD_REMOVE : o->new_password ? PASSWORD_NEW : PASSWORD_FETCH, user,
+				stdout, e);
 }
 
 static int run_deliver(struct options *o)
@@ -300,10 +307,10 @@ static const struct {
 	  "build it; run again, it repairs what differs" },
 	{ "status", run_status, false, 0, "draw the network with live ids and states" },
 	{ "verify", run_verify, false, 0, "try what must work and what must fail, on the servers and from outside" },
-	{ "deliver", run_deliver, true, VIA, "copy program and policy to the servers, and apply them" },
+	{ "deliver", run_deliver, true, VIA, "copy to the machines what they are made of, and set them up" },
 	{ "versions", run_versions, false, 0, "show which program and policy each server has" },
 	{ "set-key", run_set_key, true, 0, "give the servers the API key, from standard input" },
-	{ "password", run_password, false, NEW, "show the web password, once (--new: make another)" },
+	{ "password", run_password, true, NEW, "show the web password of a user, once (--new: make another)" },
 	{ "render", run_render, true, 0, "print a generated file" },
 	{ "destroy", run_destroy, false, CONFIRM | WAIT, "remove everything that carries the stack's tag" },
 };
@@ -337,6 +344,7 @@ static int run_subcommand(size_t i, int argc, char **argv)
 		{ VIA, { "via", 0, POPT_ARG_STRING, &o.via, 0, "ssm: send the policy by AWS Systems Manager",
 			 "ssh|ssm" } },
 		{ NEW, { "new", 0, POPT_ARG_NONE, &o.new_password, 0, "Make another password", NULL } },
+		{ NEW, { "remove", 0, POPT_ARG_NONE, &o.remove, 0, "Take this user's password away", NULL } },
 		{ ~0u, { "timeout", 0, POPT_ARG_INT, &o.timeout, 0, "How long one call of aws may take (150)",
 			 "SECONDS" } },
 	};

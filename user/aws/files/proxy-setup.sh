@@ -1,15 +1,42 @@
 #!/bin/bash
-# Makes an Ubuntu machine the proxy. Runs until it has succeeded once, and may run again at any time.
+# Makes an Ubuntu machine the proxy, from the files beside this one. May run again at any time: certificate and
+# passwords stay.
 set -euo pipefail
 umask 022
 export DEBIAN_FRONTEND=noninteractive
+here=$(dirname "$(readlink -f "$0")")
 acme="@ACME@"
+done_mark=/var/lib/ohguard-setup/proxy-$acme
 
-apt-get -o Acquire::Retries=5 update
-apt-get -o Acquire::Retries=5 -o DPkg::Lock::Timeout=300 -y --no-install-recommends install \
-	nginx-light apache2-utils openssl fail2ban python3-systemd ufw unattended-upgrades
-if [ "$acme" = yes ]; then
-	apt-get -o DPkg::Lock::Timeout=300 -y --no-install-recommends install certbot
+put() { # SOURCE DESTINATION MODE
+	install -D -m "$3" "$here/$1" "$2.new"
+	mv -f "$2.new" "$2"
+}
+
+install -d -m 0755 /etc/ohguard /var/www/acme /var/lib/ohguard-setup
+install -d -m 0700 /etc/ohguard/tls /etc/ohguard/sessions
+# Before its package, which then starts with it.
+put fail2ban /etc/fail2ban/jail.d/ohguard.local 0644
+put proxy-password /usr/local/sbin/ohguard-proxy-password 0755
+put proxy-session /usr/local/sbin/ohguard-proxy-session 0755
+put certificate /usr/local/sbin/ohguard-certificate 0755
+put certificate.service /etc/systemd/system/ohguard-certificate.service 0644
+systemctl daemon-reload
+
+if [ ! -e "$done_mark" ]; then
+	packages=(nginx-light apache2-utils openssl fail2ban python3-systemd ufw unattended-upgrades curl)
+	if [ "$acme" = yes ]; then
+		packages+=(certbot)
+	fi
+	# The public address comes a little later than the machine, and the system's own look at the archive may hold
+	# the lists, which no option waits for.
+	for try in 1 2 3 4 5 6; do
+		if apt-get -o Acquire::Retries=5 update; then break; fi
+		[ "$try" != 6 ]
+		sleep 20
+	done
+	apt-get -o Acquire::Retries=5 -o DPkg::Lock::Timeout=300 -y --no-install-recommends install "${packages[@]}"
+	touch "$done_mark"
 fi
 
 # A door before the house: only these three ports, from where the security group lets in. Port 22 without ufw's limit of
@@ -21,8 +48,6 @@ ufw allow 80/tcp
 ufw allow 443/tcp
 ufw --force enable
 
-install -d -m 0755 /etc/ohguard /var/www/acme
-install -d -m 0700 /etc/ohguard/tls
 if [ ! -s /etc/ohguard/tls/certificate.pem ] || [ ! -s /etc/ohguard/tls/key.pem ]; then
 	(
 		umask 077
@@ -33,12 +58,19 @@ if [ ! -s /etc/ohguard/tls/certificate.pem ] || [ ! -s /etc/ohguard/tls/key.pem 
 fi
 [ -s /etc/nginx/ohguard.htpasswd ] || /usr/local/sbin/ohguard-proxy-password --new
 
+# A site that nginx does not take leaves the one before.
+old=$(cat /etc/nginx/sites-available/ohguard 2>/dev/null || true)
+put nginx-site /etc/nginx/sites-available/ohguard 0644
 rm -f /etc/nginx/sites-enabled/default
 ln -sfn ../sites-available/ohguard /etc/nginx/sites-enabled/ohguard
-nginx -t
+if ! nginx -t; then
+	printf '%s\n' "$old" >/etc/nginx/sites-available/ohguard
+	exit 1
+fi
 systemctl enable nginx fail2ban ufw
 systemctl reload-or-restart nginx
 systemctl restart fail2ban
 if [ "$acme" = yes ]; then
 	systemctl enable --now --no-block ohguard-certificate.service
 fi
+install -m 0644 "$here/delivery-id" /var/lib/ohguard-setup/proxy-delivery-id

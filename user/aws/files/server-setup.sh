@@ -5,17 +5,18 @@ set -euo pipefail
 umask 022
 export DEBIAN_FRONTEND=noninteractive
 here=$(dirname "$(readlink -f "$0")")
-version="@OPENHANDS@"
+image="ghcr.io/openhands/@OPENHANDS@"
 agent_docker="@AGENT_DOCKER@"
 agent_sudo="@AGENT_SUDO@"
-image="docker.openhands.dev/openhands/openhands:$version"
-runtime="docker.openhands.dev/openhands/runtime:$version-nikolaik"
-done_mark="/var/lib/ohguard-setup/$version-$agent_docker-$agent_sudo"
+state=/var/lib/openhands-state
+done_mark="/var/lib/ohguard-setup/${image##*:}-$agent_docker-$agent_sudo"
 
 say() { printf '%s\n' "server-setup: $*"; }
 
 # 4 is "in force, but not all of it as configured": a name that does not resolve yet, or nothing let out at all.
 guard() { /usr/local/sbin/ohguard "$@" || [ $? = 4 ]; }
+
+random_key() { openssl rand -hex 32; }
 
 docker_of_agent() { runuser -u openhands -- env DOCKER_HOST="$DOCKER_HOST" docker "$@"; }
 
@@ -31,6 +32,7 @@ for unit in ohguard.service ohguard-gate.service ohguard-refresh.service ohguard
 	put "$unit" "/etc/systemd/system/$unit" 0644
 done
 put openhands-run.sh /usr/local/lib/ohguard/openhands-run 0755
+put openhands-settings.py /usr/local/lib/ohguard/openhands-settings 0755
 put openhands-docker.sh /usr/local/lib/ohguard/openhands-docker 0755
 put set-key.sh /usr/local/sbin/ohguard-set-key 0755
 put policy-install /etc/ohguard/policy-install.conf 0644
@@ -65,7 +67,7 @@ if [ ! -e "$done_mark" ]; then
 		sleep 20
 	done
 	apt-get "${options[@]}" -y --no-install-recommends install \
-		docker.io rootlesskit slirp4netns uidmap fuse-overlayfs iptables curl
+		docker.io rootlesskit slirp4netns uidmap fuse-overlayfs iptables curl openssl python3
 	if ! id openhands >/dev/null 2>&1; then
 		useradd --system --create-home --home-dir /var/lib/openhands --shell /usr/sbin/nologin openhands
 	fi
@@ -88,7 +90,7 @@ if [ ! -e "$done_mark" ]; then
 		gpasswd --delete openhands sudo 2>/dev/null || true
 	fi
 
-	say "OpenHands $version"
+	say "OpenHands: $image"
 	# shellcheck disable=SC1091
 	. /etc/ohguard/openhands.env
 	# Its socket comes a little later than the service.
@@ -97,9 +99,21 @@ if [ ! -e "$done_mark" ]; then
 		sleep 1
 	done
 	docker_of_agent pull --quiet "$image"
-	docker_of_agent pull --quiet "$runtime"
+	# Its folders belong to the user that the image runs as, as whom Docker shows that one here.
+	install -d -m 0755 "$state" "$state/home" "$state/projects"
+	chown openhands: "$state/home" "$state/projects"
+	user=$(docker_of_agent image inspect --format '{{.Config.User}}' "$image")
+	docker_of_agent run --rm --pull never --network none --user root --entrypoint chown --volume "$state/home:/a" \
+		--volume "$state/projects:/b" "$image" "${user:-root}:" /a /b
 	touch "$done_mark"
 fi
+(
+	umask 077
+	install -d -m 0700 /etc/credstore
+	[ -s /etc/credstore/openhands.session-key ] || random_key >/etc/credstore/openhands.session-key
+	[ -s "$state/secret-key" ] || random_key >"$state/secret-key"
+	put openhands.settings /etc/credstore/openhands.settings 0600
+)
 
 # Checked before it is put in place, so that a bad file leaves the old policy in force.
 if ! cmp -s "$here/policy" /etc/ohguard/ohguard.conf; then

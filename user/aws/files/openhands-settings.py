@@ -1,0 +1,73 @@
+#!/usr/bin/python3 -I
+"""Tells OpenHands its model and key where it reads them: in its settings, which it stores encrypted. The service is not
+up before it has them."""
+import json
+import os
+import pathlib
+import time
+import urllib.error
+import urllib.request
+
+ADDRESS = "http://127.0.0.1:3000"
+SECONDS = 540  # the first start of a large image
+credentials = pathlib.Path(os.environ["CREDENTIALS_DIRECTORY"])
+
+
+def credential(name):
+    return (credentials / name).read_text().strip()
+
+
+def ask(method, path, body=None, **more):
+    headers = {"X-Session-API-Key": credential("session-key"), "Content-Type": "application/json", **more}
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(ADDRESS + path, data, headers, method=method)
+    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=60) as answer:
+        return json.load(answer)
+
+
+def wait():
+    end = time.monotonic() + SECONDS
+    while True:
+        try:
+            return ask("GET", "/ready")
+        except (OSError, ValueError) as e:
+            if time.monotonic() > end:
+                raise SystemExit(f"openhands-settings: OpenHands does not answer: {e}")
+        time.sleep(1)
+
+
+def conversations():
+    page = ""
+    while page is not None:
+        found = ask("GET", "/api/conversations/search?limit=100" + (page and "&page_id=" + page))
+        yield from found["items"]
+        page = found.get("next_page_id")
+
+
+def rotate(key):
+    """A conversation has a copy of the key that it began with: each gets the new one, and keeps its model."""
+    for conversation in conversations():
+        llm = (conversation.get("agent") or {}).get("llm")
+        if llm:
+            kept = {k: v for k, v in llm.items() if not (isinstance(v, str) and v.startswith("****"))}
+            ask("POST", f"/api/conversations/{conversation['id']}/switch_llm", {"llm": {**kept, "api_key": key}})
+
+
+def tell():
+    key = credential("llm-api-key")
+    now = ask("GET", "/api/settings", **{"X-Expose-Secrets": "plaintext"})["agent_settings"].get("llm") or {}
+    # First, so that a run that was cut short is made good by the next.
+    if now.get("api_key") not in (None, key):
+        rotate(key)
+    settings = json.loads(credential("settings"))
+    agent = settings.setdefault("agent_settings_diff", {})
+    agent.setdefault("llm", {}).update(model="@MODEL@", base_url="@BASE_URL@", api_key=key)
+    return ask("PATCH", "/api/settings", settings)
+
+
+wait()
+try:
+    if not tell().get("llm_api_key_is_set"):
+        raise SystemExit("openhands-settings: OpenHands has no key now: is this version supported?")
+except urllib.error.HTTPError as e:
+    raise SystemExit(f"openhands-settings: OpenHands refuses {e.url}: {e.code} {e.read(300).decode(errors='replace')}")
