@@ -149,7 +149,7 @@ int history_lines(const char *path, history_line each, void *context, struct err
 		    errno == ENOENT ? 0 : error_set(e, errno, "%s: %s", path, strerror(errno));
 		goto cleanup;
 	}
-	gzbuffer(file, 1 << 17);
+	gzbuffer(file, 1 << 14);	/* what is not compressed goes past it */
 	while (!r && (n = gzread(file, buffer + have, (unsigned int)(room - have))) > 0) {
 		char *line = buffer, *end = buffer + have + n, *newline;
 

@@ -341,19 +341,33 @@ static bool read_field(struct cursor *c, const struct field *f, struct history_r
 	}
 }
 
-/* The key's field: mostly the one behind the last that was found. NULL: none. */
-static const struct field *find_field(const char *key, size_t length, size_t *next)
-{
-	for (size_t i = 0; i < COUNT(head) + COUNT(fields); i++) {
-		size_t n = (*next + i) % (COUNT(head) + COUNT(fields));
-		const struct field *f = n < COUNT(head) ? &head[n] : &fields[n - COUNT(head)];
+#define FIELDS (COUNT(head) + COUNT(fields))
 
-		if (f->length == length && !memcmp(f->key, key, length)) {
+static const struct field *field_at(size_t n)
+{
+	return n < COUNT(head) ? &head[n] : &fields[n - COUNT(head)];
+}
+
+/* Reads a key: mostly that of the field behind the last one, or one of the next few, since what is not known is left out.
+ * False: it is no string. *ret is NULL for a key that no field has; *ret_key then holds it. */
+static bool read_key(struct cursor *c, size_t *next, const struct field **ret, const char **ret_key)
+{
+	*ret = NULL;
+	*ret_key = NULL;
+	for (size_t i = 0; i < FIELDS; i++) {
+		size_t n = *next + i < FIELDS ? *next + i : *next + i - FIELDS;
+		const struct field *f = field_at(n);
+
+		if (c->end - c->at > f->length + 1 && c->at[f->length + 1] == '"' && *c->at == '"' &&
+		    !memcmp(c->at + 1, f->key, f->length)) {
 			*next = n + 1;
-			return f;
+			c->at += f->length + 2;
+			*ret = f;
+			return true;
 		}
 	}
-	return NULL;
+	*ret_key = read_string(c);
+	return *ret_key != NULL;
 }
 
 int history_parse(char *line, struct history_record *ret, const char **ret_before)
@@ -366,12 +380,13 @@ int history_parse(char *line, struct history_record *ret, const char **ret_befor
 	if (!skip(&c, '{'))
 		return -EBADMSG;
 	do {
-		const char *key = read_string(&c);
 		const struct field *f;
+		const char *key;
 
-		if (!key || !skip(&c, ':'))
+		while (c.at < c.end && *c.at == ' ')
+			c.at++;
+		if (!read_key(&c, &next, &f, &key) || !skip(&c, ':'))
 			return -EBADMSG;
-		f = find_field(key, strlen(key), &next);
 		if (f ? !read_field(&c, f, ret) : strcmp(key, "before") || !(*ret_before = read_string(&c)))
 			return -EBADMSG;
 	} while (skip(&c, ','));
