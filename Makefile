@@ -52,7 +52,8 @@ BPFT_BIN  := $(BPFT_SRC:%.c=$(BUILD)/%)
 	docs dist static deb release install upgrade uninstall clean
 .DELETE_ON_ERROR:
 
-UNITS := ohguard.service $(patsubst %,ohguard-%.service,gate refresh uplink events lock)
+UNITS := ohguard.service $(patsubst %,ohguard-%.service,gate refresh uplink events metrics lock)
+TIMERS := ohguard-refresh.timer ohguard-metrics.timer
 
 all: $(BUILD)/ohguard $(UNITS:%=$(BUILD)/systemd/%) $(BUILD)/systemd/90-ohguard.rules	## the program and its units
 
@@ -269,7 +270,7 @@ install: all $(BUILD)/docs/ohguard.8	## into DESTDIR and PREFIX
 	for unit in $(UNITS); do \
 		$(SET_PATHS) systemd/$$unit.in | install -D -m 644 /dev/stdin $(DESTDIR)$(UNITDIR)/$$unit || exit 1; \
 	done
-	install -D -m 644 systemd/ohguard-refresh.timer $(DESTDIR)$(UNITDIR)/ohguard-refresh.timer
+	install -D -m 644 -t $(DESTDIR)$(UNITDIR) $(TIMERS:%=systemd/%)
 	$(SET_PATHS) systemd/90-ohguard.rules.in | install -D -m 644 /dev/stdin $(DESTDIR)$(RULESDIR)/90-ohguard.rules
 	install -D -m 644 $(BUILD)/docs/ohguard.8 $(DESTDIR)$(MANDIR)/man8/ohguard.8
 	install -D -m 644 docs/ohguard.conf.5 $(DESTDIR)$(MANDIR)/man5/ohguard.conf.5
@@ -287,7 +288,7 @@ upgrade: install	## install, and put the new programs in force with no moment op
 uninstall:	## and out of them; UNLOAD=1 also unloads the guard
 	$(if $(DESTDIR),,scripts/leave $(SBINDIR)/ohguard $(UNLOAD))
 	rm -f $(DESTDIR)$(SBINDIR)/ohguard $(UNITS:%=$(DESTDIR)$(UNITDIR)/%) \
-		$(DESTDIR)$(UNITDIR)/ohguard-refresh.timer $(DESTDIR)$(RULESDIR)/90-ohguard.rules \
+		$(TIMERS:%=$(DESTDIR)$(UNITDIR)/%) $(DESTDIR)$(RULESDIR)/90-ohguard.rules \
 		$(DESTDIR)$(MANDIR)/man8/ohguard.8 $(DESTDIR)$(MANDIR)/man5/ohguard.conf.5 $(DESTDIR)$(DOCDIR)/README.md
 	if [ -d $(DESTDIR)$(DOCDIR) ]; then rmdir $(DESTDIR)$(DOCDIR); fi
 

@@ -70,4 +70,7 @@ int cmd_unlock(int argc, char **argv);
 int cmd_config(int argc, char **argv);
 int cmd_aws(int argc, char **argv);
 
+/* What `status` finds: true without a problem. */
+bool cmd_is_healthy(struct guard *g);
+
 #endif

@@ -1,14 +1,19 @@
 // SPDX-License-Identifier: MIT
 /* ohguard stats: counters, read once into one record and printed as text, JSON or Prometheus. */
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/json.h"
 #include "base/reason.h"
 #include "base/text.h"
+#include "base/version.h"
 #include "commands/cmd.h"
+#include "commands/top.h"
 #include "engine/publish.h"
 #include "guard/guard.h"
 
@@ -25,6 +30,7 @@ struct stats {
 	uint64_t events_lost;
 	struct stats_target {
 		const struct target *target;
+		uint32_t id;
 		struct oh_use use;
 	} *targets;
 	size_t target_count;
@@ -33,7 +39,10 @@ struct stats {
 		uint64_t entries, max;
 	} maps[sizeof(shown_maps) / sizeof(*shown_maps)];
 	int64_t last, next_due;		/* of refresh; 0: none */
+	int64_t succeeded;		/* the last lookup that did not fail, 0: none */
 	size_t failures, names, addresses;
+	bool healthy, locked;		/* for Prometheus alone: it takes a while to find out */
+	struct top names_top, programs_top;
 };
 
 static void add(struct oh_count *to, const struct oh_count *count)
@@ -76,6 +85,7 @@ static int read_targets(const struct guard *g, struct stats *s, struct error *e)
 		if (!t->id)
 			continue;
 		s->targets[s->target_count].target = t->target;
+		s->targets[s->target_count].id = t->id;
 		r = engine_read_use(&g->engine, t->id, &s->targets[s->target_count++].use, e);
 	}
 	return r;
@@ -88,6 +98,8 @@ static void read_refresh(const struct guard *g, struct stats *s)
 
 		if (r->tried > s->last)
 			s->last = r->tried;
+		if (!r->failures && r->tried > s->succeeded)
+			s->succeeded = r->tried;
 		if (!s->next_due || r->due < s->next_due)
 			s->next_due = r->due;
 		s->failures += r->failures > 0;
@@ -121,7 +133,15 @@ static int read_stats(struct guard *g, struct stats *s, struct error *e)
 	s->observing = g->engine.settings.observe;
 	s->since = control.since ? clock_boot_at() + control.since : 0;
 	read_refresh(g, s);
-	return 0;
+	return top_read(g->history, time(NULL) - TOP_SECONDS, &s->names_top, &s->programs_top, e);
+}
+
+static void free_stats(struct stats *s)
+{
+	top_free(&s->names_top);
+	top_free(&s->programs_top);
+	free(s->targets);
+	s->targets = NULL;
 }
 
 static void json_count(struct json *j, const char *key, const struct oh_count *count)
@@ -182,6 +202,8 @@ static void print_json(const struct stats *s)
 		json_object_end(&j);
 	}
 	json_array_end(&j);
+	top_json(&j, "top_refused", &s->names_top);
+	top_json(&j, "top_programs", &s->programs_top);
 	json_array(&j, "maps");
 	for (size_t i = 0; i < sizeof(s->maps) / sizeof(*s->maps); i++) {
 		json_object(&j, NULL);
@@ -228,6 +250,8 @@ static void print_text(const struct stats *s)
 		       (unsigned long long)s->observed.bytes);
 	for (unsigned int i = OH_REASON_FIRST_REFUSAL; i < OH_REASON_MAX; i++)
 		text_count(reason_name(i), &s->observed_reasons[i]);
+	top_text("refused most in the last day", &s->names_top);
+	top_text("by program", &s->programs_top);
 	if (s->events_lost)
 		printf("%llu events lost: the buffer was full and nobody read it\n",
 		       (unsigned long long)s->events_lost);
@@ -306,8 +330,31 @@ static void prometheus_one(const struct stats *s, const char *metric, const char
 	printf("%s{instance=\"%s\"} %llu\n", metric, s->instance, (unsigned long long)value);
 }
 
+static void prometheus_programs(const struct stats *s)
+{
+	prometheus_metric("ohguard_program_refusals", "gauge",
+			  "Refusals in the last day, by program: the most frequent ones.");
+	for (size_t i = 0; i < s->programs_top.count; i++) {
+		printf("ohguard_program_refusals{instance=\"%s\",program=\"", s->instance);
+		text_print_json(stdout, s->programs_top.list[i].text);
+		printf("\"} %llu\n", (unsigned long long)s->programs_top.list[i].refused);
+	}
+}
+
+static void print_down(const char *instance)
+{
+	const struct stats s = { .instance = instance };
+
+	prometheus_one(&s, "ohguard_up", "gauge", "1: loaded.", 0);
+}
+
 static void print_prometheus(const struct stats *s)
 {
+	prometheus_one(s, "ohguard_up", "gauge", "1: loaded.", 1);
+	prometheus_one(s, "ohguard_healthy", "gauge", "1: status finds no problem.", s->healthy);
+	prometheus_one(s, "ohguard_locked", "gauge", "1: locked by BPF LSM.", s->locked);
+	prometheus_metric("ohguard_build_info", "gauge", "Always 1.");
+	printf("ohguard_build_info{instance=\"%s\",version=\"%s\"} 1\n", s->instance, OHGUARD_VERSION);
 	prometheus_reasons(s, "ohguard_packets_total", "Packets and attempts, by verdict and reason.", false);
 	prometheus_reasons(s, "ohguard_bytes_total", "Bytes of IP packets, by verdict and reason.", true);
 	prometheus_target(s, "ohguard_target_packets_total", "Packets to an allowed target.", false);
@@ -319,37 +366,162 @@ static void print_prometheus(const struct stats *s)
 	prometheus_one(s, "ohguard_refresh_failing", "gauge", "Lookups that fail now.", s->failures);
 	prometheus_one(s, "ohguard_refresh_last_seconds", "gauge", "Time of the last query, in seconds since 1970.",
 		       (uint64_t)s->last);
+	prometheus_one(s, "ohguard_refresh_success_seconds", "gauge",
+		       "Time of the last query that was answered, in seconds since 1970.", (uint64_t)s->succeeded);
+	prometheus_programs(s);
+}
+
+/* ---- rates ---- */
+
+static volatile sig_atomic_t stopped;
+
+static void stop(int signal)
+{
+	(void)signal;
+	stopped = 1;
+}
+
+static void print_rate(const char *name, const struct oh_count *now, const struct oh_count *before, double seconds)
+{
+	double packets = (double)(now->packets - before->packets) / seconds;
+	double bytes = (double)(now->bytes - before->bytes) / seconds;
+
+	if (packets > 0)
+		printf("  %-26s %10.1f packets/s %14.0f bytes/s\n", name, packets, bytes);
+}
+
+static void print_rates(const struct stats *s, const struct stats *before, double seconds)
+{
+	char when[TEXT_TIME_MAX], text[OH_TARGET_TEXT_MAX];
+
+	printf("%s at %s\n", s->instance, text_time(time(NULL), when));
+	print_rate("allowed", &s->allowed, &before->allowed, seconds);
+	print_rate("refused", &s->refused, &before->refused, seconds);
+	print_rate("observed", &s->observed, &before->observed, seconds);
+	for (unsigned int i = OH_REASON_FIRST_REFUSAL; i < OH_REASON_MAX; i++)
+		print_rate(reason_name(i) ? reason_name(i) : "?", &s->reasons[i], &before->reasons[i], seconds);
+	for (size_t i = 0; i < s->target_count; i++) {
+		const struct oh_use *use = &s->targets[i].use, *old = NULL;
+
+		for (size_t n = 0; !old && n < before->target_count; n++) {
+			if (before->targets[n].id == s->targets[i].id)
+				old = &before->targets[n].use;
+		}
+		if (old && use->packets > old->packets)
+			print_rate(target_identity(s->targets[i].target, text),
+				   &(struct oh_count){ use->packets, use->bytes },
+				   &(struct oh_count){ old->packets, old->bytes }, seconds);
+	}
+	top_text("refused most in the last day", &s->names_top);
+	top_text("by program", &s->programs_top);
+}
+
+/* The policy is built anew for each reading: targets of the one before are known by their ids alone. */
+static int watch(struct guard *g, const char *instance, struct error *e)
+{
+	struct stats before = { 0 }, s;
+	int64_t since = 0, now;
+	int r = 0;
+
+	signal(SIGINT, stop);
+	signal(SIGTERM, stop);
+	while (!r && !stopped && !ferror(stdout)) {
+		s = (struct stats){ .instance = instance };
+		r = read_stats(g, &s, e);
+		now = clock_monotonic_ms();
+		if (!r && since) {
+			if (isatty(STDOUT_FILENO))
+				fputs("\x1b[H\x1b[J", stdout);
+			print_rates(&s, &before, (double)(now - since) / 1000);
+			fflush(stdout);
+		}
+		free_stats(&before);
+		before = s;
+		since = now;
+		if (!stopped)
+			sleep(since ? 2 : 1);
+	}
+	free_stats(&before);
+	return r;
+}
+
+/* node_exporter reads the file at any time: it is replaced whole. */
+static int write_prometheus(const struct stats *s, const char *instance, const char *path, struct error *e)
+{
+	FILE *screen = stdout;
+	struct file_out out;
+	int r = path ? file_begin(&out, path, 0644, e) : 0;
+
+	if (r)
+		return r;
+	if (path)	/* glibc's is a variable (stdio(3)) */
+		stdout = out.stream;
+	if (s)
+		print_prometheus(s);
+	else
+		print_down(instance);
+	stdout = screen;
+	return path ? file_commit(&out, e) : 0;
+}
+
+struct options {
+	struct cmd_options common;
+	int prometheus, watch;
+	const char *output;
+};
+
+static int read_options(struct options *o, int argc, char **argv)
+{
+	struct poptOption options[] = {
+		{ "prometheus", 0, POPT_ARG_NONE, &o->prometheus, 0, "Print in Prometheus's text format", NULL },
+		{ "output", 0, POPT_ARG_STRING, &o->output, 0, "With --prometheus: replace this file", "FILE" },
+		{ "watch", 'w', POPT_ARG_NONE, &o->watch, 0, "Stay, and print rates every two seconds", NULL },
+		POPT_TABLEEND
+	};
+	int r = cmd_parse(argc, argv, options, NULL, &o->common);
+
+	if (r != CMD_GO_ON)
+		return r;
+	if (o->prometheus + o->common.json + o->watch > 1)
+		return cmd_usage("--json, --prometheus and --watch: give only one of them");
+	if (o->output && !o->prometheus)
+		return cmd_usage("--output %s: what is written there is of --prometheus", o->output);
+	return CMD_GO_ON;
+}
+
+static int print_once(struct guard *g, const struct options *o, struct error *e)
+{
+	struct stats s = { .instance = o->common.guard.instance };
+	int r = read_stats(g, &s, e);
+
+	if (!r && o->prometheus) {
+		s.locked = g->locked;
+		s.healthy = cmd_is_healthy(g);
+		r = write_prometheus(&s, s.instance, o->output, e);
+	} else if (!r && o->common.json) {
+		print_json(&s);
+	} else if (!r) {
+		print_text(&s);
+	}
+	free_stats(&s);
+	return r;
 }
 
 int cmd_stats(int argc, char **argv)
 {
-	struct cmd_options common = { 0 };
-	struct stats s = { 0 };
-	int prometheus = 0, r;
+	struct options o = { 0 };
 	struct guard g;
 	struct error e;
-	struct poptOption options[] = {
-		{ "prometheus", 0, POPT_ARG_NONE, &prometheus, 0, "Print in Prometheus's text format", NULL },
-		POPT_TABLEEND
-	};
+	int r = read_options(&o, argc, argv);
 
-	r = cmd_parse(argc, argv, options, NULL, &common);
 	if (r != CMD_GO_ON)
 		return r;
-	if (prometheus && common.json)
-		return cmd_usage("--json and --prometheus: give only one of them");
-	r = guard_open(&common.guard, &g, &e);
+	r = guard_open(&o.common.guard, &g, &e);
+	if (r == -ENOENT && o.prometheus)	/* what collects the numbers must learn that, too */
+		return write_prometheus(NULL, o.common.guard.instance, o.output, &e) ? cmd_fail(&e) : CMD_OK;
 	if (r)
 		return cmd_open_failed(r, &e);
-	s.instance = common.guard.instance;
-	r = read_stats(&g, &s, &e);
-	if (!r && prometheus)
-		print_prometheus(&s);
-	else if (!r && common.json)
-		print_json(&s);
-	else if (!r)
-		print_text(&s);
-	free(s.targets);
+	r = o.watch ? watch(&g, o.common.guard.instance, &e) : print_once(&g, &o, &e);
 	guard_close(&g);
 	return r ? cmd_fail(&e) : CMD_OK;
 }

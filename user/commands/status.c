@@ -465,6 +465,18 @@ static void print_text(const struct status *s)
 	printf("  lock: %s\n", s->locked ? "on" : "off");
 }
 
+bool cmd_is_healthy(struct guard *g)
+{
+	struct status *s = calloc(1, sizeof(*s));
+	struct error e;
+	bool healthy = s && !read_status(g, s, &e) && !s->problems.count;
+
+	if (s)
+		inside_free(&s->inside);
+	free(s);
+	return healthy;
+}
+
 int cmd_status(int argc, char **argv)
 {
 	struct cmd_options common = { 0 };
