@@ -76,7 +76,7 @@ def guard(lab):
     finally:
         g.events()
         g.ohguard("unload", "--yes")
-        lab.server.run(["rm", "-rf", "/var/lib/ohguard"], check=True)
+        lab.server.run(["rm", "-rf", "/var/lib/ohguard", "/var/log/ohguard"], check=True)
 
 
 def query(name, qtype=1, tail=b"", counts=(1, 0, 0, 0), flags=0x0100):

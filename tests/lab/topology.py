@@ -23,7 +23,7 @@ class Spec:
     gw6: str
     owns: tuple = ()        # what the router sends here besides; whole prefixes answer on every address
     standby: bool = False   # owns them, but gets no route until a test asks for it
-    machine: bool = False   # has its own /etc, /var/lib, /run, /sys and bpffs, as a real machine does
+    machine: bool = False   # has its own /etc, /var/lib, /var/log, /run, /sys and bpffs, as a real machine does
 
 
 HOSTS = (

@@ -33,6 +33,8 @@ static const struct cmd commands[] = {
 	  .example = "ohguard stats" },
 	{ "events", cmd_events, "show refused attempts, one a line",
 	  .example = "ohguard events --follow" },
+	{ "report", cmd_report, "write one page to look at, from the history",
+	  .example = "ohguard report /root/report.html" },
 	{ "status", cmd_status, "show what is attached where, and whether it is healthy",
 	  .example = "ohguard status" },
 	{ "config", cmd_config, "show each key and where it comes from, or check files",
