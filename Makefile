@@ -119,10 +119,11 @@ $(BUILD)/%.bpf.o: bpf/%.bpf.c | compilers
 	$(Q)$(CLANG) $(BPF_CFLAGS) -MMD -MP -MF $(BUILD)/$*.bpf.d -MT $@ -c -o $@ $<
 	$(Q)$(LLVM_STRIP) -g $@	# the line tables; BTF stays
 
+# A function that is not used is a test that no table names.
 $(BUILD)/tests/%: tests/%.c $(LIB_OBJ)
 	$(call say,TEST,$<)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -o $@ $< $(LIB_OBJ) -Wl,-Bstatic $(LIBS) -Wl,-Bdynamic -lcmocka
+	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -Werror=unused-function -MMD -MP -o $@ $< $(LIB_OBJ) -Wl,-Bstatic $(LIBS) -Wl,-Bdynamic -lcmocka
 
 # ---- set-up, demo, tests ----
 

@@ -24,7 +24,7 @@
 	OH_REASON(23, NTP_SERVER_NOT_ALLOWED, "ntp-server-not-allowed", "NTP to a server that is not configured") \
 	OH_REASON(24, NTP_MALFORMED, "ntp-malformed", "not a plain client request") \
 	OH_REASON(25, TLS_NAME_NOT_ALLOWED, "tls-name-not-allowed", "a TLS server name that is not allowed") \
-	OH_REASON(26, TLS_NO_NAME, "tls-no-name", "a TLS hello without a server name, or with an address or final dot") \
+	OH_REASON(26, TLS_NO_NAME, "tls-no-name", "a TLS hello with no server name, or with an address or final dot") \
 	OH_REASON(27, TLS_ENCRYPTED_HELLO, "tls-encrypted-hello", "a TLS hello whose server name is encrypted") \
 	OH_REASON(28, TLS_NOT_TLS, "tls-not-tls", "a connection that does not start with a TLS hello") \
 	OH_REASON(29, TLS_INCOMPLETE, "tls-incomplete", "a TLS hello that is not complete yet") \

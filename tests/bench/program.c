@@ -17,6 +17,7 @@
 
 #define ROUNDS 101
 #define REPEAT 4000		/* fewer than the events that fit the ring buffer, or refusals would cost less */
+#define QUERIES 600		/* and of queries, than one target has room for (bpf/decide/share.h) */
 #define SIZES 3
 #define BATCH 4096
 
@@ -123,6 +124,23 @@ static void grant(struct engine *engine, const struct packet *p, enum oh_service
 		die("grant");
 }
 
+/* The sender's address is this machine's, as `load` writes it: a datagram's source is looked up there, if its socket
+ * was not connected. A socket that a test run makes never was. */
+static void own(struct engine *engine, const struct packet *p)
+{
+	struct oh_address a = { 0 };
+	__u8 one = 1;
+
+	if (p->family == 6) {
+		memcpy(&a, p->bytes + 8, 16);
+	} else {
+		memset(a.byte + 10, 0xff, 2);
+		memcpy(a.byte + 12, p->bytes + 12, 4);
+	}
+	if (bpf_map_update_elem(engine->map[ENGINE_LOCAL], &a, &one, BPF_ANY))
+		die("own address");
+}
+
 /* The query's name may be asked for. */
 static void grant_name(struct engine *engine)
 {
@@ -186,6 +204,7 @@ static void prepare(struct subject *s, unsigned int size)
 	for (size_t i = 0; i < PACKETS; i++) {
 		if (packets[i].reason == OH_TARGET || packets[i].reason == OH_DNS)
 			grant(&s->engine, &packets[i], packets[i].port == 53 ? OH_SERVICE_DNS : OH_SERVICE_TCP);
+		own(&s->engine, &packets[i]);
 	}
 	grant_name(&s->engine);
 	fill(&s->engine, size - 1);
@@ -208,12 +227,29 @@ static int load_empty(void)
 	return fd;
 }
 
+static unsigned int repeats(const struct packet *p)
+{
+	return p->reason == OH_DNS ? QUERIES : REPEAT;
+}
+
+/* As if the queries so far were answered. */
+static void give_room(struct subject *s)
+{
+	const struct oh_shares none = { 0 };
+	const __u32 payers[] = { 1, OH_SHARES_OF_ALL };
+
+	for (size_t i = 0; i < sizeof(payers) / sizeof(*payers); i++) {
+		if (bpf_map_update_elem(s->engine.map[ENGINE_SHARES], &payers[i], &none, BPF_ANY))
+			die("shares");
+	}
+}
+
 /* Nanoseconds a run; *ret_verdict is what the program returned. */
 static unsigned int run(int program, const struct packet *p, unsigned int interface, __u32 *ret_verdict)
 {
 	struct __sk_buff context = { .ifindex = p->reason == OH_LOOPBACK ? 1 : interface };
 	DECLARE_LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = p->bytes, .data_size_in = (__u32)p->size,
-			    .ctx_in = &context, .ctx_size_in = sizeof(context), .repeat = REPEAT);
+			    .ctx_in = &context, .ctx_size_in = sizeof(context), .repeat = (int)repeats(p));
 	unsigned char frame[14 + sizeof(p->bytes)] = { 0 };
 
 	put16(frame + 12, p->family == 4 ? 0x0800 : 0x86dd);	/* the kernel takes an Ethernet header off */
@@ -234,9 +270,10 @@ static void measure(struct subject *s, size_t which, int empty, unsigned int int
 	__u64 hits;
 	struct error e;
 	__u32 verdict;
-	unsigned int base = run(empty, p, interface, &verdict), ns;
+	unsigned int base = run(empty, p, interface, &verdict), many = repeats(p), ns;
 
 	ring_buffer__consume(s->events);
+	give_room(s);
 	engine_read_count(&s->engine, p->reason, &count[0], &e);
 	engine_read_use(&s->engine, 1, &use[0], &e);
 	ns = run(engine_program(s->set, p->way == WAY_IN ? OH_HOOK_INGRESS : OH_HOOK_EGRESS), p, interface, &verdict);
@@ -244,11 +281,11 @@ static void measure(struct subject *s, size_t which, int empty, unsigned int int
 	engine_read_use(&s->engine, 1, &use[1], &e);
 	hits = use[1].hits - use[0].hits;
 	/* a connection is admitted once, by its first packet, and known from then on */
-	if (count[1].packets - count[0].packets != (p->way == WAY_IN ? 0 : REPEAT) ||
+	if (count[1].packets - count[0].packets != (p->way == WAY_IN ? 0 : many) ||
 		verdict != (p->reason < OH_REASON_FIRST_REFUSAL) ||
-	    hits != (p->way == WAY_CONNECTION ? 1 : p->way == WAY_LOOKUP ? REPEAT : 0)) {
-		fprintf(stderr, "program: %s: verdict %u, %llu of %d for its reason, %llu admissions\n", p->name,
-			verdict, (unsigned long long)(count[1].packets - count[0].packets), REPEAT,
+	    hits != (p->way == WAY_CONNECTION ? 1 : p->way == WAY_LOOKUP ? many : 0)) {
+		fprintf(stderr, "program: %s: verdict %u, %llu of %u for its reason, %llu admissions\n", p->name,
+			verdict, (unsigned long long)(count[1].packets - count[0].packets), many,
 			(unsigned long long)hits);
 		exit(1);
 	}

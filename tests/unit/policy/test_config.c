@@ -522,6 +522,8 @@ int main(void)
 		UNIT_FILE_TEST(uplink_none_stands_alone),
 		UNIT_FILE_TEST(search_is_suffixes_or_none),
 		UNIT_FILE_TEST(inbound_is_by_tc_unless_xdp_is_asked_for),
+		UNIT_FILE_TEST(lines_are_walked_in_order),
+		UNIT_FILE_TEST(key_stands_once),
 		UNIT_FILE_TEST(bad_values),
 		UNIT_FILE_TEST(unknown_sections_refused),
 		UNIT_FILE_TEST(values_that_contradict),
