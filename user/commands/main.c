@@ -33,6 +33,8 @@ static const struct cmd commands[] = {
 	  .example = "ohguard stats" },
 	{ "events", cmd_events, "show refused attempts, one a line",
 	  .example = "ohguard events --follow" },
+	{ "explain", cmd_explain, "say whether something is allowed, by what, and what to type",
+	  .example = "ohguard explain github.com", .alias = "why" },
 	{ "status", cmd_status, "show what is attached where, and whether it is healthy",
 	  .example = "ohguard status" },
 	{ "config", cmd_config, "show each key and where it comes from, or check files",

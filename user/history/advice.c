@@ -39,7 +39,8 @@ static int allow_name(const char *name, uint16_t port, char *line, size_t size)
 	struct target t;
 	struct error e;
 
-	if (*name == '-' || target_parse(name, &t, &e) || (t.kind != TARGET_NAME && t.kind != TARGET_ADDRESS) || strchr(name, ':'))
+	if (*name == '-' || strchr(name, ':') || target_parse(name, &t, &e) ||
+	    (t.kind != TARGET_NAME && t.kind != TARGET_ADDRESS))
 		return nothing(line, size, "no target can have this name");
 	if (t.kind == TARGET_NAME && length > 5 && !strcasecmp(name + length - 5, ".arpa")) {
 		snprintf(line, size, "[dns] name = %s", t.name);
@@ -124,8 +125,8 @@ int advice(const struct history_record *record, const struct policy *policy, cha
 	case OH_TLS_NAME_NOT_ALLOWED:
 		if (!record->name || !*record->name)
 			return nothing(line, size, "the name is not known");
-		return allow_name(record->name, record->reason == OH_TLS_NAME_NOT_ALLOWED ? record->destination_port : 0,
-				  line, size);
+		return allow_name(record->name, record->reason == OH_DNS_NAME_NOT_ALLOWED ? 0 :
+				  record->destination_port, line, size);
 	case OH_ADDRESS_NOT_ALLOWED:
 	case OH_ADDRESS_EXPIRED:
 	case OH_PORT_NOT_ALLOWED:
