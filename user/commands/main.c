@@ -35,6 +35,8 @@ static const struct cmd commands[] = {
 	  .example = "ohguard events --follow" },
 	{ "explain", cmd_explain, "say whether something is allowed, by what, and what to type",
 	  .example = "ohguard explain github.com", .alias = "why" },
+	{ "verify", cmd_verify, "try from inside the guard what must work and what must fail",
+	  .example = "ohguard verify" },
 	{ "status", cmd_status, "show what is attached where, and whether it is healthy",
 	  .example = "ohguard status" },
 	{ "config", cmd_config, "show each key and where it comes from, or check files",
