@@ -275,8 +275,8 @@ class Guard:
         for cgroup in (*self.extra_cgroups, *([self.cgroup] if workload else ())):
             with contextlib.suppress(OSError):
                 (cgroup / "cgroup.kill").write_text("1")
-        self.shell("rm -rf /sys/fs/bpf/ohguard /sys/fs/bpf/test /run/ohguard /etc/ohguard "
-                   "/var/lib/ohguard /var/log/ohguard")
+        self.shell("rm -rf /sys/fs/bpf/ohguard /sys/fs/bpf/test /run/ohguard /etc/ohguard /var/lib/ohguard "
+                   "/var/log/ohguard")
         for cgroup in self.extra_cgroups:
             if cgroup.exists():
                 poll(lambda: not (cgroup / "cgroup.procs").read_text(), f"an empty {cgroup}")

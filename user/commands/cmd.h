@@ -55,6 +55,8 @@ int cmd_usage(const char *format, ...) __attribute__((format(printf, 1, 2)));	/*
 
 int cmd_load(int argc, char **argv);
 int cmd_confirm(int argc, char **argv);
+int cmd_explain(int argc, char **argv);
+int cmd_verify(int argc, char **argv);
 int cmd_unload(int argc, char **argv);
 int cmd_allow(int argc, char **argv);
 int cmd_revoke(int argc, char **argv);

@@ -118,6 +118,13 @@ static bool may_be_private(const struct config *c, const char *name, const struc
 	return false;
 }
 
+const char *refresh_refuses(const struct config *c, const char *name, const struct oh_address *a)
+{
+	const char *special = address_special(a, &c->nat64);
+
+	return special && may_be_private(c, name, a) ? NULL : special;
+}
+
 /* Drops addresses that no public host has, and tells of the first. */
 static bool drop_special(struct answer *answer, const struct config *c, const char *name, char *why, size_t size)
 {
@@ -126,9 +133,9 @@ static bool drop_special(struct answer *answer, const struct config *c, const ch
 
 	for (size_t i = 0; i < answer->count; i++) {
 		const struct oh_address *a = &answer->list[i].address;
-		const char *special = address_special(a, &c->nat64);
+		const char *special = refresh_refuses(c, name, a);
 
-		if (!special || may_be_private(c, name, a)) {
+		if (!special) {
 			answer->list[kept++] = answer->list[i];
 		} else if (!*why) {
 			snprintf(why, size, "%s is a %s address%s", address_format(a, text), special,

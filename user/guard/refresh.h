@@ -30,6 +30,8 @@ int refresh_ask(struct refresh *f, const struct config *c, struct error *e);
 /* Adds and asks for the names among targets that are not allowed yet. They may be asked for until the next publish; if
  * this fails, they may not. -ENOENT: one of them does not exist. */
 int refresh_ask_new(struct refresh *f, struct guard *g, const struct target *targets, size_t count, struct error *e);
+/* Why an answer for a name may not hold that address: what it is for ("private", "metadata"). NULL: it may. */
+const char *refresh_refuses(const struct config *c, const char *name, const struct oh_address *a);
 /* Merges the answers into the records that are still wanted. Addresses that an answer may not hold are dropped; if none
  * is left, that is a failure. */
 int refresh_merge(const struct refresh *f, struct records *records, const struct config *c, int64_t now,

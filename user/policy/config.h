@@ -9,11 +9,13 @@
 
 #include "base/error.h"
 #include "policy/address.h"
+#include "policy/check.h"
 #include "policy/target.h"
 #include "policy/interface.h"
 #include "policy/resolv_conf.h"
 
 #define CONFIG_LOCAL_MAX 32
+#define CONFIG_CHECKS_MAX 256
 
 /* A range that is not public, but may hold the addresses of matching names. */
 struct config_private {
@@ -55,6 +57,8 @@ struct config {
 	bool metadata;			/* [imds] access = allow */
 	bool inspect;			/* [dns] inspect = on */
 	bool answer;			/* [dns] refuse = answer */
+	struct check *checks;		/* [verify], besides the default ones */
+	size_t check_count;
 	char state[PATH_MAX], pins[PATH_MAX], log[PATH_MAX];
 	bool loaded;			/* it is in force, and was checked when it was loaded */
 	char *text;			/* what config_text() gave, NULL: there was no file */

@@ -361,6 +361,7 @@ void config_free(struct config *c)
 	free(c->private);
 	free(c->names);
 	free(c->targets);
+	free(c->checks);
 	free(c->text);
 	memset(c, 0, sizeof(*c));
 }

@@ -340,6 +340,33 @@ static int set_imds(struct config *c, const char *value, struct error *e)
 	return set_word(value, "allow", "deny", &c->metadata, e);
 }
 
+static int add_check(struct config *c, const char *value, bool works, struct error *e)
+{
+	struct check check, *grown;
+	int r = check_parse(value, works, &check, e);
+
+	if (r)
+		return r;
+	if (c->check_count == CONFIG_CHECKS_MAX)
+		return error_set(e, E2BIG, "more than %d lines", CONFIG_CHECKS_MAX);
+	grown = realloc(c->checks, (c->check_count + 1) * sizeof(*grown));
+	if (!grown)
+		return error_set(e, ENOMEM, "out of memory");
+	c->checks = grown;
+	c->checks[c->check_count++] = check;
+	return 0;
+}
+
+static int set_works(struct config *c, const char *value, struct error *e)
+{
+	return add_check(c, value, true, e);
+}
+
+static int set_fails(struct config *c, const char *value, struct error *e)
+{
+	return add_check(c, value, false, e);
+}
+
 static int set_state(struct config *c, const char *value, struct error *e)
 {
 	return set_path(value, c->state, e);
@@ -378,6 +405,8 @@ const struct config_key config_keys[] = {
 	{ "inbound", "accept", set_inbound, true, NULL, "22 from private networks" },
 	{ "allow", "target", set_allow, true, NULL, "none" },
 	{ "imds", "access", set_imds, false, "deny", NULL },
+	{ "verify", "works", set_works, true, NULL, "what ohguard(8) says at verify" },
+	{ "verify", "fails", set_fails, true, NULL, "what ohguard(8) says at verify" },
 	{ "paths", "state", set_state, false, "/var/lib/ohguard", NULL },
 	{ "paths", "pins", set_pins, false, "/sys/fs/bpf/ohguard", NULL },
 	{ "paths", "log", set_log, false, "/var/log/ohguard", NULL },

@@ -1,0 +1,456 @@
+// SPDX-License-Identifier: MIT
+/* ohguard explain: would this be allowed, by which rule, who was refused it, and what to type. */
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/reason.h"
+#include "base/text.h"
+#include "commands/cmd.h"
+#include "engine/answerer.h"
+#include "engine/hooks.h"
+#include "engine/lookup.h"
+#include "engine/packet.h"
+#include "guard/refresh.h"
+#include "history/advice.h"
+#include "history/buffer.h"
+#include "history/print.h"
+#include "history/reader.h"
+#include "history/summary.h"
+#include "policy/keys.h"
+
+#define LAST_MAX 5	/* refusals that are shown */
+#define RANKED_MAX 20
+#define ANSWERS_MAX 32
+#define WHERE_MAX (PATH_MAX + 16)
+
+struct dns_address {
+	struct oh_address address;
+	const char *refused;	/* what it is for, NULL: an answer may hold it */
+};
+
+struct explain {
+	const struct cmd_options *options;
+	struct guard *g;
+	/* what is asked about */
+	bool everything, container;
+	struct target target;
+	/* the answer */
+	struct lookup found;
+	const char *rule;		/* that admits without a target, NULL: none */
+	const struct policy_target *by;	/* the target that admits, NULL: none */
+	char where[WHERE_MAX];		/* file:line of it, "": not in the configuration */
+	int64_t lapsed;			/* when a grant of it did, 0: there was none */
+	struct dns_address dns[ANSWERS_MAX];
+	size_t dns_count;
+	const char *dns_failure;
+	struct history_record *last[LAST_MAX];	/* newest last */
+	size_t last_count;
+	uint64_t refused;
+	struct history_summary ranked;
+	char line[ADVICE_MAX];		/* what to type, "": nothing */
+};
+
+/* ---- the rule ---- */
+
+/* The service's own keys are found here too: "10.0.0.2:53/dns". */
+static int find_line(void *context, const struct config_line *line, struct error *e)
+{
+	struct explain *x = context;
+	struct target t;
+
+	(void)e;
+	if (!strcmp(line->key->key, "target") && !target_parse_options(line->value, &t, e) &&
+	    !target_compare(&t, x->by->target))
+		snprintf(x->where, sizeof(x->where), "%s:%u", line->file, line->line);
+	return 0;
+}
+
+/* The rule of a found target: the policy knows where it comes from. */
+static int find_origin(struct explain *x, struct error *e)
+{
+	const struct grant *grant = grants_find(&x->g->grants, &x->target);
+	struct target t;
+
+	if (grant && grant->lapses && grant->lapses <= time(NULL))
+		x->lapsed = grant->lapses;
+	if (x->found.reason != OH_TARGET || target_parse_identity(x->found.target.text, &t))
+		return 0;
+	x->by = policy_find(&x->g->policy, &t);
+	return x->by && x->by->source == POLICY_CONFIG ? guard_walk_config(x->g, find_line, x, e) : 0;
+}
+
+static int decide(struct explain *x, struct error *e)
+{
+	const struct target *t = &x->target;
+	const struct oh_address *a = &t->range.address;
+	const struct config *c = &x->g->config;
+	int r;
+
+	if (t->kind == TARGET_NAME || t->kind == TARGET_SUFFIX) {
+		char text[OH_TARGET_TEXT_MAX];
+
+		r = lookup_name(&x->g->engine, target_format(t, text), t->port, &x->found, e);
+	} else if (t->kind == TARGET_ADDRESS && address_is_metadata(a, &c->nat64)) {
+		x->found.reason = OH_METADATA_SERVICE;
+		if (x->g->engine.settings.metadata && t->port == 80) {
+			x->found.reason = OH_TARGET;
+			x->rule = "[imds] access = allow";
+		}
+		r = 0;
+	} else {
+		r = lookup_address(&x->g->engine, a, t->port, &x->found, e);
+	}
+	return r ? r : find_origin(x, e);
+}
+
+/* ---- what DNS says ---- */
+
+/* Where this process is guarded too, its question would be refused like anybody's. */
+static bool may_ask(const struct explain *x)
+{
+	struct engine_hook hooks[OH_HOOK_MAX];
+	struct error e_ignored;
+	uint32_t level = 1;
+	uint64_t id;
+
+	if (x->found.reason != OH_DNS_NAME_NOT_ALLOWED)
+		return true;
+	engine_read_hooks(x->g->pins, hooks);
+	packet_find_cgroup(hooks[OH_HOOK_EGRESS].where, &id, &level, &e_ignored);
+	return level && !*x->g->engine.settings.uplink[0];
+}
+
+static int ask_dns(struct explain *x, struct error *e)
+{
+	struct resolve_query q[] = { { .name = x->target.name, .family = 4 }, { .name = x->target.name, .family = 6 } };
+	int r;
+
+	if (!may_ask(x)) {
+		x->dns_failure = "not asked: the guard refuses this question too";
+		return 0;
+	}
+	r = resolve_all(x->g->config.resolvers, x->g->config.resolver_count, q, 2, e);
+	for (int k = 0; k < 2; k++) {
+		for (size_t i = 0; !r && i < q[k].answer.count && x->dns_count < ANSWERS_MAX; i++) {
+			struct dns_address *d = &x->dns[x->dns_count++];
+
+			d->address = q[k].answer.list[i].address;
+			d->refused = refresh_refuses(&x->g->config, x->target.name, &d->address);
+		}
+		answer_free(&q[k].answer);
+	}
+	if (!x->dns_count)
+		x->dns_failure = q[0].failure ? q[0].failure : "answer without an address";
+	return r;
+}
+
+/* ---- who was refused ---- */
+
+static bool concerns(const struct explain *x, const struct history_record *r)
+{
+	struct target named;
+	struct error e;
+
+	if (x->target.kind == TARGET_ADDRESS || x->target.kind == TARGET_RANGE)
+		return range_contains(&x->target.range, r->reply ? &r->source : &r->destination) ||
+		       range_contains(&x->target.range, &r->source);
+	return (r->name && !target_parse(r->name, &named, &e) && target_covers(&x->target, &named)) ||
+	       (r->target && !target_parse_identity(r->target, &named) && target_covers(&x->target, &named));
+}
+
+static bool is_of_container(const struct history_record *r, const char *name)
+{
+	return (r->container_name && !strcmp(r->container_name, name)) ||
+	       (r->container && *name && !strncmp(r->container, name, strlen(r->container)));
+}
+
+static int note(void *context, const struct history_record *record)
+{
+	struct explain *x = context;
+	struct history_record *copy;
+
+	if (x->everything || (x->container && is_of_container(record, x->options->argv[0])))
+		return history_add(&x->ranked, record);
+	if (x->container || !concerns(x, record))
+		return 0;
+	copy = history_copy(record);
+	if (!copy)
+		return -ENOMEM;
+	x->refused += record->count;
+	if (x->last_count == LAST_MAX) {
+		free(x->last[0]);
+		memmove(x->last, x->last + 1, (LAST_MAX - 1) * sizeof(*x->last));
+		x->last_count--;
+	}
+	x->last[x->last_count++] = copy;
+	return 0;
+}
+
+static int read_refusals(struct explain *x, struct error *e)
+{
+	const struct history_filter all = { 0 };
+	struct history_buffer buffer = { 0 };
+	int r = history_read(x->g->history, &all, note, x, e);
+
+	if (!r && !answerer_is_alive(&x->g->engine))
+		r = history_read_buffer(&x->g->engine, &buffer, &all, note, x, e);
+	return r == -ENOMEM ? error_set(e, ENOMEM, "out of memory") : r;
+}
+
+/* ---- what to type ---- */
+
+static void find_line_to_type(struct explain *x)
+{
+	char why[ADVICE_MAX], text[ADDRESS_TEXT_MAX];
+
+	/* what was refused last says more than what was asked: TLS, or a reply */
+	if (x->last_count && (x->found.reason != OH_TARGET || x->last[x->last_count - 1]->last + 3600 > time(NULL)) &&
+	    x->last[x->last_count - 1]->reason != OH_DNS_NAME_NOT_ALLOWED &&
+	    !advice(x->last[x->last_count - 1], &x->g->policy, why, sizeof(why)))
+		snprintf(x->line, sizeof(x->line), "%s", why);
+	else if (x->found.reason == OH_METADATA_SERVICE)
+		snprintf(x->line, sizeof(x->line), "[imds] access = allow");
+	else if (x->found.reason != OH_TARGET)
+		advice_for_target(&x->target, x->line, sizeof(x->line));
+	for (size_t i = 0; x->found.reason == OH_TARGET && i < x->dns_count; i++) {
+		const struct dns_address *d = &x->dns[i];
+
+		if (d->refused && !address_is_metadata(&d->address, &x->g->config.nat64))
+			snprintf(x->line, sizeof(x->line), "[dns] private = %s %s", x->target.name,
+				 address_format(&d->address, text));
+	}
+}
+
+/* ---- printing ---- */
+
+static void print_by(const struct explain *x)
+{
+	static const char *const sources[] = { "the configuration", "ohguard allow, for good", "ohguard allow" };
+	char span[24];
+	int64_t now = time(NULL);
+
+	if (x->rule)
+		printf("  by %s\n", x->rule);
+	if (x->by) {
+		printf("  by %s%s (%s", x->found.target.text, target_options(x->by->target),
+		       *x->where ? x->where : sources[x->by->source]);
+		if (x->by->lapses)
+			printf(", %s left", text_seconds(x->by->lapses > now ? (uint64_t)(x->by->lapses - now) : 0,
+							 span, sizeof(span)));
+		puts(")");
+	} else if (*x->found.target.text) {
+		printf("  nearest: %s\n", x->found.target.text);
+	}
+	if (x->lapsed)
+		printf("  a grant lapsed %s ago\n", text_seconds((uint64_t)(now - x->lapsed), span, sizeof(span)));
+}
+
+static void print_dns(const struct explain *x)
+{
+	char text[ADDRESS_TEXT_MAX];
+
+	if (x->dns_failure)
+		printf("  DNS says: %s\n", x->dns_failure);
+	for (size_t i = 0; i < x->dns_count; i++) {
+		const struct dns_address *d = &x->dns[i];
+
+		printf("  DNS says: %s", address_format(&d->address, text));
+		if (d->refused && address_is_metadata(&d->address, &x->g->config.nat64))
+			printf(", which is the metadata service's: no answer may hold it");
+		else if (d->refused)
+			printf(", which is %s: [dns] private = %s %s if that is meant", d->refused,
+			       x->target.name, text);
+		putchar('\n');
+	}
+}
+
+static void print_refusal(const struct history_record *r)
+{
+	char time[TEXT_TIME_MAX];
+
+	printf("  refused %llu times, last %s: ", (unsigned long long)r->count, text_time(r->last, time));
+	history_print_why(stdout, r);
+	fputs(" by ", stdout);
+	history_print_who(stdout, r);
+	putchar('\n');
+}
+
+static void print_text(const struct explain *x)
+{
+	char text[OH_TARGET_TEXT_MAX];
+
+	printf("%s: %s", target_identity(&x->target, text), x->found.reason == OH_TARGET ? "allowed" : "not allowed");
+	if (x->found.reason != OH_TARGET)
+		printf(" (%s: %s)", reason_name(x->found.reason), reason_text(x->found.reason));
+	else if (x->g->engine.settings.observe)
+		printf(", and nothing is refused (--observe)");
+	putchar('\n');
+	print_by(x);
+	print_dns(x);
+	for (size_t i = 0; i < x->last_count; i++)
+		print_refusal(x->last[i]);
+	if (*x->line)
+		printf("  to allow it: %s\n", x->line);
+}
+
+static void json_refusal(struct json *j, const struct history_record *r)
+{
+	char time[TEXT_TIME_MAX];
+
+	json_object(j, NULL);
+	json_string(j, "last", text_time(r->last, time));
+	json_number(j, "count", (int64_t)r->count);
+	json_string(j, "reason", reason_name(r->reason));
+	json_string(j, "name", r->name);
+	json_string(j, "command", r->command);
+	json_string(j, "container", r->container);
+	json_string(j, "container_name", r->container_name);
+}
+
+static void print_json(const struct explain *x)
+{
+	char text[OH_TARGET_TEXT_MAX], time[TEXT_TIME_MAX], address[ADDRESS_TEXT_MAX];
+	static const char *const sources[] = { "config", "runtime", "grant" };
+	struct json j;
+
+	json_start(&j, stdout);
+	json_object(&j, NULL);
+	json_string(&j, "instance", x->options->guard.instance);
+	json_string(&j, "target", target_format(&x->target, text));
+	json_number(&j, "port", x->target.port);
+	json_bool(&j, "allowed", x->found.reason == OH_TARGET);
+	json_string(&j, "reason", reason_name(x->found.reason));
+	json_string(&j, "by", x->by ? x->found.target.text : x->rule);
+	json_string(&j, "source", x->by ? sources[x->by->source] : NULL);
+	json_string(&j, "where", *x->where ? x->where : NULL);
+	json_string(&j, "lapses", x->by && x->by->lapses ? text_time(x->by->lapses, time) : NULL);
+	json_string(&j, "lapsed", x->lapsed ? text_time(x->lapsed, time) : NULL);
+	json_string(&j, "dns_error", x->dns_failure);
+	json_array(&j, "dns");
+	for (size_t i = 0; i < x->dns_count; i++) {
+		json_object(&j, NULL);
+		json_string(&j, "address", address_format(&x->dns[i].address, address));
+		json_bool(&j, "admitted", !x->dns[i].refused);
+		json_string(&j, "why", x->dns[i].refused);
+		json_object_end(&j);
+	}
+	json_array_end(&j);
+	json_array(&j, "refusals");
+	for (size_t i = 0; i < x->last_count; i++) {
+		json_refusal(&j, x->last[i]);
+		json_object_end(&j);
+	}
+	json_array_end(&j);
+	json_string(&j, "advice", *x->line ? x->line : NULL);
+	json_object_end(&j);
+	json_end(&j);
+}
+
+/* The most refused, of all or of a container. */
+static void print_ranked(struct explain *x)
+{
+	size_t shown;
+	struct json j;
+
+	history_rank(&x->ranked);
+	shown = x->ranked.count < RANKED_MAX || x->options->json ? x->ranked.count : RANKED_MAX;
+	if (!shown && !x->options->json)
+		puts("nothing was refused");
+	for (size_t i = 0; i < shown; i++) {
+		const struct history_record *r = x->ranked.group[i].record;
+		char line[ADVICE_MAX];
+		bool known = !advice(r, &x->g->policy, line, sizeof(line));
+
+		if (x->options->json) {
+			json_start(&j, stdout);
+			json_refusal(&j, r);
+			json_string(&j, "advice", known ? line : NULL);
+			json_object_end(&j);
+			json_end(&j);
+			continue;
+		}
+		printf("%6llu  ", (unsigned long long)r->count);
+		history_print_what(stdout, r);
+		printf("  %s by ", reason_name(r->reason));
+		history_print_who(stdout, r);
+		printf("\n        %s%s%s\n", known ? "" : "(", line, known ? "" : ")");
+	}
+	if (shown < x->ranked.count)
+		printf("and %zu more: ohguard events --summary\n", x->ranked.count - shown);
+}
+
+/* A word without a dot that is no address names a container. */
+static int read_argument(struct explain *x, struct error *e)
+{
+	const char *text = x->options->argc ? x->options->argv[0] : NULL;
+
+	x->everything = !text;
+	x->container = text && !strpbrk(text, ".:");
+	return x->everything || x->container ? 0 : target_parse(text, &x->target, e);
+}
+
+static int look(struct explain *x, struct error *e)
+{
+	int r = guard_lock(x->g, e);
+
+	if (!r)
+		r = guard_read(x->g, time(NULL), e);
+	guard_unlock(x->g);
+	if (!r)
+		r = read_refusals(x, e);
+	if (r || x->everything || x->container)
+		return r;
+	r = decide(x, e);
+	if (!r && x->target.kind == TARGET_NAME)
+		r = ask_dns(x, e);
+	if (!r)
+		find_line_to_type(x);
+	return r;
+}
+
+static int explain(const struct cmd_options *o)
+{
+	struct explain *x = calloc(1, sizeof(*x));
+	struct guard g;
+	struct error e;
+	int r = x ? guard_open(&o->guard, &g, &e) : error_set(&e, ENOMEM, "out of memory");
+
+	if (r) {
+		free(x);
+		return cmd_open_failed(r, &e);
+	}
+	x->options = o;
+	x->g = &g;
+	r = read_argument(x, &e);
+	if (!r)
+		r = look(x, &e);
+	if (r)
+		cmd_fail(&e);
+	else if (x->everything || x->container)
+		print_ranked(x);
+	else if (o->json)
+		print_json(x);
+	else
+		print_text(x);
+	for (size_t i = 0; i < x->last_count; i++)
+		free(x->last[i]);
+	history_summary_free(&x->ranked);
+	free(x);
+	guard_close(&g);
+	return r ? CMD_FAILED : CMD_OK;
+}
+
+int cmd_explain(int argc, char **argv)
+{
+	struct cmd_options common = { 0 };
+	int r = cmd_parse(argc, argv, NULL, "[TARGET|CONTAINER]", &common);
+
+	if (r != CMD_GO_ON)
+		return r;
+	if (common.argc > 1)
+		return cmd_usage("explain: one at a time: %s or %s?", common.argv[0], common.argv[1]);
+	return explain(&common);
+}

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT */
+/* What to type to allow what was refused. */
+#ifndef OHGUARD_ADVICE_H
+#define OHGUARD_ADVICE_H
+
+#include <stddef.h>
+
+#include "history/record.h"
+#include "policy/policy.h"
+
+#define ADVICE_MAX 400
+
+/* The command ("ohguard allow github.com:22 --sni off") or the line of the configuration ("[inbound] accept = 8000
+ * 10.0.0.7") that would allow what the record says. It is safe to paste, whatever the record holds. -ENOENT: nothing
+ * would, and line says why. */
+int advice(const struct history_record *record, const struct policy *policy, char *line, size_t size);
+
+/* The same for a target that is not allowed; sni=off where its port hardly speaks TLS. */
+void advice_for_target(const struct target *target, char *line, size_t size);
+
+#endif
