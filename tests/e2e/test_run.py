@@ -230,6 +230,22 @@ def test_both_killed_what_is_left_of_the_command_stays_guarded(lab):
         cgroup.rmdir()
 
 
+FAULTS = [("unshare", 1), ("mount", 1), ("mount", 2), ("mkdir", 1), ("socketpair", 1), ("clone", 1), ("clone", 2),
+          ("prctl", 1), ("prctl", 2), ("setresuid", 1), ("signalfd4", 1), ("write", 1), ("write", 2), ("poll", 1),
+          ("setsid", 1), *(("bpf", n) for n in random.Random(16).sample(range(1, 90), 8))]
+
+
+@pytest.mark.parametrize("call, when", FAULTS, ids=lambda v: str(v))
+def test_whatever_fails_nothing_gets_out_and_nothing_stays(lab, call, when):
+    """The call fails in each of its processes."""
+    send = SENDER.replace("while True", "for _ in range(3)")
+    with nothing_to_the_attacker(lab):
+        r = lab.server.run(["strace", "-fqqo", "/run/calls", "-e", f"inject={call}:error=EPERM:when={when}", BINARY,
+                            "run", "--user", "nobody", "--", *python(send, topology.ATTACKER[0])], timeout=120)
+        assert_gone(lab, lab.server.run(["cut", "-d ", "-f1", "/run/calls"]).stdout.split()[0])
+    assert r.returncode or r.stdout, "it says that all is well, and the command did not run"
+
+
 # -- signals and the terminal
 
 def test_signals_are_passed_on(lab):
