@@ -145,6 +145,21 @@ attempt(socket.AF_PACKET, socket.SOCK_DGRAM, 0, to=("eth0", 0x800, 0, 0, b"\\xff
     assert r.returncode == 0 and "ok" not in r.stdout, r.stdout
 
 
+def test_names_are_kept_fresh_while_it_runs(lab):
+    """An address that the name gets later, and that the command itself never asks for."""
+    name, first, later = "fresh.lab.example", "192.0.2.77", "192.0.2.78"
+    lab.dns.add(name, first, ttl=1)
+    lab.server.run(["sh", "-c", "cat > /run/fresh.conf"], check=True,
+                   input=f"[dns]\nmin-ttl = 1\nmax-ttl = 1\n[allow]\ntarget = {name}\n")
+    script = (f"try() {{ curl -s -o /dev/null --max-time 5 --resolve {name}:443:$1 https://{name}; }}; "
+              f"try {first} && ! try {later} && echo started; n=0; "
+              f"until try {later}; do n=$((n + 1)); test $n -lt 300 || exit 1; sleep 0.1; done")
+    with running(lab, ["sh", "-c", script], "-c", "/run/fresh.conf") as (p, said):
+        assert said == "started"
+        lab.dns.add(name, later, ttl=1)
+        assert p.wait(120) == 0
+
+
 # -- its end
 
 @pytest.mark.parametrize("script, status", (("exit 7", 7), ("kill -TERM $$", 143), ("kill -9 $$", 137), ("true", 0)))
