@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """load --observe: nothing is refused, all is told by the name that it is for, and a plain load enforces again."""
-from guard import ALLOWED, DEGRADED, poll, serving
+import pytest
+
+from guard import ALLOWED, CONF, DEGRADED, NOT_LOADED, assert_says, config, poll, serving
 from lab import topology
 
 OTHER, OTHER_AT = "github.com", topology.ZONE["github.com"][0]
@@ -108,3 +110,81 @@ while refused < 2000:
         sender.kill()
         sender.wait()
     guard.assert_stands()
+
+
+# -- suggest
+
+def lines(text):
+    return [line for line in text.splitlines() if " = " in line]
+
+
+def use(guard):
+    """What a workload does: a site, plain HTTP, an address without a name, and a name that it only asks for."""
+    assert guard.curl(f"https://{OTHER}") == 0
+    guard.python(SAY, "example.com", "80")
+    assert guard.at("google.com", topology.ZONE["google.com"][0]) == 0
+    assert guard.lab.server.run(["getent", "ahosts", "files.cdn.example"], guarded=True).returncode == 0
+
+
+WANTED = ["target = example.com:80 sni=off", f"target = {OTHER}", "target = google.com", "name = files.cdn.example"]
+
+
+@pytest.mark.parametrize("written", (False, True), ids=("buffer", "history"))
+def test_suggest_gives_the_smallest_list_and_it_lets_all_pass(guard, written):
+    guard.load(*() if written else ("--observe",))
+    if written:
+        with serving(guard):
+            guard.load("--observe")
+            use(guard)
+            poll(lambda: lines(guard.ok("suggest").stdout) == WANTED, "what was observed")
+    else:
+        use(guard)
+    assert lines(guard.ok("suggest").stdout) == WANTED
+    assert lines(guard.ok("suggest").stdout) == WANTED      # it takes nothing away
+    text = guard.ok("suggest").stdout
+    guard.write(CONF, config(guard.cgroup, extra=text))
+    guard.ok("load")
+    use(guard)
+    # getaddrinfo() connects datagram sockets to the addresses, to no port, and sends nothing
+    reasons = guard.json("stats")["reasons"]
+    assert {r for r in reasons if reasons[r]["packets"]} <= {"address-not-allowed"}
+    assert {(e["protocol"], e["destination_port"]) for e in guard.events() if e["verdict"] == "refused"} <= {("udp", 0)}
+    assert lines(guard.ok("suggest").stdout) == []
+    guard.assert_refuses("tenant.cdn.example", topology.ZONE["tenant.cdn.example"][0])
+
+
+def test_suggest_apply_allows_it(guard):
+    guard.load("--observe")
+    use(guard)
+    said = guard.json("suggest", "--apply")
+    assert said["changed"] and {(t["target"], t["port"], t["sni"]) for t in said["targets"]} == {
+        ("example.com", 80, "off"), (OTHER, 443, "on"), ("google.com", 443, "on")}
+    assert [n["name"] for n in said["names"]] == ["files.cdn.example"]
+    guard.load()
+    assert guard.curl(f"https://{OTHER}") == 0
+    guard.python(SAY, "example.com", "80")
+    said = guard.json("suggest", "--apply")
+    assert (said["changed"], said["targets"]) == (False, [])
+
+
+def test_suggest_takes_suffixes_only_where_asked(guard):
+    guard.load("--observe")
+    for name in ("files.cdn.example", "tenant.cdn.example"):
+        assert guard.curl(f"https://{name}") == 0
+    assert lines(guard.ok("suggest").stdout) == ["target = files.cdn.example", "target = tenant.cdn.example"]
+    assert lines(guard.ok("suggest", "--suffix", "cdn.example").stdout) == ["target = *.cdn.example"]
+
+
+def test_suggest_is_about_what_was_observed(guard):
+    guard.load()
+    assert guard.curl(f"https://{OTHER}") != 0
+    assert lines(guard.ok("suggest").stdout) == []
+    assert lines(guard.ok("suggest", "--refused").stdout) == [f"name = {OTHER}"]
+    guard.load("--observe")
+    assert guard.curl(f"https://{OTHER}") == 0
+    assert lines(guard.ok("suggest", "--since", "1h").stdout) == [f"target = {OTHER}"]
+    assert_says(guard.run("suggest", "--since", "nonsense"), 2, "nonsense")
+
+
+def test_suggest_without_a_guard(guard):
+    assert_says(guard.run("suggest"), NOT_LOADED, "ohguard load")

@@ -145,6 +145,21 @@ attempt(socket.AF_PACKET, socket.SOCK_DGRAM, 0, to=("eth0", 0x800, 0, 0, b"\\xff
     assert r.returncode == 0 and "ok" not in r.stdout, r.stdout
 
 
+def test_names_are_kept_fresh_while_it_runs(lab):
+    """An address that the name gets later, and that the command itself never asks for."""
+    name, first, later = "fresh.lab.example", "192.0.2.77", "192.0.2.78"
+    lab.dns.add(name, first, ttl=1)
+    lab.server.run(["sh", "-c", "cat > /run/fresh.conf"], check=True,
+                   input=f"[dns]\nmin-ttl = 1\nmax-ttl = 1\n[allow]\ntarget = {name}\n")
+    script = (f"try() {{ curl -s -o /dev/null --max-time 5 --resolve {name}:443:$1 https://{name}; }}; "
+              f"try {first} && ! try {later} && echo started; n=0; "
+              f"until try {later}; do n=$((n + 1)); test $n -lt 300 || exit 1; sleep 0.1; done")
+    with running(lab, ["sh", "-c", script], "-c", "/run/fresh.conf") as (p, said):
+        assert said == "started"
+        lab.dns.add(name, later, ttl=1)
+        assert p.wait(120) == 0
+
+
 # -- its end
 
 @pytest.mark.parametrize("script, status", (("exit 7", 7), ("kill -TERM $$", 143), ("kill -9 $$", 137), ("true", 0)))
@@ -228,6 +243,22 @@ def test_both_killed_what_is_left_of_the_command_stays_guarded(lab):
         (cgroup / "cgroup.kill").write_text("1")
         poll(lambda: not (cgroup / "cgroup.procs").read_text(), "an empty cgroup")
         cgroup.rmdir()
+
+
+FAULTS = [("unshare", 1), ("mount", 1), ("mount", 2), ("mkdir", 1), ("socketpair", 1), ("clone", 1), ("clone", 2),
+          ("prctl", 1), ("prctl", 2), ("setresuid", 1), ("signalfd4", 1), ("write", 1), ("write", 2), ("poll", 1),
+          ("setsid", 1), *(("bpf", n) for n in random.Random(16).sample(range(1, 90), 8))]
+
+
+@pytest.mark.parametrize("call, when", FAULTS, ids=lambda v: str(v))
+def test_whatever_fails_nothing_gets_out_and_nothing_stays(lab, call, when):
+    """The call fails in each of its processes."""
+    send = SENDER.replace("while True", "for _ in range(3)")
+    with nothing_to_the_attacker(lab):
+        r = lab.server.run(["strace", "-fqqo", "/run/calls", "-e", f"inject={call}:error=EPERM:when={when}", BINARY,
+                            "run", "--user", "nobody", "--", *python(send, topology.ATTACKER[0])], timeout=120)
+        assert_gone(lab, lab.server.run(["cut", "-d ", "-f1", "/run/calls"]).stdout.split()[0])
+    assert r.returncode or r.stdout, "it says that all is well, and the command did not run"
 
 
 # -- signals and the terminal

@@ -43,6 +43,8 @@ static const struct cmd commands[] = {
 	  .example = "ohguard status" },
 	{ "config", cmd_config, "show each key and where it comes from, or check files",
 	  .example = "ohguard config --check ohguard.conf" },
+	{ "suggest", cmd_suggest, "show the smallest list that lets pass what was observed",
+	  .example = "ohguard suggest --since 2h", .changes = true },
 	{ "run", cmd_run, "run one command under a guard of its own",
 	  .example = "ohguard run --allow api.openai.com -- ./agent", .changes = true },
 	{ "serve", cmd_serve, "stay, and answer what is refused for its name",

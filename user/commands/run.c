@@ -220,6 +220,7 @@ static int guard_command(struct run *o)
 {
 	pid_t parent = getpid();
 	sigset_t blocked;
+	struct error e;
 	char ready = 0;
 	int status, r;
 
@@ -244,7 +245,7 @@ static int guard_command(struct run *o)
 	error_warn(o->child < 0 ? "the command cannot be started" : "the process that guards it is gone: it is killed");
 	cgroup_kill(o->cgroup);
 	end_keeper(o);
-	return CMD_FAILED;
+	return cgroup_remove(o->cgroup, &e) ? cmd_fail(&e) : CMD_FAILED;
 }
 
 /* Without a file only --allow counts: the defaults of a whole machine let in and out what a command needs not. */

@@ -304,7 +304,7 @@ static int conclude(struct state *s, struct error *e)
 	int r;
 
 	ring_buffer__consume(s->events);
-	r = tally_count(&s->told, &s->engine, e);
+	r = tally_count(&s->told, e);
 	if (r)
 		return r;
 	return s->k->learn ? write_learned(s, e) : print_refused(s, e);
@@ -347,6 +347,7 @@ static int serve(struct state *s, struct error *e)
 
 static int open_events(struct state *s, struct error *e)
 {
+	s->told.origin.engine = &s->engine;
 	s->events = ring_buffer__new(s->engine.map[ENGINE_EVENTS], take_event, s, NULL);
 	if (!libbpf_get_error(s->events))
 		return 0;

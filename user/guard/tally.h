@@ -3,8 +3,7 @@
 #ifndef OHGUARD_TALLY_H
 #define OHGUARD_TALLY_H
 
-#include "engine/engine.h"
-#include "history/record.h"
+#include "history/origin.h"
 
 struct tally {
 	struct tally_entry {
@@ -13,12 +12,13 @@ struct tally {
 	} *list;
 	size_t count, room;
 	bool incomplete;	/* memory was short */
+	struct history_origin origin;	/* its engine is to be set */
 };
 
 /* An event that was taken from the buffer. */
 void tally_take(struct tally *t, const struct oh_event *event);
 /* Takes up what the kernel has counted since. */
-int tally_count(struct tally *t, const struct engine *engine, struct error *e);
+int tally_count(struct tally *t, struct error *e);
 void tally_free(struct tally *t);
 
 #endif

@@ -187,6 +187,10 @@ static bool is_superfluous(const struct wanted *w, size_t at, const struct polic
 		if (is_covered(policy->list[i].target, item))
 			return true;
 	}
+	for (size_t i = 0; policy && item->kind == WANTED_NAME && i < policy->asks.count; i++) {
+		if (target_covers(&policy->asks.list[i], &item->target))
+			return true;
+	}
 	for (size_t i = 0; i < w->count; i++) {
 		const struct wanted_item *by = &w->list[i];
 

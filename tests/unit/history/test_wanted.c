@@ -117,10 +117,12 @@ static void what_is_allowed_is_not_wanted(void **state)
 {
 	struct target a = { .kind = TARGET_NAME, .service = OH_SERVICE_TCP, .port = 443, .name = "a.example" };
 	struct policy_target list_of[] = { { .target = &a } };
-	const struct policy policy = { .list = list_of, .count = 1 };
+	struct target asked = { .kind = TARGET_SUFFIX, .name = "ask.example" };
+	const struct policy policy = { .list = list_of, .count = 1, .asks = { &asked, 1 } };
 
 	(void)state;
 	LIST(&policy, NULL,
+	     { OH_DNS_NAME_NOT_ALLOWED, "b.ask.example", "10.0.0.2", 53, 17 },
 	     { OH_DNS_NAME_NOT_ALLOWED, "a.example", "10.0.0.2", 53, 17 },
 	     { OH_ADDRESS_EXPIRED, "a.example", "192.0.2.1", 443 },
 	     { OH_PORT_NOT_ALLOWED, "a.example", "192.0.2.1", 8443 },
