@@ -142,11 +142,13 @@ def test_plan_shows_commands_and_what_it_costs(stack):
     text = stack.run("plan", check=0).stdout
     assert re.search(r"^    aws ec2 create-vpc .*--cidr-block 10.0.0.0/16", text, re.M)
     costs = {k: float(v) for k, v in re.findall(r"^  (\S+) +(\d+\.\d\d) USD$", text, re.M)}
-    assert costs == {"nat-ip": 3.65, "nat": 32.85, "proxy-ip": 3.65, "proxy": 16.46, "server-1": 65.53, "all": 122.14}
+    assert costs == {"nat-ip": 3.65, "nat": 32.85, "proxy-ip": 3.65, "proxy": 16.46, "server-1": 63.93,
+                     "state-1": 1.60, "all": 122.14}
     stack.write(server_type="c5.9xlarge", servers=2)
     told = json.loads(stack.run("plan", "--json", check=0).stdout)
     assert {c["resource"]: c["cents_a_month"] for c in told["cost"]} == {
-        "nat-ip": 365, "nat": 3285, "proxy-ip": 365, "proxy": 1646, "server-1": None, "server-2": None}
+        "nat-ip": 365, "nat": 3285, "proxy-ip": 365, "proxy": 1646, "server-1": None, "server-2": None,
+        "state-1": 160, "state-2": 160}
     assert not stack.mutations()
 
 
@@ -158,7 +160,9 @@ def instance(stack, key):
 
 def test_servers_added_and_removed_change_only_themselves(standing):
     standing.write(servers=3)
-    assert {(c["resource"], c["action"]) for c in changes(standing)} == {("server-2", "make"), ("server-3", "make")}
+    per_server = (("state", "make"), ("server", "make"), ("server", "set"))     # set: the volume attached
+    assert {(c["resource"], c["action"]) for c in changes(standing)} == {
+        (f"{what}-{n}", act) for n in (2, 3) for what, act in per_server}
     standing.apply(check=0)
     standing.write(servers=2)
     assert [(c["resource"], c["action"]) for c in changes(standing)] == [("server-3", "remove")]

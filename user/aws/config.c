@@ -25,7 +25,8 @@ static const struct stack defaults = {
 	.proxy_type = "t3.small",
 	.server_type = "t3.large",
 	.proxy_disk = 16,
-	.server_disk = 60,
+	.server_disk = 40,
+	.state_disk = 20,
 	.ubuntu = "22.04",
 	.model = "openai/gpt-5.6",
 	.base_url = "https://api.openai.com/v1",
@@ -104,6 +105,7 @@ static const struct key keys[] = {
 	KEY("server-type", TYPE, server_type, "an instance type like t3.large"),
 	KEY("proxy-disk", DISK, proxy_disk, "8 to 1000 (GB)"),
 	KEY("server-disk", DISK, server_disk, "8 to 1000 (GB)"),
+	KEY("state-disk", DISK, state_disk, "8 to 1000 (GB)"),
 	KEY("ubuntu", VERSION, ubuntu, "22.04 or 24.04"),
 	KEY("openhands", IMAGE, openhands, "VERSION@sha256:DIGEST"),	/* says more: see check_image() */
 	KEY("openhands-settings", PATH, openhands_settings, "an absolute path"),

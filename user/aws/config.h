@@ -26,7 +26,7 @@ struct stack {
 	bool acme;		/* with a domain: Let's Encrypt, which needs port 80 open to everyone */
 	char email[128];
 	char proxy_type[24], server_type[24];
-	unsigned int proxy_disk, server_disk;	/* GB */
+	unsigned int proxy_disk, server_disk, state_disk;	/* GB */
 	char ubuntu[8];
 	char openhands[192];	/* NAME:VERSION@sha256:DIGEST of an image of OpenHands, "" if the file has none */
 	char openhands_settings[256];	/* file with more settings of OpenHands, "" for none */

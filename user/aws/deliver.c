@@ -26,6 +26,7 @@ static const struct file server_files[] = {
 	{ "server-setup", "server-setup" }, { "policy-install", "policy-install" },
 	{ "openhands-run.sh", "openhands-run.sh" }, { "openhands-docker.sh", "openhands-docker.sh" },
 	{ "openhands-settings.py", "openhands-settings.py" }, { "set-key.sh", "set-key.sh" },
+	{ "state-disk", "state-disk" }, { "grow", "grow" },
 	{ "openhands.service", "openhands.service" }, { "openhands-docker.service", "openhands-docker.service" },
 	{ "ohguard.service", "ohguard.service" }, { "ohguard-refresh.service", "ohguard-refresh.service" },
 	{ "ohguard-refresh.timer", "ohguard-refresh.timer" }, { "ohguard-events.service", "ohguard-events.service" },
@@ -33,11 +34,11 @@ static const struct file server_files[] = {
 };
 static const struct file proxy_files[] = {
 	{ "proxy-setup", "proxy-setup" }, { "proxy-password", "proxy-password" }, { "proxy-session", "proxy-session" },
-	{ "nginx-site", "nginx-site" }, { "fail2ban", "fail2ban" }, { "certificate", "certificate" },
-	{ "certificate.service", "certificate.service" },
+	{ "grow", "grow" }, { "nginx-site", "nginx-site" }, { "fail2ban", "fail2ban" },
+	{ "certificate", "certificate" }, { "certificate.service", "certificate.service" },
 };
 #define COUNT(list) (sizeof(list) / sizeof((list)[0]))
-#define FILES_MAX 16
+#define FILES_MAX 20
 
 struct delivery {
 	const struct file *files;
@@ -241,7 +242,10 @@ static int deliver_one(struct stack_view *v, const struct node *n, bool again, F
 	if (r)
 		return r;
 	has = !again && has_it(v, n->key, &d);
-	if (!has)
+	/* Either way: a disk that apply has grown is no part of a delivery. */
+	if (has)
+		r = ssh_must(v, n->key, "sudo -n /usr/local/sbin/ohguard-grow", NULL, 300, "growing file systems", e);
+	else
 		r = set_up(v, n, &d, progress, e);
 	if (!r && n->server)
 		r = session_share(v, n, e);

@@ -42,7 +42,8 @@ unsigned int destroy_list(struct stack_view *v, FILE *out)
 		for (size_t i = 0; i < doc_length(v->lists[kind], ""); i++) {
 			const doc *item = doc_at(v->lists[kind], "", i);
 
-			if (!item_lives(&kinds[kind], item))
+			if (!item_lives(&kinds[kind], item) ||
+			    (v->keep_state && item_is_state((enum kind_id)kind, item)))
 				continue;
 			count++;
 			if (!out)
@@ -127,6 +128,8 @@ static int try_kind(struct destroy *d, enum kind_id kind, bool first, bool last,
 		const char *id = doc_text(item, kinds[kind].id), *key = doc_tag(item, TAG_RESOURCE);
 		bool waits;
 
+		if (v->keep_state && item_is_state(kind, item))
+			continue;
 		if (item_leaves(&kinds[kind], item)) {
 			t->left++;
 			t->leaving++;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The other half of the table: security groups, key pair, instances. */
+/* The other half of the table: security groups, key pair, volumes, instances. */
 #ifndef OHGUARD_AWS_HOSTS_H
 #define OHGUARD_AWS_HOSTS_H
 
@@ -7,6 +7,7 @@
 
 void want_group(struct stack_view *v, struct node *n);
 void want_key(struct stack_view *v, struct node *n);
+void want_state(struct stack_view *v, struct node *n);
 void want_instance(struct stack_view *v, struct node *n);
 
 #endif

@@ -134,7 +134,7 @@ static void print_private(struct stack_view *v, const doc *health, FILE *out)
 	for (unsigned int i = 0; i < v->count; i++) {
 		const struct node *n = &v->nodes[i];
 
-		if (!n->server)
+		if (!n->server || n->resource->kind != K_INSTANCE)
 			continue;
 		snprintf(text, sizeof(text), "%-9s %-15s %-19s %s", n->key,
 			 or_none(doc_text(n->found, "PrivateIpAddress")), or_none(node_id(n)),

@@ -11,6 +11,7 @@
 #include "aws/deliver.h"
 #include "aws/render.h"
 #include "aws/secrets.h"
+#include "aws/snapshot.h"
 #include "aws/state.h"
 #include "aws/status.h"
 #include "commands/cmd.h"
@@ -19,7 +20,7 @@
 
 struct options {
 	struct cmd_options common;
-	int yes, open, no_deliver, new_password, remove;
+	int yes, open, no_deliver, new_password, remove, keep_state, list;
 	const char *confirm, *replace, *via;
 	int wait, timeout;
 	struct stack stack;
@@ -170,6 +171,7 @@ static int run_destroy(struct options *o)
 	r = state_lock(&o->stack, &lock, &e);
 	if (!r)
 		r = view_open(&v, &o->stack, (unsigned int)o->timeout, &e);
+	v.keep_state = o->keep_state;
 	/* Two of a kind are an error for the other commands; this one removes both. */
 	if (r == -EEXIST)
 		r = 0;
@@ -266,6 +268,18 @@ static int act_password(struct options *o, struct stack_view *v, struct error *e
 				stdout, e);
 }
 
+static int act_snapshot(struct options *o, struct stack_view *v, struct error *e)
+{
+	if (o->list)
+		return snapshot_list(v, o->common.json, stdout, e);
+	return snapshot_make(v, o->common.argv, o->common.argc, stdout, e);
+}
+
+static int run_snapshot(struct options *o)
+{
+	return with_view(o, false, act_snapshot);
+}
+
 static int run_deliver(struct options *o)
 {
 	return with_view(o, true, act_deliver);
@@ -292,7 +306,7 @@ static int run_password(struct options *o)
 }
 
 /* Which options a command takes besides --timeout and those that all commands take. */
-enum { YES = 1, OPEN = 2, REPLACE = 4, NO_DELIVER = 8, CONFIRM = 16, WAIT = 32, VIA = 64, NEW = 128 };
+enum { YES = 1, OPEN = 2, REPLACE = 4, NO_DELIVER = 8, CONFIRM = 16, WAIT = 32, VIA = 64, NEW = 128, LIST = 256 };
 
 static const struct {
 	const char *name;
@@ -311,8 +325,10 @@ static const struct {
 	{ "versions", run_versions, false, 0, "show which program and policy each server has" },
 	{ "set-key", run_set_key, true, 0, "give the servers the API key, from standard input" },
 	{ "password", run_password, true, NEW, "show the web password of a user, once (--new: make another)" },
+	{ "snapshot", run_snapshot, true, LIST, "keep what the servers' agents have made so far (--list: show)" },
 	{ "render", run_render, true, 0, "print a generated file" },
-	{ "destroy", run_destroy, false, CONFIRM | WAIT, "remove everything that carries the stack's tag" },
+	{ "destroy", run_destroy, false, CONFIRM | WAIT,
+	  "remove everything that carries the stack's tag (--keep-state: but the agents' state)" },
 };
 
 #define SUBCOMMANDS (sizeof(subcommands) / sizeof(*subcommands))
@@ -339,12 +355,15 @@ static int run_subcommand(size_t i, int argc, char **argv)
 		{ NO_DELIVER, { "no-deliver", 0, POPT_ARG_NONE, &o.no_deliver, 0, "Only the AWS part", NULL } },
 		{ CONFIRM, { "confirm", 0, POPT_ARG_STRING, &o.confirm, 0, "The stack's name, instead of asking",
 			     "NAME" } },
+		{ CONFIRM, { "keep-state", 0, POPT_ARG_NONE, &o.keep_state, 0,
+			     "Leave the volumes with the agents' state", NULL } },
 		{ WAIT, { "wait", 0, POPT_ARG_INT, &o.wait, 0, "How long to wait for what is in use (900)",
 			  "SECONDS" } },
 		{ VIA, { "via", 0, POPT_ARG_STRING, &o.via, 0, "ssm: send the policy by AWS Systems Manager",
 			 "ssh|ssm" } },
 		{ NEW, { "new", 0, POPT_ARG_NONE, &o.new_password, 0, "Make another password", NULL } },
 		{ NEW, { "remove", 0, POPT_ARG_NONE, &o.remove, 0, "Take this user's password away", NULL } },
+		{ LIST, { "list", 0, POPT_ARG_NONE, &o.list, 0, "Show those there are", NULL } },
 		{ ~0u, { "timeout", 0, POPT_ARG_INT, &o.timeout, 0, "How long one call of aws may take (150)",
 			 "SECONDS" } },
 	};
