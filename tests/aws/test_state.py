@@ -86,6 +86,36 @@ def test_instance_profile_changes_in_place(standing):
         assert now.get("IamInstanceProfile", {}).get("Arn", "/None").split("/")[-1] == str(wanted)
 
 
+def test_stopped_for_the_night_and_started_again(standing):
+    assert "go on costing" in standing.run("stop", check=0).stderr
+    states = {i["State"]["Name"] for i in standing.mine("describe-instances", "Reservations[].Instances[]")}
+    assert states <= {"stopped", "terminated"}
+    standing.run("start", check=0)
+    assert machine(standing, "server-1") and machine(standing, "proxy")
+    assert "on already" in standing.run("start", check=0).stderr
+
+
+def test_several_operators_get_in(standing):
+    standing.write(operator="203.0.113.7\noperator = 198.51.100.0/24", server_type="m5.large", server_disk=50,
+                   state_disk=30)
+    standing.apply(check=0)
+    group = standing.one("describe-security-groups", "SecurityGroups", "group-proxy")
+    assert {(p["FromPort"], r["CidrIp"]) for p in group["IpPermissions"] for r in p["IpRanges"]} == {
+        (port, peer) for port in (22, 80, 443) for peer in ("203.0.113.7/32", "198.51.100.0/24")}
+    entries = standing.one("describe-network-acls", "NetworkAcls", "acl-public")["Entries"]
+    assert {e["CidrBlock"] for e in entries if not e["Egress"] and e.get("PortRange", {}).get("To") == 22} == {
+        "203.0.113.7/32", "198.51.100.0/24"}
+
+
+def test_apply_without_the_private_key_stops_at_once(standing):
+    key = standing.state / "aws" / standing.name / "key.pem"
+    key.rename(key.with_suffix(".away"))
+    try:
+        assert "the stack's private key is not here" in standing.apply(check=1).stderr.splitlines()[-1]
+    finally:
+        key.with_suffix(".away").rename(key)
+
+
 def test_snapshots_are_made_and_listed(standing):
     assert standing.run("snapshot", "--list", check=0).stdout.splitlines() == ["no snapshots"]
     made = standing.run("snapshot", check=0).stdout.split()

@@ -9,6 +9,7 @@
 #include "base/error.h"
 
 #define STACK_SERVERS_MAX 16
+#define OPERATORS_MAX 4	/* three rules each, and a network ACL takes 20 */
 
 struct cidr {
 	char text[20];	/* as AWS writes it: 10.0.0.0/16 */
@@ -20,7 +21,8 @@ struct stack {
 	char name[24];
 	char region[32];
 	char zone[36];
-	struct cidr operator;	/* text is "" if the file has none */
+	struct cidr operators[OPERATORS_MAX];	/* where visitors come from */
+	unsigned int operator_count;
 	struct cidr vpc, public, private;
 	char domain[128];	/* "" for a self-signed certificate */
 	bool acme;		/* with a domain: Let's Encrypt, which needs port 80 open to everyone */

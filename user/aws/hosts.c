@@ -35,13 +35,19 @@ static size_t wanted_rules(struct stack_view *v, const struct node *n, struct gr
 {
 	const struct stack *s = v->stack;
 	const char *proxy = view_id(v, "group-proxy");
+	bool everyone = *s->domain && s->acme;
 	size_t i = 0;
 
 	if (!strcmp(n->key, "group-proxy")) {
-		r[i++] = rule(false, "tcp", 22, s->operator.text);
+		for (unsigned int o = 0; o < s->operator_count; o++) {
+			r[i++] = rule(false, "tcp", 22, s->operators[o].text);
+			if (!everyone)
+				r[i++] = rule(false, "tcp", 80, s->operators[o].text);
+			r[i++] = rule(false, "tcp", 443, s->operators[o].text);
+		}
 		/* Let's Encrypt comes from addresses that it keeps secret; nginx answers nothing else there. */
-		r[i++] = rule(false, "tcp", 80, *s->domain && s->acme ? "0.0.0.0/0" : s->operator.text);
-		r[i++] = rule(false, "tcp", 443, s->operator.text);
+		if (everyone)
+			r[i++] = rule(false, "tcp", 80, "0.0.0.0/0");
 		r[i++] = rule(true, "tcp", 22, s->private.text);
 		r[i++] = rule(true, "tcp", 3000, s->private.text);
 		r[i++] = rule(true, "tcp", 443, "0.0.0.0/0");
@@ -140,7 +146,7 @@ void want_group(struct stack_view *v, struct node *n)
 {
 	/* What AWS puts into every new group. */
 	const struct group_rule everything = { true, "-1", NO_PORT, NO_PORT, "0.0.0.0/0" };
-	struct group_rule wanted[8], found[RULES_MAX];
+	struct group_rule wanted[3 * OPERATORS_MAX + 8], found[RULES_MAX];
 	size_t wanted_count = wanted_rules(v, n, wanted), count = 0;
 	struct args *a;
 
@@ -178,6 +184,14 @@ static bool any_instance(struct stack_view *v)
 			return true;
 	}
 	return false;
+}
+
+bool key_is_missing(struct stack_view *v)
+{
+	char path[300];
+
+	key_path(v->stack, path, sizeof(path));
+	return view_node(v, "key")->found && access(path, F_OK) && any_instance(v);
 }
 
 /* AWS shows the private key once, to the call that makes it. If we are killed before it is written, only a new pair

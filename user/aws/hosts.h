@@ -6,6 +6,8 @@
 #include "aws/stack.h"
 
 void want_group(struct stack_view *v, struct node *n);
+/* True if machines need a private key that is not here. */
+bool key_is_missing(struct stack_view *v);
 void want_key(struct stack_view *v, struct node *n);
 void want_state(struct stack_view *v, struct node *n);
 void want_instance(struct stack_view *v, struct node *n);

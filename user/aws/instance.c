@@ -18,7 +18,7 @@ static void find_image(struct stack_view *v)
 	struct error e;
 	doc *d = NULL;
 
-	if (*v->image || v->failed)
+	if (*v->image || v->failed || v->offline)
 		return;
 	snprintf(parameter, sizeof(parameter), "/aws/service/canonical/ubuntu/server/%s/stable/current/amd64/hvm/%s/"
 		 "ami-id", release, strcmp(release, "24.04") ? "ebs-gp2" : "ebs-gp3");

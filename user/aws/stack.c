@@ -258,6 +258,14 @@ int view_open(struct stack_view *v, const struct stack *stack, unsigned int time
 	return r ? r : view_refresh_all(v, e);
 }
 
+int view_open_offline(struct stack_view *v, const struct stack *stack, struct error *e)
+{
+	*v = (struct stack_view){ .stack = stack, .aws = { .region = stack->region },
+		.offline = true, .zone_checked = true };
+	v->changes = calloc(CHANGES_MAX, sizeof(*v->changes));
+	return v->changes ? find_nodes(v, e) : error_set(e, ENOMEM, "out of memory");
+}
+
 void view_forget_changes(struct stack_view *v)
 {
 	for (unsigned int i = 0; i < v->change_count; i++) {

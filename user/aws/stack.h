@@ -89,12 +89,14 @@ struct stack_view {
 	unsigned int attempt;	/* goes into client tokens: see change_token() */
 	unsigned long long made;	/* a bit for each node that this run has made */
 	const char *replace;	/* key of an instance that is to be replaced, or NULL */
+	bool offline;		/* asks AWS nothing: as if it had nothing */
 	bool keep_state;	/* destroy leaves the volumes with the agents' state */
 	int failed;		/* an error inside a want(): the plan cannot be trusted */
 	struct error error;
 };
 
 int view_open(struct stack_view *v, const struct stack *stack, unsigned int timeout, struct error *e);
+int view_open_offline(struct stack_view *v, const struct stack *stack, struct error *e);
 void view_close(struct stack_view *v);
 
 /* Lists one kind again, or all, and finds the nodes again. */

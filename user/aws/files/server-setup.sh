@@ -37,6 +37,8 @@ put openhands-docker.sh /usr/local/lib/ohguard/openhands-docker 0755
 put set-key.sh /usr/local/sbin/ohguard-set-key 0755
 put state-disk /usr/local/lib/ohguard/state-disk 0755
 put grow /usr/local/sbin/ohguard-grow 0755
+put update /usr/local/sbin/ohguard-update 0755
+put update.service /etc/systemd/system/ohguard-update.service 0644
 put policy-install /etc/ohguard/policy-install.conf 0644
 # At each boot it asks the metadata service, which the guard refuses: without an answer it would take this for a new
 # machine, and give it new host keys.
