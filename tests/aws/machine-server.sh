@@ -11,6 +11,7 @@ want "its list for installing is kept" grep -q 'target = ghcr.io' /etc/ohguard/p
 want "the guard is in force" sh -c 'ohguard status --json | grep -q "\"enforcing\": true"'
 want "with the strict list" sh -c 'ohguard list | grep -q api.openai.com && ! ohguard list | grep -q ubuntu.com:443'
 want "OpenHands runs" active openhands
+want "its state is on a volume of its own" mountpoint -q /var/lib/openhands-state
 want "the guard came before it, by systemd's clock" test "$(started ExecMainStartTimestampMonotonic openhands)" -gt \
 	"$(started ActiveEnterTimestampMonotonic ohguard)"
 want "the timer refreshes" active ohguard-refresh.timer

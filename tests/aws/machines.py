@@ -32,8 +32,15 @@ class Instance(vm.Run):
         super().__init__(vm.Machine("6.1", files=files, root="cloud " + SUITE), [])
         self.boots, self.qemu = 0, None
 
+    def __enter__(self):
+        super().__enter__()
+        with open(self.work / "state", "wb") as disk:
+            disk.truncate(256 << 20)
+        return self
+
     def command(self, boot, port):
         qemu = super().command(boot, port)
+        qemu += ["-drive", f"if=virtio,format=raw,cache=unsafe,file={self.work}/state"]
         uuid = "ec2" + self.token[:5] + "-0000-4000-8000-000000000000"  # by which cloud-init knows where it is
         at = qemu.index("-nic")
         qemu[at + 1] = (f"tap,id=eth0,model=virtio-net-pci,ifname={self.name},script=no,downscript=no,"

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """moto_server with what it forgets put right: it reads a network ACL entry's ICMP type under another name than the
 one that its own request parser gives it, keeps the network ACL association of a subnet and the private address of an
-instance that are gone, and gives loopback addresses as elastic IPs."""
+instance that are gone, gives loopback addresses as elastic IPs, and does not show an instance's replaced profile."""
 import random
 import sys
 
@@ -42,8 +42,18 @@ def terminate(self):
     return state
 
 
+plain_replace_profile = EC2Backend.replace_iam_instance_profile_association
+
+
+def replace_profile(self, *rest, **keys):
+    association = plain_replace_profile(self, *rest, **keys)
+    association.instance.iam_instance_profile = association.iam_instance_profile
+    return association
+
+
 elastic_ip_addresses.random_ip = lambda: f"198.18.{random.randrange(256)}.{random.randrange(1, 255)}"
 EC2Backend.delete_subnet = delete_subnet
+EC2Backend.replace_iam_instance_profile_association = replace_profile
 Instance.terminate = terminate
 NetworkACLs._get_param = get_param
 sys.exit(main())

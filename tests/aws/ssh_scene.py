@@ -16,7 +16,8 @@ from scene import overlay, write
 folder, public = pathlib.Path(sys.argv[1]), sys.argv[2]
 SERVER = "10.0.1.11"
 CONF = os.environ["OHGUARD_CONF"]
-NOTED = ("apt-get", "docker", "systemctl", "useradd", "usermod", "gpasswd", "ufw", "nginx", "fail2ban-client")
+NOTED = ("apt-get", "docker", "systemctl", "useradd", "usermod", "gpasswd", "ufw", "nginx", "fail2ban-client",
+         "lsblk", "blkid", "mkfs.ext4", "mount", "mountpoint", "findmnt", "resize2fs", "growpart", "journalctl")
 
 
 def sh(*argv, **keys):

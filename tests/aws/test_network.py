@@ -139,14 +139,16 @@ def test_what_carries_the_tag_and_is_no_part_is_told(standing):
 
 
 def test_plan_shows_commands_and_what_it_costs(stack):
-    text = stack.run("plan", check=0).stdout
-    assert re.search(r"^    aws ec2 create-vpc .*--cidr-block 10.0.0.0/16", text, re.M)
+    short, text = stack.run("plan", check=0).stdout, stack.run("plan", "-v", check=0).stdout
+    assert " aws ec2 " not in short and re.search(r"^    aws ec2 create-vpc .*--cidr-block 10.0.0.0/16", text, re.M)
     costs = {k: float(v) for k, v in re.findall(r"^  (\S+) +(\d+\.\d\d) USD$", text, re.M)}
-    assert costs == {"nat-ip": 3.65, "nat": 32.85, "proxy-ip": 3.65, "proxy": 16.46, "server-1": 65.53, "all": 122.14}
+    assert costs == {"nat-ip": 3.65, "nat": 32.85, "proxy-ip": 3.65, "proxy": 16.46, "server-1": 63.93,
+                     "state-1": 1.60, "all": 122.14}
     stack.write(server_type="c5.9xlarge", servers=2)
     told = json.loads(stack.run("plan", "--json", check=0).stdout)
     assert {c["resource"]: c["cents_a_month"] for c in told["cost"]} == {
-        "nat-ip": 365, "nat": 3285, "proxy-ip": 365, "proxy": 1646, "server-1": None, "server-2": None}
+        "nat-ip": 365, "nat": 3285, "proxy-ip": 365, "proxy": 1646, "server-1": None, "server-2": None,
+        "state-1": 160, "state-2": 160}
     assert not stack.mutations()
 
 
@@ -158,7 +160,9 @@ def instance(stack, key):
 
 def test_servers_added_and_removed_change_only_themselves(standing):
     standing.write(servers=3)
-    assert {(c["resource"], c["action"]) for c in changes(standing)} == {("server-2", "make"), ("server-3", "make")}
+    per_server = (("state", "make"), ("server", "make"), ("server", "set"))     # set: the volume attached
+    assert {(c["resource"], c["action"]) for c in changes(standing)} == {
+        (f"{what}-{n}", act) for n in (2, 3) for what, act in per_server}
     standing.apply(check=0)
     standing.write(servers=2)
     assert [(c["resource"], c["action"]) for c in changes(standing)] == [("server-3", "remove")]
@@ -254,6 +258,7 @@ def test_destroy_waits_names_what_it_cannot_remove_and_leaves_what_is_not_ours(s
                   f"""[ "$2" != describe-network-interfaces ] || {{ echo '{held}'; exit; }}""")
     said = standing.run("destroy", "--confirm", standing.name, "--wait", "0", check=1).stderr
     assert "DependencyViolation" in said and "held by interface eni-1 (of someone, in-use)" in said
+    assert f"held by security group {other} ({standing.name}-other, x)" in said
     assert standing.aws("ec2", "describe-security-groups", "--group-ids", other)["SecurityGroups"]
     key = standing.state / "aws" / standing.name / "key.pem"
     assert key.exists()
@@ -350,7 +355,6 @@ def test_children_get_an_argv_not_a_shell(stack):
 @pytest.mark.parametrize("keys, expected", [
     ({"operator": "0.0.0.0/0"}, "--open"),
     ({"operator": "0.0.0.0/1"}, "--open"),
-    ({"operator": None}, "operator = ADDRESS"),
     ({"operator": "203.0.113.7/24"}, "operator"),
     ({"operator": "10.0.3.4"}, "overlaps"),
     ({"operator": "::/0"}, "operator"),
@@ -370,6 +374,11 @@ def test_children_get_an_argv_not_a_shell(stack):
     ({"mirror": "http://archive.ubuntu.com/ubuntu"}, "https"),
     ({"policy": "relative"}, "policy"),
     ({"colour": "red"}, "no such key"),
+    ({"server_type": "t4g.large"}, "has ARM64 processors"),
+    ({"proxy_type": "im4gn.large"}, "proxy-type = im4gn.large has ARM64 processors"),
+    ({"operator": "203.0.113.7\noperator = 10.0.3.4"}, "overlaps"),
+    ({"operator": "\noperator = ".join(f"203.0.113.{n}" for n in range(5))}, "more than 4"),
+    ({"servers": "1\nservers = 2"}, "servers: given twice in [stack]"),
     ({"openhands": "0.61"}, "the 0.x line has ended"),
     ({"openhands": "0.61@sha256:" + "a" * 64}, "the 0.x line has ended"),
     ({"openhands": "1.24.0"}, "docker buildx imagetools inspect ghcr.io/openhands/agent-canvas:1.24.0"),
@@ -389,6 +398,26 @@ def test_bad_configuration_is_refused_before_any_call(stack, keys, expected):
     done = stack.run("plan", check=1)
     assert expected in done.stderr and done.stderr.count("\n") == 1
     assert not stack.calls.exists()
+
+
+def test_plan_needs_neither_operator_nor_aws(stack):
+    stack.write(operator=None)
+    text = stack.run("plan", "--offline", check=0, env={"PATH": "/nonexistent"}).stdout
+    assert "tcp 22 from <operator>" in text and "server-1 " in text and " 122.14 USD" in text
+    assert "tcp 22 from <operator>" in stack.run("plan", check=0).stdout
+    assert "write `operator = ADDRESS`" in stack.apply(check=1).stderr and not stack.mutations()
+
+
+@pytest.mark.parametrize("env, told", [
+    ({"AWS_REGION": "eu-west-1"}, "eu-west-1a"), ({"AWS_DEFAULT_REGION": "eu-west-1"}, "eu-west-1a"),
+    ({"AWS_REGION": "eu-west-1", "AWS_DEFAULT_REGION": "eu-north-1"}, "eu-west-1a"), ({}, "us-east-1a"),
+    ({"AWS_REGION": "x;id"}, None)])
+def test_region_is_that_of_the_environment_unless_set(stack, env, told):
+    done = stack.run("plan", "--offline", env=env)
+    assert done.returncode == (0 if told else 1)
+    assert f"subnet 10.0.0.0/24 in {told}" in done.stdout if told else "AWS_REGION=x;id" in done.stderr
+    stack.write(region="ca-west-1")
+    assert "ca-west-1a" in stack.run("plan", "--offline", check=0, env={"AWS_REGION": "eu-west-1"}).stdout
 
 
 def test_no_image_of_openhands_is_no_stack(stack):

@@ -13,7 +13,7 @@ import pytest
 from conftest import HERE, PROGRAM
 
 SCRIPTS = ("proxy-setup", "proxy-password", "proxy-session", "certificate", "server-setup", "openhands-run.sh",
-           "openhands-docker.sh", "set-key.sh", "verify")
+           "openhands-docker.sh", "state-disk", "grow", "update", "set-key.sh", "verify")
 CONFIGURATIONS = ({}, {"domain": "agent.example.com", "email": "ops@example.com", "agent_docker": "yes",
                        "agent_sudo": "yes", "ubuntu": "24.04", "servers": "16"})
 

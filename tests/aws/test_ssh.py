@@ -72,6 +72,9 @@ STEPS = {
     "look": [["sh", "-c", "stat -c %a /etc/credstore /etc/credstore/*; cat /etc/credstore/*; "
                           "cat /etc/ohguard/ohguard.conf; stat -c %a /usr/local/sbin/ohguard; "
                           "stat -c %a /var/lib/openhands-state/secret-key"], None],
+    "logs": [["logs", "server-1", "--unit", "openhands", "--since", "2026-01-01 10:00"], None],
+    "bad unit": [["logs", "--unit", "x;id"], None], "ssh": [["ssh", "server-1", "echo", "here"], None],
+    "no machine": [["ssh", "server-9"], None], "update": [["update", "server-1"], None],
     "sessions": [["sh", "-c", "cat /etc/ohguard/sessions/*; stat -c %a /etc/ohguard/sessions/*"], None],
     "verify": [["verify", "--json"], None], "other server": [["set-key", "server-9"], SECRET + "\n"],
     "password": [["password"], None], "again": [["password"], None], "another": [["password", "--new"], None],
@@ -109,6 +112,42 @@ def test_plan_tells_what_is_to_be_delivered(full_run, applied):
     told = json.loads(applied.run("plan", "--json", check=0).stdout)["changes"]
     applied.write()
     assert [(c["resource"], c["action"], c["command"]) for c in told] == [("server-1", "deliver", [])]
+
+
+def test_operator_looks_and_updates(full_run):
+    said, folder = full_run
+    done = (folder / "server-calls.log").read_text().splitlines()
+    assert said["logs"][0] == 0 and [line for line in done if line.startswith("journalctl")][0] == (
+        "journalctl --no-pager --lines 200 --output short-iso --unit openhands --since 2026-01-01 10:00")
+    assert said["bad unit"][0] == 1 and "--unit x;id: expected" in said["bad unit"][2]
+    assert said["ssh"][:2] == [0, "here\n"] and "no such machine" in said["no machine"][2]
+    assert said["update"][0] == 0 and "server-1: up to date" in said["update"][2]
+    assert "systemctl start ohguard-update.service" in done
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_update_has_the_wide_list_and_no_agent_and_ends_with_the_strict_one(tmp_path, fails):
+    """The script as its unit calls it: at the end too, however the first part ended."""
+    conf = tmp_path / "ohguard.conf"
+    conf.write_text("[stack]\n")
+    conf.chmod(0o600)
+    text = subprocess.run([str(PROGRAM), "aws", "render", "update", "-c", str(conf)], check=True, capture_output=True,
+                          text=True).stdout
+    (tmp_path / "policy-install.conf").touch()
+    for tool, more in (("ohguard", "[ $1 != refresh ] || exit 4"), ("systemctl", ""),
+                       ("apt-get", "exit 1" if fails else "")):
+        (tmp_path / tool).write_text(f'#!/bin/sh\necho "{tool} $*" >>{tmp_path}/calls\n{more}\n')
+        (tmp_path / tool).chmod(0o755)
+    script = tmp_path / "update"
+    script.write_text(text.replace("/usr/local/sbin", str(tmp_path)).replace("/etc/ohguard", str(tmp_path)))
+    env = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+    assert subprocess.run(["bash", str(script)], env=env).returncode == fails
+    subprocess.run(["bash", str(script), "end"], env=env, check=True)
+    calls = (tmp_path / "calls").read_text().splitlines()
+    wide, strict = (calls.index(f"ohguard load -c {tmp_path}/{n}.conf") for n in ("policy-install", "ohguard"))
+    stopped, started = (calls.index(f"systemctl {verb} openhands.service") for verb in ("stop", "start --no-block"))
+    installs = [i for i, line in enumerate(calls) if line.startswith("apt-get")]
+    assert stopped < wide < installs[0] <= installs[-1] < strict < started
 
 
 def test_key_goes_to_the_credential(full_run):

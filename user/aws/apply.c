@@ -110,6 +110,8 @@ static int refresh_after(struct stack_view *v, enum kind_id kind, struct error *
 		r = view_refresh(v, K_ACL, e);
 	if (!r && kind == K_INSTANCE)
 		r = view_refresh(v, K_ADDRESS, e);
+	if (!r && kind == K_INSTANCE)
+		r = view_refresh(v, K_VOLUME, e);
 	return r;
 }
 
@@ -126,7 +128,7 @@ static int apply_pass(struct stack_view *v, unsigned int index, FILE *progress, 
 	r = view_want(v, &v->nodes[index], e);
 	for (unsigned int i = 0; !r && i < v->change_count; i++) {
 		const struct change *c = &v->changes[i];
-		bool last = c->kind == CHANGE_MAKE;
+		bool made = c->kind == CHANGE_MAKE, last = made || !strcmp(c->args.words[1], "stop-instances");
 
 		if (c->kind == CHANGE_NOTE || c->kind == CHANGE_DELIVER)
 			continue;
@@ -139,10 +141,11 @@ static int apply_pass(struct stack_view *v, unsigned int index, FILE *progress, 
 		show(progress, start, c->kind, key, c->text);
 		r = run_change(v, c, kind, e);
 		done = 1;
-		/* The changes after a creation were planned without its id: look again first. */
+		/* The changes after a creation were planned without its id, and those after a stop for what has
+		 * stopped: look again first. */
 		if (!r && last) {
 			r = wait_settled(v, key, kind, true, e);
-			v->made |= r ? 0 : 1ull << index;
+			v->made |= r || !made ? 0 : 1ull << index;
 			return r ? r : 1;
 		}
 	}

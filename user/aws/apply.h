@@ -9,7 +9,7 @@
 #include "aws/stack.h"
 
 /* What view_plan() found: the changes, their commands and the cost of the whole. */
-void plan_print(struct stack_view *v, FILE *out);
+void plan_print(struct stack_view *v, bool commands, FILE *out);
 void plan_print_json(struct stack_view *v, FILE *out);
 
 const char *change_mark(enum change_kind kind);	/* + make, ~ set, - remove, > deliver, ! for you */

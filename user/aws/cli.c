@@ -88,6 +88,7 @@ static const struct {
 	{ "DependencyViolation", AWS_IN_USE },
 	{ "*InUse", AWS_IN_USE },
 	{ "IncorrectState", AWS_NOT_YET },
+	{ "IncorrectModificationState", AWS_NOT_YET },
 	{ "IncorrectInstanceState", AWS_NOT_YET },
 	{ "InvalidInstanceID", AWS_NOT_YET },
 };

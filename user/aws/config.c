@@ -25,7 +25,8 @@ static const struct stack defaults = {
 	.proxy_type = "t3.small",
 	.server_type = "t3.large",
 	.proxy_disk = 16,
-	.server_disk = 60,
+	.server_disk = 40,
+	.state_disk = 20,
 	.ubuntu = "22.04",
 	.model = "openai/gpt-5.6",
 	.base_url = "https://api.openai.com/v1",
@@ -93,7 +94,6 @@ static const struct key keys[] = {
 	KEY("name", NAME, name, "1 to 20 of a-z, 0-9 and '-', a letter first, not sg"),
 	KEY("region", REGION, region, "a region like us-east-1"),
 	KEY("zone", ZONE, zone, "an availability zone of that region like us-east-1a"),
-	KEY("operator", RANGE, operator, "your IPv4 address or range like 203.0.113.7"),
 	KEY("vpc", RANGE, vpc, "a range like 10.0.0.0/16"),
 	KEY("public", RANGE, public, "a range like 10.0.0.0/24"),
 	KEY("private", RANGE, private, "a range like 10.0.1.0/24"),
@@ -104,6 +104,7 @@ static const struct key keys[] = {
 	KEY("server-type", TYPE, server_type, "an instance type like t3.large"),
 	KEY("proxy-disk", DISK, proxy_disk, "8 to 1000 (GB)"),
 	KEY("server-disk", DISK, server_disk, "8 to 1000 (GB)"),
+	KEY("state-disk", DISK, state_disk, "8 to 1000 (GB)"),
 	KEY("ubuntu", VERSION, ubuntu, "22.04 or 24.04"),
 	KEY("openhands", IMAGE, openhands, "VERSION@sha256:DIGEST"),	/* says more: see check_image() */
 	KEY("openhands-settings", PATH, openhands_settings, "an absolute path"),
@@ -216,10 +217,35 @@ static int set_key(const struct key *k, struct stack *stack, const char *value)
 	}
 }
 
+struct reading {
+	struct stack *stack;
+	uint64_t seen;	/* a bit for each of keys */
+};
+
+/* Families whose processors are Graviton have a g after their generation: t4g, m7gd, im4gn. And a1. */
+static bool is_arm(const char *type)
+{
+	size_t letters = strcspn(type, DIGIT), generation = letters + strspn(type + letters, DIGIT);
+
+	return !strncmp(type, "a1.", 3) || memchr(type + generation, 'g', strcspn(type + generation, "."));
+}
+
+static int add_operator(struct stack *stack, const char *value, struct error *e)
+{
+	if (stack->operator_count == OPERATORS_MAX)
+		return error_set(e, E2BIG, "operator = %s: more than %d of them", value, OPERATORS_MAX);
+	if (cidr_parse(value, &stack->operators[stack->operator_count]))
+		return error_set(e, EINVAL, "operator = %s: expected your IPv4 address or range like 203.0.113.7",
+				 value);
+	stack->operator_count++;
+	return 0;
+}
+
 static int visit(void *context, const char *section, const char *key, const char *value, struct error *e)
 {
 	static const char *const others[] = { "guard", "dns", "ntp", "inbound", "allow", "imds", "paths" };
-	struct stack *stack = context;
+	struct reading *reading = context;
+	struct stack *stack = reading->stack;
 
 	if (key && !strcmp(section, "paths") && !strcmp(key, "state")) {
 		if (!fits(PATH, value) || strlen(value) + sizeof("/aws/") + sizeof(stack->name) >= sizeof(stack->state))
@@ -235,9 +261,14 @@ static int visit(void *context, const char *section, const char *key, const char
 		return error_set(e, EINVAL, "[%s]: no such section", section);
 	if (!key)
 		return 0;
+	if (!strcmp(key, "operator"))
+		return add_operator(stack, value, e);
 	for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++) {
 		if (strcmp(key, keys[i].name))
 			continue;
+		if (reading->seen >> i & 1)
+			return error_set(e, EINVAL, "%s: given twice in [stack]", key);
+		reading->seen |= 1ull << i;
 		if (keys[i].kind == IMAGE)
 			return agent_parse_image(value, stack->openhands, e);
 		if (set_key(&keys[i], stack, value))
@@ -253,11 +284,16 @@ static int visit(void *context, const char *section, const char *key, const char
 /* Checks what no key shows alone. */
 static int check(const struct stack *s, const char *path, struct error *e)
 {
+	const char *arm = is_arm(s->proxy_type) ? s->proxy_type : is_arm(s->server_type) ? s->server_type : NULL;
 	size_t region = strlen(s->region);
 
 	if (strncmp(s->zone, s->region, region) || !islower((unsigned char)s->zone[region]) || s->zone[region + 1])
 		return error_set(e, EINVAL, "%s: zone = %s is not in region = %s: name one like %sa", path, s->zone,
 				 s->region, s->region);
+	if (arm)
+		return error_set(e, EINVAL, "%s: %s = %s has ARM64 processors, and images and program here are for "
+				 "x86-64: write one like t3.large", path,
+				 arm == s->proxy_type ? "proxy-type" : "server-type", arm);
 	if (s->vpc.length < 16 || s->public.length > 27 || s->private.length > 27)
 		return error_set(e, EINVAL, "%s: vpc takes a /16 or smaller, public and private a /27 or larger", path);
 	if (!cidr_contains(&s->vpc, &s->public) || !cidr_contains(&s->vpc, &s->private))
@@ -271,13 +307,32 @@ static int check(const struct stack *s, const char *path, struct error *e)
 	return 0;
 }
 
+/* As `aws` itself finds it, where the file says nothing. */
+static int region_of_environment(char *region, size_t size, struct error *e)
+{
+	const char *name = getenv("AWS_REGION") ? "AWS_REGION" : "AWS_DEFAULT_REGION", *value = getenv(name);
+
+	if (!value || !*value)
+		value = defaults.region;
+	else if (!is_region(value) || strlen(value) >= size)
+		return error_set(e, EINVAL, "%s=%.40s: expected a region like us-east-1", name, value);
+	strcpy(region, value);
+	return 0;
+}
+
 int stack_read(const char *path, struct stack *stack, struct error *e)
 {
 	struct stack s = defaults;
+	struct reading reading = { .stack = &s };
 	size_t used;
-	int r = ini_read(path ? path : DEFAULT_FILE, visit, &s, e);
+	int r;
 
+	*s.region = '\0';
+	r = ini_read(path ? path : DEFAULT_FILE, visit, &reading, e);
 	if (r && !(r == -ENOENT && !path))
+		return r;
+	r = *s.region ? 0 : region_of_environment(s.region, sizeof(s.region), e);
+	if (r)
 		return r;
 	if (agent_parse_url(s.base_url, s.model_host, sizeof(s.model_host)) || !is_domain(s.model_host))
 		return error_set(e, EINVAL, "%s: base-url = %s: expected https://NAME/PATH without a port: only port "
@@ -304,17 +359,19 @@ int stack_check_openhands(const struct stack *stack, struct error *e)
 
 int stack_check_operator(const struct stack *stack, bool open, struct error *e)
 {
-	const struct cidr *o = &stack->operator;
-
-	if (!*o->text)
+	if (!stack->operator_count)
 		return error_set(e, EINVAL, "[stack] has no operator: write `operator = ADDRESS`, the IPv4 address or "
 				 "range from which you will reach the proxy");
-	/* A /8 is 16 million hosts: a shorter prefix means everyone. */
-	if (o->length < 8 && !open)
-		return error_set(e, EPERM, "operator = %s opens ssh and https of the proxy to the world: narrow it, "
-				 "or say --open", o->text);
-	if (cidr_contains(&stack->vpc, o) || (cidr_contains(o, &stack->vpc) && o->length >= 8))
-		return error_set(e, EINVAL, "operator = %s overlaps vpc = %s: it is the address you come from, "
-				 "outside the VPC", o->text, stack->vpc.text);
+	for (unsigned int i = 0; i < stack->operator_count; i++) {
+		const struct cidr *o = &stack->operators[i];
+
+		/* A /8 is 16 million hosts: a shorter prefix means everyone. */
+		if (o->length < 8 && !open)
+			return error_set(e, EPERM, "operator = %s opens ssh and https of the proxy to the world: "
+					 "narrow it, or say --open", o->text);
+		if (cidr_contains(&stack->vpc, o) || (cidr_contains(o, &stack->vpc) && o->length >= 8))
+			return error_set(e, EINVAL, "operator = %s overlaps vpc = %s: it is the address you come "
+					 "from, outside the VPC", o->text, stack->vpc.text);
+	}
 	return 0;
 }

@@ -9,6 +9,7 @@
 #include "base/error.h"
 
 #define STACK_SERVERS_MAX 16
+#define OPERATORS_MAX 4	/* three rules each, and a network ACL takes 20 */
 
 struct cidr {
 	char text[20];	/* as AWS writes it: 10.0.0.0/16 */
@@ -20,13 +21,14 @@ struct stack {
 	char name[24];
 	char region[32];
 	char zone[36];
-	struct cidr operator;	/* text is "" if the file has none */
+	struct cidr operators[OPERATORS_MAX];	/* where visitors come from */
+	unsigned int operator_count;
 	struct cidr vpc, public, private;
 	char domain[128];	/* "" for a self-signed certificate */
 	bool acme;		/* with a domain: Let's Encrypt, which needs port 80 open to everyone */
 	char email[128];
 	char proxy_type[24], server_type[24];
-	unsigned int proxy_disk, server_disk;	/* GB */
+	unsigned int proxy_disk, server_disk, state_disk;	/* GB */
 	char ubuntu[8];
 	char openhands[192];	/* NAME:VERSION@sha256:DIGEST of an image of OpenHands, "" if the file has none */
 	char openhands_settings[256];	/* file with more settings of OpenHands, "" for none */

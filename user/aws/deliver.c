@@ -26,6 +26,8 @@ static const struct file server_files[] = {
 	{ "server-setup", "server-setup" }, { "policy-install", "policy-install" },
 	{ "openhands-run.sh", "openhands-run.sh" }, { "openhands-docker.sh", "openhands-docker.sh" },
 	{ "openhands-settings.py", "openhands-settings.py" }, { "set-key.sh", "set-key.sh" },
+	{ "state-disk", "state-disk" }, { "grow", "grow" }, { "update", "update" },
+	{ "update.service", "update.service" },
 	{ "openhands.service", "openhands.service" }, { "openhands-docker.service", "openhands-docker.service" },
 	{ "ohguard.service", "ohguard.service" }, { "ohguard-refresh.service", "ohguard-refresh.service" },
 	{ "ohguard-refresh.timer", "ohguard-refresh.timer" }, { "ohguard-events.service", "ohguard-events.service" },
@@ -33,11 +35,12 @@ static const struct file server_files[] = {
 };
 static const struct file proxy_files[] = {
 	{ "proxy-setup", "proxy-setup" }, { "proxy-password", "proxy-password" }, { "proxy-session", "proxy-session" },
-	{ "nginx-site", "nginx-site" }, { "fail2ban", "fail2ban" }, { "certificate", "certificate" },
-	{ "certificate.service", "certificate.service" },
+	{ "grow", "grow" }, { "update", "update" }, { "update.service", "update.service" },
+	{ "nginx-site", "nginx-site" }, { "fail2ban", "fail2ban" },
+	{ "certificate", "certificate" }, { "certificate.service", "certificate.service" },
 };
 #define COUNT(list) (sizeof(list) / sizeof((list)[0]))
-#define FILES_MAX 16
+#define FILES_MAX 24
 
 struct delivery {
 	const struct file *files;
@@ -233,7 +236,7 @@ static int set_up(struct stack_view *v, const struct node *n, const struct deliv
 static int deliver_one(struct stack_view *v, const struct node *n, bool again, FILE *progress, struct error *e)
 {
 	struct delivery d;
-	int r = ssh_wait(v, n->key, 600, e);
+	int r = ssh_wait(v, n->key, 600, progress, e);
 	bool has;
 
 	if (!r)
@@ -241,7 +244,10 @@ static int deliver_one(struct stack_view *v, const struct node *n, bool again, F
 	if (r)
 		return r;
 	has = !again && has_it(v, n->key, &d);
-	if (!has)
+	/* Either way: a disk that apply has grown is no part of a delivery. */
+	if (has)
+		r = ssh_must(v, n->key, "sudo -n /usr/local/sbin/ohguard-grow", NULL, 300, "growing file systems", e);
+	else
 		r = set_up(v, n, &d, progress, e);
 	if (!r && n->server)
 		r = session_share(v, n, e);

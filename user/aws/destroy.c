@@ -42,7 +42,8 @@ unsigned int destroy_list(struct stack_view *v, FILE *out)
 		for (size_t i = 0; i < doc_length(v->lists[kind], ""); i++) {
 			const doc *item = doc_at(v->lists[kind], "", i);
 
-			if (!item_lives(&kinds[kind], item))
+			if (!item_lives(&kinds[kind], item) ||
+			    (v->keep_state && item_is_state((enum kind_id)kind, item)))
 				continue;
 			count++;
 			if (!out)
@@ -63,30 +64,43 @@ static void not_removed(FILE *out, const char *key, const char *why)
 	line(out, key, "NOT removed:", why);
 }
 
-/* Who is in a subnet or VPC that cannot be removed. */
+/* What can hold a subnet, VPC or group that is to be removed. */
+static const struct {
+	const char *title, *words, *id, *what, *state;
+	bool by_vpc_only;
+} holders[] = {
+	{ "interface", "ec2 describe-network-interfaces --query NetworkInterfaces[] --filters", "NetworkInterfaceId",
+	  "Description", "Status", false },
+	{ "endpoint", "ec2 describe-vpc-endpoints --query VpcEndpoints[] --filters", "VpcEndpointId", "ServiceName",
+	  "State", true },
+	{ "security group", "ec2 describe-security-groups --query SecurityGroups[?GroupName!='default'] --filters",
+	  "GroupId", "GroupName", "Description", true },
+};
+
 static void name_holders(struct stack_view *v, enum kind_id kind, const char *id, FILE *out)
 {
-	char filter[96];
+	const char *by = kind == K_SUBNET ? "subnet-id" : kind == K_VPC ? "vpc-id" : "group-id";
+	char filter[96], text[256];
 	struct error e;
-	doc *list = NULL;
 
 	if (kind != K_SUBNET && kind != K_VPC && kind != K_GROUP)
 		return;
-	snprintf(filter, sizeof(filter), "Name=%s,Values=%.60s", kind == K_SUBNET ? "subnet-id" : kind == K_VPC ?
-		 "vpc-id" : "group-id", id);
-	if (aws_read(&v->aws, &list, &e, "ec2 describe-network-interfaces --query NetworkInterfaces[] --filters",
-		     filter))
-		return;
-	for (size_t i = 0; i < doc_length(list, "") && i < 5; i++) {
-		const doc *item = doc_at(list, "", i);
-		char text[256];
+	snprintf(filter, sizeof(filter), "Name=%s,Values=%.60s", by, id);
+	for (size_t h = 0; h < sizeof(holders) / sizeof(*holders); h++) {
+		doc *list = NULL;
 
-		snprintf(text, sizeof(text), "%s (%s, %s)", doc_text(item, "NetworkInterfaceId"),
-			 doc_text(item, "Description"), doc_text(item, "Status"));
-		fputs("        ", out);
-		line(out, "", "held by interface", text);
+		if ((holders[h].by_vpc_only && kind != K_VPC) || aws_read(&v->aws, &list, &e, holders[h].words, filter))
+			continue;
+		for (size_t i = 0; i < doc_length(list, "") && i < 5; i++) {
+			const doc *item = doc_at(list, "", i);
+
+			snprintf(text, sizeof(text), "%s %s (%s, %s)", holders[h].title, doc_text(item, holders[h].id),
+				 doc_text(item, holders[h].what), doc_text(item, holders[h].state));
+			fputs("        ", out);
+			line(out, "", "held by", text);
+		}
+		doc_free(list);
 	}
-	doc_free(list);
 }
 
 /* Runs the calls that remove one resource; any of them may find it gone. */
@@ -127,6 +141,8 @@ static int try_kind(struct destroy *d, enum kind_id kind, bool first, bool last,
 		const char *id = doc_text(item, kinds[kind].id), *key = doc_tag(item, TAG_RESOURCE);
 		bool waits;
 
+		if (v->keep_state && item_is_state(kind, item))
+			continue;
 		if (item_leaves(&kinds[kind], item)) {
 			t->left++;
 			t->leaving++;
@@ -150,8 +166,9 @@ static int try_kind(struct destroy *d, enum kind_id kind, bool first, bool last,
 		waits = v->aws.trouble == AWS_IN_USE || v->aws.trouble == AWS_NOT_YET;
 		t->refused += !waits;
 		not_removed(t->why, key, e->text);
-		if (waits && last)
-			name_holders(v, kind, id, t->why);
+		/* At once: what others made does not go away by waiting. */
+		if (waits && (first || last))
+			name_holders(v, kind, id, last ? t->why : d->progress);
 		r = 0;
 	}
 	return r;

@@ -108,15 +108,13 @@ struct acl_rule {
 };
 
 #define ANYWHERE "0.0.0.0/0"
-#define ACL_MAX 16
+#define ACL_MAX (16 + 3 * OPERATORS_MAX)
 
 static size_t acl_rules(const struct stack *s, bool public, struct acl_rule rules[ACL_MAX])
 {
-	const char *web = *s->domain && s->acme ? ANYWHERE : s->operator.text;
+	const bool everyone = *s->domain && s->acme;
+	size_t count = 0;
 	const struct acl_rule of_public[] = {
-		{ 100, false, 6, 22, 22, s->operator.text },
-		{ 110, false, 6, 80, 80, web },
-		{ 120, false, 6, 443, 443, s->operator.text },
 		{ 130, false, 6, 443, 443, s->private.text },	/* to the NAT gateway, like NTP */
 		{ 140, false, 17, 123, 123, s->private.text },
 		{ 150, false, 6, 1024, 65535, ANYWHERE },
@@ -142,8 +140,22 @@ static size_t acl_rules(const struct stack *s, bool public, struct acl_rule rule
 		{ 140, true, 1, 3, 4, ANYWHERE },
 	};
 
-	memcpy(rules, public ? of_public : of_private, public ? sizeof(of_public) : sizeof(of_private));
-	return public ? sizeof(of_public) / sizeof(*of_public) : sizeof(of_private) / sizeof(*of_private);
+	if (!public) {
+		memcpy(rules, of_private, sizeof(of_private));
+		return sizeof(of_private) / sizeof(*of_private);
+	}
+	for (unsigned int i = 0; i < s->operator_count; i++) {
+		const char *from = s->operators[i].text;
+
+		rules[count++] = (struct acl_rule){ 100 + (int)i, false, 6, 22, 22, from };
+		if (!everyone)
+			rules[count++] = (struct acl_rule){ 110 + (int)i, false, 6, 80, 80, from };
+		rules[count++] = (struct acl_rule){ 120 + (int)i, false, 6, 443, 443, from };
+	}
+	if (everyone)
+		rules[count++] = (struct acl_rule){ 110, false, 6, 80, 80, ANYWHERE };
+	memcpy(rules + count, of_public, sizeof(of_public));
+	return count + sizeof(of_public) / sizeof(*of_public);
 }
 
 static const doc *acl_entry(const doc *acl, const struct acl_rule *r)

@@ -37,14 +37,14 @@ static void print_cost(struct stack_view *v, FILE *out)
 	fprintf(out, "  %-14s %6ld.%02ld USD%s\n", "all", total / 100, total % 100, unknown ? " and more" : "");
 }
 
-void plan_print(struct stack_view *v, FILE *out)
+void plan_print(struct stack_view *v, bool commands, FILE *out)
 {
 	for (unsigned int i = 0; i < v->change_count; i++) {
 		const struct change *c = &v->changes[i];
 		const char *argv[ARGS_MAX + 8];
 
 		fprintf(out, "%s %-14s %s\n", marks[c->kind], c->key, c->text);
-		if (!c->args.count)
+		if (!commands || !c->args.count)
 			continue;
 		fputs("    ", out);
 		if (c->input)

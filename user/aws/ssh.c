@@ -220,7 +220,7 @@ int ssh_run(struct stack_view *v, const char *host, const char *command, const c
 int ssh_copy(struct stack_view *v, const char *host, const char *const *paths, const char *to, struct error *e)
 {
 	char config[300], target[128];
-	const char *argv[40] = { "scp", "-F", config, "-B", "--" };
+	const char *argv[48] = { "scp", "-F", config, "-B", "--" };
 	struct proc p = { .argv = argv, .timeout = 300, .limit = 65536 };
 	struct proc_result result;
 	size_t n = 5;
@@ -228,7 +228,7 @@ int ssh_copy(struct stack_view *v, const char *host, const char *const *paths, c
 
 	snprintf(config, sizeof(config), "%s/ssh_config", v->stack->state);
 	snprintf(target, sizeof(target), "%s:%s", host, to);
-	for (; *paths && n < 38; paths++)
+	for (; *paths && n < 46; paths++)
 		argv[n++] = *paths;
 	argv[n] = target;
 	r = run(&p, host, &result, e);
@@ -238,9 +238,10 @@ int ssh_copy(struct stack_view *v, const char *host, const char *const *paths, c
 	return r;
 }
 
-int ssh_wait(struct stack_view *v, const char *host, unsigned int seconds, struct error *e)
+int ssh_wait(struct stack_view *v, const char *host, unsigned int seconds, FILE *progress, struct error *e)
 {
 	time_t end = time(NULL) + seconds;
+	char said[sizeof(e->text)] = "";
 	int r;
 
 	for (;;) {
@@ -255,6 +256,12 @@ int ssh_wait(struct stack_view *v, const char *host, unsigned int seconds, struc
 		if (!r || (r != -EAGAIN && r != -EHOSTUNREACH) || strstr(e->text, "verification failed") ||
 		    time(NULL) >= end)
 			return r;
+		if (strcmp(said, e->text)) {
+			memcpy(said, e->text, sizeof(said));
+			fprintf(progress, "%s: not reached yet: ", host);
+			text_print(progress, said);
+			fputc('\n', progress);
+		}
 		if (proc_sleep(5000))
 			return error_set(e, EINTR, "interrupted while waiting for ssh to %s", host);
 	}

@@ -22,7 +22,8 @@ int ssh_must(struct stack_view *v, const char *host, const char *command, const 
 /* Copies files into the folder `to` of the login's home, which must exist. paths ends with NULL. */
 int ssh_copy(struct stack_view *v, const char *host, const char *const *paths, const char *to, struct error *e);
 
-/* Waits until ssh lets us in: an instance that was just made takes a minute or two. */
-int ssh_wait(struct stack_view *v, const char *host, unsigned int seconds, struct error *e);
+/* Waits until ssh lets us in: an instance that was just made takes a minute or two. Says on progress what it waits
+ * for. */
+int ssh_wait(struct stack_view *v, const char *host, unsigned int seconds, FILE *progress, struct error *e);
 
 #endif

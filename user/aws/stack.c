@@ -22,9 +22,9 @@ bool item_leaves(const struct kind *kind, const doc *item)
 
 bool item_changes(const struct kind *kind, const doc *item)
 {
-	static const char *const between[] = { "pending", "stopping", "rebooting" };
+	static const char *const between[] = { "pending", "stopping", "rebooting", "creating" };
 
-	return kind->state && state_in(doc_text(item, kind->state), between, 3);
+	return kind->state && state_in(doc_text(item, kind->state), between, 4);
 }
 
 bool item_lives(const struct kind *kind, const doc *item)
@@ -32,6 +32,11 @@ bool item_lives(const struct kind *kind, const doc *item)
 	if (!kind->state)
 		return true;
 	return !item_leaves(kind, item) && !state_in(doc_text(item, kind->state), kind->gone, 3);
+}
+
+bool item_is_state(enum kind_id kind, const doc *item)
+{
+	return kind == K_VOLUME && !strncmp(doc_tag(item, TAG_RESOURCE), "state-", 6);
 }
 
 struct node *view_node(struct stack_view *v, const char *key)
@@ -150,7 +155,7 @@ static struct node *add_node(struct stack_view *v, const struct resource *r, uns
 	n = &v->nodes[v->count++];
 	*n = (struct node){ .resource = r, .server = server };
 	if (server)
-		snprintf(n->key, sizeof(n->key), "server-%u", server);
+		snprintf(n->key, sizeof(n->key), "%s-%u", r->key, server);
 	else
 		snprintf(n->key, sizeof(n->key), "%s", r->key);
 	return n;
@@ -207,10 +212,10 @@ static int find_nodes(struct stack_view *v, struct error *e)
 {
 	v->count = 0;
 	for (unsigned int i = 0; i < resources_count; i++) {
-		bool server = !strcmp(resources[i].key, "server");
+		bool server = !strcmp(resources[i].key, "server"), each = server || resources[i].kind == K_VOLUME;
 
-		for (unsigned int s = 1; s <= (server ? v->stack->servers : 1); s++)
-			add_node(v, &resources[i], server ? s : 0);
+		for (unsigned int s = 1; s <= (each ? v->stack->servers : 1); s++)
+			add_node(v, &resources[i], each ? s : 0);
 		if (server)
 			find_surplus(v, &resources[i]);
 	}
@@ -251,6 +256,14 @@ int view_open(struct stack_view *v, const struct stack *stack, unsigned int time
 		return error_set(e, ENOMEM, "out of memory");
 	r = aws_check(&v->aws, e);
 	return r ? r : view_refresh_all(v, e);
+}
+
+int view_open_offline(struct stack_view *v, const struct stack *stack, struct error *e)
+{
+	*v = (struct stack_view){ .stack = stack, .aws = { .region = stack->region },
+		.offline = true, .zone_checked = true };
+	v->changes = calloc(CHANGES_MAX, sizeof(*v->changes));
+	return v->changes ? find_nodes(v, e) : error_set(e, ENOMEM, "out of memory");
 }
 
 void view_forget_changes(struct stack_view *v)
@@ -349,7 +362,9 @@ static void note_strangers(struct stack_view *v, enum kind_id kind)
 {
 	for (size_t i = 0; i < doc_length(v->lists[kind], ""); i++) {
 		const doc *item = doc_at(v->lists[kind], "", i);
-		bool known = !item_lives(&kinds[kind], item);
+		/* The disks that instances boot from have the tag of their instance. */
+		bool known = !item_lives(&kinds[kind], item) || item_is_state((enum kind_id)kind, item) ||
+			     (kind == K_VOLUME && view_node(v, doc_tag(item, TAG_RESOURCE)));
 
 		for (unsigned int k = 0; k < v->count; k++)
 			known |= v->nodes[k].found == item;

@@ -15,7 +15,8 @@
 #define TAG_DELIVERED "ohguard:delivered"
 
 /* In the order in which they can be made; they are removed in the reverse order. */
-enum kind_id { K_VPC, K_GATEWAY, K_ACL, K_SUBNET, K_ADDRESS, K_NAT, K_TABLE, K_GROUP, K_KEY, K_INSTANCE, KINDS };
+enum kind_id { K_VPC, K_GATEWAY, K_ACL, K_SUBNET, K_ADDRESS, K_NAT, K_TABLE, K_GROUP, K_KEY, K_VOLUME, K_INSTANCE,
+	       KINDS };
 
 struct stack_view;
 struct node;
@@ -72,7 +73,7 @@ struct change {
 	char *input;	/* for the call's standard input, or NULL */
 };
 
-#define NODES_MAX 48
+#define NODES_MAX 64
 #define CHANGES_MAX 512
 
 struct stack_view {
@@ -88,11 +89,14 @@ struct stack_view {
 	unsigned int attempt;	/* goes into client tokens: see change_token() */
 	unsigned long long made;	/* a bit for each node that this run has made */
 	const char *replace;	/* key of an instance that is to be replaced, or NULL */
+	bool offline;		/* asks AWS nothing: as if it had nothing */
+	bool keep_state;	/* destroy leaves the volumes with the agents' state */
 	int failed;		/* an error inside a want(): the plan cannot be trusted */
 	struct error error;
 };
 
 int view_open(struct stack_view *v, const struct stack *stack, unsigned int timeout, struct error *e);
+int view_open_offline(struct stack_view *v, const struct stack *stack, struct error *e);
 void view_close(struct stack_view *v);
 
 /* Lists one kind again, or all, and finds the nodes again. */
@@ -125,6 +129,8 @@ void change_token(struct stack_view *v, const struct node *n, struct args *a);
 doc *view_read(struct stack_view *v, const char *words, const char *last);
 
 /* True if an item of a list lives, and is neither leaving nor gone. */
+/* A volume with an agent's state. */
+bool item_is_state(enum kind_id kind, const doc *item);
 bool item_lives(const struct kind *kind, const doc *item);
 bool item_leaves(const struct kind *kind, const doc *item);
 bool item_changes(const struct kind *kind, const doc *item);	/* between two states: wait */

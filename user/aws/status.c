@@ -134,7 +134,7 @@ static void print_private(struct stack_view *v, const doc *health, FILE *out)
 	for (unsigned int i = 0; i < v->count; i++) {
 		const struct node *n = &v->nodes[i];
 
-		if (!n->server)
+		if (!n->server || n->resource->kind != K_INSTANCE)
 			continue;
 		snprintf(text, sizeof(text), "%-9s %-15s %-19s %s", n->key,
 			 or_none(doc_text(n->found, "PrivateIpAddress")), or_none(node_id(n)),
@@ -150,7 +150,8 @@ void status_print(struct stack_view *v, FILE *out)
 	char text[128];
 
 	fprintf(out, "Stack %s in %s (%s)\n\n", v->stack->name, v->stack->region, v->stack->zone);
-	snprintf(text, sizeof(text), "     operator %s", or_none(v->stack->operator.text));
+	snprintf(text, sizeof(text), "     operator %s%s", or_none(v->stack->operators[0].text),
+		 v->stack->operator_count > 1 ? " ..." : "");
 	pair(out, OUTSIDE, text, "       Internet");
 	pair(out, OUTSIDE, "       | 22, 80, 443", "       ^ 443, NTP");
 	pair(out, OUTSIDE, "       v", "       |");

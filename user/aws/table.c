@@ -77,6 +77,11 @@ static void remove_key(struct stack_view *v, const doc *item, const char *key)
 	remove_by(v, item, key, "ec2 delete-key-pair --key-name", "KeyName");
 }
 
+static void remove_volume(struct stack_view *v, const doc *item, const char *key)
+{
+	remove_by(v, item, key, "ec2 delete-volume --volume-id", "VolumeId");
+}
+
 static void remove_instance(struct stack_view *v, const doc *item, const char *key)
 {
 	remove_by(v, item, key, "ec2 terminate-instances --instance-ids", "InstanceId");
@@ -100,11 +105,14 @@ const struct kind kinds[KINDS] = {
 		NULL, NULL, { NULL }, remove_group },
 	[K_KEY] = { "key pair", "ec2 describe-key-pairs", "KeyPairs", "KeyPairId", "key-pair", NULL, NULL, { NULL },
 		remove_key },
+	[K_VOLUME] = { "volume", "ec2 describe-volumes", "Volumes", "VolumeId", "volume", "State", "deleting",
+		{ "deleted", "error" }, remove_volume },
 	[K_INSTANCE] = { "instance", "ec2 describe-instances", "Reservations[].Instances[]", "InstanceId", "instance",
 		"State.Name", "shutting-down", { "terminated" }, remove_instance },
 };
 
 #define HOURS 730	/* of an average month */
+#define DISK_CENTS 8	/* a GB of gp3 */
 
 /* Thousandths of a cent an hour, on demand, Linux, us-east-1, as published in 2025. */
 static const struct {
@@ -121,7 +129,7 @@ static long instance_cost(const char *type, unsigned int disk)
 {
 	for (size_t i = 0; i < sizeof(prices) / sizeof(*prices); i++) {
 		if (!strcmp(prices[i].type, type))
-			return prices[i].price * HOURS / 1000 + disk * 8;	/* gp3: 8 cents a GB */
+			return prices[i].price * HOURS / 1000 + disk * DISK_CENTS;
 	}
 	return -1;
 }
@@ -134,6 +142,11 @@ static long cost_proxy(const struct stack *s)
 static long cost_server(const struct stack *s)
 {
 	return instance_cost(s->server_type, s->server_disk);
+}
+
+static long cost_state(const struct stack *s)
+{
+	return s->state_disk * DISK_CENTS;
 }
 
 static long cost_address(const struct stack *s)
@@ -165,6 +178,7 @@ const struct resource resources[] = {
 	{ "nat-ip", K_ADDRESS, want_address, cost_address },
 	{ "nat", K_NAT, want_nat, cost_nat },
 	{ "table-private", K_TABLE, want_table, NULL },
+	{ "state", K_VOLUME, want_state, cost_state },
 	{ "server", K_INSTANCE, want_instance, cost_server },
 };
 const unsigned int resources_count = sizeof(resources) / sizeof(*resources);

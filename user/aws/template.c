@@ -29,6 +29,10 @@
 	X(gate_unit, "ohguard-gate.service", "systemd/ohguard-gate.service.in", "no network without it") \
 	X(refresh_unit, "ohguard-refresh.service", "systemd/ohguard-refresh.service.in", "resolves what is due") \
 	X(refresh_timer, "ohguard-refresh.timer", "systemd/ohguard-refresh.timer", "and when") \
+	X(state_disk, "state-disk", IN "state-disk.sh", "mounts the volume with what the agent makes") \
+	X(grow, "grow", IN "grow.sh", "makes file systems as large as their disks") \
+	X(update, "update", IN "update.sh", "Ubuntu's updates on a machine") \
+	X(update_unit, "update.service", IN "update.service", "runs that, and puts the strict list back") \
 	X(set_key, "set-key.sh", IN "set-key.sh", "takes the API key on a server") \
 	X(verify, "verify", IN "verify.sh", "what `aws verify` runs on a server") \
 	X(policy, "policy", IN "policy.conf", "the strict list of a server") \

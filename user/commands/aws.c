@@ -9,8 +9,11 @@
 
 #include "aws/apply.h"
 #include "aws/deliver.h"
+#include "aws/hosts.h"
+#include "aws/operate.h"
 #include "aws/render.h"
 #include "aws/secrets.h"
+#include "aws/snapshot.h"
 #include "aws/state.h"
 #include "aws/status.h"
 #include "commands/cmd.h"
@@ -19,8 +22,9 @@
 
 struct options {
 	struct cmd_options common;
-	int yes, open, no_deliver, new_password, remove;
-	const char *confirm, *replace, *via;
+	int yes, open, no_deliver, new_password, remove, keep_state, list, verbose, offline, follow;
+	const char *confirm, *replace, *via, *unit, *since;
+	bool planning;
 	int wait, timeout;
 	struct stack stack;
 };
@@ -52,13 +56,17 @@ static int check_replace(const struct options *o, struct error *e)
 
 static int open_plan(struct options *o, struct stack_view *v, struct error *e)
 {
-	int r = stack_check_operator(&o->stack, o->open, e);
+	/* A plan can be looked at before one knows where one will come from. */
+	bool no_operator = o->planning && !o->stack.operator_count;
+	int r = no_operator ? 0 : stack_check_operator(&o->stack, o->open, e);
 
+	if (no_operator)
+		strcpy(o->stack.operators[o->stack.operator_count++].text, "<operator>");
 	if (!r)
 		r = check_replace(o, e);
 	if (r)
 		return r;
-	r = view_open(v, &o->stack, (unsigned int)o->timeout, e);
+	r = o->offline ? view_open_offline(v, &o->stack, e) : view_open(v, &o->stack, (unsigned int)o->timeout, e);
 	if (!r && o->replace && !view_node(v, o->replace))
 		r = error_set(e, ENOENT, "--replace %s: no such machine in this stack", o->replace);
 	v->replace = o->replace;
@@ -69,12 +77,14 @@ static int run_plan(struct options *o)
 {
 	struct stack_view v = { 0 };
 	struct error e;
-	int r = open_plan(o, &v, &e);
+	int r;
 
+	o->planning = true;
+	r = open_plan(o, &v, &e);
 	if (!r && o->common.json)
 		plan_print_json(&v, stdout);
 	else if (!r)
-		plan_print(&v, stdout);
+		plan_print(&v, o->verbose, stdout);
 	view_close(&v);
 	return finish(r, &e);
 }
@@ -94,8 +104,11 @@ static int apply_stack(struct options *o, struct stack_view *v, bool *notes, str
 		r = open_plan(o, v, e);
 	if (r)
 		return r;
-	plan_print(v, stderr);
+	plan_print(v, o->verbose, stderr);
 	*notes = view_count(v, CHANGE_NOTE);
+	if (key_is_missing(v))
+		return error_set(e, ENOKEY, "%s: the stack's private key is not here: copy it from where `apply` ran "
+				 "first; without it nobody reaches the machines", o->stack.state);
 	if (!to_do(o, v))
 		return 0;
 	if (!o->yes && (!ask("Do this? [y/N] ", answer, sizeof(answer)) || strcasecmp(answer, "y")))
@@ -106,7 +119,7 @@ static int apply_stack(struct options *o, struct stack_view *v, bool *notes, str
 	r = view_plan(v, e);
 	*notes = v->change_count > view_count(v, CHANGE_DELIVER);
 	if (!r && *notes)
-		plan_print(v, stderr);
+		plan_print(v, o->verbose, stderr);
 	return r;
 }
 
@@ -170,6 +183,7 @@ static int run_destroy(struct options *o)
 	r = state_lock(&o->stack, &lock, &e);
 	if (!r)
 		r = view_open(&v, &o->stack, (unsigned int)o->timeout, &e);
+	v.keep_state = o->keep_state;
 	/* Two of a kind are an error for the other commands; this one removes both. */
 	if (r == -EEXIST)
 		r = 0;
@@ -266,6 +280,77 @@ static int act_password(struct options *o, struct stack_view *v, struct error *e
 				stdout, e);
 }
 
+static int act_snapshot(struct options *o, struct stack_view *v, struct error *e)
+{
+	if (o->list)
+		return snapshot_list(v, o->common.json, stdout, e);
+	return snapshot_make(v, o->common.argv, o->common.argc, stdout, e);
+}
+
+static int run_snapshot(struct options *o)
+{
+	return with_view(o, false, act_snapshot);
+}
+
+static int act_update(struct options *o, struct stack_view *v, struct error *e)
+{
+	return operate_update(v, o->common.argv, o->common.argc, stderr, e);
+}
+
+static int act_stop(struct options *o, struct stack_view *v, struct error *e)
+{
+	(void)o;
+	return operate_power(v, false, stderr, e);
+}
+
+static int act_start(struct options *o, struct stack_view *v, struct error *e)
+{
+	(void)o;
+	return operate_power(v, true, stderr, e);
+}
+
+static int act_logs(struct options *o, struct stack_view *v, struct error *e)
+{
+	const struct logs_wanted wanted = { o->unit, o->since, o->follow };
+
+	if (o->common.argc > 1)
+		return error_set(e, EINVAL, "logs: one machine at a time");
+	return operate_logs(v, o->common.argc ? o->common.argv[0] : "server-1", &wanted, e);
+}
+
+static int act_ssh(struct options *o, struct stack_view *v, struct error *e)
+{
+	int count = o->common.argc;
+
+	return operate_ssh(v, count ? o->common.argv[0] : "server-1", count ? o->common.argv + 1 : NULL,
+			   count ? count - 1 : 0, e);
+}
+
+static int run_update(struct options *o)
+{
+	return with_view(o, true, act_update);
+}
+
+static int run_stop(struct options *o)
+{
+	return with_view(o, true, act_stop);
+}
+
+static int run_start(struct options *o)
+{
+	return with_view(o, true, act_start);
+}
+
+static int run_logs(struct options *o)
+{
+	return with_view(o, false, act_logs);
+}
+
+static int run_ssh(struct options *o)
+{
+	return with_view(o, false, act_ssh);
+}
+
 static int run_deliver(struct options *o)
 {
 	return with_view(o, true, act_deliver);
@@ -292,7 +377,10 @@ static int run_password(struct options *o)
 }
 
 /* Which options a command takes besides --timeout and those that all commands take. */
-enum { YES = 1, OPEN = 2, REPLACE = 4, NO_DELIVER = 8, CONFIRM = 16, WAIT = 32, VIA = 64, NEW = 128 };
+enum {
+	YES = 1, OPEN = 2, REPLACE = 4, NO_DELIVER = 8, CONFIRM = 16, WAIT = 32, VIA = 64, NEW = 128, LIST = 256,
+	VERBOSE = 512, OFFLINE = 1024, LOGS = 2048
+};
 
 static const struct {
 	const char *name;
@@ -301,9 +389,9 @@ static const struct {
 	unsigned int options;
 	const char *help;
 } subcommands[] = {
-	{ "plan", run_plan, false, OPEN | REPLACE,
-	  "show what would be made, changed or removed, by which command, at what cost" },
-	{ "apply", run_apply, false, YES | OPEN | REPLACE | NO_DELIVER,
+	{ "plan", run_plan, false, OPEN | REPLACE | VERBOSE | OFFLINE,
+	  "show what would be made, changed or removed, at what cost" },
+	{ "apply", run_apply, false, YES | OPEN | REPLACE | NO_DELIVER | VERBOSE,
 	  "build it; run again, it repairs what differs" },
 	{ "status", run_status, false, 0, "draw the network with live ids and states" },
 	{ "verify", run_verify, false, 0, "try what must work and what must fail, on the servers and from outside" },
@@ -311,8 +399,15 @@ static const struct {
 	{ "versions", run_versions, false, 0, "show which program and policy each server has" },
 	{ "set-key", run_set_key, true, 0, "give the servers the API key, from standard input" },
 	{ "password", run_password, true, NEW, "show the web password of a user, once (--new: make another)" },
+	{ "logs", run_logs, true, LOGS, "show what the units of a machine said (server-1)" },
+	{ "ssh", run_ssh, true, 0, "log in to a machine (server-1), or run a command there" },
+	{ "update", run_update, true, 0, "install Ubuntu's updates, and start again what needs it" },
+	{ "stop", run_stop, false, 0, "stop the machines, as for a night" },
+	{ "start", run_start, false, 0, "start them again" },
+	{ "snapshot", run_snapshot, true, LIST, "keep what the servers' agents have made so far (--list: show)" },
 	{ "render", run_render, true, 0, "print a generated file" },
-	{ "destroy", run_destroy, false, CONFIRM | WAIT, "remove everything that carries the stack's tag" },
+	{ "destroy", run_destroy, false, CONFIRM | WAIT,
+	  "remove everything that carries the stack's tag (--keep-state: but the agents' state)" },
 };
 
 #define SUBCOMMANDS (sizeof(subcommands) / sizeof(*subcommands))
@@ -339,12 +434,20 @@ static int run_subcommand(size_t i, int argc, char **argv)
 		{ NO_DELIVER, { "no-deliver", 0, POPT_ARG_NONE, &o.no_deliver, 0, "Only the AWS part", NULL } },
 		{ CONFIRM, { "confirm", 0, POPT_ARG_STRING, &o.confirm, 0, "The stack's name, instead of asking",
 			     "NAME" } },
+		{ CONFIRM, { "keep-state", 0, POPT_ARG_NONE, &o.keep_state, 0,
+			     "Leave the volumes with the agents' state", NULL } },
 		{ WAIT, { "wait", 0, POPT_ARG_INT, &o.wait, 0, "How long to wait for what is in use (900)",
 			  "SECONDS" } },
 		{ VIA, { "via", 0, POPT_ARG_STRING, &o.via, 0, "ssm: send the policy by AWS Systems Manager",
 			 "ssh|ssm" } },
 		{ NEW, { "new", 0, POPT_ARG_NONE, &o.new_password, 0, "Make another password", NULL } },
 		{ NEW, { "remove", 0, POPT_ARG_NONE, &o.remove, 0, "Take this user's password away", NULL } },
+		{ VERBOSE, { "verbose", 'v', POPT_ARG_NONE, &o.verbose, 0, "With the command of each step", NULL } },
+		{ OFFLINE, { "offline", 0, POPT_ARG_NONE, &o.offline, 0, "Ask AWS nothing: the whole plan", NULL } },
+		{ LOGS, { "unit", 0, POPT_ARG_STRING, &o.unit, 0, "Of this unit alone", "UNIT" } },
+		{ LOGS, { "since", 0, POPT_ARG_STRING, &o.since, 0, "From then on, as journalctl takes it", "TIME" } },
+		{ LOGS, { "follow", 'f', POPT_ARG_NONE, &o.follow, 0, "And what comes", NULL } },
+		{ LIST, { "list", 0, POPT_ARG_NONE, &o.list, 0, "Show those there are", NULL } },
 		{ ~0u, { "timeout", 0, POPT_ARG_INT, &o.timeout, 0, "How long one call of aws may take (150)",
 			 "SECONDS" } },
 	};

@@ -17,11 +17,15 @@ install -d -m 0755 /etc/ohguard /var/www/acme /var/lib/ohguard-setup
 install -d -m 0700 /etc/ohguard/tls /etc/ohguard/sessions
 # Before its package, which then starts with it.
 put fail2ban /etc/fail2ban/jail.d/ohguard.local 0644
+put grow /usr/local/sbin/ohguard-grow 0755
+put update /usr/local/sbin/ohguard-update 0755
+put update.service /etc/systemd/system/ohguard-update.service 0644
 put proxy-password /usr/local/sbin/ohguard-proxy-password 0755
 put proxy-session /usr/local/sbin/ohguard-proxy-session 0755
 put certificate /usr/local/sbin/ohguard-certificate 0755
 put certificate.service /etc/systemd/system/ohguard-certificate.service 0644
 systemctl daemon-reload
+/usr/local/sbin/ohguard-grow
 
 if [ ! -e "$done_mark" ]; then
 	packages=(nginx-light apache2-utils openssl fail2ban python3-systemd ufw unattended-upgrades curl)

@@ -35,6 +35,10 @@ put openhands-run.sh /usr/local/lib/ohguard/openhands-run 0755
 put openhands-settings.py /usr/local/lib/ohguard/openhands-settings 0755
 put openhands-docker.sh /usr/local/lib/ohguard/openhands-docker 0755
 put set-key.sh /usr/local/sbin/ohguard-set-key 0755
+put state-disk /usr/local/lib/ohguard/state-disk 0755
+put grow /usr/local/sbin/ohguard-grow 0755
+put update /usr/local/sbin/ohguard-update 0755
+put update.service /etc/systemd/system/ohguard-update.service 0644
 put policy-install /etc/ohguard/policy-install.conf 0644
 # At each boot it asks the metadata service, which the guard refuses: without an answer it would take this for a new
 # machine, and give it new host keys.
@@ -42,7 +46,10 @@ touch /etc/cloud/cloud-init.disabled
 install -d -m 0755 /var/lib/ohguard-setup
 systemctl daemon-reload
 
-if [ ! -e "$done_mark" ]; then
+/usr/local/lib/ohguard/state-disk
+/usr/local/sbin/ohguard-grow
+
+if [ ! -e "$done_mark" ] || [ ! -e "$state/home" ]; then
 	# No agent while the list is wider than its own, nor after a reboot in the middle of this: it is enabled at the
 	# end. Its sandboxes end with the Docker that runs them.
 	systemctl disable --now openhands.service
@@ -101,8 +108,9 @@ if [ ! -e "$done_mark" ]; then
 	docker_of_agent pull --quiet "$image"
 	# Its folders belong to the user that the image runs as, as whom Docker shows that one here.
 	install -d -m 0755 "$state" "$state/home" "$state/projects"
-	chown openhands: "$state/home" "$state/projects"
 	user=$(docker_of_agent image inspect --format '{{.Config.User}}' "$image")
+	# Through Docker's own user, since only that one may give a file away to them.
+	chown openhands: "$state/home" "$state/projects"
 	docker_of_agent run --rm --pull never --network none --user root --entrypoint chown --volume "$state/home:/a" \
 		--volume "$state/projects:/b" "$image" "${user:-root}:" /a /b
 	touch "$done_mark"

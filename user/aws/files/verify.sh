@@ -29,7 +29,21 @@ raise SystemExit(len(data) < 48 or data[0] & 7 != 4)'
 loaded() { ohguard status --json | grep -q '"enforcing": true'; }
 export -f reach clock loaded
 
+service() { # UNIT: it must be active; else its last lines
+	local state
+	state=$(systemctl is-active "$1")
+	if [ "$state" = active ]; then
+		printf 'ok\t%s runs\tactive\n' "$1"
+	else
+		printf 'FAIL\t%s runs\t%s: %s\n' "$1" "$state" \
+			"$(journalctl --unit "$1" --lines 5 --output cat --no-pager 2>&1 | tr '\n\t' '| ')"
+	fi
+}
+
 check "guard is loaded" works bash -c loaded
+service ohguard-refresh.timer
+service openhands.service
+check "OpenHands answers" works curl --silent --fail --max-time 15 http://127.0.0.1:3000/ready
 check "https to @MODEL_HOST@" works bash -c 'reach https://@MODEL_HOST@/'
 check "DNS for @MODEL_HOST@" works getent ahostsv4 @MODEL_HOST@
 check "NTP" works bash -c clock
