@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""docs/docker.md on OpenHands, word for word: the configurations as they stand there, and each command of it. In the
-place of server and agent are two that answer on the same ports. (The real agent server wants a newer Python than
-Debian 12's.)"""
+"""docs/docker.md on OpenHands, word for word: the configurations as they stand there, and each command of it. What
+listens on their ports is two plain servers: the commands are the subject. tests/agents/test_containers.py runs the real
+agent server under the same two configurations, to its answer."""
 import re
 import shlex
 import subprocess
