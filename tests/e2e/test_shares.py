@@ -136,8 +136,8 @@ def held_back(guard):
 
 
 def test_flood_of_one_container_keeps_no_other_from_being_answered(fresh_lab):
-    """Both are behind one bridge and NAT. The victim's SYN is sent once, before the flood, and answered after it. What it
-    opens during another leaves at once."""
+    """Both are behind one bridge and NAT. The victim's SYN is sent once, before the flood, and answered after it. What
+    it opens during another leaves at once."""
     there = topology.ZONE["api.openai.com"][0]
     bridge, guard = Bridge(fresh_lab), Guard(fresh_lab)
     flooding, victim = bridge.add(), bridge.add()
@@ -150,7 +150,8 @@ def test_flood_of_one_container_keeps_no_other_from_being_answered(fresh_lab):
             flooding.run([*run, flooding.ip4, "200000", *FLOODED], guarded=False, check=True)
         assert waiting.communicate(timeout=90)[0] == "answered\n"
         held = held_back(guard)
-        with slow_server(fresh_lab), flooding.popen([*run, flooding.ip4, "100000000", *FLOODED], guarded=False) as flood:
+        endless = [*run, flooding.ip4, "100000000", *FLOODED]
+        with slow_server(fresh_lab), flooding.popen(endless, guarded=False) as flood:
             try:
                 before = let_out(guard, "api.openai.com")
                 poll(lambda: held_back(guard) > held, "the flood", 60)
