@@ -2,10 +2,15 @@
 """Nothing is lost: the agents' state on volumes of its own, and what of an instance changes in place."""
 import json
 
+import os
+import subprocess
+import sys
+
 import pytest
 
-from conftest import Stack
+from conftest import HERE, Stack
 from network import changes, destroy
+from test_proxy import render
 
 
 @pytest.fixture(scope="module")
@@ -136,3 +141,31 @@ def test_destroy_keeps_the_state_when_told_to(standing):
     assert volume(standing, "state-1")["VolumeId"] == kept
     destroy(standing)
     assert standing.mine("describe-volumes", "Volumes") == []
+
+
+def test_policy_allows_every_call_that_was_made_and_few_more(standing):
+    """Of this file: made, changed in place, replaced, stopped, destroyed."""
+    told = json.loads(standing.run("policy", check=0).stdout)["Statement"]
+    allowed = {action.lower() for s in told for action in s["Action"]}
+    made = {tuple(c.split()[:2]) for c in standing.calls.read_text().splitlines() if c.split()[0] in ("ec2", "ssm")}
+    asked = {f"{service}:{call.replace('-', '')}" for service, call in made}
+    reads = {a for a in asked if a.startswith("ec2:describe")}
+    assert asked - reads <= allowed and "ec2:describe*" in allowed and len(asked - reads) > 35
+    assert not any(a.endswith("*") for a in allowed - {"ec2:describe*"})
+    assert told[1]["Condition"]["StringEquals"] == {"aws:RequestedRegion": "us-east-1"}
+
+
+def test_disk_is_made_once_found_again_and_no_other_is_touched(tmp_path):
+    if os.geteuid():
+        pytest.skip("needs root for a mount namespace")
+    (tmp_path / "state-disk").write_text(render(tmp_path, "state-disk"))
+    done = subprocess.run(["unshare", "--mount", "--propagation", "private", sys.executable,
+                           str(HERE / "disk_scene.py"), str(tmp_path)], capture_output=True, text=True, timeout=300)
+    if "losetup" in done.stderr and "No such file" in done.stderr:
+        pytest.skip("this machine has no loop devices")
+    assert done.returncode == 0, done.stdout + done.stderr
+    seen = json.loads(done.stdout)
+    assert seen["empty"][::2] == seen["again"][::2] == seen["found"][::2] == [0, True], seen
+    assert seen["kept"] == "here" and seen["fstab"] == [["LABEL=ohguard-state", "/var/lib/openhands-state"]]
+    assert seen["other"][0] == 1 and "no volume for the agent's state is attached" in seen["other"][1]
+    assert seen["other"][2:] == [False, "other"]

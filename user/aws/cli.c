@@ -175,7 +175,7 @@ static const char *advice(enum aws_trouble trouble)
 		return "no valid AWS credentials, or a region that this account has not enabled: log in again "
 		       "(`aws sso login`, or new keys) and check with `aws sts get-caller-identity`";
 	case AWS_DENIED:
-		return "the AWS user or role lacks that permission: docs/aws.md lists what it needs";
+		return "the AWS user or role lacks that permission: `ohguard aws policy` prints what it needs";
 	case AWS_QUOTA:
 		return "a quota of the account is used up: ask for more (Service Quotas), or remove what is not needed";
 	case AWS_CAPACITY:

@@ -47,7 +47,7 @@ static const char *value_of(const struct output *o, const char *name, size_t len
 	const struct {
 		const char *name, *value;
 	} values[] = {
-		{ "STACK", s->name }, { "DOMAIN", s->domain },
+		{ "STACK", s->name }, { "REGION", s->region }, { "DOMAIN", s->domain },
 		{ "EMAIL", s->email }, { "ACME", yes_no(*s->domain && s->acme) },
 		{ "SERVER_NAME", *s->domain ? s->domain : "_" }, { "SERVER", buffer },
 		{ "VPC", s->vpc.text }, { "PRIVATE", s->private.text }, { "PROXY_ADDRESS", address },

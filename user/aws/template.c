@@ -33,6 +33,7 @@
 	X(grow, "grow", IN "grow.sh", "makes file systems as large as their disks") \
 	X(update, "update", IN "update.sh", "Ubuntu's updates on a machine") \
 	X(update_unit, "update.service", IN "update.service", "runs that, and puts the strict list back") \
+	X(iam_policy, "iam-policy", IN "iam-policy.json", "what the AWS user or role needs (IAM)") \
 	X(set_key, "set-key.sh", IN "set-key.sh", "takes the API key on a server") \
 	X(verify, "verify", IN "verify.sh", "what `aws verify` runs on a server") \
 	X(policy, "policy", IN "policy.conf", "the strict list of a server") \

@@ -202,13 +202,27 @@ static int run_destroy(struct options *o)
 	return finish(r, &e);
 }
 
+static int render_one(struct options *o, const char *name, unsigned int server)
+{
+	struct error e;
+	char *text;
+
+	if (render(&o->stack, name, server, &text, &e))
+		return cmd_fail(&e);
+	fputs(text, stdout);
+	free(text);
+	return CMD_OK;
+}
+
+static int run_policy(struct options *o)
+{
+	return render_one(o, "iam-policy", 0);
+}
+
 static int run_render(struct options *o)
 {
 	const char *name = o->common.argc ? o->common.argv[0] : NULL;
 	uint64_t server = 1;
-	struct error e;
-	char *text;
-	int r;
 
 	if (!name) {
 		for (unsigned int i = 0; i < templates_count; i++)
@@ -217,12 +231,7 @@ static int run_render(struct options *o)
 	}
 	if (!strncmp(name, "server-", 7) && !text_parse_number(name + 7, 1, STACK_SERVERS_MAX, &server))
 		name = "server";
-	r = render(&o->stack, name, (unsigned int)server, &text, &e);
-	if (r)
-		return cmd_fail(&e);
-	fputs(text, stdout);
-	free(text);
-	return CMD_OK;
+	return render_one(o, name, (unsigned int)server);
 }
 
 /* Acts on the stack as AWS shows it, and holds its lock if something is written. */
@@ -405,6 +414,7 @@ static const struct {
 	{ "stop", run_stop, false, 0, "stop the machines, as for a night" },
 	{ "start", run_start, false, 0, "start them again" },
 	{ "snapshot", run_snapshot, true, LIST, "keep what the servers' agents have made so far (--list: show)" },
+	{ "policy", run_policy, false, 0, "print what the AWS user or role needs, as an IAM policy" },
 	{ "render", run_render, true, 0, "print a generated file" },
 	{ "destroy", run_destroy, false, CONFIRM | WAIT,
 	  "remove everything that carries the stack's tag (--keep-state: but the agents' state)" },

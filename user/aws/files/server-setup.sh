@@ -109,10 +109,11 @@ if [ ! -e "$done_mark" ] || [ ! -e "$state/home" ]; then
 	# Its folders belong to the user that the image runs as, as whom Docker shows that one here.
 	install -d -m 0755 "$state" "$state/home" "$state/projects"
 	user=$(docker_of_agent image inspect --format '{{.Config.User}}' "$image")
+	user=${user:-root}
 	# Through Docker's own user, since only that one may give a file away to them.
 	chown openhands: "$state/home" "$state/projects"
 	docker_of_agent run --rm --pull never --network none --user root --entrypoint chown --volume "$state/home:/a" \
-		--volume "$state/projects:/b" "$image" "${user:-root}:" /a /b
+		--volume "$state/projects:/b" "$image" "${user%%:*}" /a /b
 	touch "$done_mark"
 fi
 (
