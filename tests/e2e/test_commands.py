@@ -12,12 +12,12 @@ from guard import (ALLOWED, BINARY, CONF, DEGRADED, DONE, FAILED, FORBIDDEN, HOO
                    PINS, REFUSED_AT_ONCE, STATE, USAGE, assert_says, config, poll)
 from lab import topology
 
-COMMANDS = ("load", "confirm", "unload", "allow", "revoke", "list", "refresh", "stats", "events", "status", "lock",
-            "unlock", "run", "suggest")
+COMMANDS = ("load", "confirm", "unload", "allow", "revoke", "list", "refresh", "stats", "events", "report", "status",
+            "lock", "unlock", "run", "suggest")
 # a command that needs nothing but a loaded guard
 PLAIN = {"confirm": (), "allow": ("192.0.2.1",), "revoke": ("192.0.2.1",), "list": (),
-         "refresh": (),
-         "stats": (), "events": (), "suggest": (), "status": (), "lock": (), "unlock": ()}
+         "refresh": (), "stats": (), "events": (), "report": ("/run/report.html",), "suggest": (), "status": (),
+         "lock": (), "unlock": ()}
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 
 # The keys of DESIGN section 4, and what was added since.
