@@ -34,7 +34,7 @@ def page(guard, tmp_path):
         guard.probe("udp", *FORBIDDEN)
         guard.python("import socket\nopen('/proc/self/comm', 'wb').write(b'<b>&\"\\x1b[2J')\n"
                      "try: socket.create_connection(('203.0.113.66', 80), 2)\nexcept PermissionError: pass")
-        poll(lambda: "203.0.113.66" in guard.ok("events").stdout and "google.com" in guard.ok("events").stdout, "it all")
+        poll(lambda: all(what in guard.ok("events").stdout for what in ("203.0.113.66", "google.com")), "it all")
         guard.ok("report", "/run/report.html")
         (tmp_path / "report.html").write_text(guard.shell("cat /run/report.html; rm /run/report.html").stdout)
     return tmp_path

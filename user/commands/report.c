@@ -174,8 +174,8 @@ static void print_latest(FILE *out, struct report *o)
 			fputs("</td>", out);
 			free(text);
 		}
-		fprintf(out, "<td class=\"n\">%llu</td><td class=\"n late\">%s</td></tr>\n", (unsigned long long)r->count,
-			text_time(r->last, time));
+		fprintf(out, "<td class=\"n\">%llu</td><td class=\"n late\">%s</td></tr>\n",
+			(unsigned long long)r->count, text_time(r->last, time));
 	}
 	fputs("</table></section>\n", out);
 }
