@@ -247,8 +247,8 @@ static __always_inline void oh_fill_event(struct oh_event *e, const struct oh_fl
 	}
 }
 
-/* who may be NULL, slot OH_SLOTS. A repeat is counted. What exceeds a share is counted together. A function with a frame
- * of its own: inlined, it would take the stack of the parsers. */
+/* who may be NULL, slot OH_SLOTS. A repeat is counted. What exceeds a share is counted together. A function with a
+ * frame of its own: inlined, it would take the stack of the parsers. */
 static __attribute__((noinline)) void oh_tell(const struct oh_flow *f, enum oh_hook hook, enum oh_reason reason,
 					      const struct oh_owner *who, __u32 slot)
 {

@@ -12,12 +12,16 @@ from guard import (ALLOWED, BINARY, CONF, DEGRADED, DONE, FAILED, FORBIDDEN, HOO
                    PINS, REFUSED_AT_ONCE, STATE, USAGE, assert_says, config, poll)
 from lab import topology
 
-COMMANDS = ("load", "confirm", "unload", "allow", "revoke", "list", "refresh", "stats", "events", "status", "lock",
-            "unlock", "run", "suggest")
+COMMANDS = ("load", "confirm", "unload", "allow", "revoke", "list", "refresh", "stats", "events", "report", "status",
+<<<<<<< HEAD
+            "lock", "unlock", "run", "suggest")
+=======
+            "lock", "unlock", "run")
+>>>>>>> b9489f6 (Lines of 120 columns; the page's columns have their height)
 # a command that needs nothing but a loaded guard
 PLAIN = {"confirm": (), "allow": ("192.0.2.1",), "revoke": ("192.0.2.1",), "list": (),
-         "refresh": (),
-         "stats": (), "events": (), "suggest": (), "status": (), "lock": (), "unlock": ()}
+         "refresh": (), "stats": (), "events": (), "report": ("/run/report.html",), "suggest": (), "status": (),
+         "lock": (), "unlock": ()}
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 
 # The keys of DESIGN section 4, and what was added since.
@@ -223,8 +227,8 @@ def test_events_text_and_json_one_object_a_line(loaded):
     assert (events[0]["destination"], events[0]["destination_port"]) == FORBIDDEN
     assert (events[0]["uid"], events[0]["cgroup"], events[0]["container"]) == (0, str(loaded.cgroup), None)
     assert r.stdout == loaded.ok("events", "--json").stdout, "reading takes nothing"
-    assert re.fullmatch(r"\S+ refused protocol-not-allowed udp to 203\.0\.113\.66 port 31337 by .*, 3 times until \S+\n",
-                        loaded.ok("events").stdout)
+    assert re.fullmatch(r"\S+ refused protocol-not-allowed udp to 203\.0\.113\.66 port 31337 by .*, 3 times until "
+                        r"\S+\n", loaded.ok("events").stdout)
 
 
 def test_events_hostile_command_name_is_escaped(loaded):

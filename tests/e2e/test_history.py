@@ -161,7 +161,8 @@ def test_filters(written):
 
 
 def test_follow_tells_at_once(written):
-    with written.lab.server.popen([BINARY, "events", "--follow", "--json"], text=True, stdout=subprocess.PIPE) as reader:
+    with written.lab.server.popen([BINARY, "events", "--follow", "--json"], text=True,
+                                  stdout=subprocess.PIPE) as reader:
         try:
             for n in range(3):
                 written.probe("udp", FORBIDDEN[0], 4000 + n)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Where what comes in over an uplink is judged: at tc ingress, and by XDP before it where that is asked for."""
+import itertools
 import subprocess
 import sys
 
@@ -40,13 +41,16 @@ def test_default_is_tc_and_no_xdp(guard):
     assert "at tc ingress\n" in guard.ok("status").stdout
 
 
+PORTS = itertools.count(8001)     # a repeat within seconds is told of the hook that refused the first
+
+
 def refused_by(guard):
     """The hook that refuses what nobody asked for."""
     guard.events()
     with listening(guard, COUNT) as p:
         before = guard.reason("inbound-not-allowed")
         guard.lab.attacker.run([sys.executable, "-IS", "-c", "import socket, sys; s = socket.socket(2, 2);"
-                                "s.sendto(b'x', (sys.argv[1], 8001))", ME4], check=True)
+                                "s.sendto(b'x', (sys.argv[1], int(sys.argv[2])))", ME4, str(next(PORTS))], check=True)
         assert guard.reason("inbound-not-allowed") == before + 1
         assert p.poll() is None
     return {e["hook"] for e in guard.events() if e["reason"] == "inbound-not-allowed"}

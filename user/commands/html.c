@@ -20,7 +20,7 @@ static const char style[] =
 	"header,.wide{grid-column:1/-1}\n"
 	"h1{margin:0 0 4px;font-size:22px}h2{margin:0 0 10px;font-size:16px}\n"
 	"p{margin:4px 0}.soft{color:var(--soft)}.good{color:var(--good)}.bad{color:var(--bad)}\n"
-	"svg{display:block;width:100%;height:auto}svg .bar{fill:var(--bar)}svg .base{stroke:var(--line)}\n"
+	"svg{display:block;width:100%;height:auto}svg .column{fill:var(--bar)}svg .base{stroke:var(--line)}\n"
 	"ol{list-style:none;margin:0;padding:0}li{margin:0 0 8px}\n"
 	".row{display:flex;gap:12px;justify-content:space-between}.row span{overflow-wrap:anywhere;min-width:0}\n"
 	".row b{font-variant-numeric:tabular-nums}\n"
@@ -28,7 +28,8 @@ static const char style[] =
 	"table{width:100%;border-collapse:collapse;font-size:14px}\n"
 	"th{text-align:left;color:var(--soft);font-weight:500}\n"
 	"th,td{padding:5px 8px 5px 0;border-bottom:1px solid var(--line);overflow-wrap:anywhere;vertical-align:top}\n"
-	"td.n,th.n{text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums}\n";
+	"td.n,th.n{text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums}\n"
+	"@media(max-width:600px){body{padding:8px}.late{display:none}}\n";
 
 void html_text(FILE *out, const char *text)
 {
@@ -69,7 +70,8 @@ void html_begin(FILE *out, const char *title)
 	fputs("<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n"
 	      "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n"
 	      /* nothing is fetched and nothing runs, whatever a name may hold */
-	      "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n"
+	      "<meta http-equiv=\"Content-Security-Policy\" "
+	      "content=\"default-src 'none'; style-src 'unsafe-inline'\">\n"
 	      "<title>", out);
 	html_text(out, title);
 	fprintf(out, "</title>\n<style>\n%s</style></head><body><main>\n", style);
@@ -93,8 +95,8 @@ void html_columns(FILE *out, const uint64_t *counts, size_t count, const char *f
 		double height = 112.0 * (double)counts[i] / (double)most;
 
 		if (counts[i])
-			fprintf(out, "<rect class=\"bar\" x=\"%zu\" y=\"%.1f\" width=\"8\" height=\"%.1f\"><title>%llu"
-				"</title></rect>\n", i * 10 + 1, 118 - (height < 2 ? 2 : height),
+			fprintf(out, "<rect class=\"column\" x=\"%zu\" y=\"%.1f\" width=\"8\" height=\"%.1f\">"
+				"<title>%llu</title></rect>\n", i * 10 + 1, 118 - (height < 2 ? 2 : height),
 				height < 2 ? 2 : height, (unsigned long long)counts[i]);
 	}
 	fprintf(out, "<line class=\"base\" x1=\"0\" y1=\"119\" x2=\"%zu\" y2=\"119\"/></svg>\n"

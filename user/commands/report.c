@@ -58,8 +58,8 @@ static int add(void *context, const struct history_record *r)
 	struct history_record what = *r;
 	int e = history_add(&o->all, r);
 
-	if (column >= 0 && column < COLUMNS)
-		o->over_time[column] += r->count;
+	if (column >= 0)
+		o->over_time[column < COLUMNS ? column : COLUMNS - 1] += r->count;
 	*(r->observed ? &o->observed : &o->refused) += r->count;
 	o->reasons[r->reason & (OH_REASON_MAX - 1)] += r->count;
 	what.command = what.cgroup = what.container = what.container_name = what.target = NULL;
@@ -155,7 +155,7 @@ static void print_latest(FILE *out, struct report *o)
 	if (!o->all.count)
 		return;
 	fputs("<section class=\"wide\"><h2>What was refused</h2><table><tr><th>What</th><th>Who</th><th>Why</th>"
-	      "<th class=\"n\">Times</th><th class=\"n\">Last</th></tr>\n", out);
+	      "<th class=\"n\">Times</th><th class=\"n late\">Last</th></tr>\n", out);
 	for (size_t i = 0; i < o->all.count && i < 2 * SHOWN; i++) {
 		const struct history_record *r = o->all.group[i].record;
 
@@ -174,8 +174,8 @@ static void print_latest(FILE *out, struct report *o)
 			fputs("</td>", out);
 			free(text);
 		}
-		fprintf(out, "<td class=\"n\">%llu</td><td class=\"n\">%s</td></tr>\n", (unsigned long long)r->count,
-			text_time(r->last, time));
+		fprintf(out, "<td class=\"n\">%llu</td><td class=\"n late\">%s</td></tr>\n",
+			(unsigned long long)r->count, text_time(r->last, time));
 	}
 	fputs("</table></section>\n", out);
 }

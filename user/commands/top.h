@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What was refused most lately, and to which programs: from the history's newest file alone, so that asking is cheap. */
+/* What was refused most lately, and to which programs: from the history's newest file alone, so asking is cheap. */
 #ifndef OHGUARD_TOP_H
 #define OHGUARD_TOP_H
 

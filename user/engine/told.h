@@ -9,8 +9,8 @@
 typedef void (*told_event)(void *context, const struct oh_event *event);
 int told_peek(const struct engine *engine, told_event each, void *context, struct error *e);
 
-/* Reads how often each refusal has occurred that was told lately: at most `room` of them, in no order. Returns how many,
- * or a negative errno. */
+/* Reads how often each refusal has occurred that was told lately: at most `room` of them, in no order. Returns how
+ * many, or a negative errno. */
 int told_read_folds(const struct engine *engine, struct oh_folded *ret, uint32_t room, struct error *e);
 
 /* The allowed target that an address belongs to, as "github.com:443". False: none. */

@@ -9,7 +9,7 @@
 /* What is 0 or NULL does not restrict. */
 struct history_filter {
 	int64_t since, until;		/* seconds of CLOCK_REALTIME: a record's first to last must touch this span */
-	const char *wanted;		/* pattern of fnmatch(3) of the name, whatever its case; or else of the address */
+	const char *wanted;		/* pattern (fnmatch(3)) of the name, whatever its case, or of the address */
 	const char *container;		/* pattern of its name, or the beginning of its id */
 	const char *command;		/* pattern */
 	uint8_t reason;			/* enum oh_reason */

@@ -64,7 +64,7 @@ static bool is_rotated_away(const struct history_follow *f)
 
 int history_follow(struct history_follow *f, const struct history_filter *filter, history_visit visit, void *context)
 {
-	bool other = is_rotated_away(f);	/* before the rest of the old one is read: nothing is added to it then */
+	bool other = is_rotated_away(f);	/* asked before the rest is read: then nothing is added to it */
 	int r = f->file < 0 ? 0 : read_rest(f, filter, visit, context);
 
 	if (r || !other)

@@ -6,7 +6,7 @@
  *
  * Each line has a number, and the SHA-256 of the line before, without its newline, as "before". So a line that was
  * changed, removed or put between others shows. The last line's number and hash are also kept elsewhere, so that an end
- * that was cut off shows too. What a crash left of a line is told and skipped: the chain goes on from the line before. */
+ * that was cut off shows too. What a crash left of a line is told and skipped: the chain goes on. */
 #ifndef OHGUARD_HISTORY_LOG_H
 #define OHGUARD_HISTORY_LOG_H
 
@@ -33,8 +33,8 @@ struct history_log {
 	bool cut;		/* when it was opened, lines were missing at its end: the numbers go on behind them */
 };
 
-/* path: struct guard's `history`; mark: the file that keeps the end. Makes folder and files, and goes on behind the last
- * whole line. */
+/* path: struct guard's `history`; mark: the file that keeps the end. Makes folder and files, and goes on behind the
+ * last whole line. */
 int history_log_open(struct history_log *log, const char *path, const char *mark, struct error *e);
 void history_log_close(struct history_log *log);
 

@@ -348,8 +348,8 @@ static const struct field *field_at(size_t n)
 	return n < COUNT(head) ? &head[n] : &fields[n - COUNT(head)];
 }
 
-/* Reads a key: mostly that of the field behind the last one, or one of the next few, since what is not known is left out.
- * False: it is no string. *ret is NULL for a key that no field has; *ret_key then holds it. */
+/* Reads a key: mostly that of the field behind the last one, or one of the next few, since what is not known is left
+ * out. False: it is no string. *ret is NULL for a key that no field has; *ret_key then holds it. */
 static bool read_key(struct cursor *c, size_t *next, const struct field **ret, const char **ret_key)
 {
 	*ret = NULL;

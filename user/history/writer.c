@@ -180,18 +180,15 @@ static struct open_record *find_place(struct history_writer *w, const struct his
 
 static bool may_begin(struct history_writer *w, const struct history_record *r)
 {
-	uint64_t who = fingerprint_add(FINGERPRINT_START, r->command ? r->command : "-", strlen(r->command ? r->command :
-											       "-"));
+	const char *command = r->command ? r->command : "";
+	const char *where = r->container ? r->container : r->cgroup ? r->cgroup : r->interface ? r->interface : "";
+	uint64_t who = fingerprint_add(FINGERPRINT_START, command, strlen(command) + 1);
 	struct budget *b;
 	int64_t past;
 
 	if (r->others)
 		return true;
-	if (r->container || r->cgroup || r->interface) {
-		const char *where = r->container ? r->container : r->cgroup ? r->cgroup : r->interface;
-
-		who = fingerprint_add(who, where, strlen(where));
-	}
+	who = fingerprint_add(who, where, strlen(where));
 	b = &w->budgets[who & (BUDGETS - 1)];
 	if (b->who != who)
 		*b = (struct budget){ .who = who, .at = w->now };

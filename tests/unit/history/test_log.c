@@ -37,7 +37,8 @@ static void append(struct history_log *log, int count, int64_t at)
 		char fields[128];
 
 		r.first = r.last = at;
-		snprintf(fields, sizeof(fields), "\"verdict\": \"refused\", \"reason\": \"fragment\", \"name\": \"n%d\"", i);
+		snprintf(fields, sizeof(fields), "\"verdict\": \"refused\", \"reason\": \"fragment\", "
+			 "\"name\": \"n%d\"", i);
 		assert_int_equal(history_log_append(log, &r, fields, &e), 0);
 	}
 }
