@@ -171,6 +171,7 @@ def test_load_goes_back_by_itself_and_confirm_keeps(guard):
         assert any("edited" in p for p in guard.json("status", status=4)["problems"])
 
         assert guard.json("load", "--confirm", "1h")["confirm"] == 3600
+        assert any("ohguard confirm" in n for n in guard.json("status")["notes"])
         assert guard.json("confirm") == {"instance": "host", "changed": True}
         assert guard.json("confirm") == {"instance": "host", "changed": False}
         assert "google.com:443" in guard.targets() and not back_files(guard)
