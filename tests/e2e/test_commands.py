@@ -13,11 +13,11 @@ from guard import (ALLOWED, BINARY, CONF, DEGRADED, DONE, FAILED, FORBIDDEN, HOO
 from lab import topology
 
 COMMANDS = ("load", "confirm", "unload", "allow", "revoke", "list", "refresh", "stats", "events", "status", "lock",
-            "unlock", "run", "suggest")
+            "unlock", "run", "suggest", "explain", "verify")
 # a command that needs nothing but a loaded guard
 PLAIN = {"confirm": (), "allow": ("192.0.2.1",), "revoke": ("192.0.2.1",), "list": (),
-         "refresh": (),
-         "stats": (), "events": (), "suggest": (), "status": (), "lock": (), "unlock": ()}
+         "refresh": (), "explain": (), "verify": (), "stats": (), "events": (), "suggest": (), "status": (),
+         "lock": (), "unlock": ()}
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 
 # The keys of DESIGN section 4, and what was added since.

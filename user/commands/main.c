@@ -46,7 +46,7 @@ static const struct cmd commands[] = {
 	{ "suggest", cmd_suggest, "show the smallest list that lets pass what was observed",
 	  .example = "ohguard suggest --since 2h", .changes = true },
 	{ "run", cmd_run, "run one command under a guard of its own",
-	  .example = "ohguard run --allow api.openai.com -- ./agent", .changes = true },
+	  .example = "ohguard run --allow api.openai.com -- ./agent" },	/* its command inherits how SIGPIPE is */
 	{ "serve", cmd_serve, "stay, and answer what is refused for its name",
 	  .example = "ohguard serve" },
 	{ "lock", cmd_lock, "protect links, maps, files and binary from other root processes",
