@@ -165,6 +165,12 @@ def test_closed_pipe_ends_quietly(loaded, command):
     loaded.assert_stands()
 
 
+def test_change_that_cannot_be_told_is_not_said_to_have_failed(loaded):
+    r = loaded.lab.server.run(["sh", "-c", f"{BINARY} allow github.com >/dev/full"])
+    assert_says(r, DEGRADED, "standard output", "done")
+    assert loaded.curl("https://github.com") == 0
+
+
 def test_clock_that_jumped_shows_nothing_absurd(loaded):
     """Records from the future, as after the clock was set back by ten years."""
     loaded.ok("allow", "--for", "1h", "github.com")

@@ -102,11 +102,14 @@ static int run(const struct cmd *c, int argc, char **argv)
 	cmd_running = c;
 	r = c->run(argc, argv);
 	/* Output that went to a full disk must not pass for success. */
-	if ((fflush(stdout) || ferror(stdout)) && !nobody_reads()) {
-		error_warn("standard output: write failed");
-		return CMD_FAILED;
+	if ((!fflush(stdout) && !ferror(stdout)) || nobody_reads())
+		return r;
+	if (c->changes && r == CMD_OK) {	/* who reads "failed" would think that nothing has changed */
+		error_warn("standard output: write failed: what it should say is done");
+		return CMD_DEGRADED;
 	}
-	return r;
+	error_warn("standard output: write failed");
+	return CMD_FAILED;
 }
 
 static const struct cmd *find(const char *name)
