@@ -13,14 +13,11 @@ from guard import (ALLOWED, BINARY, CONF, DEGRADED, DONE, FAILED, FORBIDDEN, HOO
 from lab import topology
 
 COMMANDS = ("load", "confirm", "unload", "allow", "revoke", "list", "refresh", "stats", "events", "report", "status",
-<<<<<<< HEAD
-            "lock", "unlock", "run", "suggest")
-=======
-            "lock", "unlock", "run")
->>>>>>> b9489f6 (Lines of 120 columns; the page's columns have their height)
+            "lock", "unlock", "run", "suggest", "explain", "verify")
 # a command that needs nothing but a loaded guard
 PLAIN = {"confirm": (), "allow": ("192.0.2.1",), "revoke": ("192.0.2.1",), "list": (),
-         "refresh": (), "stats": (), "events": (), "report": ("/run/report.html",), "suggest": (), "status": (),
+         "refresh": (), "explain": (), "verify": (), "stats": (), "events": (), "report": ("/run/report.html",),
+         "suggest": (), "status": (),
          "lock": (), "unlock": ()}
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 

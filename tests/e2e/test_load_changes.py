@@ -32,25 +32,25 @@ def back_files(guard):
     return guard.shell(f"ls {STATE}/host/back* 2>/dev/null || true").stdout.split()
 
 
-def waiters():
-    found = []
+def waiters(guard):
+    """Those of this lab: other tests run beside."""
+    here, found = guard.shell("readlink /proc/self/ns/net").stdout.strip(), set()
     for pid in filter(str.isdigit, os.listdir("/proc")):
         with contextlib.suppress(OSError), open(f"/proc/{pid}/cmdline", "rb") as f:
-            if b"--go-back" in f.read().split(b"\0"):
-                found.append(int(pid))
-    return set(found)
+            if b"--go-back" in f.read().split(b"\0") and os.readlink(f"/proc/{pid}/ns/net") == here:
+                found.add(int(pid))
+    return found
 
 
 @contextlib.contextmanager
-def own_waiters():
-    """The processes that a load leaves: those of this test alone, ended after it."""
-    before = waiters()
-    mine = lambda: waiters() - before       # noqa: E731
+def own_waiters(guard):
+    """The processes that a load leaves, ended after the test."""
     try:
-        yield mine
+        yield lambda: waiters(guard)
     finally:
-        for pid in mine():
-            os.kill(pid, signal.SIGKILL)
+        for pid in waiters(guard):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
 
 # -- what changes ------------------------------------------------------------------------------------------------
@@ -140,7 +140,7 @@ def test_load_that_would_cut_an_ssh_session_is_refused(guard, port):
 
 
 def test_session_that_a_forced_load_cuts_is_back_when_nobody_confirms(guard):
-    with sshd(guard.lab, 22) as over_ssh, own_waiters():
+    with sshd(guard.lab, 22) as over_ssh, own_waiters(guard):
         guard.load()
         guard.conf(extra="[inbound]\naccept = none")
         guard.ok("load", "--force", "--confirm", "3s")
@@ -161,7 +161,7 @@ def test_other_sessions_and_those_of_others_are_no_hindrance(guard):
 def test_load_goes_back_by_itself_and_confirm_keeps(guard):
     guard.load(allow=(ALLOWED, "github.com"))
     guard.ok("allow", "198.51.100.7")
-    with own_waiters() as mine:
+    with own_waiters(guard) as mine:
         r = guard.load("--confirm", "3s", allow=("google.com",))
         assert "goes back in 3s" in r.stdout
         poll(lambda: "github.com:443" in guard.targets(), "the list of before")
@@ -171,15 +171,17 @@ def test_load_goes_back_by_itself_and_confirm_keeps(guard):
         assert any("edited" in p for p in guard.json("status", status=4)["problems"])
 
         assert guard.json("load", "--confirm", "1h")["confirm"] == 3600
+        assert any("ohguard confirm" in n for n in guard.json("status")["notes"])
         assert guard.json("confirm") == {"instance": "host", "changed": True}
         assert guard.json("confirm") == {"instance": "host", "changed": False}
         assert "google.com:443" in guard.targets() and not back_files(guard)
+        poll(lambda: not mine(), "the end of the process that waits")
 
 
 def test_load_goes_back_when_loader_and_waiter_are_killed(guard):
     """`refresh`, which the timer runs, sees that the time is over."""
     guard.load(allow=(ALLOWED, "github.com"))
-    with own_waiters() as mine:
+    with own_waiters(guard) as mine:
         guard.load("--confirm", "3s", allow=("google.com",))
         waiter, = mine()
         os.kill(waiter, signal.SIGKILL)
@@ -192,7 +194,7 @@ def test_load_goes_back_when_loader_and_waiter_are_killed(guard):
 def test_loader_killed_meanwhile_goes_back_all_the_same(guard):
     guard.load(allow=(ALLOWED, "github.com"))
     guard.conf(allow=("google.com",))
-    with own_waiters() as mine:
+    with own_waiters(guard) as mine:
         load = guard.lab.server.popen([BINARY, "load", "--confirm", "3s"], stdout=subprocess.DEVNULL)
         poll(mine, "a process that waits")
         load.kill()
@@ -203,7 +205,7 @@ def test_loader_killed_meanwhile_goes_back_all_the_same(guard):
 
 
 def test_first_load_unconfirmed_is_unloaded(guard):
-    with own_waiters():
+    with own_waiters(guard):
         guard.load("--confirm", "3s")
         poll(lambda: guard.run("status").returncode == NOT_LOADED, "nothing loaded")
         assert not guard.attached() and not back_files(guard)
@@ -211,7 +213,7 @@ def test_first_load_unconfirmed_is_unloaded(guard):
 
 def test_second_unconfirmed_load_goes_back_to_the_last_confirmed_one(guard):
     guard.load(allow=(ALLOWED,))
-    with own_waiters():
+    with own_waiters(guard):
         guard.load("--confirm", "1h", allow=("google.com",))
         guard.load("--confirm", "3s", allow=("github.com",))
         poll(lambda: not back_files(guard), "going back")
@@ -220,7 +222,7 @@ def test_second_unconfirmed_load_goes_back_to_the_last_confirmed_one(guard):
 
 def test_load_without_confirm_ends_the_waiting(guard):
     guard.load(allow=(ALLOWED,))
-    with own_waiters():
+    with own_waiters(guard):
         guard.load("--confirm", "1h", allow=("google.com",))
         guard.load(allow=("github.com",))
         assert not back_files(guard) and guard.json("confirm")["changed"] is False
@@ -229,7 +231,7 @@ def test_load_without_confirm_ends_the_waiting(guard):
 def test_restart_before_confirm_loads_what_was_confirmed(guard):
     """As after a crash: nothing is loaded, and what was kept is of another boot."""
     guard.load(allow=(ALLOWED,))
-    with own_waiters():
+    with own_waiters(guard):
         guard.load("--confirm", "1h", allow=("google.com",))
         guard.shell(f"cp -a {STATE}/host /tmp/kept")
         guard.ok("unload", "--yes")

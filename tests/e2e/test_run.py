@@ -97,6 +97,11 @@ def nothing_to_the_attacker(lab):
 
 # -- what passes
 
+def test_command_ends_on_a_closed_pipe_as_anywhere(lab):
+    r = run(lab, "sh", "-c", "grep SigIgn /proc/self/status")
+    assert not int(r.stdout.split()[1], 16) >> (signal.SIGPIPE - 1) & 1, r.stdout
+
+
 def test_only_what_is_allowed_passes(lab):
     curl = "curl -sS -o /dev/null --max-time 20"
     with nothing_to_the_attacker(lab):

@@ -1,11 +1,16 @@
 # SPDX-License-Identifier: MIT
 """What the commands say: on success, where nothing changes, and where something else was meant."""
+import json
+import os
 import re
+import shlex
 import subprocess
+import time
 
 import pytest
 
-from guard import (ALLOWED, BINARY, DEGRADED, DONE, FAILED, NOT_LOADED, USAGE, assert_says, config, poll)
+from guard import (ALLOWED, BINARY, DEGRADED, DONE, FAILED, NOT_LOADED, STATE, USAGE, assert_says, config,
+                   poll)
 from lab import topology
 
 
@@ -160,6 +165,12 @@ def test_closed_pipe_ends_quietly(loaded, command):
     loaded.assert_stands()
 
 
+def test_change_that_cannot_be_told_is_not_said_to_have_failed(loaded):
+    r = loaded.lab.server.run(["sh", "-c", f"{BINARY} allow github.com >/dev/full"])
+    assert_says(r, DEGRADED, "standard output", "done")
+    assert loaded.curl("https://github.com") == 0
+
+
 def test_clock_that_jumped_shows_nothing_absurd(loaded):
     """Records from the future, as after the clock was set back by ten years."""
     loaded.ok("allow", "--for", "1h", "github.com")
@@ -180,9 +191,11 @@ def test_outage_is_one_line_and_health_is_back_with_dns(guard):
     assert guard.json("status", status=DEGRADED)["problems"] == [line]
     assert guard.at(ALLOWED, topology.ZONE[ALLOWED][0]) == 0
     guard.lab.dns.reset()
-    # as the timer does: a name that is not due is asked, and then all that failed
-    poll(lambda: guard.json("status", status=None)["healthy"] if guard.run("refresh") else None, "health", 40)
-    assert guard.json("refresh")["asked"] == 0
+    # after a long outage nothing is due for minutes: one name is asked all the same, and then all that failed
+    now = int(time.time())
+    guard.shell(rf"sed -i -E 's/^(record = \S+ \S+ \S+) \S+ \S+ /\1 {now - 60} {now + 3600} /' {STATE}/host/records")
+    assert guard.json("refresh") == {"instance": "host", "asked": 2, "failed": 0, "changed": True}
+    assert guard.json("status")["healthy"]
 
 
 def test_refresh_now_asks_again_what_is_not_due(loaded):
@@ -190,3 +203,37 @@ def test_refresh_now_asks_again_what_is_not_due(loaded):
     assert loaded.json("refresh", "--now") == {"instance": "host", "asked": 2, "failed": 0, "changed": True}
     assert_says(loaded.run("refresh", "--now", "--watch"), USAGE, "--now")
     assert subprocess.run([BINARY, "refresh", "--help"], capture_output=True, text=True).returncode == 0
+
+
+# -- on a terminal -----------------------------------------------------------------------------------------------
+
+def on_a_terminal(guard, *argv):
+    """What stands on the screen of a terminal of 80 columns, lines joined where they were wrapped."""
+    name, tmux = f"ohguard-{os.getpid()}", lambda *a: guard.lab.server.run(["tmux", "-L", name, *a])
+    line = " ".join(shlex.quote(str(a)) for a in (BINARY, *argv))
+    tmux("-f", "/dev/null", "new-session", "-d", "-x", "80", "-y", "100", f"{line}; echo 'exit '$?; exec sleep 60")
+    try:
+        poll(lambda: "\nexit " in tmux("capture-pane", "-p").stdout, "the end of the command")
+        return tmux("capture-pane", "-pJ").stdout.split("\nexit ")[0].splitlines()
+    finally:
+        tmux("kill-server")
+
+
+@pytest.mark.parametrize("argv", [
+    ("help", "allow"), ("load", "--dry-run"), ("list",), ("explain", "github.com"), ("revoke", "nope.example"),
+    ("confirm",), ("laod",)])
+def test_terminal_shows_what_a_pipe_gets(loaded, argv):
+    loaded.ok("allow", "--sni", "off", "github.com:22")
+    r = loaded.run(*argv)
+    dots = lambda lines: [re.sub(r"\d+[smh]\b", "N", li.rstrip()) for li in lines]      # noqa: E731: times go on
+    assert dots(on_a_terminal(loaded, *argv)) == dots((r.stdout + r.stderr).splitlines())
+
+
+def test_hostile_program_is_escaped_where_it_is_explained(loaded):
+    loaded.python("import socket\nopen('/proc/self/comm', 'wb').write(b'\\x1b]0;\\x07\\xff')\n"
+                  "try: socket.create_connection(('203.0.113.66', 80), 2)\nexcept PermissionError: pass")
+    for argv in (("explain",), ("explain", "203.0.113.66:80")):
+        text = loaded.lab.server.run([BINARY, *argv], text=False).stdout
+        assert b"\\x1b" in text and not set(text) & {0x1b, 0x07, 0xff}
+        for line in loaded.lab.server.run([BINARY, *argv, "--json"], text=False).stdout.splitlines():
+            assert json.loads(line) and not set(line) & {0x1b, 0x07, 0xff}

@@ -26,7 +26,7 @@ struct cmd {
 	const char *help;	/* what it does, in a line */
 	const char *example;
 	const char *alias;	/* another name, or NULL */
-	bool changes;		/* it changes something: it goes on when nobody reads what it prints */
+	bool changes;		/* it changes something: it goes on when nobody reads what it prints (SIGPIPE) */
 };
 
 /* The one that runs: its --help tells of it. */

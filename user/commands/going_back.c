@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -14,6 +13,7 @@
 
 #define OWN_BINARY "/proc/self/exe"
 #define LOAD_LONGEST 300	/* seconds */
+#define LOOK_EVERY 2		/* seconds: whether somebody has confirmed */
 
 static void become_waiter(const struct guard_options *options)
 {
@@ -60,21 +60,17 @@ bool going_back_wait(const struct guard_options *options)
 	struct guard g;
 	struct error e;
 
-	for (;;) {
-		struct timespec until;
-		int r = guard_open_to_go_back(options, &g, &e);	/* waits for the lock, so for that `load` */
+	if (guard_open_to_go_back(options, &g, &e))	/* waits for the lock, so for that `load` */
+		return false;
+	guard_close(&g);	/* but for its paths */
+	while (!back_read(&g, &b, &e)) {
+		int64_t left = b.deadline - clock_boot();
 
-		if (r)
-			return false;
-		r = back_read(&g, &b, &e);
-		guard_close(&g);
-		if (r)
-			return false;
 		if (back_is_due(&b))
 			return true;
-		until = (struct timespec){ .tv_sec = b.deadline };
-		clock_nanosleep(CLOCK_BOOTTIME, TIMER_ABSTIME, &until, NULL);
+		sleep(left < LOOK_EVERY ? (unsigned int)left : LOOK_EVERY);
 	}
+	return false;
 }
 
 void going_back_if_due(const struct guard *g, const struct guard_options *options, int64_t *ret_deadline)

@@ -46,7 +46,7 @@ static const struct cmd commands[] = {
 	{ "suggest", cmd_suggest, "show the smallest list that lets pass what was observed",
 	  .example = "ohguard suggest --since 2h", .changes = true },
 	{ "run", cmd_run, "run one command under a guard of its own",
-	  .example = "ohguard run --allow api.openai.com -- ./agent", .changes = true },
+	  .example = "ohguard run --allow api.openai.com -- ./agent" },	/* its command inherits how SIGPIPE is */
 	{ "serve", cmd_serve, "stay, and answer what is refused for its name",
 	  .example = "ohguard serve" },
 	{ "lock", cmd_lock, "protect links, maps, files and binary from other root processes",
@@ -102,11 +102,14 @@ static int run(const struct cmd *c, int argc, char **argv)
 	cmd_running = c;
 	r = c->run(argc, argv);
 	/* Output that went to a full disk must not pass for success. */
-	if ((fflush(stdout) || ferror(stdout)) && !nobody_reads()) {
-		error_warn("standard output: write failed");
-		return CMD_FAILED;
+	if ((!fflush(stdout) && !ferror(stdout)) || nobody_reads())
+		return r;
+	if (c->changes && r == CMD_OK) {	/* who reads "failed" would think that nothing has changed */
+		error_warn("standard output: write failed: what it should say is done");
+		return CMD_DEGRADED;
 	}
-	return r;
+	error_warn("standard output: write failed");
+	return CMD_FAILED;
 }
 
 static const struct cmd *find(const char *name)

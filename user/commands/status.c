@@ -17,6 +17,7 @@
 #include "engine/object.h"
 #include "engine/packet.h"
 #include "engine/uplink_hooks.h"
+#include "guard/back.h"
 #include "guard/guard.h"
 #include "guard/refresh.h"
 #include "guard/ways_out.h"
@@ -275,6 +276,7 @@ static void check_history(struct status *s, const struct guard *g)
 static int read_status(struct guard *g, struct status *s, struct error *e)
 {
 	struct error e_state;
+	struct back back;
 	int r;
 
 	engine_read_hooks(g->pins, s->hooks);
@@ -320,6 +322,9 @@ static int read_status(struct guard *g, struct status *s, struct error *e)
 	else
 		check_records(s, g, time(NULL));
 	guard_unlock(g);
+	if (!back_read(g, &back, &e_state))
+		remark(&s->notes, "unconfirmed: what was in force before is back in %llds unless `ohguard confirm` "
+		       "comes first", (long long)(back.deadline > clock_boot() ? back.deadline - clock_boot() : 0));
 	ways_out_suffixes(&g->policy, &s->notes);
 	ways_out_sockets(s->hooks[OH_HOOK_EGRESS].where, &s->notes);
 	ways_out_resolver(&s->settings, s->hooks[OH_HOOK_EGRESS].where, &s->problems);

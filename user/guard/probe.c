@@ -194,9 +194,8 @@ static bool try_connections(struct probe *p, const struct config *c)
 		if (try_address(p, &p->known[i]))
 			return true;
 	}
-	if (failure)
-		return say(p, false, failure);
-	return false;
+	/* what came of its addresses says more */
+	return failure && !p->known_count ? say(p, false, failure) : false;
 }
 
 static bool try_name(struct probe *p, const struct config *c)
