@@ -13,11 +13,7 @@ from guard import (ALLOWED, BINARY, CONF, DEGRADED, DONE, FAILED, FORBIDDEN, HOO
 from lab import topology
 
 COMMANDS = ("load", "confirm", "unload", "allow", "revoke", "list", "refresh", "stats", "events", "report", "status",
-<<<<<<< HEAD
             "lock", "unlock", "run", "suggest")
-=======
-            "lock", "unlock", "run")
->>>>>>> b9489f6 (Lines of 120 columns; the page's columns have their height)
 # a command that needs nothing but a loaded guard
 PLAIN = {"confirm": (), "allow": ("192.0.2.1",), "revoke": ("192.0.2.1",), "list": (),
          "refresh": (), "stats": (), "events": (), "report": ("/run/report.html",), "suggest": (), "status": (),

@@ -14,13 +14,8 @@ for tree in /etc /var/lib /var/log; do
 	mkdir -p "$layers/upper$tree" "$layers/work$tree"
 	mount -t overlay lab -o "lowerdir=$tree,upperdir=$layers/upper$tree,workdir=$layers/work$tree" "$tree"
 done
-<<<<<<< HEAD
 rm -rf /etc/ohguard /var/lib/ohguard /var/log/ohguard
 rm -rf /etc/resolv.conf /etc/ssl/certs/ca-certificates.crt /etc/ssl/cert.pem
-=======
-rm -rf /etc/resolv.conf /etc/ohguard /var/lib/ohguard /var/log/ohguard /etc/ssl/certs/ca-certificates.crt \
-	/etc/ssl/cert.pem
->>>>>>> b9489f6 (Lines of 120 columns; the page's columns have their height)
 cp -R "$dir/etc/." /etc/
 mount -t tmpfs -o mode=755 lab /run
 
