@@ -77,10 +77,10 @@ def running(lab, argv, *options, **kw):
         yield p, p.stdout.readline().strip()
     finally:
         p.kill()
-        p.communicate()
-        for cgroup in cgroups(p.pid):
+        for cgroup in cgroups(p.pid):       # what is left there holds the pipes
             with contextlib.suppress(OSError):
                 (cgroup / "cgroup.kill").write_text("1")
+        p.communicate()
 
 
 def assert_gone(lab, pid, *others):
