@@ -88,6 +88,7 @@ static int dump(int netlink, int family, struct walk *w, struct error *e)
 	};
 	char *reply = malloc(REPLY_BYTES);
 	bool more = reply && send(netlink, &ask, sizeof(ask), 0) == sizeof(ask), whole = false;
+	int failure = EIO;
 
 	while (more) {
 		ssize_t got = recv(netlink, reply, REPLY_BYTES, 0);
@@ -99,10 +100,13 @@ static int dump(int netlink, int family, struct walk *w, struct error *e)
 			more = h->nlmsg_type == SOCK_DIAG_BY_FAMILY;
 			if (more)
 				take(w, h);
+			if (h->nlmsg_type == NLMSG_ERROR && h->nlmsg_len >= NLMSG_LENGTH(sizeof(struct nlmsgerr)) &&
+			    ((const struct nlmsgerr *)NLMSG_DATA(h))->error == -ENOENT)
+				failure = ENOENT;	/* the kernel has no such list */
 		}
 	}
 	free(reply);
-	return whole ? 0 : error_set(e, EIO, "this machine's connections cannot be listed (sock_diag)");
+	return whole ? 0 : error_set(e, failure, "this machine's connections cannot be listed (sock_diag)");
 }
 
 int sessions_walk(void (*visit)(const struct session *s, void *context), void *context, struct error *e)
