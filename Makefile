@@ -123,7 +123,8 @@ $(BUILD)/%.bpf.o: bpf/%.bpf.c | compilers
 $(BUILD)/tests/%: tests/%.c $(LIB_OBJ)
 	$(call say,TEST,$<)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -Werror=unused-function -MMD -MP -o $@ $< $(LIB_OBJ) -Wl,-Bstatic $(LIBS) -Wl,-Bdynamic -lcmocka
+	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -Werror=unused-function -MMD -MP -o $@ $< $(LIB_OBJ) \
+		-Wl,-Bstatic $(LIBS) -Wl,-Bdynamic -lcmocka
 
 # ---- set-up, demo, tests ----
 
