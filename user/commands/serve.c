@@ -14,40 +14,20 @@
 #include "base/file.h"
 #include "commands/cmd.h"
 #include "engine/answerer.h"
-#include "engine/inject.h"
+#include "guard/answers.h"
 #include "guard/guard.h"
 #include "history/writer.h"
-#include "names/reply.h"
 
 #define BEAT 500	/* milliseconds: a fourth of OH_ANSWERER_ALIVE */
 #define TICK 4		/* beats from one look at the kernel's counts to the next */
 
 struct server {
 	struct guard g;
-	struct inject *inject;
-	struct ring_buffer *ring;	/* of refused packets and of events; NULL: there is none */
+	struct answers answers;
 	struct history_writer *writer;
 	unsigned int beats;
 	bool told;			/* that the history cannot be written */
 };
-
-/* The ring buffer's callback. If a packet cannot be answered, its sender waits for its own time-out. */
-static int answer(void *context, void *data, size_t size)
-{
-	const struct oh_refused *r = data;
-	struct server *s = context;
-	struct reply reply;
-
-	if (size < sizeof(*r) || r->length > sizeof(r->packet) ||
-	    !reply_make(r->packet, r->length, r->reason == OH_DNS_NAME_NOT_ALLOWED, &reply))
-		return 0;
-	for (size_t i = 0; i < reply.count; i++) {
-		const struct reply_packet *p = &reply.packets[i];
-
-		inject_send(s->inject, r->netns, (pid_t)r->pid, reply.family, p->bytes, p->length);
-	}
-	return 0;
-}
 
 static int write_down(void *context, void *data, size_t size)
 {
@@ -61,17 +41,12 @@ static int write_down(void *context, void *data, size_t size)
 	return 0;
 }
 
-static int open_ring(struct server *s, struct error *e)
+/* The events, by the ring buffer that refused packets come by. */
+static int read_events(struct server *s, struct error *e)
 {
-	int r;
+	int r = ring_buffer__add(s->answers.ring, s->g.engine.map[ENGINE_EVENTS], write_down, s);
 
-	s->ring = ring_buffer__new(s->g.engine.map[ENGINE_REFUSED], answer, s, NULL);
-	r = (int)libbpf_get_error(s->ring);
-	if (r)
-		s->ring = NULL;
-	else
-		r = ring_buffer__add(s->ring, s->g.engine.map[ENGINE_EVENTS], write_down, s);
-	return r ? error_set(e, -r, "the refused packets cannot be read: %s", strerror(-r)) : 0;
+	return r ? error_set(e, -r, "the events cannot be read: %s", strerror(-r)) : 0;
 }
 
 /* For `status`, and once for the journal of the service. */
@@ -101,8 +76,9 @@ static int go_on(struct server *s, struct error *e)
 	int r = engine_renew(&s->g.engine, s->g.pins, ENGINE_REFUSED, &other, e);
 
 	if (!r && other) {
-		ring_buffer__free(s->ring);
-		r = open_ring(s, e);
+		r = answers_renew(&s->answers, &s->g.engine, e);
+		if (!r)
+			r = read_events(s, e);
 	}
 	if (!r && s->beats++ % TICK == 0) {
 		history_writer_tick(s->writer, (int64_t)time(NULL));
@@ -114,11 +90,11 @@ static int go_on(struct server *s, struct error *e)
 static int serve(struct server *s, int signals, struct error *e)
 {
 	int64_t next = 0;
-	int r = open_ring(s, e);
+	int r = read_events(s, e);
 
 	while (!r) {
 		struct pollfd fds[] = { { .fd = signals, .events = POLLIN },
-					{ .fd = ring_buffer__epoll_fd(s->ring), .events = POLLIN } };
+					{ .fd = answers_fd(&s->answers), .events = POLLIN } };
 		int64_t now = clock_monotonic_ms();
 
 		if (now >= next) {
@@ -130,10 +106,9 @@ static int serve(struct server *s, int signals, struct error *e)
 			r = error_set(e, errno, "poll: %s", strerror(errno));
 		if (fds[0].revents)
 			break;
-		if (!r && ring_buffer__consume(s->ring) < 0)
-			r = error_set(e, EIO, "the refused packets cannot be read");
+		if (!r)
+			r = answers_give(&s->answers, e);
 	}
-	ring_buffer__free(s->ring);
 	return r;
 }
 
@@ -185,7 +160,7 @@ int cmd_serve(int argc, char **argv)
 	if (r)
 		return cmd_open_failed(r, &e);
 	lock = lock_server(&s.g, &e);
-	r = lock < 0 ? lock : inject_open(&s.inject, &e);
+	r = lock < 0 ? lock : answers_open(&s.answers, &s.g.engine, &e);
 	if (!r)
 		r = open_writer(&s, common.guard.instance, &e);
 	if (!r)
@@ -195,7 +170,7 @@ int cmd_serve(int argc, char **argv)
 		answerer_beat(&s.g.engine, false, &e_ignored);
 		close(lock);
 	}
-	inject_close(s.inject);
+	answers_close(&s.answers);
 	guard_close(&s.g);
 	return r == -ENOENT ? CMD_NOT_LOADED : r ? cmd_fail(&e) : CMD_OK;
 }
