@@ -147,14 +147,14 @@ static int visit(void *context, const char *section, const char *key, const char
 	if (!found)
 		return misspelt(section, config_key(section, NULL) ? key : NULL, e);
 	given = &reading->given[found - config_keys];
-	if (*given && !found->repeated && !reading->checked)
-		return error_set(e, EINVAL, "[%s] %s: a second time in this file", section, key);
-	*given = true;
 	reading->at.key = found;
 	reading->at.value = value;
 	r = reading->visit(reading->context, &reading->at, e);
 	if (r && strchr(value, '#'))
 		error_set(e, -r, "'%s': a comment after a value begins with ;", value);
+	else if (!r && *given && !found->repeated && !reading->checked)
+		r = error_set(e, EINVAL, "a second time in this file");
+	*given = true;
 	return r ? error_prefix(e, -r, "[%s] %s", section, key) : 0;
 }
 
