@@ -261,6 +261,8 @@ static __always_inline bool oh_is_known_flow(void *ctx, struct oh_arrival *a, en
 	opening = bpf_map_lookup_elem(&oh_openings, &a->key);
 	if (opening && !oh_is_living(opening->target, opening->generation))
 		opening = NULL;
+	if (opening && !tcp)
+		oh_settle_opening(&a->key, opening);
 	if (!syn)	/* a non-SYN answer to a SYN is a refusal, and makes no connection */
 		return opening && (opening->syn || !tcp || oh_make_flow(a, flow, opening));
 	switch (a->flags & OH_TCP_ACK

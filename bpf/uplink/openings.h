@@ -81,4 +81,16 @@ static __always_inline void oh_close_opening(const struct oh_flow_key *key, cons
 		oh_give_back(OH_SHARED_OPENINGS, sender, OH_SENDERS, room, OH_OPENING_PAID, OH_OPENINGS_MAX);
 }
 
+/* A datagram was answered. It stays open, since its answer may come twice, but costs nothing any more. */
+static __always_inline void oh_settle_opening(const struct oh_flow_key *key, const struct oh_opening *opening)
+{
+	struct oh_opening settled = *opening;
+
+	if (settled.room == OH_ROOM_NONE)
+		return;
+	oh_close_opening(key, opening);
+	settled.room = OH_ROOM_NONE;
+	bpf_map_update_elem(&oh_openings, key, &settled, BPF_NOEXIST);
+}
+
 #endif

@@ -24,6 +24,7 @@ struct answer_row {
 	const char *address;		/* IPv4 */
 	__u32 ttl;
 	bool taught;
+	bool unforced;			/* it comes in because the query was let out, and for no other reason */
 };
 
 static const struct answer_row rows[] = {
@@ -40,9 +41,9 @@ static const struct answer_row rows[] = {
 };
 
 /* Lets a query for api.openai.com out: packet_build() makes it. */
-static void ask(void)
+static void ask_from(__u16 port)
 {
-	const struct packet query = { .to = RESOLVER, .protocol = UDP, .port = 53 };
+	const struct packet query = { .to = RESOLVER, .protocol = UDP, .port = 53, .source_port = port };
 	struct __sk_buff context = { .ifindex = lab.device, .ingress_ifindex = lab.device };
 	struct frame f;
 	DECLARE_LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = f.byte, .ctx_in = &context,
@@ -52,6 +53,11 @@ static void ask(void)
 	options.data_size_in = (__u32)f.length;
 	assert_int_equal(bpf_prog_test_run_opts(engine_program(lab.set, OH_HOOK_UPLINK_EGRESS), &options), 0);
 	assert_int_equal((int)options.retval, -1 /* TC_ACT_UNSPEC */);
+}
+
+static void ask(void)
+{
+	ask_from(0);
 }
 
 static void put32(uint8_t *to, __u32 value)
@@ -94,7 +100,8 @@ static void answer(const struct answer_row *row)
 	put32(message + sizeof(dns_query) + 6, row->ttl);
 	put16(message + sizeof(dns_query) + 10, 4);
 	memcpy(message + sizeof(dns_query) + 12, address.byte + 12, 4);
-	put_flow(&packet);
+	if (!row->unforced)
+		put_flow(&packet);
 	packet_build(&packet, &f);
 	memcpy(f.byte + ETHERNET + f.headers + 8, message, sizeof(message));
 	options.data_size_in = (__u32)f.length;
@@ -191,6 +198,20 @@ static void answered_query_gives_its_room_back(void **state)
 	assert_true(somebody_found_no_room());
 }
 
+/* The uplink's own record of a query: whoever asks by a port of its own each time is answered as long as he is heard. */
+static void answered_datagram_gives_its_opening_back(void **state)
+{
+	struct answer_row row = { .address = "192.0.2.24", .ttl = TTL, .unforced = true };
+
+	(void)state;
+	for (__u16 i = 1; i <= OH_OPENINGS_MAX / 4; i++) {
+		row.port = i;
+		ask_from(i);
+		answer(&row);
+		answer(&row);	/* a second time, as resolvers may */
+	}
+}
+
 static void learn_by_hand(const char *text, __u32 expires, __u32 other_expires)
 {
 	const struct oh_address address = packet_address(text);
@@ -280,6 +301,7 @@ int main(void)
 		cmocka_unit_test(answers_teach_as_the_table_says),
 		cmocka_unit_test(query_has_one_answer),
 		cmocka_unit_test(answered_query_gives_its_room_back),
+		cmocka_unit_test(answered_datagram_gives_its_opening_back),
 		cmocka_unit_test(sweep_leaves_what_is_in_use),
 	};
 

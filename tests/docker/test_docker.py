@@ -278,7 +278,7 @@ def test_event_names_the_container(loaded, engine, network):
     assert e["command"] == "curl" and whose(e) == (container.id[:12], container.name, "cgroup")
     assert e["cgroup"].endswith(container.id)
     container.at("google.com", GOOGLE4)
-    assert f" in container {container.name} ({container.id[:12]})\n" in guard.ok("events").stdout
+    assert f" in container {container.name} ({container.id[:12]})" in guard.ok("events").stdout
 
 
 @pytest.mark.parametrize("network", ("bridge", NETWORK))
@@ -295,7 +295,7 @@ def test_event_of_a_forwarded_packet_says_whose_it_was_before_nat(loaded, engine
         assert e["interface"].startswith("br-" if network == NETWORK else "docker0")
     container.at("google.com", address)
     said = guard.ok("events").stdout
-    assert f"forwarded from {e['interface']} ({own}) in container {container.name} ({container.id[:12]})\n" in said
+    assert f"forwarded from {e['interface']} ({own}) in container {container.name} ({container.id[:12]})" in said
 
 
 def test_event_of_a_forwarded_echo_names_the_bridge(loaded, engine):

@@ -30,7 +30,7 @@ LIST_TARGET = {"target", "port", "source", "lapses", "addresses", "last_resolved
     "service", "wide", "last_port", "sni"}
 LIST_ADDRESS = {"address", "seconds_left", "learned"}
 STATS = {"instance", "since", "verdicts", "reasons", "targets", "maps", "refresh"} | {
-    "rules", "events_lost", "mode", "observed"}
+    "rules", "events_lost", "mode", "observed", "top_refused", "top_programs"}
 STATS_TARGET = {"target", "packets", "bytes"} | {"port", "last_port", "service", "hits"}
 REFRESH = {"last", "next_due", "failures", "names", "addresses"}
 EVENT = {"time", "verdict", "reason", "hook", "protocol", "source", "source_port", "destination", "destination_port",

@@ -10,7 +10,8 @@ from guard import BINARY
 ROOT = Path(__file__).resolve().parents[2]
 SBIN, UNITS, MAN, DOC = "sbin/ohguard", "lib/systemd/system", "share/man", "share/doc/ohguard"
 SERVICES = [p.name.removesuffix(".in") for p in (ROOT / "systemd").glob("*.service.in")]
-FILES = {SBIN: 0o755, **{f"{UNITS}/{s}": 0o644 for s in SERVICES}, f"{UNITS}/ohguard-refresh.timer": 0o644,
+TIMERS = [p.name for p in (ROOT / "systemd").glob("*.timer")]
+FILES = {SBIN: 0o755, **{f"{UNITS}/{s}": 0o644 for s in (*SERVICES, *TIMERS)},
          "lib/udev/rules.d/90-ohguard.rules": 0o644, f"{MAN}/man8/ohguard.8": 0o644,
          f"{MAN}/man5/ohguard.conf.5": 0o644, f"{DOC}/README.md": 0o644}
 CONF = "etc/ohguard/ohguard.conf"

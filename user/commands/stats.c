@@ -332,6 +332,8 @@ static void prometheus_one(const struct stats *s, const char *metric, const char
 
 static void prometheus_programs(const struct stats *s)
 {
+	if (!s->programs_top.count)
+		return;
 	prometheus_metric("ohguard_program_refusals", "gauge",
 			  "Refusals in the last day, by program: the most frequent ones.");
 	for (size_t i = 0; i < s->programs_top.count; i++) {
