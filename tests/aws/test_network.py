@@ -196,7 +196,8 @@ def test_replaced_instance_is_another_at_the_same_place(standing):
 
 def test_instance_terminated_by_hand_comes_back(standing):
     standing.aws("ec2", "terminate-instances", "--instance-ids", instance(standing, "server-1"))
-    assert [(c["resource"], c["action"]) for c in changes(standing)] == [("server-1", "make")]
+    assert [(c["resource"], c["action"]) for c in changes(standing)] == [
+        ("server-1", "make"), ("server-1", "set")]     # its state's volume is attached to the new one
     standing.apply(check=0)
     check_all(standing)
 
