@@ -2,6 +2,7 @@
 """ohguard run: one command under a guard of its own. Its terminal, its end, and that nothing gets out or stays."""
 import contextlib
 import fcntl
+import fnmatch
 import os
 import pty
 import random
@@ -54,7 +55,8 @@ def cgroups(pid=None):
     """The cgroups of runs: of one, or of all that a process id of this test can be in."""
     mount = next(line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()
                  if line.split()[2] == "cgroup2")
-    return list(Path(mount).rglob(f"ohguard-run-{pid}"))
+    # not rglob(), which fails where a folder goes meanwhile
+    return [Path(at, name) for at, names, _ in os.walk(mount) for name in fnmatch.filter(names, f"ohguard-run-{pid}")]
 
 
 def exists(pid):
