@@ -198,7 +198,7 @@ static void answered_query_gives_its_room_back(void **state)
 	assert_true(somebody_found_no_room());
 }
 
-/* The uplink's own record of a query: whoever asks by a port of its own each time is answered as long as he is heard. */
+/* The uplink's own record of a query: whoever asks by another port each time may do so as long as answers come. */
 static void answered_datagram_gives_its_opening_back(void **state)
 {
 	struct answer_row row = { .address = "192.0.2.24", .ttl = TTL, .unforced = true };
