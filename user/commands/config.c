@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "base/list.h"
 #include "base/text.h"
 #include "commands/cmd.h"
 #include "guard/guard.h"
@@ -24,7 +25,7 @@ struct listing {
 static int note(void *context, const struct config_line *at, struct error *e)
 {
 	struct listing *l = context;
-	struct line *grown = realloc(l->line, (l->count + 1) * sizeof(*grown)), *line;
+	struct line *grown = list_grow(l->line, l->count, sizeof(*grown)), *line;
 
 	if (!grown)
 		return error_set(e, ENOMEM, "out of memory");

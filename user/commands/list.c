@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "base/list.h"
 #include "base/text.h"
 #include "commands/cmd.h"
 #include "engine/publish.h"
@@ -24,7 +25,7 @@ struct held {
 
 struct held_list {
 	struct held *list;
-	size_t count, room;
+	size_t count;
 };
 
 static const char *const sources[] = { "config", "runtime", "grant" };
@@ -41,15 +42,11 @@ static int compare_held(const void *a, const void *b)
 
 static int add_held(struct held_list *held, const struct oh_address *address, const struct oh_grant *g, struct error *e)
 {
-	if (held->count == held->room) {
-		size_t room = held->room ? held->room * 2 : 64;
-		struct held *grown = realloc(held->list, room * sizeof(*grown));
+	struct held *grown = list_grow(held->list, held->count, sizeof(*grown));
 
-		if (!grown)
-			return error_set(e, ENOMEM, "out of memory");
-		held->list = grown;
-		held->room = room;
-	}
+	if (!grown)
+		return error_set(e, ENOMEM, "out of memory");
+	held->list = grown;
 	held->list[held->count++] = (struct held){
 		.target = g->target, .generation = g->generation, .address = *address, .expires = g->expires,
 		.learned = g->learned,

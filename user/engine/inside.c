@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/list.h"
 #include "base/netlink.h"
 #include "engine/uplink.h"
 #include "policy/address.h"
@@ -40,7 +41,7 @@ struct look {
 
 static void *grow(void *list, size_t *count, size_t size, bool *full)
 {
-	void *grown = *count & (*count - 1) ? list : realloc(list, (*count ? *count * 2 : 1) * size);
+	void *grown = list_grow(list, *count, size);
 
 	if (grown)
 		++*count;

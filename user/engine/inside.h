@@ -17,7 +17,7 @@ struct inside_network {
 
 struct inside {
 	struct inside_network *list;
-	size_t count, room;
+	size_t count;
 	unsigned int bridges[OH_BRIDGES_MAX];
 	size_t bridge_count;
 };

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/list.h"
 #include "base/netlink.h"
 
 #define DEPTH_MAX 16	/* of interfaces on interfaces: the kernel allows 8 */
@@ -32,20 +33,16 @@ static struct interface *find(const struct interfaces *all, unsigned int index)
 static struct interface *add(struct search *s, unsigned int index)
 {
 	struct interfaces *w = s->found;
-	struct interface *found = find(w, index);
+	struct interface *found = find(w, index), *grown;
 
 	if (found)
 		return found;
-	if (w->count == w->room) {
-		size_t room = w->room ? w->room * 2 : 32;
-		struct interface *grown = realloc(w->list, room * sizeof(*grown));
-
-		s->full = !grown;
-		if (!grown)
-			return NULL;
-		w->list = grown;
-		w->room = room;
+	grown = list_grow(w->list, w->count, sizeof(*grown));
+	if (!grown) {
+		s->full = true;
+		return NULL;
 	}
+	w->list = grown;
 	return &w->list[w->count++];
 }
 

@@ -22,7 +22,7 @@ struct interface {
 
 struct interfaces {
 	struct interface *list;
-	size_t count, room;
+	size_t count;
 };
 
 /* A way out is hardware, or what a route leads beyond its own link by: in any table, by any of its next hops. Where

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/list.h"
 #include "policy/address.h"
 #include "base/clock.h"
 #include "base/fingerprint.h"
@@ -24,7 +25,7 @@ struct claim {
 
 struct claims {
 	struct claim *list;
-	size_t count, room;
+	size_t count;
 	size_t at;	/* the record after the last name's: names mostly come in this order */
 };
 
@@ -209,15 +210,11 @@ static int publish_targets(struct policy *p, const struct engine *engine, struct
 static int add_claim(struct claims *claims, const struct oh_range *range, const struct policy_target *t, uint32_t rank,
 		     int64_t expires, enum oh_learned learned, int64_t now, struct error *e)
 {
-	if (claims->count == claims->room) {
-		size_t room = claims->room ? claims->room * 2 : 64;
-		struct claim *grown = realloc(claims->list, room * sizeof(*grown));
+	struct claim *grown = list_grow(claims->list, claims->count, sizeof(*grown));
 
-		if (!grown)
-			return error_set(e, ENOMEM, "out of memory");
-		claims->list = grown;
-		claims->room = room;
-	}
+	if (!grown)
+		return error_set(e, ENOMEM, "out of memory");
+	claims->list = grown;
 	claims->list[claims->count++] = (struct claim){
 		.range = *range,
 		.rank = rank,

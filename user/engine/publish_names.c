@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/fingerprint.h"
+#include "base/list.h"
 #include "parse/name_key.h"
 
 /* One target's claim on a name. */
@@ -18,7 +19,7 @@ struct claim {
 
 struct claims {
 	struct claim *list;
-	size_t count, room;
+	size_t count;
 };
 
 /* Claims of zones and search suffixes end before they take the place of what is allowed. */
@@ -34,15 +35,11 @@ static int map_error(struct error *e)
 static int add_claim(struct claims *claims, const struct oh_name_key *key, const struct oh_name_rule *rule,
 		     struct error *e)
 {
-	if (claims->count == claims->room) {
-		size_t room = claims->room ? claims->room * 2 : 64;
-		struct claim *grown = realloc(claims->list, room * sizeof(*grown));
+	struct claim *grown = list_grow(claims->list, claims->count, sizeof(*grown));
 
-		if (!grown)
-			return error_set(e, ENOMEM, "out of memory");
-		claims->list = grown;
-		claims->room = room;
-	}
+	if (!grown)
+		return error_set(e, ENOMEM, "out of memory");
+	claims->list = grown;
 	claims->list[claims->count++] = (struct claim){ .key = *key, .rule = *rule };
 	return 0;
 }

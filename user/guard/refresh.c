@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/list.h"
 #include "engine/publish.h"
 #include "engine/publish_names.h"
 #include "guard/change.h"
@@ -13,19 +14,13 @@
 
 static int add_query(struct refresh *f, const char *name, int family, struct error *e)
 {
-	char *copy = strdup(name);
+	struct resolve_query *grown = list_grow(f->queries, f->count, sizeof(*grown));
+	char *copy;
 
-	if (copy && f->count == f->room) {
-		size_t room = f->room ? f->room * 2 : 16;
-		struct resolve_query *grown = realloc(f->queries, room * sizeof(*grown));
-
-		if (!grown) {
-			free(copy);
-			return error_set(e, ENOMEM, "out of memory");
-		}
-		f->queries = grown;
-		f->room = room;
-	}
+	if (!grown)
+		return error_set(e, ENOMEM, "out of memory");
+	f->queries = grown;
+	copy = strdup(name);
 	if (!copy)
 		return error_set(e, ENOMEM, "out of memory");
 	f->queries[f->count++] = (struct resolve_query){ .name = copy, .family = family };

@@ -9,7 +9,7 @@
 /* The queries of one round. Names are copies. Free with refresh_free(). */
 struct refresh {
 	struct resolve_query *queries;
-	size_t count, room;
+	size_t count;
 };
 
 struct refresh_report {

@@ -7,22 +7,18 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/list.h"
 
 __attribute__((format(printf, 3, 4)))
 static int add(struct rules *rules, struct error *e, const char *format, ...)
 {
+	char **grown = list_grow(rules->list, rules->count, sizeof(*grown));
 	va_list args;
 	int length;
 
-	if (rules->count == rules->room) {
-		size_t room = rules->room ? rules->room * 2 : 64;
-		char **grown = realloc(rules->list, room * sizeof(*grown));
-
-		if (!grown)
-			return error_set(e, ENOMEM, "out of memory");
-		rules->list = grown;
-		rules->room = room;
-	}
+	if (!grown)
+		return error_set(e, ENOMEM, "out of memory");
+	rules->list = grown;
 	va_start(args, format);
 	length = vasprintf(&rules->list[rules->count], format, args);
 	va_end(args);

@@ -9,7 +9,7 @@
 /* Sorted, each line once. Free with rules_free(). */
 struct rules {
 	char **list;
-	size_t count, room;
+	size_t count;
 };
 
 /* What the kernel holds: targets, inbound rules and settings. What it does not show as text (names that may only be

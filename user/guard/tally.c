@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "base/list.h"
 #include "engine/told.h"
 
 static struct tally_entry *find(const struct tally *t, uint64_t fold)
@@ -17,22 +18,9 @@ static struct tally_entry *find(const struct tally *t, uint64_t fold)
 	return NULL;
 }
 
-static bool make_room(struct tally *t)
-{
-	size_t room = t->room ? 2 * t->room : 64;
-	struct tally_entry *grown = t->count < t->room ? t->list : realloc(t->list, room * sizeof(*grown));
-
-	if (!grown)
-		return false;
-	if (t->count == t->room)
-		t->room = room;
-	t->list = grown;
-	return true;
-}
-
 void tally_take(struct tally *t, const struct oh_event *event)
 {
-	struct tally_entry *known = find(t, event->fold);
+	struct tally_entry *known = find(t, event->fold), *grown;
 	struct history_record record;
 
 	if (known) {
@@ -43,10 +31,12 @@ void tally_take(struct tally *t, const struct oh_event *event)
 	if (event->protocol == IPPROTO_UDP && !event->destination_port && !event->others)
 		return;
 	history_of_event(&t->origin, event, clock_boot_at(), &record);
-	if (!make_room(t)) {
+	grown = list_grow(t->list, t->count, sizeof(*grown));
+	if (!grown) {
 		t->incomplete = true;
 		return;
 	}
+	t->list = grown;
 	record.count = event->count;
 	t->list[t->count] = (struct tally_entry){ event->fold, history_copy(&record) };
 	if (t->list[t->count].record)

@@ -10,7 +10,7 @@ struct tally {
 		uint64_t fold;
 		struct history_record *record;	/* its count is that of all so far */
 	} *list;
-	size_t count, room;
+	size_t count;
 	bool incomplete;	/* memory was short */
 	struct history_origin origin;	/* its engine is to be set */
 };

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "history/reader.h"
 
+#include "base/list.h"
+
 #include <dirent.h>
 #include <limits.h>
 #include <stdlib.h>
@@ -43,17 +45,13 @@ static int by_name(const void *a, const void *b)
 	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-static int add_path(struct history_files *files, size_t *room, const char *folder, const char *name)
+static int add_path(struct history_files *files, const char *folder, const char *name)
 {
-	char **path;
+	char **grown = list_grow(files->path, files->count, sizeof(*grown));
 
-	if (files->count == *room) {
-		*room = *room ? 2 * *room : 16;
-		path = realloc(files->path, *room * sizeof(*path));
-		if (!path)
-			return -ENOMEM;
-		files->path = path;
-	}
+	if (!grown)
+		return -ENOMEM;
+	files->path = grown;
 	if (asprintf(&files->path[files->count], "%s/%s", folder, name) < 0)
 		return -ENOMEM;
 	files->count++;
@@ -86,7 +84,6 @@ int history_list(const char *path, struct history_files *ret, struct error *e)
 	char folder[PATH_MAX];
 	const char *instance = split(path, folder);
 	struct history_files files = { 0 };
-	size_t room = 0;
 	struct dirent *entry;
 	DIR *dir = opendir(folder);
 	int r = 0;
@@ -96,7 +93,7 @@ int history_list(const char *path, struct history_files *ret, struct error *e)
 		return errno == ENOENT ? 0 : error_set(e, errno, "%s: %s", folder, strerror(errno));
 	while (!r && (entry = readdir(dir))) {
 		if (is_rotated(entry->d_name, instance))
-			r = add_path(&files, &room, folder, entry->d_name);
+			r = add_path(&files, folder, entry->d_name);
 	}
 	closedir(dir);
 	if (!r && files.count)

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/list.h"
 #include "base/reason.h"
 #include "base/text.h"
 #include "policy/address.h"
@@ -29,7 +30,7 @@ static struct wanted_item *find(const struct wanted *w, const struct wanted_item
 
 static int add(struct wanted *w, const struct wanted_item *item, struct error *e)
 {
-	struct wanted_item *known = find(w, item);
+	struct wanted_item *known = find(w, item), *grown;
 
 	if (known) {
 		known->count += item->count;
@@ -42,15 +43,10 @@ static int add(struct wanted *w, const struct wanted_item *item, struct error *e
 		w->left_out += item->count;
 		return 0;
 	}
-	if (w->count == w->room) {
-		size_t room = w->room ? 2 * w->room : 32;
-		struct wanted_item *grown = realloc(w->list, room * sizeof(*grown));
-
-		if (!grown)
-			return error_set(e, ENOMEM, "out of memory");
-		w->list = grown;
-		w->room = room;
-	}
+	grown = list_grow(w->list, w->count, sizeof(*grown));
+	if (!grown)
+		return error_set(e, ENOMEM, "out of memory");
+	w->list = grown;
 	w->list[w->count++] = *item;
 	return 0;
 }

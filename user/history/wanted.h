@@ -22,7 +22,7 @@ struct wanted_item {
 
 struct wanted {
 	struct wanted_item *list;
-	size_t count, room;
+	size_t count;
 	uint64_t left_out;	/* more than WANTED_MAX */
 };
 #define WANTED_MAX 4096

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/list.h"
 #include "policy/address.h"
 #include "base/file.h"
 #include "base/ini.h"
@@ -185,17 +186,10 @@ void record_failed(struct record *r, const char *why, int64_t now, const struct 
 /* The file, in INI: a line `record = NAME FAMILY ANSWERED TRIED DUE FAILURES WHY`, followed by a line for each address,
  * `address = ADDRESS EXPIRES CURRENT`. */
 
-struct reading {
-	struct records records;
-	size_t room;
-	size_t address_room;	/* of the last record */
-};
-
-static int read_record(struct reading *reading, const char *value, struct error *e)
+static int read_record(struct records *records, const char *value, struct error *e)
 {
-	struct records *records = &reading->records;
 	char name[TARGET_NAME_MAX + 1];
-	struct record r = { 0 };
+	struct record r = { 0 }, *grown;
 	int why = 0;
 
 	if (sscanf(value, "%253s %d %" SCNd64 " %" SCNd64 " %" SCNd64 " %" SCNu32 " %n", name, &r.family,
@@ -203,43 +197,32 @@ static int read_record(struct reading *reading, const char *value, struct error 
 	    (r.family != 4 && r.family != 6) || r.answered < 0 || r.tried < 0 || r.due < 0)
 		return error_set(e, EINVAL, "not a record");
 	snprintf(r.why, sizeof(r.why), "%s", strcmp(value + why, "-") ? value + why : "");
-	if (records->count == reading->room) {
-		size_t room = reading->room ? reading->room * 2 : 64;
-		struct record *grown = realloc(records->list, room * sizeof(*grown));
-
-		if (!grown)
-			return error_set(e, ENOMEM, "out of memory");
-		records->list = grown;
-		reading->room = room;
-	}
+	grown = list_grow(records->list, records->count, sizeof(*grown));
+	if (!grown)
+		return error_set(e, ENOMEM, "out of memory");
+	records->list = grown;
 	r.name = strdup(name);
 	if (!r.name)
 		return error_set(e, ENOMEM, "out of memory");
 	records->list[records->count++] = r;
-	reading->address_room = 0;
 	return 0;
 }
 
-static int read_address(struct reading *reading, const char *value, struct error *e)
+static int read_address(struct records *records, const char *value, struct error *e)
 {
-	struct record *r = reading->records.count ? &reading->records.list[reading->records.count - 1] : NULL;
+	struct record *r = records->count ? &records->list[records->count - 1] : NULL;
 	char text[ADDRESS_TEXT_MAX];
-	struct record_address a = { 0 };
+	struct record_address a = { 0 }, *grown;
 	int current;
 
 	if (!r || sscanf(value, "%51s %" SCNd64 " %d", text, &a.expires, &current) != 3 ||
 	    address_parse(text, &a.address) || a.expires < 0 || (current & ~1))
 		return error_set(e, EINVAL, "not an address of a record");
 	a.current = current;
-	if (r->count == reading->address_room) {
-		size_t room = reading->address_room ? reading->address_room * 2 : 2;
-		struct record_address *grown = realloc(r->addresses, room * sizeof(*grown));
-
-		if (!grown)
-			return error_set(e, ENOMEM, "out of memory");
-		r->addresses = grown;
-		reading->address_room = room;
-	}
+	grown = list_grow(r->addresses, r->count, sizeof(*grown));
+	if (!grown)
+		return error_set(e, ENOMEM, "out of memory");
+	r->addresses = grown;
 	r->addresses[r->count++] = a;
 	return 0;
 }
@@ -257,15 +240,14 @@ static int visit(void *context, const char *section, const char *key, const char
 
 int records_read(const char *path, struct records *ret, struct error *e)
 {
-	struct reading reading = { 0 };
-	int r = ini_read(path, visit, &reading, e);
+	int r;
 
+	*ret = (struct records){ 0 };
+	r = ini_read(path, visit, ret, e);
 	if (r && r != -ENOENT) {
-		records_free(&reading.records);
-		*ret = reading.records;
+		records_free(ret);
 		return r;
 	}
-	*ret = reading.records;
 	if (ret->count)
 		qsort(ret->list, ret->count, sizeof(*ret->list), compare);
 	return 0;

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/time.h>
 
+#include "base/list.h"
 #include "policy/address.h"
 
 #define UNDER_WAY_MAX 64	/* from about 200 on a resolver loses queries, and each costs a time-out */
@@ -25,7 +26,7 @@ enum { TYPE_A = 1, TYPE_AAAA = 28, CLASS_IN = 1 };
 struct resolver {
 	ares_channel channel;
 	struct pollfd *sockets;
-	size_t socket_count, socket_room;
+	size_t socket_count;
 	bool failed;		/* no memory for a socket: give up, since no answer can come */
 	size_t under_way;
 };
@@ -48,19 +49,16 @@ static void socket_changed(void *data, ares_socket_t fd, int readable, int writa
 			r->sockets[i] = r->sockets[--r->socket_count];
 		return;
 	}
-	if (i == r->socket_room) {
-		size_t room = r->socket_room ? r->socket_room * 2 : 16;
-		struct pollfd *grown = realloc(r->sockets, room * sizeof(*grown));
+	if (i == r->socket_count) {
+		struct pollfd *grown = list_grow(r->sockets, r->socket_count, sizeof(*grown));
 
 		if (!grown) {
 			r->failed = true;
 			return;
 		}
 		r->sockets = grown;
-		r->socket_room = room;
-	}
-	if (i == r->socket_count)
 		r->socket_count++;
+	}
 	r->sockets[i] = (struct pollfd){
 		.fd = fd, .events = (short)((readable ? POLLIN : 0) | (writable ? POLLOUT : 0))
 	};

@@ -48,7 +48,7 @@ struct config {
 	struct target *names;		/* that may also be asked for: TARGET_NAME and TARGET_SUFFIX */
 	size_t name_count;
 	struct target *targets;		/* [allow] and [ntp], in the order of the file; repeats are dropped later */
-	size_t target_count, target_room;
+	size_t target_count;
 	bool ntp_set, ntp_none, ntp_default;
 	bool nts;			/* [ntp] nts = on */
 	struct oh_inbound inbound[OH_INBOUND_MAX];

@@ -8,6 +8,7 @@
 
 #include "base/file.h"
 #include "base/ini.h"
+#include "base/list.h"
 
 struct grant *grants_find(const struct grants *grants, const struct target *target)
 {
@@ -20,17 +21,14 @@ struct grant *grants_find(const struct grants *grants, const struct target *targ
 
 static int append(struct grants *grants, const struct target *target, int64_t lapses, struct error *e)
 {
+	struct grant *grown;
+
 	if (grants->count == OH_TARGETS_MAX - 1)
 		return error_set(e, E2BIG, "more than %d targets", OH_TARGETS_MAX - 1);
-	if (grants->count == grants->room) {
-		size_t room = grants->room ? grants->room * 2 : 8;
-		struct grant *grown = realloc(grants->list, room * sizeof(*grown));
-
-		if (!grown)
-			return error_set(e, ENOMEM, "out of memory");
-		grants->list = grown;
-		grants->room = room;
-	}
+	grown = list_grow(grants->list, grants->count, sizeof(*grown));
+	if (!grown)
+		return error_set(e, ENOMEM, "out of memory");
+	grants->list = grown;
 	grants->list[grants->count++] = (struct grant){ .target = *target, .lapses = lapses };
 	return 0;
 }
@@ -69,15 +67,16 @@ bool grants_lapse(struct grants *grants, int64_t now)
 
 int grants_copy(const struct grants *grants, struct grants *ret, struct error *e)
 {
-	struct grants copy = { .count = grants->count, .room = grants->count + 1 };
+	struct grants copy = { 0 };
+	int r = 0;
 
-	copy.list = calloc(copy.room, sizeof(*copy.list));
-	if (!copy.list)
-		return error_set(e, ENOMEM, "out of memory");
-	if (grants->count)
-		memcpy(copy.list, grants->list, grants->count * sizeof(*copy.list));
-	*ret = copy;
-	return 0;
+	for (size_t i = 0; !r && i < grants->count; i++)
+		r = append(&copy, &grants->list[i].target, grants->list[i].lapses, e);
+	if (r)
+		grants_free(&copy);
+	else
+		*ret = copy;
+	return r;
 }
 
 void grants_free(struct grants *grants)

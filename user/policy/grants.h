@@ -15,7 +15,7 @@ struct grant {
 
 struct grants {
 	struct grant *list;
-	size_t count, room;
+	size_t count;
 };
 
 /* A missing file is no grant. On failure *ret is empty. */

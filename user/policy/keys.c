@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/list.h"
 #include "policy/suffix.h"
 #include "base/text.h"
 
@@ -36,17 +37,14 @@ static int set_seconds(const char *value, uint32_t max, uint32_t *ret, struct er
 /* Grows by doubling. */
 int config_add_target(struct config *c, const struct target *t, struct error *e)
 {
+	struct target *grown;
+
 	if (c->target_count == OH_TARGETS_MAX - 1)
 		return error_set(e, E2BIG, "more than %d targets", OH_TARGETS_MAX - 1);
-	if (c->target_count == c->target_room) {
-		size_t room = c->target_room ? c->target_room * 2 : 16;
-		struct target *grown = realloc(c->targets, room * sizeof(*grown));
-
-		if (!grown)
-			return error_set(e, ENOMEM, "out of memory");
-		c->targets = grown;
-		c->target_room = room;
-	}
+	grown = list_grow(c->targets, c->target_count, sizeof(*grown));
+	if (!grown)
+		return error_set(e, ENOMEM, "out of memory");
+	c->targets = grown;
 	c->targets[c->target_count++] = *t;
 	return 0;
 }
@@ -185,7 +183,7 @@ static int set_private(struct config *c, const char *value, struct error *e)
 	r = set_range(range, &p.range, e);
 	if (r)
 		return r;
-	grown = realloc(c->private, (c->private_count + 1) * sizeof(*grown));
+	grown = list_grow(c->private, c->private_count, sizeof(*grown));
 	if (!grown)
 		return error_set(e, ENOMEM, "out of memory");
 	c->private = grown;
@@ -240,7 +238,7 @@ static int set_name(struct config *c, const char *value, struct error *e)
 	r = c->loaded ? 0 : suffix_check(&t, true, e);
 	if (r)
 		return r;
-	grown = realloc(c->names, (c->name_count + 1) * sizeof(*grown));
+	grown = list_grow(c->names, c->name_count, sizeof(*grown));
 	if (!grown)
 		return error_set(e, ENOMEM, "out of memory");
 	c->names = grown;
@@ -349,7 +347,7 @@ static int add_check(struct config *c, const char *value, bool works, struct err
 		return r;
 	if (c->check_count == CONFIG_CHECKS_MAX)
 		return error_set(e, E2BIG, "more than %d lines", CONFIG_CHECKS_MAX);
-	grown = realloc(c->checks, (c->check_count + 1) * sizeof(*grown));
+	grown = list_grow(c->checks, c->check_count, sizeof(*grown));
 	if (!grown)
 		return error_set(e, ENOMEM, "out of memory");
 	c->checks = grown;
