@@ -93,16 +93,23 @@ static __always_inline enum oh_room oh_has_room(enum oh_shared table, __u32 targ
 	return from;
 }
 
-/* Gives back what an entry cost, since it is gone. It must be young: time pays off a debt too, and what both paid lets
- * more entries in than there is room for. At an eighth of `span`, a sixteenth more. */
+/* What waits for an answer, a query or an opening, is of use for that long: in jiffies, 2 to 20 s depending on the
+ * kernel, after which the asker asks again. */
+#define OH_WAIT_SPAN 2048
+#define OH_WAIT(jiffies) ((__u64)(jiffies) << 16)	/* as room is paid for: parts of a jiffy cost nothing to read */
+
+/* Gives back what such an entry cost, paid for at `paid` (the low bits of jiffies), since it is gone. It must be young:
+ * time pays off a debt too, and what both paid lets more entries in than there is room for. At an eighth of the span, a
+ * sixteenth more. */
 static __always_inline void oh_give_back(enum oh_shared table, __u32 payer, __u64 payers, enum oh_room from,
-					 __u64 span, __u32 room)
+					 __u32 paid, __u32 room)
 {
+	__u64 span = OH_WAIT(OH_WAIT_SPAN);
 	__u32 all = OH_SHARES_OF_ALL;
 	struct oh_shares *own = bpf_map_lookup_elem(&oh_shares, &payer);
 	struct oh_shares *common = bpf_map_lookup_elem(&oh_shares, &all);
 
-	if (!own || !common)
+	if (!own || !common || (__u32)bpf_jiffies64() - paid > OH_WAIT_SPAN / 8)
 		return;
 	if (from == OH_ROOM_OWN) {
 		__sync_fetch_and_add(&own->of[table].own, -(oh_cost(span, room) * payers));

@@ -11,8 +11,6 @@ _Static_assert(sizeof(struct oh_dns_pending) == OH_PENDING_SIZE, "value of oh_pe
 #define OH_ANSWERS_AT_ONCE 4	/* per segment: later ones teach nothing. The verifier walks each anew */
 #define OH_STREAM 0x10000	/* added to a port: over TCP */
 #define OH_WIRE 0x20000		/* added to a port: as on an uplink, whoever asked */
-#define OH_QUERY_SPAN 2048	/* jiffies, 2 to 20 s depending on the kernel: later the asker asks again */
-#define OH_QUERY_PAID ((__u64)OH_QUERY_SPAN << 16)	/* in parts of a jiffy, which cost nothing to read */
 #define OH_LEARN_TRIES 3	/* attempts to write an address while other CPUs do */
 
 /* The port at which a query's answer is read; 0: it is not. With an uplink, answers are read there: nothing that the
@@ -54,7 +52,8 @@ __attribute__((noinline)) int oh_note_query(struct __sk_buff *skb, __u32 answer_
 
 	if (!s || !answer_port || !oh_may_teach(s->query.qtype))
 		return 0;
-	s->query.room = oh_has_room(OH_SHARED_PENDING, s->target, now << 16, OH_QUERY_PAID, OH_PENDING_MAX);
+	s->query.room = oh_has_room(OH_SHARED_PENDING, s->target, OH_WAIT(now), OH_WAIT(OH_WAIT_SPAN),
+				    OH_PENDING_MAX);
 	if (s->query.room == OH_ROOM_NONE)	/* the answer teaches nothing */
 		return 0;
 	s->query.target = s->target;
@@ -67,11 +66,9 @@ __attribute__((noinline)) int oh_note_query(struct __sk_buff *skb, __u32 answer_
 /* Forgets a query that was answered, so that one who asks much and is answered at once has room for more. */
 static __always_inline void oh_forget_query(const struct oh_pending_key *key, const struct oh_dns_pending *query)
 {
-	__u32 age = (__u32)bpf_jiffies64() - query->paid;
-
 	/* Of two CPUs that read the same answer only one deletes it. */
-	if (!bpf_map_delete_elem(&oh_pending, key) && age <= OH_QUERY_SPAN / 8)
-		oh_give_back(OH_SHARED_PENDING, query->target, oh_paying_targets(), query->room, OH_QUERY_PAID,
+	if (!bpf_map_delete_elem(&oh_pending, key))
+		oh_give_back(OH_SHARED_PENDING, query->target, oh_paying_targets(), query->room, query->paid,
 			     OH_PENDING_MAX);
 }
 

@@ -8,8 +8,6 @@
 #include "decide/share.h"
 #include "payload/resent.h"
 
-#define OH_OPENING_SPAN 2048	/* jiffies, 2 to 20 s depending on the kernel: later nobody waits for the answer */
-#define OH_OPENING_PAID ((__u64)OH_OPENING_SPAN << 16)	/* in parts of a jiffy, which cost nothing to read */
 #define OH_SENDER_GROUP 128	/* senders that are told apart: of this machine, and behind one interface */
 #define OH_CONNTRACK_INFO 7ULL	/* the bits of a packet's pointer to its entry of conntrack that say what it is there */
 #define OH_CONNTRACK_ANSWERS 3	/* from this one on: a packet to who began (IP_CT_IS_REPLY) */
@@ -52,8 +50,8 @@ __attribute__((noinline)) int oh_add_opening(struct __sk_buff *skb, __u64 word0,
 		return 0;
 	opening->sender = oh_sender_of(skb, &fr->flow);
 	opening->paid = now;
-	opening->room = oh_take_room(OH_SHARED_OPENINGS, opening->sender, OH_SENDERS, now << 16, OH_OPENING_PAID,
-				     OH_OPENINGS_MAX);
+	opening->room = oh_take_room(OH_SHARED_OPENINGS, opening->sender, OH_SENDERS, OH_WAIT(now),
+				     OH_WAIT(OH_WAIT_SPAN), OH_OPENINGS_MAX);
 	if (opening->room == OH_ROOM_NONE) {
 		oh_note_no_room(OH_SHARED_OPENINGS, fr->flow.interface);
 		return 0;
@@ -75,10 +73,10 @@ static __always_inline bool oh_note_opening(struct __sk_buff *skb, const struct 
 /* It was answered: who opens much and is answered soon has room for more. */
 static __always_inline void oh_close_opening(const struct oh_flow_key *key, const struct oh_opening *opening)
 {
-	__u32 age = (__u32)bpf_jiffies64() - opening->paid, sender = opening->sender, room = opening->room;
+	const struct oh_opening closed = *opening;	/* another flow may get its place */
 
-	if (!bpf_map_delete_elem(&oh_openings, key) && age <= OH_OPENING_SPAN / 8)
-		oh_give_back(OH_SHARED_OPENINGS, sender, OH_SENDERS, room, OH_OPENING_PAID, OH_OPENINGS_MAX);
+	if (!bpf_map_delete_elem(&oh_openings, key))
+		oh_give_back(OH_SHARED_OPENINGS, closed.sender, OH_SENDERS, closed.room, closed.paid, OH_OPENINGS_MAX);
 }
 
 /* A datagram was answered. It stays open, since its answer may come twice, but costs nothing any more. */
