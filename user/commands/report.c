@@ -26,7 +26,7 @@ struct report {
 	uint64_t refused, observed, over_time[COLUMNS];
 	uint64_t reasons[OH_REASON_MAX];
 	struct history_summary names, programs, containers, all;
-	bool loaded, healthy;
+	bool healthy;
 	struct target_row {
 		const struct target *target;
 		struct oh_use use;
@@ -218,7 +218,6 @@ static void print_page(FILE *out, struct report *o)
 	if (o->observed)
 		fprintf(out, ", %llu observed", (unsigned long long)o->observed);
 	fprintf(out, ". <span class=\"%s\">%s</span></p></header>\n", o->healthy ? "good" : "bad",
-		!o->loaded ? "Not loaded: run ohguard load." :
 		o->healthy ? "Loaded and healthy." : "Degraded: ohguard status says why.");
 	fputs("<section class=\"wide\"><h2>Refusals over time</h2>\n", out);
 	html_columns(out, o->over_time, COLUMNS, from, to);
@@ -228,8 +227,7 @@ static void print_page(FILE *out, struct report *o)
 	print_bars(out, "By container", &o->containers, print_container);
 	print_reasons(out, o);
 	print_latest(out, o);
-	if (o->loaded)
-		print_targets(out, o);
+	print_targets(out, o);
 	html_end(out);
 }
 
@@ -240,13 +238,10 @@ static int gather(struct report *o, struct guard *g, struct error *e)
 
 	if (r == -ENOMEM)
 		return error_set(e, ENOMEM, "out of memory");
-	if (!r)
-		r = read_targets(o, g, e);
-	if (!r) {
-		o->loaded = true;
-		o->healthy = cmd_is_healthy(g);
-	}
-	return r;
+	if (r)
+		return r;
+	o->healthy = cmd_is_healthy(g);	/* first, since it reads the policy anew, into which the targets point */
+	return read_targets(o, g, e);
 }
 
 static int write_page(struct report *o, const char *path, struct error *e)

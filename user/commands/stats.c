@@ -494,11 +494,13 @@ static int read_options(struct options *o, int argc, char **argv)
 static int print_once(struct guard *g, const struct options *o, struct error *e)
 {
 	struct stats s = { .instance = o->common.guard.instance };
-	int r = read_stats(g, &s, e);
+	int r;
 
+	if (o->prometheus)	/* first, since it reads the policy anew, into which the targets of `s` point */
+		s.healthy = cmd_is_healthy(g);
+	r = read_stats(g, &s, e);
 	if (!r && o->prometheus) {
 		s.locked = g->locked;
-		s.healthy = cmd_is_healthy(g);
 		r = write_prometheus(&s, s.instance, o->output, e);
 	} else if (!r && o->common.json) {
 		print_json(&s);
