@@ -32,6 +32,17 @@ def need(tool):
         pytest.skip(f"{tool} is not installed")
 
 
+def test_sections_of_the_guard_may_stand_beside_the_stack(tmp_path):
+    render(tmp_path, None)
+    config = tmp_path / "render.conf"
+    told = subprocess.run([str(PROGRAM), "config", "--edited", "--json", "-c", str(config)], check=True,
+                          capture_output=True, text=True).stdout
+    sections = {k["section"] for k in json.loads(told)["keys"]}
+    assert {"guard", "verify"} <= sections
+    config.write_text(config.read_text() + "".join(f"[{s}]\n" for s in sections))
+    assert subprocess.run([str(PROGRAM), "aws", "render", "-c", str(config)], capture_output=True).returncode == 0
+
+
 @pytest.mark.parametrize("keys", CONFIGURATIONS)
 def test_no_value_is_left_open(tmp_path, keys):
     for name in [line.split()[0] for line in render(tmp_path, None).splitlines()]:

@@ -243,7 +243,7 @@ static int add_operator(struct stack *stack, const char *value, struct error *e)
 
 static int visit(void *context, const char *section, const char *key, const char *value, struct error *e)
 {
-	static const char *const others[] = { "guard", "dns", "ntp", "inbound", "allow", "imds", "paths" };
+	static const char *const others[] = { "guard", "dns", "ntp", "inbound", "allow", "imds", "verify", "paths" };
 	struct reading *reading = context;
 	struct stack *stack = reading->stack;
 
