@@ -18,32 +18,22 @@
 #define SETUP_SECONDS 3600	/* an image of OpenHands has gigabytes */
 #define PLACE ".ohguard-delivery"
 
-/* What goes to a machine: file name there, template. */
-struct file {
-	const char *name, *template;
+/* What goes to a machine. Each is a template of that name, but for "policy" and "openhands.settings". */
+static const char *const server_files[] = {
+	"server-setup", "policy-install", "openhands-run.sh", "openhands-docker.sh", "openhands-settings.py",
+	"set-key.sh", "state-disk", "grow", "update", "update.service", "openhands.service",
+	"openhands-docker.service", "ohguard.service", "ohguard-refresh.service", "ohguard-refresh.timer",
+	"ohguard-events.service", "ohguard-gate.service", "policy", "openhands.settings",
 };
-static const struct file server_files[] = {
-	{ "server-setup", "server-setup" }, { "policy-install", "policy-install" },
-	{ "openhands-run.sh", "openhands-run.sh" }, { "openhands-docker.sh", "openhands-docker.sh" },
-	{ "openhands-settings.py", "openhands-settings.py" }, { "set-key.sh", "set-key.sh" },
-	{ "state-disk", "state-disk" }, { "grow", "grow" }, { "update", "update" },
-	{ "update.service", "update.service" },
-	{ "openhands.service", "openhands.service" }, { "openhands-docker.service", "openhands-docker.service" },
-	{ "ohguard.service", "ohguard.service" }, { "ohguard-refresh.service", "ohguard-refresh.service" },
-	{ "ohguard-refresh.timer", "ohguard-refresh.timer" }, { "ohguard-events.service", "ohguard-events.service" },
-	{ "ohguard-gate.service", "ohguard-gate.service" }, { "policy", NULL }, { "openhands.settings", NULL },
-};
-static const struct file proxy_files[] = {
-	{ "proxy-setup", "proxy-setup" }, { "proxy-password", "proxy-password" }, { "proxy-session", "proxy-session" },
-	{ "grow", "grow" }, { "update", "update" }, { "update.service", "update.service" },
-	{ "nginx-site", "nginx-site" }, { "fail2ban", "fail2ban" },
-	{ "certificate", "certificate" }, { "certificate.service", "certificate.service" },
+static const char *const proxy_files[] = {
+	"proxy-setup", "proxy-password", "proxy-session", "grow", "update", "update.service", "nginx-site",
+	"fail2ban", "certificate", "certificate.service",
 };
 #define COUNT(list) (sizeof(list) / sizeof((list)[0]))
 #define FILES_MAX 24
 
 struct delivery {
-	const struct file *files;
+	const char *const *files;
 	size_t count;
 	char *texts[FILES_MAX];
 	char id[20];	/* changes with any of them, and with the program where that goes too */
@@ -123,12 +113,12 @@ static int delivery_make(const struct stack *stack, const struct node *n, struct
 		.mark = n->server ? "cat /var/lib/ohguard-setup/delivery-id" :
 			"cat /var/lib/ohguard-setup/proxy-delivery-id" };
 	for (size_t i = 0; !r && i < d->count; i++) {
-		if (d->files[i].template)
-			r = render(stack, d->files[i].template, n->server, &d->texts[i], e);
-		else if (!strcmp(d->files[i].name, "policy"))
+		if (!strcmp(d->files[i], "policy"))
 			r = deliver_policy_text(stack, &d->texts[i], e);
-		else
+		else if (!strcmp(d->files[i], "openhands.settings"))
 			r = settings_text(stack, &d->texts[i], e);
+		else
+			r = render(stack, d->files[i], n->server, &d->texts[i], e);
 		if (!r)
 			hash = render_hash_add(hash, d->texts[i], strlen(d->texts[i]));
 	}
@@ -150,7 +140,7 @@ static int delivery_write(const struct stack *stack, const struct delivery *d, s
 	if (!r && mkdir(path, 0700) && errno != EEXIST)
 		r = error_set(e, errno, "%s: %s", path, strerror(errno));
 	for (size_t i = 0; !r && i <= d->count; i++) {
-		snprintf(path, sizeof(path), "delivery/%s", i < d->count ? d->files[i].name : "delivery-id");
+		snprintf(path, sizeof(path), "delivery/%s", i < d->count ? d->files[i] : "delivery-id");
 		r = state_replace(stack, path, i < d->count ? d->texts[i] : d->id, e);
 	}
 	return r;
@@ -175,7 +165,7 @@ static int copy_files(struct stack_view *v, const struct node *n, const struct d
 
 	for (size_t i = 0; i <= d->count; i++) {
 		snprintf(names[i], sizeof(names[i]), "%s/delivery/%s", v->stack->state,
-			 i < d->count ? d->files[i].name : "delivery-id");
+			 i < d->count ? d->files[i] : "delivery-id");
 		paths[i] = names[i];
 	}
 	paths[d->count + 1] = NULL;

@@ -97,13 +97,6 @@ int operate_power(struct stack_view *v, bool on, FILE *progress, struct error *e
 	return 0;
 }
 
-static bool is_machine(struct stack_view *v, const char *host)
-{
-	const struct node *n = view_node(v, host);
-
-	return n && node_is_wanted(n, NULL, 0);
-}
-
 static int become_ssh(struct stack_view *v, const char *const *words, size_t count, struct error *e)
 {
 	char config[300];
@@ -121,10 +114,10 @@ static int become_ssh(struct stack_view *v, const char *const *words, size_t cou
 int operate_ssh(struct stack_view *v, const char *host, const char *const *command, int count, struct error *e)
 {
 	const char *words[42] = { host };
-	int r;
+	int r = view_check_names(v, &host, 1, true, e);
 
-	if (!is_machine(v, host))
-		return error_set(e, ENOENT, "%s: no such machine: `ohguard aws status` shows them", host);
+	if (r)
+		return r;
 	for (int i = 0; i < count && i < 40; i++)
 		words[1 + i] = command[i];
 	r = ssh_prepare(v, e);
@@ -151,8 +144,7 @@ int operate_logs(struct stack_view *v, const char *host, const struct logs_wante
 	bool proxy = !strcmp(host, "proxy");
 	char command[512];
 	const char *words[] = { host, command };
-	int r = is_machine(v, host) ? 0 :
-		error_set(e, ENOENT, "%s: no such machine: `ohguard aws status` shows them", host);
+	int r = view_check_names(v, &host, 1, true, e);
 
 	if (!r && wanted->unit)
 		r = check_word("--unit", wanted->unit, "@-", e);

@@ -82,7 +82,6 @@ struct allow {
 	struct target *targets;
 	enum outcome *outcomes;
 	size_t count;
-	struct refresh answers;
 	struct refresh_report report;
 };
 
@@ -131,13 +130,6 @@ static int add_grants(struct guard *g, int64_t now, void *context, struct error 
 	for (size_t i = 0; !r && i < a->count; i++)
 		r = add_grant(g, a, i, now, e);
 	return r;
-}
-
-static int add_answers(struct guard *g, int64_t now, void *context, struct error *e)
-{
-	struct allow *a = context;
-
-	return refresh_merge(&a->answers, &g->records, &g->config, now, &a->report, e);
 }
 
 /* While no policy is in force, a grant would have no effect, and `allow` could not keep its promise. */
@@ -237,7 +229,6 @@ static int allow(const struct allow_options *o)
 	size_t count = (size_t)o->common.argc;
 	struct allow a = { .options = o, .targets = calloc(count, sizeof(*a.targets)),
 			   .outcomes = calloc(count, sizeof(*a.outcomes)), .count = count };
-	struct change change = { .edit = add_grants, .learn = add_answers, .context = &a, .widens = true };
 	struct guard g;
 	struct error e;
 	int r = guard_open_to_change(&o->common.guard, &g, &e);
@@ -251,14 +242,11 @@ static int allow(const struct allow_options *o)
 	if (!r)
 		r = parse_targets(o, &g.config, a.targets, &e);
 	if (!r)
-		r = refresh_ask_new(&a.answers, &g, a.targets, a.count, &e);
-	if (!r)
-		r = change_policy(&g, &change, &e);
+		r = refresh_allow(&g, a.targets, a.count, add_grants, &a, &a.report, &e);
 	if (!r && o->common.json)
 		report_json(&g, &a);
 	else if (!r)
 		report_text(&g, &a, time(NULL));
-	refresh_free(&a.answers);
 	guard_close(&g);
 	free(a.targets);
 	free(a.outcomes);

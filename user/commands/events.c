@@ -62,15 +62,10 @@ static void print_time(const struct events *o, int64_t seconds)
 static void print_cell(const struct history_record *r, void (*print)(FILE *out, const struct history_record *record),
 		       size_t width)
 {
-	char *text = NULL;
-	size_t size;
-	FILE *f = open_memstream(&text, &size);
+	char *text = history_text(print, r);
 
-	if (!f)
-		return;
-	print(f, r);
-	fclose(f);
-	cells_print(stdout, text, width);
+	if (text)
+		cells_print(stdout, text, width);
 	free(text);
 }
 
@@ -263,17 +258,15 @@ static int act(struct events *o, const char *path, const char *state, struct gua
 /* Nothing is loaded: the history is where the configuration says. */
 static int act_unloaded(struct events *o, struct error *e)
 {
-	char path[PATH_MAX + 64], state[PATH_MAX + 64];
 	struct error e_read = { "" };
-	struct config c;
-	int r = config_read(o->common.guard.config, &c, &e_read);
+	struct guard g = { 0 };
+	int r = config_read(o->common.guard.config, &g.config, &e_read);
 
 	if (r)
 		return cmd_open_failed(-ENOENT, e);
-	snprintf(path, sizeof(path), "%s/%s", c.log, o->common.guard.instance);
-	snprintf(state, sizeof(state), "%s/%s", c.state, o->common.guard.instance);
-	config_free(&c);
-	r = act(o, path, state, NULL, &e_read);
+	guard_set_paths(&g, o->common.guard.instance);
+	config_free(&g.config);
+	r = act(o, g.history, g.state, NULL, &e_read);
 	if (r)
 		return cmd_fail(&e_read);
 	return o->verify ? CMD_OK : cmd_open_failed(-ENOENT, e);

@@ -112,15 +112,11 @@ static int decide(struct explain *x, struct error *e)
 static bool may_ask(const struct explain *x)
 {
 	struct engine_hook hooks[OH_HOOK_MAX];
-	struct error e_ignored;
-	uint32_t level = 1;
-	uint64_t id;
 
 	if (x->found.reason != OH_DNS_NAME_NOT_ALLOWED)
 		return true;
 	engine_read_hooks(x->g->pins, hooks);
-	packet_find_cgroup(hooks[OH_HOOK_EGRESS].where, &id, &level, &e_ignored);
-	return level && !*x->g->engine.settings.uplink[0];
+	return packet_cgroup_level(hooks[OH_HOOK_EGRESS].where) && !*x->g->engine.settings.uplink[0];
 }
 
 static int ask_dns(struct explain *x, struct error *e)
@@ -192,11 +188,8 @@ static int note(void *context, const struct history_record *record)
 static int read_refusals(struct explain *x, struct error *e)
 {
 	const struct history_filter all = { 0 };
-	struct history_buffer buffer = { 0 };
-	int r = history_read(x->g->history, &all, note, x, e);
+	int r = history_read_all(x->g->history, &x->g->engine, &all, note, x, e);
 
-	if (!r && !answerer_is_alive(&x->g->engine))
-		r = history_read_buffer(&x->g->engine, &buffer, &all, note, x, e);
 	return r == -ENOMEM ? error_set(e, ENOMEM, "out of memory") : r;
 }
 
@@ -394,11 +387,8 @@ static int read_argument(struct explain *x, struct error *e)
 
 static int look(struct explain *x, struct error *e)
 {
-	int r = guard_lock(x->g, e);
+	int r = guard_look(x->g, time(NULL), e);
 
-	if (!r)
-		r = guard_read(x->g, time(NULL), e);
-	guard_unlock(x->g);
 	if (!r)
 		r = read_refusals(x, e);
 	if (r || x->everything || x->container)

@@ -71,11 +71,7 @@ static int find_cgroup(struct load *o, const struct guard *g, struct error *e)
 
 static bool is_whole_machine(const char *cgroup)
 {
-	struct error ignored;
-	uint32_t level;
-	uint64_t id;
-
-	return !packet_find_cgroup(cgroup, &id, &level, &ignored) && !level;
+	return !packet_cgroup_level(cgroup);
 }
 
 /* If the whole machine is guarded, so are its uplinks. */

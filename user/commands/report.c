@@ -78,11 +78,8 @@ static int add(void *context, const struct history_record *r)
 
 static int read_targets(struct report *o, struct guard *g, struct error *e)
 {
-	int r = guard_lock(g, e);
+	int r = guard_look(g, o->now, e);
 
-	if (!r)
-		r = guard_read(g, o->now, e);
-	guard_unlock(g);
 	if (!r)
 		r = publish_read_ids(&g->policy, &g->engine, e);
 	o->targets = r ? NULL : calloc(g->policy.count + 1, sizeof(*o->targets));
@@ -115,14 +112,10 @@ static void print_bars(FILE *out, const char *title, struct history_summary *sum
 		return;
 	html_bars_begin(out, title);
 	for (size_t i = 0; i < sum->count && i < SHOWN; i++) {
-		char *text = NULL;
-		size_t size;
-		FILE *f = open_memstream(&text, &size);
+		char *text = history_text(print, sum->group[i].record);
 
-		if (!f)
+		if (!text)
 			break;
-		print(f, sum->group[i].record);
-		fclose(f);
 		html_bar(out, text, sum->group[i].record->count, sum->group[0].record->count);
 		free(text);
 	}
@@ -161,16 +154,11 @@ static void print_latest(FILE *out, struct report *o)
 
 		fputs("<tr>", out);
 		for (size_t n = 0; n < sizeof(cells) / sizeof(*cells); n++) {
-			char *text = NULL;
-			size_t size;
-			FILE *f = open_memstream(&text, &size);
+			char *text = history_text(cells[n], r);
 
-			if (!f)
-				continue;
-			cells[n](f, r);
-			fclose(f);
 			fputs("<td>", out);
-			html_text(out, text);
+			if (text)
+				html_text(out, text);
 			fputs("</td>", out);
 			free(text);
 		}

@@ -111,11 +111,8 @@ static void read_refresh(const struct guard *g, struct stats *s)
 static int read_stats(struct guard *g, struct stats *s, struct error *e)
 {
 	struct oh_control control;
-	int r = guard_lock(g, e);
+	int r = guard_look(g, time(NULL), e);
 
-	if (!r)
-		r = guard_read(g, time(NULL), e);
-	guard_unlock(g);
 	if (!r)
 		r = publish_read_ids(&g->policy, &g->engine, e);
 	if (!r)
@@ -133,6 +130,12 @@ static int read_stats(struct guard *g, struct stats *s, struct error *e)
 	s->observing = g->engine.settings.observe;
 	s->since = control.since ? clock_boot_at() + control.since : 0;
 	read_refresh(g, s);
+	return 0;
+}
+
+/* From the history: a file that may be large. */
+static int read_top(const struct guard *g, struct stats *s, struct error *e)
+{
 	return top_read(g->history, time(NULL) - TOP_SECONDS, &s->names_top, &s->programs_top, e);
 }
 
@@ -431,6 +434,8 @@ static int watch(struct guard *g, const char *instance, struct error *e)
 		s = (struct stats){ .instance = instance };
 		r = read_stats(g, &s, e);
 		now = clock_monotonic_ms();
+		if (!r && since)
+			r = read_top(g, &s, e);
 		if (!r && since) {
 			if (isatty(STDOUT_FILENO))
 				fputs("\x1b[H\x1b[J", stdout);
@@ -441,7 +446,7 @@ static int watch(struct guard *g, const char *instance, struct error *e)
 		before = s;
 		since = now;
 		if (!stopped)
-			sleep(since ? 2 : 1);
+			sleep(2);
 	}
 	free_stats(&before);
 	return r;
@@ -499,6 +504,8 @@ static int print_once(struct guard *g, const struct options *o, struct error *e)
 	if (o->prometheus)	/* first, since it reads the policy anew, into which the targets of `s` point */
 		s.healthy = cmd_is_healthy(g);
 	r = read_stats(g, &s, e);
+	if (!r)
+		r = read_top(g, &s, e);
 	if (!r && o->prometheus) {
 		s.locked = g->locked;
 		r = write_prometheus(&s, s.instance, o->output, e);

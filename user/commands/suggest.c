@@ -32,28 +32,14 @@ static int take(void *context, const struct history_record *record)
 	return record->observed || o->refused ? wanted_add(&o->wanted, record, &o->e) : 0;
 }
 
-/* Where nobody writes the history, the kernel's buffer holds what came since. */
-static int read_told(struct suggest *o, struct guard *g, struct error *e)
-{
-	struct history_buffer buffer = { 0 };
-	int r = history_read(g->history, &o->filter, take, o, e);
-
-	if (!r && !answerer_is_alive(&g->engine))
-		r = history_read_buffer(&g->engine, &buffer, &o->filter, take, o, e);
-	if (r == -ENOMEM)
-		*e = o->e;
-	return r;
-}
-
 static int find_wanted(struct suggest *o, struct guard *g, struct error *e)
 {
-	int r = read_told(o, g, e);
+	int r = history_read_all(g->history, &g->engine, &o->filter, take, o, e);
 
+	if (r == -ENOMEM)
+		*e = o->e;
 	if (!r)
-		r = guard_lock(g, e);
-	if (!r)
-		r = guard_read(g, time(NULL), e);
-	guard_unlock(g);
+		r = guard_look(g, time(NULL), e);
 	return r ? r : wanted_finish(&o->wanted, &g->policy, o->suffixes, e);
 }
 
@@ -108,8 +94,6 @@ static void print(const struct suggest *o, bool changed)
 struct apply {
 	struct target *targets;
 	size_t count;
-	struct refresh answers;
-	struct refresh_report report;
 };
 
 static int add_grants(struct guard *g, int64_t now, void *context, struct error *e)
@@ -123,18 +107,11 @@ static int add_grants(struct guard *g, int64_t now, void *context, struct error 
 	return r;
 }
 
-static int add_answers(struct guard *g, int64_t now, void *context, struct error *e)
-{
-	struct apply *a = context;
-
-	return refresh_merge(&a->answers, &g->records, &g->config, now, &a->report, e);
-}
-
 /* As `allow` does, all or nothing. */
 static int apply(const struct wanted *w, struct guard *g, bool *ret_changed, struct error *e)
 {
 	struct apply a = { .targets = calloc(w->count + 1, sizeof(*a.targets)) };
-	struct change change = { .edit = add_grants, .learn = add_answers, .context = &a, .widens = true };
+	struct refresh_report report = { 0 };
 	int r = a.targets ? 0 : error_set(e, ENOMEM, "out of memory");
 
 	for (size_t i = 0; !r && i < w->count; i++) {
@@ -144,12 +121,9 @@ static int apply(const struct wanted *w, struct guard *g, bool *ret_changed, str
 		r = suffix_check(&a.targets[a.count++], false, e);
 	}
 	if (!r && a.count)
-		r = refresh_ask_new(&a.answers, g, a.targets, a.count, e);
-	if (!r && a.count)
-		r = change_policy(g, &change, e);
+		r = refresh_allow(g, a.targets, a.count, add_grants, &a, &report, e);
 	*ret_changed = !r && a.count;
-	refresh_warn(&a.report);
-	refresh_free(&a.answers);
+	refresh_warn(&report);
 	free(a.targets);
 	return r;
 }

@@ -47,13 +47,8 @@ static void take(struct history_summary *sum, void (*print)(FILE *out, const str
 	*ret = (struct top){ 0 };
 	for (size_t i = 0; i < sum->count && ret->count < TOP_MAX; i++) {
 		struct top_entry *entry = &ret->list[ret->count];
-		size_t size;
-		FILE *f = open_memstream(&entry->text, &size);
 
-		if (!f)
-			break;
-		print(f, sum->group[i].record);
-		fclose(f);
+		entry->text = history_text(print, sum->group[i].record);
 		entry->refused = sum->group[i].record->count;
 		if (!entry->text || is_there(ret, entry))
 			free(entry->text);

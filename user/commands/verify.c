@@ -86,21 +86,15 @@ static int collect(struct verify *v, const struct guard *g, struct error *e)
 /* Where this process is guarded too, its questions would be refused like anybody's. */
 static bool is_outside(const char *cgroup, const struct oh_settings *settings)
 {
-	struct error e;
-	uint32_t level = 0;
-	uint64_t id;
-
-	return !packet_find_cgroup(cgroup, &id, &level, &e) && level && !*settings->uplink[0];
+	return packet_cgroup_level(cgroup) > 0 && !*settings->uplink[0];
 }
 
 static int try_all(struct verify *v, struct guard *g, struct error *e)
 {
 	struct engine_hook hooks[OH_HOOK_MAX];
-	int r = guard_lock(g, e);
+	bool outside;
+	int r = guard_look(g, time(NULL), e);
 
-	if (!r)
-		r = guard_read(g, time(NULL), e);
-	guard_unlock(g);
 	if (!r)
 		r = collect(v, g, e);
 	if (r)
@@ -108,7 +102,8 @@ static int try_all(struct verify *v, struct guard *g, struct error *e)
 	engine_read_hooks(g->pins, hooks);
 	if (!*hooks[OH_HOOK_EGRESS].where)
 		return error_set(e, ENOENT, "the guarded cgroup is gone or cannot be seen from here");
-	for (size_t i = 0; is_outside(hooks[OH_HOOK_EGRESS].where, &g->engine.settings) && i < v->count; i++)
+	outside = is_outside(hooks[OH_HOOK_EGRESS].where, &g->engine.settings);
+	for (size_t i = 0; outside && i < v->count; i++)
 		probe_resolve(&v->list[i], &g->config);
 	return probe_run(v->list, v->count, hooks[OH_HOOK_EGRESS].where, &g->policy, &g->config, e);
 }

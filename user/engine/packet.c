@@ -42,6 +42,16 @@ int packet_find_cgroup(const char *path, uint64_t *ret_id, uint32_t *ret_level, 
 	return 0;
 }
 
+int packet_cgroup_level(const char *path)
+{
+	struct error e_ignored;
+	uint32_t level;
+	uint64_t id;
+	int r = packet_find_cgroup(path, &id, &level, &e_ignored);
+
+	return r ? r : (int)level;
+}
+
 static int fill_settings(struct bpf_object *object, const char *cgroup, bool observe, struct error *e)
 {
 	struct oh_packet_settings settings = { .observe = observe };

@@ -16,5 +16,7 @@ bool packet_in_force(const char *pins);
 
 /* A cgroup's id and its depth below the root of its mount. */
 int packet_find_cgroup(const char *path, uint64_t *ret_id, uint32_t *ret_level, struct error *e);
+/* The level alone, 0: the whole machine. Or a negative errno. */
+int packet_cgroup_level(const char *path);
 
 #endif

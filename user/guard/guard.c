@@ -279,6 +279,16 @@ int guard_read(struct guard *g, int64_t now, struct error *e)
 	return guard_build(g, now, e);
 }
 
+int guard_look(struct guard *g, int64_t now, struct error *e)
+{
+	int r = guard_lock(g, e);
+
+	if (!r)
+		r = guard_read(g, now, e);
+	guard_unlock(g);
+	return r;
+}
+
 int guard_write_grants(const struct guard *g, struct error *e)
 {
 	char path[PATH_MAX + 128];

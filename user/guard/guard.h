@@ -76,6 +76,8 @@ void guard_unlock(struct guard *g);
 
 /* Reads grants and records again and builds the policy from them. */
 int guard_read(struct guard *g, int64_t now, struct error *e);
+/* The same for a command that only shows it: locked meanwhile, and not after. */
+int guard_look(struct guard *g, int64_t now, struct error *e);
 /* Builds the policy from the grants in memory, and adapts the records to it. */
 int guard_build(struct guard *g, int64_t now, struct error *e);
 int guard_write_grants(const struct guard *g, struct error *e);

@@ -330,3 +330,37 @@ int refresh_ask_new(struct refresh *f, struct guard *g, const struct target *tar
 		error_warn("%s", e_back.text);
 	return r;
 }
+
+struct allowing {
+	change_step edit;
+	void *context;
+	struct refresh answers;
+	struct refresh_report *report;
+};
+
+static int allow_grants(struct guard *g, int64_t now, void *context, struct error *e)
+{
+	const struct allowing *a = context;
+
+	return a->edit(g, now, a->context, e);
+}
+
+static int allow_answers(struct guard *g, int64_t now, void *context, struct error *e)
+{
+	struct allowing *a = context;
+
+	return refresh_merge(&a->answers, &g->records, &g->config, now, a->report, e);
+}
+
+int refresh_allow(struct guard *g, const struct target *targets, size_t count, change_step edit, void *context,
+		  struct refresh_report *report, struct error *e)
+{
+	struct allowing a = { .edit = edit, .context = context, .report = report };
+	struct change change = { .edit = allow_grants, .learn = allow_answers, .context = &a, .widens = true };
+	int r = refresh_ask_new(&a.answers, g, targets, count, e);
+
+	if (!r)
+		r = change_policy(g, &change, e);
+	refresh_free(&a.answers);
+	return r;
+}

@@ -3,6 +3,7 @@
 #ifndef OHGUARD_REFRESH_H
 #define OHGUARD_REFRESH_H
 
+#include "guard/change.h"
 #include "guard/guard.h"
 #include "names/resolve.h"
 
@@ -40,6 +41,9 @@ void refresh_free(struct refresh *f);
 
 /* True if no resolver answers for any name: one line says it for all. */
 bool refresh_outage(const struct records *records, const struct config *c, char *line, size_t size);
+/* Asks for the new names among targets, has `edit` add the grants, and takes up the answers. All or nothing. */
+int refresh_allow(struct guard *g, const struct target *targets, size_t count, change_step edit, void *context,
+		  struct refresh_report *report, struct error *e);
 
 /* Prints one line about what failed, if anything did. */
 void refresh_warn(const struct refresh_report *report);

@@ -37,15 +37,6 @@ void ways_out_suffixes(const struct policy *policy, struct remarks *ret)
 		check_suffix(&policy->asks.list[i], "asked for", ret);
 }
 
-static bool is_whole_machine(const char *cgroup)
-{
-	struct error ignored;
-	uint32_t level;
-	uint64_t id;
-
-	return packet_find_cgroup(cgroup, &id, &level, &ignored) || !level;
-}
-
 static bool is_in(const char *path, const char *cgroup)
 {
 	size_t len = strlen(cgroup);
@@ -59,7 +50,7 @@ void ways_out_resolver(const struct oh_settings *settings, const char *cgroup, s
 	char text[ADDRESS_TEXT_MAX], path[PATH_MAX];
 	size_t n;
 
-	if (!settings->inspect || *settings->uplink[0] || is_whole_machine(cgroup))
+	if (!settings->inspect || *settings->uplink[0] || packet_cgroup_level(cgroup) <= 0)
 		return;
 	n = resolv_conf_servers("/etc/resolv.conf", true, local);
 	for (size_t i = 0; i < n; i++) {
@@ -232,6 +223,6 @@ void ways_out_sockets(const char *cgroup, struct remarks *ret)
 {
 	struct search s = { .remarks = ret };
 
-	if (*cgroup && !is_whole_machine(cgroup))
+	if (*cgroup && packet_cgroup_level(cgroup) > 0)
 		search_cgroup(&s, cgroup);
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "engine/answerer.h"
 #include "engine/told.h"
 #include "history/origin.h"
 
@@ -80,4 +81,13 @@ int history_read_buffer(const struct engine *engine, struct history_buffer *buff
 	}
 	free(h);
 	return r;
+}
+
+int history_read_all(const char *path, const struct engine *engine, const struct history_filter *filter,
+		     history_visit visit, void *context, struct error *e)
+{
+	struct history_buffer buffer = { 0 };
+	int r = history_read(path, filter, visit, context, e);
+
+	return r || answerer_is_alive(engine) ? r : history_read_buffer(engine, &buffer, filter, visit, context, e);
 }

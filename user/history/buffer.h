@@ -15,4 +15,8 @@ struct history_buffer {
 int history_read_buffer(const struct engine *engine, struct history_buffer *buffer, const struct history_filter *filter,
 			history_visit visit, void *context, struct error *e);
 
+/* The history, and where nobody writes one now, what the buffer holds since. */
+int history_read_all(const char *path, const struct engine *engine, const struct history_filter *filter,
+		     history_visit visit, void *context, struct error *e);
+
 #endif

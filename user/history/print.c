@@ -135,3 +135,16 @@ void history_print_who(FILE *out, const struct history_record *r)
 		text_print(out, r->interface);
 	}
 }
+
+char *history_text(void (*print)(FILE *out, const struct history_record *record), const struct history_record *record)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	if (!f)
+		return NULL;
+	print(f, record);
+	fclose(f);
+	return text;
+}

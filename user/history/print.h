@@ -14,4 +14,7 @@ void history_print_who(FILE *out, const struct history_record *record);
 /* Why, and for a reply what to write. */
 void history_print_why(FILE *out, const struct history_record *record);
 
+/* What one of these prints, for free(). NULL: out of memory. */
+char *history_text(void (*print)(FILE *out, const struct history_record *record), const struct history_record *record);
+
 #endif
