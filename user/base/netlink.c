@@ -2,6 +2,8 @@
 #include "base/netlink.h"
 
 #include <errno.h>
+#include <linux/inet_diag.h>
+#include <linux/sock_diag.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,7 +47,8 @@ uint32_t netlink_number(const void *from, size_t size, int type)
 }
 
 struct dump {
-	int request;
+	int protocol, request, answer;
+	size_t size;		/* bytes of the request */
 	size_t head;		/* bytes of the structure at the head of each entry */
 	netlink_take *take;
 	void *context;
@@ -66,25 +69,24 @@ static int take_messages(const struct dump *d, const char *reply, size_t size)
 				memcpy(&code, NLMSG_DATA(h), sizeof(code));
 			return code ? code : changed ? -EINTR : 0;
 		}
-		/* RTM_NEWLINK answers RTM_GETLINK, and so on */
-		if (h->nlmsg_type == d->request - 2 && length >= head)
+		if (h->nlmsg_type == d->answer && length >= head)
 			d->take(NLMSG_DATA(h), (const char *)NLMSG_DATA(h) + head, length - head, d->context);
 	}
 	return changed ? -EINTR : 1;
 }
 
-static int dump_once(const struct dump *d, int fd, const void *head, char *reply)
+static int dump_once(const struct dump *d, int fd, const void *request, char *reply)
 {
 	struct {
 		struct nlmsghdr header;
-		char head[64];
-	} request = { .header = { .nlmsg_len = NLMSG_LENGTH(d->head), .nlmsg_type = (uint16_t)d->request,
+		char request[128];
+	} message = { .header = { .nlmsg_len = NLMSG_LENGTH(d->size), .nlmsg_type = (uint16_t)d->request,
 				  .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP } };
 	ssize_t size;
 	int r = 1;
 
-	memcpy(request.head, head, d->head);
-	if (send(fd, &request, request.header.nlmsg_len, 0) < 0)
+	memcpy(message.request, request, d->size);
+	if (send(fd, &message, message.header.nlmsg_len, 0) < 0)
 		return -errno;
 	while (r == 1) {
 		size = recv(fd, reply, REPLY_MAX, MSG_TRUNC);
@@ -95,17 +97,16 @@ static int dump_once(const struct dump *d, int fd, const void *head, char *reply
 	return r;
 }
 
-int netlink_dump(int request, const void *head, size_t head_size, netlink_take *take, void *context, struct error *e)
+static int dump(const struct dump *d, const void *request, struct error *e)
 {
-	const struct dump d = { .request = request, .head = head_size, .take = take, .context = context };
 	char *reply = malloc(REPLY_MAX);
 	int r = -EINTR;
 
 	/* A socket a try: what is left of an answer that was given up goes with it. */
 	for (int i = 0; reply && i < TRIES && r == -EINTR; i++) {
-		int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+		int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, d->protocol);
 
-		r = fd < 0 ? -errno : dump_once(&d, fd, head, reply);
+		r = fd < 0 ? -errno : dump_once(d, fd, request, reply);
 		if (fd >= 0)
 			close(fd);
 	}
@@ -113,4 +114,22 @@ int netlink_dump(int request, const void *head, size_t head_size, netlink_take *
 		r = -ENOMEM;
 	free(reply);
 	return r ? error_set(e, -r, "netlink: %s", strerror(-r)) : 0;
+}
+
+int netlink_dump(int request, const void *head, size_t head_size, netlink_take *take, void *context, struct error *e)
+{
+	/* RTM_NEWLINK answers RTM_GETLINK, and so on */
+	const struct dump d = { .protocol = NETLINK_ROUTE, .request = request, .answer = request - 2, .size = head_size,
+				.head = head_size, .take = take, .context = context };
+
+	return dump(&d, head, e);
+}
+
+int netlink_sockets(const void *request, size_t size, netlink_take *take, void *context, struct error *e)
+{
+	const struct dump d = { .protocol = NETLINK_SOCK_DIAG, .request = SOCK_DIAG_BY_FAMILY,
+				.answer = SOCK_DIAG_BY_FAMILY, .size = size, .head = sizeof(struct inet_diag_msg),
+				.take = take, .context = context };
+
+	return dump(&d, request, e);
 }

@@ -211,7 +211,7 @@ static int name_payer(const struct guard *g, enum oh_shared table, __u32 who, ch
 			snprintf(ret, OH_TARGET_TEXT_MAX, who ? "interface %u" : "this machine", who);
 		return 0;
 	}
-	if (engine_read_targets(&g->engine, who, 1, &target, &e))
+	if (engine_read_target(&g->engine, who, &target, &e))
 		return -EIO;
 	snprintf(ret, OH_TARGET_TEXT_MAX, "%s", *target.text ? target.text : "the host's own needs");
 	return 0;

@@ -18,13 +18,12 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/netlink.h"
 
 #define NAMESPACES_MAX 4096
-#define REPLY_BYTES 65536
 
-/* A request for a dump of all TCP sockets of one family, each with its entry in our map. */
-struct dump_request {
-	struct nlmsghdr header;
+/* Asks for TCP sockets of one family, each with its entry in our map. */
+struct with_entry {
 	struct inet_diag_req_v2 request;
 	struct nlattr storages;
 	struct nlattr map;
@@ -36,55 +35,31 @@ struct destroy_request {
 	struct inet_diag_req_v2 request;
 };
 
+struct ending {
+	const struct engine *engine;
+	int netlink;	/* that of the dump is busy until its end */
+};
+
 static bool is_revoked(const struct engine *engine, const struct oh_connection *c)
 {
 	struct oh_target t;
 	struct error e;
 
-	if (!c->admitted || !c->target || engine_read_targets(engine, c->target, 1, &t, &e))
+	if (!c->admitted || !c->target || engine_read_target(engine, c->target, &t, &e))
 		return false;
 	return t.generation != c->generation || (t.lapses != OH_FOREVER && clock_boot() >= t.lapses);
 }
 
-/* The attribute of that type among the bytes at `at`, or NULL. */
-static const struct nlattr *find_attribute(const void *at, size_t size, int type)
+/* The entry in our map of the socket that has these attributes. */
+static bool read_connection(const void *at, size_t size, struct oh_connection *ret)
 {
-	const char *p = at;
+	static const int path[] = { INET_DIAG_SK_BPF_STORAGES, SK_DIAG_BPF_STORAGE, SK_DIAG_BPF_STORAGE_MAP_VALUE };
 
-	while (size >= sizeof(struct nlattr)) {
-		const struct nlattr *a = (const void *)p;
-		size_t step = NLA_ALIGN(a->nla_len);
-
-		if (a->nla_len < sizeof(*a) || a->nla_len > size)
-			break;
-		if ((a->nla_type & NLA_TYPE_MASK) == type)
-			return a;
-		if (step >= size)
-			break;
-		p += step;
-		size -= step;
-	}
-	return NULL;
-}
-
-static const struct nlattr *inside(const struct nlattr *a, int type)
-{
-	return a ? find_attribute(a + 1, a->nla_len - sizeof(*a), type) : NULL;
-}
-
-/* The entry in our map of the socket in the message. */
-static bool read_connection(const struct nlmsghdr *h, struct oh_connection *ret)
-{
-	const struct inet_diag_msg *m = NLMSG_DATA(h);
-	const struct nlattr *a;
-
-	if (h->nlmsg_len < NLMSG_LENGTH(sizeof(*m)))
+	for (size_t i = 0; at && i < sizeof(path) / sizeof(*path); i++)
+		at = netlink_find(at, size, path[i], &size);
+	if (!at || size < sizeof(*ret))
 		return false;
-	a = find_attribute(m + 1, h->nlmsg_len - NLMSG_LENGTH(sizeof(*m)), INET_DIAG_SK_BPF_STORAGES);
-	a = inside(inside(a, SK_DIAG_BPF_STORAGE), SK_DIAG_BPF_STORAGE_MAP_VALUE);
-	if (!a || a->nla_len < sizeof(*a) + sizeof(*ret))
-		return false;
-	memcpy(ret, a + 1, sizeof(*ret));
+	memcpy(ret, at, sizeof(*ret));
 	return true;
 }
 
@@ -100,52 +75,40 @@ static void destroy(int netlink, const struct inet_diag_msg *m)
 	send(netlink, &d, sizeof(d), 0);
 }
 
-/* The netlink socket of the dump is busy until its end, so another one takes the requests. */
-static void end_family(const struct engine *engine, const int netlink[2], int family)
+static void end_if_revoked(const void *head, const void *attributes, size_t size, void *context)
 {
-	struct dump_request d = {
-		.header = { .nlmsg_len = sizeof(d), .nlmsg_type = SOCK_DIAG_BY_FAMILY,
-			    .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP },
+	const struct ending *ending = context;
+	struct oh_connection c;
+
+	if (read_connection(attributes, size, &c) && is_revoked(ending->engine, &c))
+		destroy(ending->netlink, head);
+}
+
+static void end_family(const struct ending *ending, int family)
+{
+	const struct with_entry ask = {
 		.request = { .sdiag_family = (__u8)family, .sdiag_protocol = IPPROTO_TCP,
 			     .idiag_states = ~(1U << TCP_LISTEN | 1U << TCP_CLOSE | 1U << TCP_TIME_WAIT) },
-		.storages = { .nla_len = sizeof(d.storages) + sizeof(d.map) + sizeof(d.map_fd),
+		.storages = { .nla_len = sizeof(ask.storages) + sizeof(ask.map) + sizeof(ask.map_fd),
 			      .nla_type = INET_DIAG_REQ_SK_BPF_STORAGES },
-		.map = { .nla_len = sizeof(d.map) + sizeof(d.map_fd), .nla_type = SK_DIAG_BPF_STORAGE_REQ_MAP_FD },
-		.map_fd = (__u32)engine->map[ENGINE_CONNECTIONS],
+		.map = { .nla_len = sizeof(ask.map) + sizeof(ask.map_fd), .nla_type = SK_DIAG_BPF_STORAGE_REQ_MAP_FD },
+		.map_fd = (__u32)ending->engine->map[ENGINE_CONNECTIONS],
 	};
-	char *reply = malloc(REPLY_BYTES);
-	bool more = reply && send(netlink[0], &d, sizeof(d), 0) == sizeof(d);
+	struct error e_ignored;
 
-	while (more) {
-		ssize_t got = recv(netlink[0], reply, REPLY_BYTES, 0);
-		size_t left = got > 0 ? (size_t)got : 0;
-
-		more = got > 0;
-		for (struct nlmsghdr *h = (void *)reply; more && NLMSG_OK(h, left); h = NLMSG_NEXT(h, left)) {
-			struct oh_connection c;
-
-			more = h->nlmsg_type != NLMSG_DONE && h->nlmsg_type != NLMSG_ERROR;
-			if (more && read_connection(h, &c) && is_revoked(engine, &c))
-				destroy(netlink[1], NLMSG_DATA(h));
-		}
-	}
-	free(reply);
+	netlink_sockets(&ask, sizeof(ask), end_if_revoked, (void *)ending, &e_ignored);
 }
 
 static void end_here(const struct engine *engine)
 {
-	int netlink[2];
+	const struct ending ending = { .engine = engine,
+				       .netlink = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG) };
 
-	for (int i = 0; i < 2; i++)
-		netlink[i] = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
-	if (netlink[0] >= 0 && netlink[1] >= 0) {
-		end_family(engine, netlink, AF_INET);
-		end_family(engine, netlink, AF_INET6);
-	}
-	for (int i = 0; i < 2; i++) {
-		if (netlink[i] >= 0)
-			close(netlink[i]);
-	}
+	if (ending.netlink < 0)
+		return;
+	end_family(&ending, AF_INET);
+	end_family(&ending, AF_INET6);
+	close(ending.netlink);
 }
 
 static bool was_seen(ino_t *seen, size_t *count, ino_t namespace)

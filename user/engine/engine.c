@@ -16,6 +16,7 @@
 
 #define KEY_MAX 512	/* no map of ours has a longer key */
 #define KEYS_AT_ONCE 512
+#define TARGETS_AT_ONCE 256
 
 const char *const engine_map_names[ENGINE_MAPS] = {
 	[ENGINE_ADDRESSES] = "oh_addresses",
@@ -392,10 +393,11 @@ int engine_remove_keys(const struct engine *engine, enum engine_map map,
 	return r ? error_set(e, -r, "%s: %s", engine_map_names[map], strerror(-r)) : 0;
 }
 
-int engine_read_targets(const struct engine *engine, uint32_t first, uint32_t count, struct oh_target *ret,
+/* Reads count targets from id `first` on, at most TARGETS_AT_ONCE: one call for many. */
+static int read_targets(const struct engine *engine, uint32_t first, uint32_t count, struct oh_target *ret,
 			struct error *e)
 {
-	uint32_t ids[ENGINE_TARGETS_AT_ONCE], before = first - 1, after;
+	uint32_t ids[TARGETS_AT_ONCE], before = first - 1, after;
 
 	if (bpf_map_lookup_batch(engine->map[ENGINE_TARGETS], first ? &before : NULL, &after, ids, ret, &count, NULL) &&
 	    errno != ENOENT)	/* the end of the map */
@@ -403,6 +405,29 @@ int engine_read_targets(const struct engine *engine, uint32_t first, uint32_t co
 	for (uint32_t i = 0; i < count; i++)
 		ret[i].text[sizeof(ret[i].text) - 1] = '\0';
 	return 0;
+}
+
+int engine_read_target(const struct engine *engine, uint32_t id, struct oh_target *ret, struct error *e)
+{
+	return read_targets(engine, id, 1, ret, e);
+}
+
+int engine_walk_targets(const struct engine *engine, engine_target_visit *visit, void *context, struct error *e)
+{
+	struct oh_target chunk[TARGETS_AT_ONCE];
+	struct oh_control control = { 0 };
+	int r = engine_read_control(engine, &control, e);
+	uint32_t end = control.targets < OH_TARGETS_MAX ? control.targets : OH_TARGETS_MAX, count;
+
+	for (uint32_t first = 1; !r && first < end; first += count) {
+		count = end - first < TARGETS_AT_ONCE ? end - first : TARGETS_AT_ONCE;
+		r = read_targets(engine, first, count, chunk, e);
+		for (uint32_t i = 0; !r && i < count; i++) {
+			if (chunk[i].state == OH_TARGET_LIVE)
+				r = visit(first + i, &chunk[i], context, e);
+		}
+	}
+	return r;
 }
 
 static bool none_goes(const void *key, const void *context)

@@ -68,10 +68,10 @@ int engine_clear_use(const struct engine *engine, uint32_t target, struct error 
 /* Removes the keys of a map for which goes() says so. It gets context. */
 int engine_remove_keys(const struct engine *engine, enum engine_map map,
 		       bool (*goes)(const void *key, const void *context), const void *context, struct error *e);
-/* Reads count targets from id `first` on, at most ENGINE_TARGETS_AT_ONCE: one call for many. */
-int engine_read_targets(const struct engine *engine, uint32_t first, uint32_t count, struct oh_target *ret,
-			struct error *e);
-#define ENGINE_TARGETS_AT_ONCE 256
+int engine_read_target(const struct engine *engine, uint32_t id, struct oh_target *ret, struct error *e);
+/* Calls visit() for each target that is live in the kernel, until it fails. */
+typedef int engine_target_visit(uint32_t id, const struct oh_target *t, void *context, struct error *e);
+int engine_walk_targets(const struct engine *engine, engine_target_visit *visit, void *context, struct error *e);
 
 /* How many entries a map holds, and how many it can. */
 int engine_map_fill(const struct engine *engine, enum engine_map map, uint64_t *ret_entries, uint64_t *ret_max,

@@ -224,13 +224,6 @@ static bool is_link_local(const struct oh_address *a)
 	return a->byte[0] == 0xfe && (a->byte[1] & 0xc0) == 0x80;
 }
 
-static bool is_loopback(const struct oh_address *a)
-{
-	static const struct oh_address one = { .byte = { [15] = 1 } };
-
-	return address_is_ip4(a) ? a->byte[12] == 127 : !memcmp(a, &one, sizeof(one));
-}
-
 static int add(struct inside *in, const struct oh_range *range, unsigned int index, struct error *e)
 {
 	bool full = false;
@@ -280,7 +273,7 @@ static int choose(struct look *l, const struct uplinks *uplinks, const struct oh
 		const struct link *link = find_link(l, a->index);
 		struct oh_range network = a->range, own = { 128, a->range.address };
 
-		if (is_link_local(&own.address) || is_loopback(&own.address))
+		if (is_link_local(&own.address) || address_is_loopback(&own.address))
 			continue;
 		range_mask(&network);
 		if (link && link->inside && !is_elsewhere_too(l, &network))

@@ -5,89 +5,59 @@
 #include <endian.h>
 #include <fcntl.h>
 #include <linux/inet_diag.h>
-#include <linux/netlink.h>
-#include <linux/sock_diag.h>
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/netlink.h"
 #include "policy/address.h"
 
-#define REPLY_BYTES 32768
 #define PROGRAMS_MAX 64
 
-struct request {
-	struct nlmsghdr header;
-	struct inet_diag_req_v2 request;
+struct search {
+	const struct oh_address *address;
+	uint64_t found;		/* a cgroup's id, or 0 */
 };
 
-/* The socket's own cgroup, if it receives what is sent to that address; else 0. */
-static uint64_t cgroup_of(const struct nlmsghdr *h, const struct oh_address *address, uint16_t port)
+/* The socket's own cgroup, if it receives what is sent to that address. */
+static void take(const void *head, const void *attributes, size_t size, void *context)
 {
 	static const struct oh_address any;
-	const struct inet_diag_msg *m = NLMSG_DATA(h);
+	const struct inet_diag_msg *m = head;
+	struct search *s = context;
 	struct oh_address bound;
-	uint64_t id = 0;
+	size_t id_size;
+	const void *id;
 
-	if (h->nlmsg_len < NLMSG_LENGTH(sizeof(*m)) || m->id.idiag_sport != htobe16(port))
-		return 0;
 	memcpy(&bound, m->id.idiag_src, sizeof(bound));
 	if (m->idiag_family == AF_INET && m->id.idiag_src[0])
 		bound = address_from_ip4(m->id.idiag_src);
-	if (memcmp(&bound, &any, sizeof(any)) && memcmp(&bound, address, sizeof(bound)))
-		return 0;
-	for (size_t at = NLMSG_LENGTH(sizeof(*m)); at + sizeof(struct nlattr) <= h->nlmsg_len;) {
-		const struct nlattr *a = (const void *)((const char *)h + at);
-
-		if (a->nla_len < sizeof(*a) || a->nla_len > h->nlmsg_len - at)
-			break;
-		if (a->nla_type == INET_DIAG_CGROUP_ID && a->nla_len == sizeof(*a) + sizeof(id))
-			memcpy(&id, a + 1, sizeof(id));
-		at += NLA_ALIGN(a->nla_len);
-	}
-	return id;
+	if (s->found || (memcmp(&bound, &any, sizeof(any)) && memcmp(&bound, s->address, sizeof(bound))))
+		return;
+	id = netlink_find(attributes, size, INET_DIAG_CGROUP_ID, &id_size);
+	if (id && id_size == sizeof(s->found))
+		memcpy(&s->found, id, id_size);
 }
 
-static uint64_t ask(int netlink, int family, const struct oh_address *address, uint16_t port)
+static uint64_t ask(int family, const struct oh_address *address, uint16_t port)
 {
-	const struct request ask = {
-		.header = { .nlmsg_len = sizeof(ask), .nlmsg_type = SOCK_DIAG_BY_FAMILY,
-			    .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP },
-		.request = { .sdiag_family = (__u8)family, .sdiag_protocol = IPPROTO_UDP, .idiag_states = ~0U,
-			     .id.idiag_sport = htobe16(port) },
+	const struct inet_diag_req_v2 request = {
+		.sdiag_family = (__u8)family, .sdiag_protocol = IPPROTO_UDP, .idiag_states = ~0U,
+		.id.idiag_sport = htobe16(port),
 	};
-	static char reply[REPLY_BYTES] __attribute__((aligned(8)));
-	bool more = send(netlink, &ask, sizeof(ask), 0) == sizeof(ask);
-	uint64_t found = 0;
+	struct search s = { .address = address };
+	struct error e_ignored;
 
-	while (more) {
-		ssize_t got = recv(netlink, reply, sizeof(reply), 0);
-		size_t left = got > 0 ? (size_t)got : 0;
-
-		more = got > 0;
-		for (const struct nlmsghdr *h = (void *)reply; more && NLMSG_OK(h, left); h = NLMSG_NEXT(h, left)) {
-			more = h->nlmsg_type == SOCK_DIAG_BY_FAMILY;
-			if (more && !found)
-				found = cgroup_of(h, address, port);
-		}
-	}
-	return found;
+	netlink_sockets(&request, sizeof(request), take, &s, &e_ignored);
+	return s.found;
 }
 
 uint64_t listener_cgroup(const struct oh_address *address, uint16_t port)
 {
-	int netlink = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
-	uint64_t found = 0;
+	uint64_t found = address_is_ip4(address) ? ask(AF_INET, address, port) : 0;
 
-	if (netlink < 0)
-		return 0;
-	if (address_is_ip4(address))
-		found = ask(netlink, AF_INET, address, port);
-	if (!found)	/* one that is bound to :: receives both */
-		found = ask(netlink, AF_INET6, address, port);
-	close(netlink);
-	return found;
+	return found ? found : ask(AF_INET6, address, port);	/* one that is bound to :: receives both */
 }
 
 static bool is_ours(uint32_t id)

@@ -11,7 +11,7 @@ static bool read_live(const struct engine *engine, uint32_t id, uint32_t generat
 {
 	struct error e;
 
-	return id && !engine_read_targets(engine, id, 1, ret, &e) && ret->state == OH_TARGET_LIVE &&
+	return id && !engine_read_target(engine, id, ret, &e) && ret->state == OH_TARGET_LIVE &&
 	       ret->generation == generation && (ret->lapses == OH_FOREVER || clock_boot() < ret->lapses);
 }
 

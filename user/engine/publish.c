@@ -66,103 +66,83 @@ static struct oh_target live_target(const struct policy_target *t, int64_t now)
 	return live;
 }
 
-/* Called for each live target in the kernel. known: the policy's target, NULL if it has none or was matched before. */
-typedef int (*target_visit)(const struct engine *engine, __u32 id, const struct oh_target *in_kernel,
-			    struct policy_target *known, void *context, struct error *e);
-
 static struct policy_target *find_from(const struct policy *p, const struct target *target, size_t at)
 {
 	return at < p->count && !target_compare(p->list[at].target, target) ? &p->list[at] : policy_find(p, target);
 }
 
-/* Fills in the ids of the policy's targets, and visits all targets that the kernel holds. */
-static int walk_targets(struct policy *p, const struct engine *engine, target_visit visit, void *context,
-			struct error *e)
+/* A walk over the targets that the kernel holds. */
+struct walk {
+	struct policy *policy;
+	const struct engine *engine;
+	size_t at;		/* ids mostly come in the policy's order */
+	size_t others;		/* that the policy does not hold, or twice in the kernel */
+	int64_t now;
+	bool write;		/* makes them what the policy says */
+};
+
+/* If the policy does not hold the target, one write ends all its grants and connections. */
+static int retire_or_renew(const struct walk *w, __u32 id, const struct oh_target *in_kernel,
+			   const struct policy_target *known, struct error *e)
 {
-	struct oh_target chunk[ENGINE_TARGETS_AT_ONCE];
-	struct oh_control control;
-	int r = engine_read_control(engine, &control, e);
-	__u32 end = control.targets < OH_TARGETS_MAX ? control.targets : OH_TARGETS_MAX, count;
-	size_t at = 0;	/* ids mostly come in the policy's order */
+	const struct oh_target retired = { .generation = in_kernel->generation + 1, .state = OH_TARGET_FREE };
+	struct oh_target live;
 
-	for (size_t i = 0; i < p->count; i++)
-		p->list[i].id = 0;
-	for (__u32 first = 1; !r && first < end; first += count) {
-		count = end - first < ENGINE_TARGETS_AT_ONCE ? end - first : ENGINE_TARGETS_AT_ONCE;
-		r = engine_read_targets(engine, first, count, chunk, e);
-		for (__u32 i = 0; !r && i < count; i++) {
-			struct policy_target *known;
-			struct target target;
-
-			if (chunk[i].state != OH_TARGET_LIVE)
-				continue;
-			known = target_parse_identity(chunk[i].text, &target) ? NULL : find_from(p, &target, at);
-			if (known && known->id)
-				known = NULL;
-			if (known) {
-				at = (size_t)(known - p->list) + 1;
-				known->id = first + i;
-				known->generation = chunk[i].generation;
-			}
-			r = visit(engine, first + i, &chunk[i], known, context, e);
-		}
-	}
-	return r;
+	if (!known)
+		return write_target(w->engine, id, &retired, e);
+	live = live_target(known, w->now);
+	return memcmp(in_kernel, &live, sizeof(live)) ? write_target(w->engine, id, &live, e) : 0;
 }
 
-static int count_others(const struct engine *engine, __u32 id, const struct oh_target *in_kernel,
-			struct policy_target *known, void *context, struct error *e)
+static int match(uint32_t id, const struct oh_target *in_kernel, void *context, struct error *e)
 {
-	size_t *others = context;
+	struct walk *w = context;
+	struct policy_target *known;
+	struct target target;
 
-	(void)engine, (void)id, (void)in_kernel, (void)e;
-	*others += !known;
-	return 0;
+	known = target_parse_identity(in_kernel->text, &target) ? NULL : find_from(w->policy, &target, w->at);
+	if (known && known->id)
+		known = NULL;
+	if (known) {
+		w->at = (size_t)(known - w->policy->list) + 1;
+		known->id = id;
+		known->generation = in_kernel->generation;
+	}
+	w->others += !known;
+	return w->write ? retire_or_renew(w, id, in_kernel, known, e) : 0;
+}
+
+/* Fills in the ids of the policy's targets. */
+static int walk_targets(struct walk *w, struct error *e)
+{
+	for (size_t i = 0; i < w->policy->count; i++)
+		w->policy->list[i].id = 0;
+	return engine_walk_targets(w->engine, match, w, e);
 }
 
 int publish_read_ids(struct policy *p, const struct engine *engine, struct error *e)
 {
-	size_t others = 0;
+	struct walk walk = { .policy = p, .engine = engine };
 
-	return walk_targets(p, engine, count_others, &others, e);
+	return walk_targets(&walk, e);
 }
 
 int publish_is_current(struct policy *p, const struct engine *engine, bool *ret, struct error *e)
 {
-	size_t others = 0;
-	int r = walk_targets(p, engine, count_others, &others, e);
+	struct walk walk = { .policy = p, .engine = engine };
+	int r = walk_targets(&walk, e);
 
-	*ret = !r && !others;
+	*ret = !r && !walk.others;
 	for (size_t i = 0; i < p->count; i++)
 		*ret &= p->list[i].id != 0;
 	return r;
-}
-
-struct publishing {
-	int64_t now;
-	bool retired;	/* a target was taken back */
-};
-
-/* If the policy does not hold the target, one write ends all its grants and connections. */
-static int retire_or_renew(const struct engine *engine, __u32 id, const struct oh_target *in_kernel,
-			   struct policy_target *known, void *context, struct error *e)
-{
-	const struct oh_target retired = { .generation = in_kernel->generation + 1, .state = OH_TARGET_FREE };
-	struct publishing *publishing = context;
-	struct oh_target live;
-
-	publishing->retired |= !known;
-	if (!known)
-		return write_target(engine, id, &retired, e);
-	live = live_target(known, publishing->now);
-	return memcmp(in_kernel, &live, sizeof(live)) ? write_target(engine, id, &live, e) : 0;
 }
 
 /* Puts a target into a free place. */
 static int write_new(const struct engine *engine, struct policy_target *t, int64_t now, struct error *e)
 {
 	struct oh_target old, live;
-	int r = engine_read_targets(engine, t->id, 1, &old, e);
+	int r = engine_read_target(engine, t->id, &old, e);
 
 	if (!r)
 		r = engine_clear_use(engine, t->id, e);
@@ -173,13 +153,15 @@ static int write_new(const struct engine *engine, struct policy_target *t, int64
 	return write_target(engine, t->id, &live, e);
 }
 
-static int publish_targets(struct policy *p, const struct engine *engine, struct publishing *publishing,
+/* *ret_retired: some that the kernel held were taken back. */
+static int publish_targets(struct policy *p, const struct engine *engine, int64_t now, bool *ret_retired,
 			   struct error *e)
 {
+	struct walk walk = { .policy = p, .engine = engine, .now = now, .write = true };
 	struct oh_control control;
 	bool *used = calloc(OH_TARGETS_MAX, sizeof(*used));
 	__u32 id = 1;
-	int r = used ? walk_targets(p, engine, retire_or_renew, publishing, e) : error_set(e, ENOMEM, "out of memory");
+	int r = used ? walk_targets(&walk, e) : error_set(e, ENOMEM, "out of memory");
 
 	if (!r)
 		r = engine_read_control(engine, &control, e);
@@ -199,8 +181,9 @@ static int publish_targets(struct policy *p, const struct engine *engine, struct
 			r = engine_write_control(engine, &control, e);
 		}
 		if (!r)
-			r = write_new(engine, t, publishing->now, e);
+			r = write_new(engine, t, now, e);
 	}
+	*ret_retired = walk.others;
 	free(used);
 	return r;
 }
@@ -514,8 +497,8 @@ int publish_policy(struct policy *p, const struct records *records, const struct
 		   struct error *e)
 {
 	struct claims addresses = { 0 }, ranges = { 0 };
-	struct publishing publishing = { .now = now };
-	int r = publish_targets(p, engine, &publishing, e), r_ranges;
+	bool retired = false;
+	int r = publish_targets(p, engine, now, &retired, e), r_ranges;
 
 	if (!r)
 		r = publish_local(engine, e);
@@ -541,7 +524,7 @@ int publish_policy(struct policy *p, const struct records *records, const struct
 		if (!r)
 			r = r_ranges;
 	}
-	if (!r && publishing.retired && !engine->settings.observe)
+	if (!r && retired && !engine->settings.observe)
 		connections_end(engine);
 	free(addresses.list);
 	free(ranges.list);

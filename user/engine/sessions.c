@@ -5,8 +5,6 @@
 #include <dirent.h>
 #include <endian.h>
 #include <linux/inet_diag.h>
-#include <linux/netlink.h>
-#include <linux/sock_diag.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -18,13 +16,7 @@
 #include "base/netlink.h"
 #include "policy/address.h"
 
-#define REPLY_BYTES 65536
 #define SSH_PORT 22
-
-struct request {
-	struct nlmsghdr header;
-	struct inet_diag_req_v2 request;
-};
 
 struct walk {
 	uint8_t listening[65536 / 8];	/* ports */
@@ -43,24 +35,15 @@ static struct oh_address address_of(int family, const __be32 words[4])
 	return a;
 }
 
-static bool is_loopback(const struct oh_address *a)
+static void take(const void *head, const void *attributes, size_t size, void *context)
 {
-	static const struct oh_address ip6 = { .byte[15] = 1 };
-
-	return address_is_ip4(a) ? a->byte[12] == 127 : !memcmp(a, &ip6, sizeof(ip6));
-}
-
-static void take(struct walk *w, const struct nlmsghdr *h)
-{
-	const struct inet_diag_msg *m = NLMSG_DATA(h);
-	uint16_t port;
+	const struct inet_diag_msg *m = head;
+	uint16_t port = be16toh(m->id.idiag_sport);
+	struct walk *w = context;
 	struct session s;
-	size_t size;
+	size_t id_size;
 	const void *id;
 
-	if (h->nlmsg_len < NLMSG_LENGTH(sizeof(*m)))
-		return;
-	port = be16toh(m->id.idiag_sport);
 	if (w->listeners) {
 		w->listening[port / 8] |= (uint8_t)(1 << port % 8);
 		return;
@@ -70,61 +53,31 @@ static void take(struct walk *w, const struct nlmsghdr *h)
 	s = (struct session){ .local = address_of(m->idiag_family, m->id.idiag_src), .local_port = port,
 			      .remote = address_of(m->idiag_family, m->id.idiag_dst),
 			      .remote_port = be16toh(m->id.idiag_dport), .inode = m->idiag_inode };
-	id = netlink_find(m + 1, h->nlmsg_len - NLMSG_LENGTH(sizeof(*m)), INET_DIAG_CGROUP_ID, &size);
-	if (id && size == sizeof(s.cgroup))
-		memcpy(&s.cgroup, id, size);
+	id = netlink_find(attributes, size, INET_DIAG_CGROUP_ID, &id_size);
+	if (id && id_size == sizeof(s.cgroup))
+		memcpy(&s.cgroup, id, id_size);
 	/* to an address of its own, a machine talks over loopback */
-	if (!is_loopback(&s.remote) && memcmp(&s.local, &s.remote, sizeof(s.local)))
+	if (!address_is_loopback(&s.remote) && memcmp(&s.local, &s.remote, sizeof(s.local)))
 		w->visit(&s, w->context);
-}
-
-static int dump(int netlink, int family, struct walk *w, struct error *e)
-{
-	const struct request ask = {
-		.header = { .nlmsg_len = sizeof(ask), .nlmsg_type = SOCK_DIAG_BY_FAMILY,
-			    .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP },
-		.request = { .sdiag_family = (__u8)family, .sdiag_protocol = IPPROTO_TCP,
-			     .idiag_states = w->listeners ? 1U << TCP_LISTEN : 1U << TCP_ESTABLISHED },
-	};
-	char *reply = malloc(REPLY_BYTES);
-	bool more = reply && send(netlink, &ask, sizeof(ask), 0) == sizeof(ask), whole = false;
-	int failure = EIO;
-
-	while (more) {
-		ssize_t got = recv(netlink, reply, REPLY_BYTES, 0);
-		size_t left = got > 0 ? (size_t)got : 0;
-
-		more = got > 0;
-		for (const struct nlmsghdr *h = (void *)reply; more && NLMSG_OK(h, left); h = NLMSG_NEXT(h, left)) {
-			whole = h->nlmsg_type == NLMSG_DONE;
-			more = h->nlmsg_type == SOCK_DIAG_BY_FAMILY;
-			if (more)
-				take(w, h);
-			if (h->nlmsg_type == NLMSG_ERROR && h->nlmsg_len >= NLMSG_LENGTH(sizeof(struct nlmsgerr)) &&
-			    ((const struct nlmsgerr *)NLMSG_DATA(h))->error == -ENOENT)
-				failure = ENOENT;	/* the kernel has no such list */
-		}
-	}
-	free(reply);
-	return whole ? 0 : error_set(e, failure, "this machine's connections cannot be listed (sock_diag)");
 }
 
 int sessions_walk(void (*visit)(const struct session *s, void *context), void *context, struct error *e)
 {
-	int netlink = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG), r = 0;
 	struct walk *w = calloc(1, sizeof(*w));
+	int r = w ? 0 : error_set(e, ENOMEM, "out of memory");
 
-	if (netlink < 0 || !w)
-		r = error_set(e, w ? errno : ENOMEM, "this machine's connections: %s", strerror(w ? errno : ENOMEM));
 	for (int pass = 0; !r && pass < 4; pass++) {	/* listeners of both families, then connections */
+		const struct inet_diag_req_v2 request = {
+			.sdiag_family = pass % 2 ? AF_INET6 : AF_INET, .sdiag_protocol = IPPROTO_TCP,
+			.idiag_states = pass < 2 ? 1U << TCP_LISTEN : 1U << TCP_ESTABLISHED,
+		};
+
 		w->visit = visit;
 		w->context = context;
 		w->listeners = pass < 2;
-		r = dump(netlink, pass % 2 ? AF_INET6 : AF_INET, w, e);
+		r = netlink_sockets(&request, sizeof(request), take, w, e);
 	}
 	free(w);
-	if (netlink >= 0)
-		close(netlink);
 	return r;
 }
 

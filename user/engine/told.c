@@ -84,7 +84,7 @@ bool told_find_target(const struct engine *engine, const struct oh_address *addr
 		for (int n = 0; n < OH_GRANTS_MAX; n++) {
 			const struct oh_grant *g = &entry.grant[n];
 
-			if (g->service == OH_SERVICE_NONE || engine_read_targets(engine, g->target, 1, &target, &e) ||
+			if (g->service == OH_SERVICE_NONE || engine_read_target(engine, g->target, &target, &e) ||
 			    target.state != OH_TARGET_LIVE || target.generation != g->generation)
 				continue;
 			memcpy(ret, target.text, OH_TARGET_TEXT_MAX);

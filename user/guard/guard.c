@@ -235,23 +235,27 @@ void guard_unlock(struct guard *g)
 	g->lock = -1;
 }
 
-int guard_build(struct guard *g, int64_t now, struct error *e)
+int guard_build_policy(const struct config *c, const struct grants *grants, int64_t now, struct policy *ret,
+		       struct records *records, struct error *e)
 {
 	const char **names;
 	size_t count;
-	int r;
+	int r = policy_build(c, grants, now, ret, e);
 
-	policy_free(&g->policy);
-	g->lapsed |= grants_lapse(&g->grants, now);
-	r = policy_build(&g->config, &g->grants, now, &g->policy, e);
+	if (!r)
+		r = policy_names(ret, &names, &count, e);
 	if (r)
 		return r;
-	r = policy_names(&g->policy, &names, &count, e);
-	if (r)
-		return r;
-	r = records_keep(&g->records, names, count, e);
+	r = records_keep(records, names, count, e);
 	free(names);
 	return r;
+}
+
+int guard_build(struct guard *g, int64_t now, struct error *e)
+{
+	policy_free(&g->policy);
+	g->lapsed |= grants_lapse(&g->grants, now);
+	return guard_build_policy(&g->config, &g->grants, now, &g->policy, &g->records, e);
 }
 
 int guard_read(struct guard *g, int64_t now, struct error *e)

@@ -78,7 +78,9 @@ void guard_unlock(struct guard *g);
 int guard_read(struct guard *g, int64_t now, struct error *e);
 /* The same for a command that only shows it: locked meanwhile, and not after. */
 int guard_look(struct guard *g, int64_t now, struct error *e);
-/* Builds the policy from the grants in memory, and adapts the records to it. */
+/* Builds the policy from configuration and grants, and adapts the records to it: of the guard, or of none. */
+int guard_build_policy(const struct config *c, const struct grants *grants, int64_t now, struct policy *ret,
+		       struct records *records, struct error *e);
 int guard_build(struct guard *g, int64_t now, struct error *e);
 int guard_write_grants(const struct guard *g, struct error *e);
 int guard_write_records(const struct guard *g, struct error *e);

@@ -4,7 +4,6 @@
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -16,7 +15,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "base/file.h"
 #include "base/reason.h"
 #include "base/text.h"
@@ -27,6 +25,7 @@
 #include "engine/load.h"
 #include "engine/publish.h"
 #include "guard/answers.h"
+#include "guard/guard.h"
 #include "guard/refresh.h"
 #include "guard/tally.h"
 #include "history/summary.h"
@@ -171,21 +170,6 @@ static pid_t start_refresher(struct state *s)
 
 /* ---- the engine ---- */
 
-static int build_policy(struct state *s, struct error *e)
-{
-	const char **names;
-	size_t count;
-	int r = policy_build(s->k->config, s->k->grants, time(NULL), &s->policy, e);
-
-	if (!r)
-		r = policy_names(&s->policy, &names, &count, e);
-	if (r)
-		return r;
-	r = records_keep(&s->records, names, count, e);
-	free(names);
-	return r;
-}
-
 /* Nothing runs in the cgroup yet, so the order is of no matter. */
 static int put_in_force(struct state *s, struct error *e)
 {
@@ -200,7 +184,7 @@ static int put_in_force(struct state *s, struct error *e)
 	if (!r)
 		r = cover(s->k, e);
 	if (!r)
-		r = build_policy(s, e);
+		r = guard_build_policy(s->k->config, s->k->grants, time(NULL), &s->policy, &s->records, e);
 	if (!r)
 		r = publish_policy(&s->policy, &s->records, &s->engine, time(NULL), e);
 	if (!r)

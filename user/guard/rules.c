@@ -102,26 +102,14 @@ static void sort(struct rules *rules)
 	rules->count = kept;
 }
 
-static int add_held(struct rules *rules, const struct engine *engine, struct error *e)
+static int add_held(uint32_t id, const struct oh_target *held, void *context, struct error *e)
 {
-	struct oh_target chunk[ENGINE_TARGETS_AT_ONCE];
-	struct oh_control control;
-	int r = engine_read_control(engine, &control, e);
-	__u32 end = control.targets < OH_TARGETS_MAX ? control.targets : OH_TARGETS_MAX, count;
+	struct target t;
 
-	for (__u32 first = 1; !r && first < end; first += count) {
-		count = end - first < ENGINE_TARGETS_AT_ONCE ? end - first : ENGINE_TARGETS_AT_ONCE;
-		r = engine_read_targets(engine, first, count, chunk, e);
-		for (__u32 i = 0; !r && i < count; i++) {
-			struct target t;
-
-			if (chunk[i].state != OH_TARGET_LIVE || target_parse_identity(chunk[i].text, &t) ||
-			    (chunk[i].lapses != OH_FOREVER && clock_boot() >= chunk[i].lapses))
-				continue;
-			r = add_target(rules, &t, chunk[i].named, e);
-		}
-	}
-	return r;
+	(void)id;
+	if (target_parse_identity(held->text, &t) || (held->lapses != OH_FOREVER && clock_boot() >= held->lapses))
+		return 0;
+	return add_target(context, &t, held->named, e);
 }
 
 static int finish(struct rules *rules, int r, struct rules *ret)
@@ -144,7 +132,7 @@ int rules_in_force(const struct engine *engine, const char *cgroup, const struct
 	if (!r && in_force)
 		r = add_config(&rules, in_force, e);
 	if (!r)
-		r = add_held(&rules, engine, e);
+		r = engine_walk_targets(engine, add_held, &rules, e);
 	return finish(&rules, r, ret);
 }
 

@@ -238,6 +238,13 @@ const char *address_special(const struct oh_address *a, const struct nat64 *nat6
 	return what ? what : find_special(a);
 }
 
+bool address_is_loopback(const struct oh_address *a)
+{
+	static const struct oh_address ip6 = { .byte[15] = 1 };
+
+	return address_is_ip4(a) ? a->byte[12] == 127 : !memcmp(a, &ip6, sizeof(ip6));
+}
+
 bool address_is_metadata(const struct oh_address *a, const struct nat64 *nat64)
 {
 	/* fd00:ec2::254 */

@@ -48,6 +48,7 @@ int nat64_add(struct nat64 *nat64, const struct oh_range *prefix);
 const char *address_special(const struct oh_address *a, const struct nat64 *nat64);
 
 /* True for an address of the instance metadata service, and for one that a translator or a tunnel takes there. */
+bool address_is_loopback(const struct oh_address *a);
 bool address_is_metadata(const struct oh_address *a, const struct nat64 *nat64);
 
 #endif

@@ -158,6 +158,11 @@ static int visit(void *context, const char *section, const char *key, const char
 	return r ? error_prefix(e, -r, "[%s] %s", section, key) : 0;
 }
 
+static bool part_begins(const char *at, const char *end)
+{
+	return (size_t)(end - at) >= strlen(PART) && !memcmp(at, PART, strlen(PART));
+}
+
 /* Where the next part of the text begins, or its end. */
 static const char *next_part(const char *at, const char *end)
 {
@@ -166,7 +171,7 @@ static const char *next_part(const char *at, const char *end)
 		if (!at)
 			break;
 		at++;
-		if ((size_t)(end - at) >= strlen(PART) && !memcmp(at, PART, strlen(PART)))
+		if (part_begins(at, end))
 			return at;
 	}
 	return end;
@@ -182,10 +187,9 @@ static int walk(const struct config *c, const char *path, config_visit each, voi
 	while (!r && at < end) {
 		struct reading reading = { .visit = each, .context = context, .at = { .file = name },
 					   .checked = c->loaded };
-		bool part = (size_t)(end - at) >= strlen(PART) && !memcmp(at, PART, strlen(PART));
 		const char *next;
 
-		if (part) {
+		if (part_begins(at, end)) {
 			const char *line = memchr(at, '\n', (size_t)(end - at));
 
 			line = line ? line : end;
@@ -193,7 +197,7 @@ static int walk(const struct config *c, const char *path, config_visit each, voi
 			at = line < end ? line + 1 : end;
 		}
 		/* a part may be empty, and the next one's head its first line */
-		next = (size_t)(end - at) >= strlen(PART) && !memcmp(at, PART, strlen(PART)) ? at : next_part(at, end);
+		next = part_begins(at, end) ? at : next_part(at, end);
 		r = ini_walk(name, at, (size_t)(next - at), &reading.at.line, visit, &reading, e);
 		at = next;
 	}
