@@ -328,10 +328,12 @@ static int read_status(struct guard *g, struct status *s, struct error *e)
 	ways_out_suffixes(&g->policy, &s->notes);
 	ways_out_sockets(s->hooks[OH_HOOK_EGRESS].where, &s->notes);
 	ways_out_resolver(&s->settings, s->hooks[OH_HOOK_EGRESS].where, &s->problems);
-	if (guard_config_changed(g) && guard_check_source(g, &e_state))
+	if (!guard_config_changed(g))
+		return 0;
+	if (guard_check_source(g, &e_state))
 		remark(&s->problems, "the configuration was edited, and `ohguard load` would refuse it: %s",
 			e_state.text);
-	else if (guard_config_changed(g))
+	else
 		remark(&s->problems, "the configuration was edited: `ohguard load` puts it in force");
 	return 0;
 }

@@ -71,7 +71,6 @@ static int read_mark(const struct guard *g, struct guard_mark *ret, struct error
 static int renew(struct guard *g, struct error *e)
 {
 	struct guard_mark now;
-	char path[PATH_MAX + 128];
 	int r = g->mark.inode ? read_mark(g, &now, e) : 0;
 
 	if (r || !g->mark.inode || !memcmp(&now, &g->mark, sizeof(now)))
@@ -83,7 +82,7 @@ static int renew(struct guard *g, struct error *e)
 	policy_free(&g->policy);
 	config_free(&g->config);
 	g->mark = now;
-	return config_read_loaded(path_of(g->run, "loaded.conf", path), &g->config, e);
+	return guard_read_loaded(g, &g->config, e);
 }
 
 /* Where another instance is loaded, it may be the one that was meant. */
@@ -110,7 +109,6 @@ static int not_loaded(const struct guard *g, const char *instance, struct error 
 
 int guard_open(const struct guard_options *options, struct guard *ret, struct error *e)
 {
-	char path[PATH_MAX + 128];
 	struct guard g;
 	int r;
 
@@ -118,8 +116,7 @@ int guard_open(const struct guard_options *options, struct guard *ret, struct er
 	if (!r)
 		r = read_mark(&g, &g.mark, e);
 	if (!r)
-		r = g.mark.inode ? config_read_loaded(path_of(g.run, "loaded.conf", path), &g.config, e) :
-				   config_read(options->config, &g.config, e);
+		r = g.mark.inode ? guard_read_loaded(&g, &g.config, e) : config_read(options->config, &g.config, e);
 	if (r)
 		return r == -ENOENT ? -EINVAL : r;	/* -ENOENT is kept for "not loaded" */
 	guard_set_paths(&g, options->instance);

@@ -120,7 +120,7 @@ struct reading {
 	config_visit visit;
 	void *context;
 	struct config_line at;
-	bool given[64];		/* keys that this part has had */
+	bool given[CONFIG_KEYS_MAX];		/* keys that this part has had */
 	bool checked;		/* it was in force already */
 };
 
@@ -177,13 +177,13 @@ static const char *next_part(const char *at, const char *end)
 	return end;
 }
 
-static int walk(const struct config *c, const char *path, config_visit each, void *context, struct error *e)
+int config_walk(const struct config *c, const char *path, config_visit each, void *context, struct error *e)
 {
 	const char *at = c->text, *end = at ? at + c->text_size : at;
 	char name[PATH_MAX];
 	int r = 0;
 
-	snprintf(name, sizeof(name), "%s", path);
+	snprintf(name, sizeof(name), "%s", path ? path : CONFIG_FILE);
 	while (!r && at < end) {
 		struct reading reading = { .visit = each, .context = context, .at = { .file = name },
 					   .checked = c->loaded };
@@ -202,11 +202,6 @@ static int walk(const struct config *c, const char *path, config_visit each, voi
 		at = next;
 	}
 	return r;
-}
-
-int config_walk(const struct config *c, const char *path, config_visit each, void *context, struct error *e)
-{
-	return walk(c, path ? path : CONFIG_FILE, each, context, e);
 }
 
 static int set(void *context, const struct config_line *line, struct error *e)
@@ -308,7 +303,7 @@ static int read_config(const char *file, bool loaded, char *text, size_t size, s
 	*ret = (struct config){ .text = text, .text_size = size, .loaded = loaded };
 	r = set_fallbacks(ret, e);
 	if (!r)
-		r = walk(ret, file, set, ret, e);
+		r = config_walk(ret, file, set, ret, e);
 	if (!r)
 		r = fill_in(ret, e);
 	if (!r) {

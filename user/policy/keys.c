@@ -410,3 +410,4 @@ const struct config_key config_keys[] = {
 	{ "paths", "log", set_log, false, "/var/log/ohguard", NULL },
 };
 const size_t config_key_count = sizeof(config_keys) / sizeof(*config_keys);
+_Static_assert(sizeof(config_keys) / sizeof(*config_keys) <= CONFIG_KEYS_MAX, "more keys");

@@ -15,6 +15,7 @@ struct config_key {
 };
 extern const struct config_key config_keys[];
 extern const size_t config_key_count;
+#define CONFIG_KEYS_MAX 64
 
 /* NULL: there is no such key. With key NULL, any key of the section. */
 const struct config_key *config_key(const char *section, const char *key);
