@@ -239,6 +239,10 @@ UNITDIR  = $(PREFIX)/lib/systemd/system
 RULESDIR = $(PREFIX)/lib/udev/rules.d
 MANDIR   = $(PREFIX)/share/man
 DOCDIR   = $(PREFIX)/share/doc/ohguard
+# Where each shell looks, in Debian and Ubuntu.
+BASHDIR  = $(PREFIX)/share/bash-completion/completions
+ZSHDIR   = $(PREFIX)/share/zsh/vendor-completions
+FISHDIR  = $(PREFIX)/share/fish/vendor_completions.d
 
 SET_PATHS = sed 's|@SBINDIR@|$(SBINDIR)|g'
 
@@ -277,6 +281,9 @@ install: all $(BUILD)/docs/ohguard.8	## into DESTDIR and PREFIX
 	install -D -m 644 $(BUILD)/docs/ohguard.8 $(DESTDIR)$(MANDIR)/man8/ohguard.8
 	install -D -m 644 docs/ohguard.conf.5 $(DESTDIR)$(MANDIR)/man5/ohguard.conf.5
 	install -D -m 644 README.md $(DESTDIR)$(DOCDIR)/README.md
+	install -D -m 644 completions/ohguard.bash $(DESTDIR)$(BASHDIR)/ohguard
+	install -D -m 644 -t $(DESTDIR)$(ZSHDIR) completions/_ohguard
+	install -D -m 644 -t $(DESTDIR)$(FISHDIR) completions/ohguard.fish
 
 upgrade: install	## install, and put the new programs in force with no moment open
 	if [ -d /run/systemd/system ]; then systemctl daemon-reload; fi
@@ -291,7 +298,8 @@ uninstall:	## and out of them; UNLOAD=1 also unloads the guard
 	$(if $(DESTDIR),,scripts/leave $(SBINDIR)/ohguard $(UNLOAD))
 	rm -f $(DESTDIR)$(SBINDIR)/ohguard $(UNITS:%=$(DESTDIR)$(UNITDIR)/%) \
 		$(TIMERS:%=$(DESTDIR)$(UNITDIR)/%) $(DESTDIR)$(RULESDIR)/90-ohguard.rules \
-		$(DESTDIR)$(MANDIR)/man8/ohguard.8 $(DESTDIR)$(MANDIR)/man5/ohguard.conf.5 $(DESTDIR)$(DOCDIR)/README.md
+		$(DESTDIR)$(MANDIR)/man8/ohguard.8 $(DESTDIR)$(MANDIR)/man5/ohguard.conf.5 \
+		$(DESTDIR)$(DOCDIR)/README.md $(DESTDIR)$(BASHDIR)/ohguard $(DESTDIR)$(ZSHDIR)/_ohguard $(DESTDIR)$(FISHDIR)/ohguard.fish
 	if [ -d $(DESTDIR)$(DOCDIR) ]; then rmdir $(DESTDIR)$(DOCDIR); fi
 
 BENCH_BIN := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/*.c))

@@ -13,7 +13,9 @@ SERVICES = [p.name.removesuffix(".in") for p in (ROOT / "systemd").glob("*.servi
 TIMERS = [p.name for p in (ROOT / "systemd").glob("*.timer")]
 FILES = {SBIN: 0o755, **{f"{UNITS}/{s}": 0o644 for s in (*SERVICES, *TIMERS)},
          "lib/udev/rules.d/90-ohguard.rules": 0o644, f"{MAN}/man8/ohguard.8": 0o644,
-         f"{MAN}/man5/ohguard.conf.5": 0o644, f"{DOC}/README.md": 0o644}
+         f"{MAN}/man5/ohguard.conf.5": 0o644, f"{DOC}/README.md": 0o644,
+         "share/bash-completion/completions/ohguard": 0o644, "share/zsh/vendor-completions/_ohguard": 0o644,
+         "share/fish/vendor_completions.d/ohguard.fish": 0o644}
 CONF = "etc/ohguard/ohguard.conf"
 
 

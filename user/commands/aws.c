@@ -17,6 +17,7 @@
 #include "aws/state.h"
 #include "aws/status.h"
 #include "commands/cmd.h"
+#include "commands/complete.h"
 #include "base/proc.h"
 #include "base/text.h"
 
@@ -430,6 +431,17 @@ static void print_help(FILE *out)
 	fputs("\nThe [stack] section of the configuration says what is built.\n", out);
 }
 
+static void offer_machines(unsigned int servers)
+{
+	char name[24];
+
+	complete_offer("proxy", NULL);
+	for (unsigned int i = 1; i <= servers; i++) {
+		snprintf(name, sizeof(name), "server-%u", i);
+		complete_offer(name, NULL);
+	}
+}
+
 static int run_subcommand(size_t i, int argc, char **argv)
 {
 	struct options o = { .wait = 900, .timeout = 150 };
@@ -471,6 +483,8 @@ static int run_subcommand(size_t i, int argc, char **argv)
 			table[count++] = all[k].popt;
 	}
 	r = cmd_parse(argc, argv, table, subcommands[i].arguments ? "[NAME...]" : NULL, &o.common);
+	if (r == CMD_COMPLETE && subcommands[i].arguments && !stack_read(NULL, &o.stack, &e))
+		offer_machines(o.stack.servers);
 	if (r != CMD_GO_ON)
 		return r;
 	if (o.wait < 0 || o.wait > 86400)
@@ -487,6 +501,10 @@ int cmd_aws(int argc, char **argv)
 {
 	char name[64];
 
+	for (size_t i = 0; completing && argc < 2 && i < SUBCOMMANDS; i++)
+		complete_offer(subcommands[i].name, subcommands[i].help);
+	if (completing && argc < 2)
+		return CMD_OK;
 	if (argc < 2) {
 		print_help(stderr);
 		return CMD_USAGE;

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "commands/complete.h"
 
 #define OPTIONS_MAX 64
 
@@ -106,8 +107,11 @@ int cmd_parse(int argc, char **argv, struct poptOption *own, const char *argumen
 		POPT_TABLEEND
 	};
 	/* Never freed: it owns the arguments that are handed out, and the process is short. */
-	poptContext context = poptGetContext(argv[0], argc, (const char **)argv, all, 0);
+	poptContext context;
 
+	if (completing)
+		return complete_options(own ? own : none, common) ? CMD_OK : CMD_COMPLETE;
+	context = poptGetContext(argv[0], argc, (const char **)argv, all, 0);
 	if (!context) {
 		error_warn("out of memory");
 		return CMD_FAILED;

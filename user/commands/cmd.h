@@ -19,6 +19,7 @@ enum cmd_exit {
 };
 
 #define CMD_GO_ON (-1)
+#define CMD_COMPLETE (-2)	/* in place of it: only the words of the command are asked for, see complete.h */
 
 struct cmd {
 	const char *name;
@@ -26,6 +27,7 @@ struct cmd {
 	const char *help;	/* what it does, in a line */
 	const char *example;
 	const char *alias;	/* another name, or NULL */
+	bool targets;		/* its arguments are targets that are allowed: completion offers them */
 	bool changes;		/* it changes something: it goes on when nobody reads what it prints (SIGPIPE) */
 };
 
@@ -43,7 +45,7 @@ struct cmd_options {
 
 /* Reads the command line: the command's own option table (NULL for none) and the common one.
  * --help shows arguments after the options; NULL refuses any argument.
- * Returns CMD_GO_ON, or the exit status to end with at once: any error has been printed by then. */
+ * Returns CMD_GO_ON, or what to return at once: the exit status, any error having been printed, or CMD_COMPLETE. */
 int cmd_parse(int argc, char **argv, struct poptOption *own, const char *arguments,
 	      struct cmd_options *options);
 

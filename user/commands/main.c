@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "commands/cmd.h"
+#include "commands/complete.h"
 #include "base/text.h"
 #include "lock/place.h"
 #include "base/version.h"
@@ -24,7 +25,7 @@ static const struct cmd commands[] = {
 	{ "allow", cmd_allow, "allow names, addresses and ranges, at once and until revoked",
 	  .example = "ohguard allow --for 2h github.com '*.corp.example'", .changes = true },
 	{ "revoke", cmd_revoke, "take that back, and end its open connections",
-	  .example = "ohguard revoke github.com", .changes = true },
+	  .example = "ohguard revoke github.com", .targets = true, .changes = true },
 	{ "list", cmd_list, "show what is allowed, its addresses and how long they live",
 	  .example = "ohguard list" },
 	{ "refresh", cmd_refresh, "resolve the names that are due",
@@ -36,7 +37,7 @@ static const struct cmd commands[] = {
 	{ "report", cmd_report, "write one page to look at, from the history",
 	  .example = "ohguard report /root/report.html" },
 	{ "explain", cmd_explain, "say whether something is allowed, by what, and what to type",
-	  .example = "ohguard explain github.com", .alias = "why" },
+	  .example = "ohguard explain github.com", .alias = "why", .targets = true },
 	{ "verify", cmd_verify, "try from inside the guard what must work and what must fail",
 	  .example = "ohguard verify" },
 	{ "status", cmd_status, "show what is attached where, and whether it is healthy",
@@ -133,6 +134,29 @@ static int no_such_command(const char *name)
 	return cmd_usage("%s: no such command: see ohguard --help", name);
 }
 
+/* The command's own options and arguments; or, if they are not begun yet, the commands. */
+static int complete(int argc, char **argv)
+{
+	static struct completion asked = { .word = "", .before = "", .instance = "host" };
+	bool command = argc < 2 || (argc == 2 && !strcmp(argv[0], "help"));
+	const struct cmd *c = command ? NULL : find(argv[0]);
+
+	for (int i = 0; i + 1 < argc; i++) {
+		if (!strcmp(argv[i], "--"))	/* the words of another program */
+			return CMD_OK;
+		if (!strcmp(argv[i], "--name"))
+			asked.instance = argv[i + 1];
+		asked.before = argv[i];
+	}
+	asked.word = argc ? argv[argc - 1] : "";
+	completing = &asked;
+	for (size_t i = 0; command && i < sizeof(commands) / sizeof(*commands); i++)
+		complete_offer(commands[i].name, commands[i].help);
+	if (c && c->run(argc - 1, argv) == CMD_COMPLETE && c->targets)
+		complete_targets();
+	return CMD_OK;
+}
+
 int main(int argc, char **argv)
 {
 	char help_option[] = "--help", *help_argv[] = { NULL, help_option, NULL };
@@ -158,6 +182,8 @@ int main(int argc, char **argv)
 		print_help(stdout);
 		return CMD_OK;
 	}
+	if (!strcmp(argv[1], "complete"))
+		return complete(argc - 2, argv + 2);
 	c = find(argv[1]);
 	return c ? run(c, argc - 1, argv + 1) : no_such_command(argv[1]);
 }

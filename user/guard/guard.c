@@ -85,23 +85,38 @@ static int renew(struct guard *g, struct error *e)
 	return guard_read_loaded(g, &g->config, e);
 }
 
+void guard_walk_loaded(const char *pins, void (*visit)(const char *instance, void *context), void *context)
+{
+	DIR *folder = opendir(pins);
+	struct dirent *d;
+
+	while (folder && (d = readdir(folder))) {
+		char path[PATH_MAX + 320];
+
+		snprintf(path, sizeof(path), "%s/%s/%s", pins, d->d_name, engine_hook_names[OH_HOOK_EGRESS]);
+		if (text_is_instance(d->d_name) && !access(path, F_OK))
+			visit(d->d_name, context);
+	}
+	if (folder)
+		closedir(folder);
+}
+
+#define OTHERS_MAX 160
+
+static void add_other(const char *instance, void *context)
+{
+	char *others = context;
+	size_t used = strlen(others);
+
+	snprintf(others + used, OTHERS_MAX - used, "%s --name %.32s", used ? "," : "", instance);
+}
+
 /* Where another instance is loaded, it may be the one that was meant. */
 static int not_loaded(const struct guard *g, const char *instance, struct error *e)
 {
-	char others[160] = "";
-	struct dirent *d;
-	DIR *pins = opendir(g->config.pins);
+	char others[OTHERS_MAX] = "";
 
-	while (pins && (d = readdir(pins))) {
-		char path[PATH_MAX + 320];
-		size_t used = strlen(others);
-
-		snprintf(path, sizeof(path), "%s/%s/%s", g->config.pins, d->d_name, engine_hook_names[OH_HOOK_EGRESS]);
-		if (text_is_instance(d->d_name) && !access(path, F_OK))
-			snprintf(others + used, sizeof(others) - used, "%s --name %.32s", used ? "," : "", d->d_name);
-	}
-	if (pins)
-		closedir(pins);
+	guard_walk_loaded(g->config.pins, add_other, others);
 	if (*others)
 		error_set(e, ENOENT, "%s is not loaded; loaded is%s", instance, others);
 	return -ENOENT;

@@ -58,6 +58,8 @@ int guard_open_closed(const struct guard_options *options, struct guard *ret, st
  * gave it then wanted this. */
 int guard_open_to_go_back(const struct guard_options *options, struct guard *ret, struct error *e);
 void guard_close(struct guard *g);
+/* Visits the instances that are loaded. */
+void guard_walk_loaded(const char *pins, void (*visit)(const char *instance, void *context), void *context);
 /* guard_open() and guard_authorize(), for a command that changes something. */
 int guard_open_to_change(const struct guard_options *options, struct guard *ret, struct error *e);
 /* Asks for the key if the guard is locked: before any change. guard_open_for_load() has done so already. */
