@@ -299,7 +299,8 @@ uninstall:	## and out of them; UNLOAD=1 also unloads the guard
 	rm -f $(DESTDIR)$(SBINDIR)/ohguard $(UNITS:%=$(DESTDIR)$(UNITDIR)/%) \
 		$(TIMERS:%=$(DESTDIR)$(UNITDIR)/%) $(DESTDIR)$(RULESDIR)/90-ohguard.rules \
 		$(DESTDIR)$(MANDIR)/man8/ohguard.8 $(DESTDIR)$(MANDIR)/man5/ohguard.conf.5 \
-		$(DESTDIR)$(DOCDIR)/README.md $(DESTDIR)$(BASHDIR)/ohguard $(DESTDIR)$(ZSHDIR)/_ohguard $(DESTDIR)$(FISHDIR)/ohguard.fish
+		$(DESTDIR)$(DOCDIR)/README.md \
+		$(DESTDIR)$(BASHDIR)/ohguard $(DESTDIR)$(ZSHDIR)/_ohguard $(DESTDIR)$(FISHDIR)/ohguard.fish
 	if [ -d $(DESTDIR)$(DOCDIR) ]; then rmdir $(DESTDIR)$(DOCDIR); fi
 
 BENCH_BIN := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/*.c))
