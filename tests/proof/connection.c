@@ -100,7 +100,7 @@ int add_opening(struct __sk_buff *skb, __u64 word0, __u64 word1)
 }
 
 __u64 bpf_jiffies64(void) { return nondet_u64(); }
-void give_back(enum oh_shared table, __u32 payer, __u64 payers, enum oh_room from, __u64 span, __u32 room) { }
+void give_back(enum oh_shared table, __u32 payer, __u64 payers, enum oh_room from, __u32 paid, __u32 room) { }
 
 long bpf_map_delete_elem(void *map, const void *key)
 {
