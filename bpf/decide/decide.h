@@ -239,7 +239,7 @@ static __always_inline __u64 oh_match(const struct oh_entry *entry, __u32 want)
 enum oh_table { OH_TABLE_ADDRESSES, OH_TABLE_LEARNED, OH_TABLE_RANGES, OH_TABLES };
 
 /* Looks up an address in one table. A global function of scalars: the verifier checks it once, and not once for each
- * way the parser can end. high and low are the address's halves, each built from its words low end first. */
+ * way the parser can end. high, low: oh_high() and oh_low() of it. */
 __attribute__((noinline)) __u64 oh_lookup_in(__u64 high, __u64 low, __u32 want, __u32 table)
 {
 	struct oh_range range = { .prefix = 128, .address.word = { high, high >> 32, low, low >> 32 } };
@@ -281,9 +281,8 @@ __attribute__((noinline)) __u64 oh_lookup(__u64 high, __u64 low, __u32 want)
 static __always_inline __u64 oh_find(enum oh_service service, const struct oh_flow *f)
 {
 	bool any_port = f->protocol == OH_PROTOCOL_UDP && service == OH_SERVICE_TCP;
-	const __u32 *to = f->destination.word;
 
-	return oh_lookup((__u64)to[1] << 32 | to[0], (__u64)to[3] << 32 | to[2],
+	return oh_lookup(oh_high(&f->destination), oh_low(&f->destination),
 			 OH_WANT(service, any_port, f->destination_port));
 }
 
