@@ -330,7 +330,7 @@ int oh_sockopt(struct bpf_sockopt *ctx)
 SEC("sockops")
 int oh_sock_ops(struct bpf_sock_ops *ctx)
 {
-	if (ctx->op == BPF_SOCK_OPS_TCP_CONNECT_CB)
+	if (ctx->op == BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB)
 		oh_watch(ctx);
 	else if (ctx->op == BPF_SOCK_OPS_HDR_OPT_LEN_CB)
 		oh_before_segment(ctx);

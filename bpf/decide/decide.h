@@ -13,7 +13,6 @@
 #define OH_PORT_DNS 53
 #define OH_PORT_HTTP 80
 #define OH_PORT_NTP 123
-#define OH_METADATA_IP4 0xa9fea9fe	/* 169.254.169.254 */
 
 /* The target that a flow was admitted for: set if the verdict is OH_TARGET, OH_DNS or OH_NTP. */
 struct oh_admission {
@@ -74,7 +73,7 @@ static __always_inline bool oh_is_dhcp_server(const struct oh_address *a)
 	if (!oh_address_is_ip4(a))
 		return false;
 	return ip4 == 0xffffffff || ip4 >> 24 == 10 || ip4 >> 20 == 0xac1 || ip4 >> 16 == 0xc0a8 ||
-	       (ip4 >> 16 == 0xa9fe && ip4 != OH_METADATA_IP4);
+	       (ip4 >> 16 == 0xa9fe && !oh_is_metadata_ip4(ip4));
 }
 
 static __always_inline bool oh_is_dhcp_renewal(const struct oh_flow *f)
@@ -120,10 +119,11 @@ static __always_inline bool oh_is_raw(const struct oh_flow *f)
 	return f->known_raw || f->protocol != OH_PROTOCOL_TCP || !(f->tcp_flags & OH_TCP_RST) || f->payload_length;
 }
 
-static __always_inline bool oh_is_metadata(const struct oh_address *a)
+/* The instance's own service, by its own address: all that `[imds] access` can open. */
+static __always_inline bool oh_is_imds(const struct oh_address *a)
 {
 	if (oh_address_is_ip4(a))
-		return a->word[3] == bpf_htonl(OH_METADATA_IP4);
+		return a->word[3] == bpf_htonl(0xa9fea9fe);	/* 169.254.169.254 */
 	return a->word[0] == bpf_htonl(0xfd000ec2) && !a->word[1] && !a->word[2] &&
 	       a->word[3] == bpf_htonl(0x254);		/* fd00:ec2::254 */
 }
@@ -151,12 +151,10 @@ static __always_inline bool oh_leads_to_metadata(const struct oh_address *a)
 {
 	__u64 high = oh_half(a->word), low = oh_half(a->word + 2);
 
-	if (oh_is_metadata(a))
-		return true;
 	if (oh_address_is_ip4(a))
-		return false;
-	return oh_ip4_meant(high, low) == OH_METADATA_IP4 ||
-	       (oh_settings.nat64_count && oh_ip4_translated(high, low) == OH_METADATA_IP4);
+		return oh_is_metadata_ip4(low);
+	return oh_is_metadata(high, low) ||
+	       (oh_settings.nat64_count && oh_is_metadata_ip4(oh_ip4_translated(high, low)));
 }
 
 static __always_inline enum oh_service oh_service_of(const struct oh_flow *f)
@@ -241,7 +239,7 @@ static __always_inline __u64 oh_match(const struct oh_entry *entry, __u32 want)
 enum oh_table { OH_TABLE_ADDRESSES, OH_TABLE_LEARNED, OH_TABLE_RANGES, OH_TABLES };
 
 /* Looks up an address in one table. A global function of scalars: the verifier checks it once, and not once for each
- * way the parser can end. high and low are the address's halves, each built from its words low end first. */
+ * way the parser can end. high, low: oh_high() and oh_low() of it. */
 __attribute__((noinline)) __u64 oh_lookup_in(__u64 high, __u64 low, __u32 want, __u32 table)
 {
 	struct oh_range range = { .prefix = 128, .address.word = { high, high >> 32, low, low >> 32 } };
@@ -283,9 +281,8 @@ __attribute__((noinline)) __u64 oh_lookup(__u64 high, __u64 low, __u32 want)
 static __always_inline __u64 oh_find(enum oh_service service, const struct oh_flow *f)
 {
 	bool any_port = f->protocol == OH_PROTOCOL_UDP && service == OH_SERVICE_TCP;
-	const __u32 *to = f->destination.word;
 
-	return oh_lookup((__u64)to[1] << 32 | to[0], (__u64)to[3] << 32 | to[2],
+	return oh_lookup(oh_high(&f->destination), oh_low(&f->destination),
 			 OH_WANT(service, any_port, f->destination_port));
 }
 
@@ -359,7 +356,7 @@ static __always_inline __u64 oh_apply_rules(const struct oh_flow *f)
 	/* 4, 5, 6: one table holds resolvers, time servers and targets */
 	metadata = oh_leads_to_metadata(&f->destination);
 	if (metadata && service != OH_SERVICE_DNS) {
-		if (oh_settings.metadata && oh_is_metadata(&f->destination) && service == OH_SERVICE_TCP &&
+		if (oh_settings.metadata && oh_is_imds(&f->destination) && service == OH_SERVICE_TCP &&
 		    f->destination_port == OH_PORT_HTTP)
 			return OH_TARGET;
 		return OH_METADATA_SERVICE;

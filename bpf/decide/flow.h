@@ -97,6 +97,17 @@ static __always_inline bool oh_address_is_ip4(const struct oh_address *a)
 	return !a->word[0] && !a->word[1] && a->word[2] == bpf_htonl(0xffff);
 }
 
+/* An address as two scalars, which is how global functions take it: its words in pairs, each low end first. */
+static __always_inline __u64 oh_high(const struct oh_address *a)
+{
+	return (__u64)a->word[1] << 32 | a->word[0];
+}
+
+static __always_inline __u64 oh_low(const struct oh_address *a)
+{
+	return (__u64)a->word[3] << 32 | a->word[2];
+}
+
 struct oh_ip4_header {		/* RFC 791, 3.1 */
 	__u8 version_length;
 	__u8 tos;

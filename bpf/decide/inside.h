@@ -71,7 +71,7 @@ __attribute__((noinline)) __u64 oh_find_inside(__u64 high, __u64 low)
 
 static __always_inline __u64 oh_bridge_of(const struct oh_address *a)
 {
-	return oh_find_inside((__u64)a->word[1] << 32 | a->word[0], (__u64)a->word[3] << 32 | a->word[2]);
+	return oh_find_inside(oh_high(a), oh_low(a));
 }
 
 /* Refusals by destination. Refusals by kind, and of the metadata service, stand inside too. */

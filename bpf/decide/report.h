@@ -186,8 +186,8 @@ static __always_inline bool oh_is_reply(const struct oh_flow *f)
 	       (OH_TCP_SYN | OH_TCP_ACK);
 }
 
-static __always_inline void oh_fold_key_of(const struct oh_flow *f, enum oh_hook hook, enum oh_reason reason,
-					   const struct oh_owner *who, __u32 slot, struct oh_fold_key *key)
+static __always_inline void oh_fold_key_of(const struct oh_flow *f, enum oh_reason reason, const struct oh_owner *who,
+					   __u32 slot, struct oh_fold_key *key)
 {
 	key->reason = reason;
 	key->protocol = f->protocol;
@@ -205,8 +205,7 @@ static __always_inline void oh_fold_key_of(const struct oh_flow *f, enum oh_hook
 		key->name = oh_fold_name(slot);
 	} else {
 		key->destination = f->destination;
-		key->name = oh_fold_seen((__u64)f->destination.word[1] << 32 | f->destination.word[0],
-					 (__u64)f->destination.word[3] << 32 | f->destination.word[2]);
+		key->name = oh_fold_seen(oh_high(&key->destination), oh_low(&key->destination));
 	}
 }
 
@@ -257,7 +256,7 @@ static __attribute__((noinline)) void oh_tell(const struct oh_flow *f, enum oh_h
 	__u32 now = oh_now();
 	struct oh_event *e;
 
-	oh_fold_key_of(f, hook, reason, who, slot, &key);
+	oh_fold_key_of(f, reason, who, slot, &key);
 	oh_forget_key(&key);
 	if (oh_was_told(&key, now, &folded))
 		return;

@@ -114,7 +114,7 @@ static __always_inline bool oh_is_listed_source(const struct oh_address *a)
 /* Whether a device, or the network namespace of it or of a socket, has that source. Each may be 0. */
 static __always_inline bool oh_is_kernels_source(const struct oh_address *a, __u64 device, __u64 sock)
 {
-	__u64 high = (__u64)a->word[1] << 32 | a->word[0], low = (__u64)a->word[3] << 32 | a->word[2];
+	__u64 high = oh_high(a), low = oh_low(a);
 
 	return oh_device_has(device, high, low) || oh_namespace_has(device, sock, high, low);
 }

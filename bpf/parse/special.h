@@ -51,6 +51,19 @@ OH_INLINE __u32 oh_ip4_meant(__u64 high, __u64 low)
 	return 0;
 }
 
+/* Where a machine asks for its cloud's credentials: the instance's, an ECS task's, an EKS pod's. */
+OH_INLINE int oh_is_metadata_ip4(__u32 a)
+{
+	return a == 0xa9fea9fe || a == 0xa9feaa02 || a == 0xa9feaa17;	/* 169.254.169.254, .170.2, .170.23 */
+}
+
+/* True if what is sent to it arrives at such an address: fd00:ec2::254 is the instance's, fd00:ec2::23 a pod's. */
+OH_INLINE int oh_is_metadata(__u64 high, __u64 low)
+{
+	return oh_is_metadata_ip4(oh_ip4_meant(high, low)) ||
+	       (high == 0xfd000ec200000000 && (low == 0x254 || low == 0x23));
+}
+
 /* The address as sixteen bytes, an IPv4 one mapped. */
 OH_INLINE int oh_special(const __u8 *a)
 {

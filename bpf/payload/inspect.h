@@ -143,8 +143,7 @@ __attribute__((noinline)) __u64 oh_inspect_hello(struct __sk_buff *skb, __u32 at
 static __always_inline enum oh_reason oh_inspect_ntp_packet(struct __sk_buff *skb, const struct oh_flow *f,
 							    const struct oh_admission *admission)
 {
-	const __u32 *to = f->destination.word;
-	__u64 high = (__u64)to[1] << 32 | to[0], low = (__u64)to[3] << 32 | to[2];
+	__u64 high = oh_high(&f->destination), low = oh_low(&f->destination);
 	enum oh_reason reason;
 
 	if (oh_can_change(skb, f, oh_looked_at(f, NULL)))

@@ -179,8 +179,8 @@ __attribute__((noinline)) int oh_learn_address(__u32 slot, __u32 place)
 		return 0;
 	from = &s->addr[place & (OH_ANSWER_RECORDS - 1)];
 	oh_answered_address(from, &to);
-	high = (__u64)to.word[1] << 32 | to.word[0];
-	low = (__u64)to.word[3] << 32 | to.word[2];
+	high = oh_high(&to);
+	low = oh_low(&to);
 	if (oh_is_not_public(&to) && !oh_may_be_private(slot, high, low))
 		return 0;
 	life = oh_answer_life(from->ttl);
@@ -200,8 +200,7 @@ __attribute__((noinline)) int oh_learn_address(__u32 slot, __u32 place)
 
 static __always_inline bool oh_is_resolver(const struct oh_address *a)
 {
-	__u64 found = oh_lookup((__u64)a->word[1] << 32 | a->word[0], (__u64)a->word[3] << 32 | a->word[2],
-				OH_WANT(OH_SERVICE_DNS, false, OH_PORT_DNS));
+	__u64 found = oh_lookup(oh_high(a), oh_low(a), OH_WANT(OH_SERVICE_DNS, false, OH_PORT_DNS));
 
 	return OH_FOUND_REASON(found) == OH_TARGET;
 }

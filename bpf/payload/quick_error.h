@@ -10,33 +10,32 @@
 #define OH_LEVEL_TCP 6
 #define OH_TCP_USER_TIMEOUT 18	/* RFC 5482; linux/tcp.h */
 
-/* An unsent segment is no retransmission, so that callback never comes. The one that asks for the length of each
- * segment's options comes before every try. */
-static __always_inline void oh_watch(struct bpf_sock_ops *ctx)
+static __always_inline const struct oh_connection *oh_looked_at_connection(struct bpf_sock_ops *ctx)
 {
-	bpf_sock_ops_cb_flags_set(ctx, ctx->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_WRITE_HDR_OPT_CB_FLAG);
+	const struct oh_connection *c = ctx->sk ? bpf_sk_storage_get(&oh_connections, ctx->sk, NULL, 0) : NULL;
+
+	return c && c->admitted && c->look != OH_LOOK_NONE ? c : NULL;
 }
 
-static __always_inline void oh_unwatch(struct bpf_sock_ops *ctx)
+/* A connection is established, and its payload will be judged. An unsent segment is no retransmission, so that callback
+ * never comes. The one that asks for the length of each segment's options comes before every try. */
+static __always_inline void oh_watch(struct bpf_sock_ops *ctx)
 {
-	bpf_sock_ops_cb_flags_set(ctx, ctx->bpf_sock_ops_cb_flags & ~BPF_SOCK_OPS_WRITE_HDR_OPT_CB_FLAG);
+	if (oh_looked_at_connection(ctx))
+		bpf_sock_ops_cb_flags_set(ctx, ctx->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_WRITE_HDR_OPT_CB_FLAG);
 }
 
 static __always_inline void oh_before_segment(struct bpf_sock_ops *ctx)
 {
-	const struct oh_connection *c;
+	const struct oh_connection *c = oh_looked_at_connection(ctx);
 	int milliseconds = 1;
 
-	if (ctx->state == BPF_TCP_SYN_SENT || !ctx->sk)	/* not admitted yet */
+	if (c && !c->refused)	/* nothing was sent, or it is held until complete */
 		return;
-	c = bpf_sk_storage_get(&oh_connections, ctx->sk, NULL, 0);
-	if (c && c->admitted && c->look != OH_LOOK_NONE) {
-		if (!c->refused)	/* nothing was sent, or it is held until complete */
-			return;
+	if (c)
 		bpf_setsockopt(ctx, OH_LEVEL_TCP, OH_TCP_USER_TIMEOUT, &milliseconds, sizeof(milliseconds));
-	}
 	/* From here on its segments no longer come by. */
-	oh_unwatch(ctx);
+	bpf_sock_ops_cb_flags_set(ctx, ctx->bpf_sock_ops_cb_flags & ~BPF_SOCK_OPS_WRITE_HDR_OPT_CB_FLAG);
 }
 
 #endif

@@ -187,16 +187,11 @@ static __always_inline bool oh_is_living(__u32 target, __u32 generation)
 
 /* The far side has answered: the opening becomes a connection and replaces any older one with the same ends. Returns
  * false if that is impossible now: the far side will answer again. */
-static __always_inline bool oh_make_flow(struct oh_arrival *a, struct oh_connection *flow,
-					 const struct oh_opening *opening)
+static __always_inline bool oh_make_flow(struct oh_arrival *a, const struct oh_opening *opening)
 {
-	static const struct oh_connection none;
+	struct oh_connection *flow = oh_claim_flow(&a->key);
 
-	if (!flow) {
-		bpf_map_update_elem(&oh_flows, &a->key, &none, BPF_NOEXIST);
-		flow = bpf_map_lookup_elem(&oh_flows, &a->key);
-	}
-	if (!flow || !oh_claim(flow))
+	if (!flow)
 		return false;
 	a->answer.sequence = opening->first - 1;
 	flow->stream.answer = a->seen.sequence + 1;
@@ -264,12 +259,12 @@ static __always_inline bool oh_is_known_flow(void *ctx, struct oh_arrival *a, en
 	if (opening && !tcp)
 		oh_settle_opening(&a->key, opening);
 	if (!syn)	/* a non-SYN answer to a SYN is a refusal, and makes no connection */
-		return opening && (opening->syn || !tcp || oh_make_flow(a, flow, opening));
+		return opening && (opening->syn || !tcp || oh_make_flow(a, opening));
 	switch (a->flags & OH_TCP_ACK
 		? oh_welcome_of(living ? flow : NULL, opening, a->seen.sequence, a->seen.acknowledged) :
 					OH_WELCOME_NOT) {
 	case OH_WELCOME_OPENS:
-		return opening && oh_make_flow(a, flow, opening);
+		return opening && oh_make_flow(a, opening);
 	case OH_WELCOME_AGAIN:
 		return true;
 	default:
@@ -277,26 +272,27 @@ static __always_inline bool oh_is_known_flow(void *ctx, struct oh_arrival *a, en
 	}
 }
 
-/* A local connection that is older than the guard. What it sends is judged as usual. */
-static __always_inline bool oh_is_open_here(void *ctx, const struct oh_flow *seen)
+/* Whether a local socket is the near end of the connection that `near` is a segment of: one whose frames left by
+ * oh_is_known(), or one that is older than the guard. What it sends is judged as usual. */
+static __always_inline bool oh_is_open_here(void *ctx, const struct oh_flow *near)
 {
 	struct bpf_sock_tuple tuple = {};
 	struct bpf_sock *sk;
 	bool open;
 
-	if (seen->protocol != OH_PROTOCOL_TCP)
+	if (near->protocol != OH_PROTOCOL_TCP)
 		return false;
-	if (seen->family == 4) {
-		tuple.ipv4.saddr = seen->source.word[3];
-		tuple.ipv4.daddr = seen->destination.word[3];
-		tuple.ipv4.sport = bpf_htons(seen->source_port);
-		tuple.ipv4.dport = bpf_htons(seen->destination_port);
+	if (near->family == 4) {
+		tuple.ipv4.saddr = near->destination.word[3];
+		tuple.ipv4.daddr = near->source.word[3];
+		tuple.ipv4.sport = bpf_htons(near->destination_port);
+		tuple.ipv4.dport = bpf_htons(near->source_port);
 		sk = bpf_skc_lookup_tcp(ctx, &tuple, sizeof(tuple.ipv4), -1 /* BPF_F_CURRENT_NETNS */, 0);
 	} else {
-		__builtin_memcpy(tuple.ipv6.saddr, &seen->source, sizeof(seen->source));
-		__builtin_memcpy(tuple.ipv6.daddr, &seen->destination, sizeof(seen->destination));
-		tuple.ipv6.sport = bpf_htons(seen->source_port);
-		tuple.ipv6.dport = bpf_htons(seen->destination_port);
+		__builtin_memcpy(tuple.ipv6.saddr, &near->destination, sizeof(near->destination));
+		__builtin_memcpy(tuple.ipv6.daddr, &near->source, sizeof(near->source));
+		tuple.ipv6.sport = bpf_htons(near->destination_port);
+		tuple.ipv6.dport = bpf_htons(near->source_port);
 		sk = bpf_skc_lookup_tcp(ctx, &tuple, sizeof(tuple.ipv6), -1, 0);
 	}
 	if (!sk)
@@ -316,7 +312,7 @@ static __always_inline enum oh_reason oh_decide_arrival(void *ctx, struct oh_arr
 	if (a->answer.protocol != OH_PROTOCOL_TCP && a->answer.protocol != OH_PROTOCOL_UDP)
 		return OH_INBOUND_NOT_ALLOWED;
 	oh_flow_key_of(&a->answer, &a->key);
-	if (oh_is_known_flow(ctx, a, hook) || oh_is_open_here(ctx, &a->seen))
+	if (oh_is_known_flow(ctx, a, hook) || oh_is_open_here(ctx, &a->answer))
 		return OH_TARGET;
 	return OH_INBOUND_NOT_ALLOWED;
 }

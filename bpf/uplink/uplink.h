@@ -8,12 +8,13 @@
 #include "payload/inspect.h"
 #include "decide/report.h"
 #include "uplink/behind.h"
+#include "uplink/flows.h"
+#include "uplink/known.h"
 #include "uplink/openings.h"
 
 #define OH_TC_GO_ON (-1)	/* programs attached after this one may refuse it */
 #define OH_TC_DROP 2		/* TC_ACT_SHOT, TCX_DROP */
 
-#define OH_ETHERNET 14		/* header bytes: the user side refuses other links */
 #define OH_ETH_P_ARP 0x0806
 #define OH_FAMILY_PACKET 17
 
@@ -76,24 +77,6 @@ static __always_inline enum oh_reason oh_parse_frame(struct __sk_buff *skb, stru
 	return oh_parse(skb, OH_ETHERNET, f);
 }
 
-static __always_inline void oh_flow_key_of(const struct oh_flow *f, struct oh_flow_key *key)
-{
-	key->remote = f->destination;
-	key->local = f->source;
-	key->remote_port = f->destination_port;
-	key->local_port = f->source_port;
-	key->protocol = f->protocol;
-}
-
-/* The flow that an incoming packet answers, or NULL. */
-static __always_inline struct oh_connection *oh_flow_answered(const struct oh_flow *f)
-{
-	struct oh_flow_key key = { .remote = f->source, .local = f->destination, .remote_port = f->source_port,
-				   .local_port = f->destination_port, .protocol = f->protocol };
-
-	return bpf_map_lookup_elem(&oh_flows, &key);
-}
-
 /* Records a frame that is to leave; false if it must wait, since its sender has no room for another opening. A SYN is a
  * question that the far side may answer, but two must not be open at once: a server without state before the handshake
  * ends (SYN cookies) would answer both, and accept an acknowledgment of either for the connection. So any other segment
@@ -126,22 +109,6 @@ static __always_inline bool oh_note_frame(struct __sk_buff *skb, struct oh_conne
 	if (admission->fresh)	/* the start of its payload is unknown */
 		bpf_map_delete_elem(&oh_openings, key);
 	return true;
-}
-
-/* A flow's frames are judged one at a time: two CPUs could let out two that differ, and keep one. False: another CPU is
- * judging. */
-static __always_inline bool oh_claim(struct oh_connection *flow)
-{
-	__sync_fetch_and_add(&flow->busy, 1);	/* result unused: 5.10 cannot fetch */
-	if (*(volatile __u64 *)&flow->busy == 1)
-		return true;
-	__sync_fetch_and_add(&flow->busy, -1);
-	return false;
-}
-
-static __always_inline void oh_release(struct oh_connection *flow)
-{
-	__sync_fetch_and_add(&flow->busy, -1);
 }
 
 /* A forbidden destination is reported as forwarded, any other fault under its own reason. */
@@ -274,10 +241,14 @@ static __always_inline bool oh_pass_uplink(struct __sk_buff *skb)
 	if (sk)
 		sk = bpf_sk_fullsock(sk);
 	if (sk) {
+		own = bpf_sk_storage_get(&oh_connections, sk, NULL, 0);
+		if (own && oh_is_known(skb, sk, own, &fr->flow)) {
+			oh_note_closing(fr, own);
+			return true;
+		}
 		fr->flow.socket = 1;
 		fr->flow.socket_type = sk->type;
 		fr->packet_socket = sk->family == OH_FAMILY_PACKET;
-		own = bpf_sk_storage_get(&oh_connections, sk, NULL, 0);
 		if (sk->type == SOCK_RAW)
 			oh_note_raw(skb, own, &fr->flow);
 		fr->flow.known_raw |= fr->packet_socket;

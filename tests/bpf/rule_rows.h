@@ -17,6 +17,7 @@ enum {
 	H_STRANGER, H_LAST_ID, H_UNKNOWN_ID, H_TRAP,
 	H_WIDE_FIRST, H_WIDE_LAST, H_BEFORE_WIDE, H_BEHIND_WIDE, H_NARROW_FIRST, H_NARROW_LAST, H_BEFORE_NARROW, H_ONE,
 	H_BESIDE_ONE, H_DEAD_RANGE, H_IN_DEAD_RANGE, H_METADATA, H_BESIDE_METADATA,
+	H_TASK, H_POD, H_BELOW_TASK, H_ABOVE_POD,
 	H_CLIENT, H_CLIENT_FIRST, H_CLIENT_LAST, H_BEFORE_CLIENTS, H_BEHIND_CLIENTS, H_PROXY, H_BESIDE_PROXY,
 	H_LAST_RULE, H_PORTS, H_TOP_PORTS, HOSTS
 };
@@ -58,6 +59,10 @@ static const struct hosts hosts[HOSTS] = {
 	[H_IN_DEAD_RANGE] = { { "192.0.2.129", "2001:db8:a::2" } },
 	[H_METADATA] = { { "169.254.169.254", "fd00:ec2::254" } },
 	[H_BESIDE_METADATA] = { { "169.254.169.255", "fd00:ec2::253" } },
+	[H_TASK] = { { "169.254.170.2", "fd00:ec2::23" } },
+	[H_POD] = { { "169.254.170.23", "fd00:ec2::23" } },
+	[H_BELOW_TASK] = { { "169.254.170.1", "fd00:ec2::22" } },
+	[H_ABOVE_POD] = { { "169.254.170.24", "fd00:ec2::24" } },
 	[H_CLIENT] = { { "10.1.2.3", "fd01::3" } },
 	[H_CLIENT_FIRST] = { { "10.1.0.0", "fd01::" } },
 	[H_CLIENT_LAST] = { { "10.1.255.255", "fd01:0:0:ffff:ffff:ffff:ffff:ffff" } },
@@ -204,7 +209,7 @@ static const struct row service_rows[] = {
 	{ "NTP to a resolver", UDP_TO(123), H_RESOLVER, OH_NTP_SERVER_NOT_ALLOWED },
 	{ "the port beside NTP's", UDP_DATA(124), H_NTP, OH_PROTOCOL_NOT_ALLOWED },
 	{ "NTS key establishment to a time server", TCP_SYN(4460), H_NTP, OH_PORT_NOT_ALLOWED },
-	/* the metadata service has a grant here for TCP/80 and 443, which must not help */
+	/* the metadata service has a grant here for TCP/80 and 443, which must not help; and so have its neighbours */
 	{ "metadata over http", TCP_SYN(80), H_METADATA, OH_METADATA_SERVICE },
 	{ "metadata over http, data", TCP_DATA(80), H_METADATA, OH_METADATA_SERVICE },
 	{ "metadata over https", TCP_SYN(443), H_METADATA, OH_METADATA_SERVICE },
@@ -214,6 +219,14 @@ static const struct row service_rows[] = {
 	{ "metadata over DNS", UDP_TO(53), H_METADATA, OH_METADATA_SERVICE },
 	{ "metadata over DNS and TCP", TCP_SYN(53), H_METADATA, OH_METADATA_SERVICE },
 	{ "beside the metadata service", TCP_SYN(80), H_BESIDE_METADATA, OH_ADDRESS_NOT_ALLOWED },
+	{ "a task's credentials", TCP_SYN(80), H_TASK, OH_METADATA_SERVICE },
+	{ "a task's credentials, data", TCP_DATA(80), H_TASK, OH_METADATA_SERVICE },
+	{ "a task's credentials over UDP", UDP_DATA(80), H_TASK, OH_METADATA_SERVICE },
+	{ "a task's credentials over DNS", UDP_TO(53), H_TASK, OH_METADATA_SERVICE },
+	{ "a pod's credentials", TCP_SYN(80), H_POD, OH_METADATA_SERVICE },
+	{ "a pod's credentials over https", TCP_SYN(443), H_POD, OH_METADATA_SERVICE },
+	{ "below a task's credentials", TCP_SYN(80), H_BELOW_TASK, OH_TARGET, T_API },
+	{ "above a pod's credentials", TCP_SYN(80), H_ABOVE_POD, OH_TARGET, T_API },
 };
 
 #define FOREIGN_4 "203.0.113.77"
@@ -321,6 +334,16 @@ static const struct row metadata_meant_rows[] = {
 	{ "metadata, translated", WEB_AT("::ffff:0:a9fe:a9fe", 443), .reason = OH_METADATA_SERVICE },
 	{ "beside it", WEB_AT("::ffff:0:a9fe:a9ff", 443), .reason = OH_TARGET, .target = T_WIDE },
 	{ "metadata, compatible", WEB_AT("::a9fe:a9fe", 443), .reason = OH_METADATA_SERVICE },
+	{ "a task's by NAT64", WEB_AT("64:ff9b::a9fe:aa02", 443), .reason = OH_METADATA_SERVICE },
+	{ "beside it", WEB_AT("64:ff9b::a9fe:aa03", 443), .reason = OH_TARGET, .target = T_WIDE },
+	{ "a pod's by a local translator", WEB_AT("64:ff9b:1:abcd::a9fe:aa17", 443), .reason = OH_METADATA_SERVICE },
+	{ "a task's by 6to4", WEB_AT("2002:a9fe:aa02:1:2:3:4:5", 443), .reason = OH_METADATA_SERVICE },
+	{ "beside it", WEB_AT("2002:a9fe:aa01:1:2:3:4:5", 443), .reason = OH_TARGET, .target = T_WIDE },
+	{ "a pod's by Teredo", WEB_AT("2001:0:102:304::5601:55e8", 443), .reason = OH_METADATA_SERVICE },
+	{ "a pod's, translated", WEB_AT("::ffff:0:a9fe:aa17", 443), .reason = OH_METADATA_SERVICE },
+	{ "a task's, compatible", WEB_AT("::a9fe:aa02", 443), .reason = OH_METADATA_SERVICE },
+	{ "a task's by a configured translator", WEB_AT("2001:db8:64::a9fe:aa02", 443),
+		.reason = OH_METADATA_SERVICE },
 	{ "metadata by a configured translator", WEB_AT("2001:db8:64::a9fe:a9fe", 443), .reason = OH_METADATA_SERVICE },
 	{ "beside it", WEB_AT("2001:db8:64::a9fe:a9ff", 443), .reason = OH_TARGET, .target = T_WIDE },
 	{ "beside the translator", WEB_AT("2001:db8:65::a9fe:a9fe", 443), .reason = OH_TARGET, .target = T_WIDE },
@@ -339,6 +362,8 @@ static const struct row metadata_allowed_rows[] = {
 	{ "metadata by ping", { .protocol = ICMP, .type = 8 }, H_METADATA, OH_METADATA_SERVICE },
 	{ "metadata over DNS, where the resolver is", UDP_TO(53), H_METADATA, OH_DNS, T_DNS },
 	{ "metadata over http by a translator", WEB_AT("64:ff9b::a9fe:a9fe", 80), .reason = OH_METADATA_SERVICE },
+	{ "a task's credentials over http", TCP_SYN(80), H_TASK, OH_METADATA_SERVICE },
+	{ "a pod's credentials over http", TCP_SYN(80), H_POD, OH_METADATA_SERVICE },
 	{ "beside the metadata service", TCP_SYN(80), H_BESIDE_METADATA, OH_ADDRESS_NOT_ALLOWED },
 };
 

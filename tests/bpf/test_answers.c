@@ -36,6 +36,7 @@ static const struct answer_row rows[] = {
 	{ "with another id", .id = 0x1235, .address = "192.0.2.15", .ttl = TTL },
 	{ "of a private address", .address = "10.9.9.9", .ttl = TTL },
 	{ "of the metadata service", .address = "169.254.169.254", .ttl = TTL },
+	{ "of a task's credentials", .address = "169.254.170.2", .ttl = TTL },
 	{ "with a longer life than max-ttl", .address = "192.0.2.17", .ttl = 2 * MAX_TTL, .taught = true },
 	{ "with a longer life than any resolver keeps it", .address = "192.0.2.16", .ttl = 1000000, .taught = true },
 };

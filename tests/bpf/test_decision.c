@@ -97,6 +97,18 @@ static void fill_targets(const struct lab *lab)
 	lab_target(lab, T_LAPSING, 7, lab_now() + 100000);
 }
 
+/* Grants to the metadata service's addresses and to what is beside a container's. */
+static void put_metadata(const struct lab *lab)
+{
+	static const unsigned int to[] = { H_METADATA, H_TASK, H_POD, H_BELOW_TASK, H_ABOVE_POD };
+	const struct oh_entry entry = { .grant = { grant(OH_SERVICE_TCP, 80, T_API, OH_FOREVER),
+						   grant(OH_SERVICE_TCP, 443, T_API, OH_FOREVER),
+						   grant(OH_SERVICE_NTP, 123, T_NTP, OH_FOREVER) } };
+
+	for (size_t i = 0; i < sizeof(to) / sizeof(*to); i++)
+		put(lab, to[i], &entry);
+}
+
 static void fill_addresses(const struct lab *lab)
 {
 	struct oh_entry six = { 0 };
@@ -113,9 +125,7 @@ static void fill_addresses(const struct lab *lab)
 							   grant(OH_SERVICE_TCP, 443, T_SECOND, OH_FOREVER) } });
 	put(lab, H_TRAP, &(struct oh_entry){ .grant = { grant(OH_SERVICE_TCP, 443, T_API, OH_FOREVER),
 							grant(OH_SERVICE_NTP, 123, T_NTP, OH_FOREVER) } });
-	put(lab, H_METADATA, &(struct oh_entry){ .grant = { grant(OH_SERVICE_TCP, 80, T_API, OH_FOREVER),
-							    grant(OH_SERVICE_TCP, 443, T_API, OH_FOREVER),
-							    grant(OH_SERVICE_NTP, 123, T_NTP, OH_FOREVER) } });
+	put_metadata(lab);
 	put_one(lab, H_API, grant(OH_SERVICE_TCP, 443, T_API, OH_FOREVER));
 	put_one(lab, H_PORTS, several(30000, 9999));
 	put_one(lab, H_TOP_PORTS, several(65000, 535));

@@ -149,6 +149,8 @@ static const struct way egress[] = {
 	  OH_DNS_RESOLVER_NOT_ALLOWED },
 	{ "metadata", { .to = "169.254.169.254", .protocol = TCP, .port = 80, .flags = SYN }, OH_METADATA_SERVICE,
 	  OH_METADATA_SERVICE },
+	{ "a pod's credentials", { .to = "fd00:ec2::23", .protocol = TCP, .port = 80, .flags = SYN },
+	  OH_METADATA_SERVICE, OH_METADATA_SERVICE },
 	{ "dhcp is the host's need alone",
 		{ .to = "10.0.0.1", .protocol = UDP, .source_port = 68, .port = 67, .payload = 300 },
 	  PASSES, OH_FORWARDED },

@@ -74,6 +74,8 @@ def test_address_is_explained_by_what_the_kernel_holds(loaded):
     type_it(loaded, told["advice"])
     assert explain(loaded, GITHUB[0])["allowed"] and loaded.at("github.com", GITHUB[0]) == 0
     assert explain(loaded, topology.METADATA[0])["advice"] == "[imds] access = allow"
+    told = explain(loaded, topology.CREDENTIALS[0])
+    assert (told["reason"], told["advice"]) == ("metadata-service", None)
 
 
 def test_grant_that_lapsed_is_told(loaded):

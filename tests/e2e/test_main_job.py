@@ -167,7 +167,7 @@ def test_ping_without_connect_refused(loaded, target, said):
                    destination=target, hook="egress")
 
 
-@pytest.mark.parametrize("host", ["169.254.169.254", "[fd00:ec2::254]"])
+@pytest.mark.parametrize("host", ["169.254.169.254", "[fd00:ec2::254]", "169.254.170.2", "[fd00:ec2::23]"])
 def test_metadata_service_refused(loaded, host):
     before = len(loaded.lab.imds_hits())
     assert_refused(loaded, "metadata-service", lambda: loaded.curl(f"http://{host}/latest/meta-data/"), AT_ONCE,
@@ -185,6 +185,8 @@ def test_metadata_service_works_where_the_configuration_says_so(guard):
     guard.load(extra="[imds]\naccess = allow")
     assert guard.curl("http://169.254.169.254/latest/meta-data/") == 0
     assert guard.curl("http://169.254.169.254:443/") == AT_ONCE
+    for host in ("169.254.170.2", "169.254.170.23", "[fd00:ec2::23]"):
+        assert guard.curl(f"http://{host}/v2/credentials/") == AT_ONCE
 
 
 @pytest.mark.parametrize("server", ["8.8.8.8", "2001:4860:4860::8888", EVIL4, "10.0.0.3"])

@@ -398,6 +398,17 @@ def metadata_translated(t):
     t.socket().sendto(t.marker, ("64:ff9b::169.254.169.254", 80))
 
 
+@attack(METADATA, "a request for a container's credentials (EKS)", "connect", "metadata-service")
+def metadata_pod(t):
+    t.connected("169.254.170.23" if t.family == 4 else "fd00:ec2::23", 80).send(GET % t.marker)
+
+
+@attack(METADATA, "a request for a container's credentials (ECS), from a container", "connect", "metadata-service",
+        families=(4,), where="box")
+def metadata_task(t):
+    t.connected("169.254.170.2", 80).send(GET % t.marker)
+
+
 @attack(METADATA, "an allowed name that points to it", "connect", "metadata-service", families=(4,))
 def metadata_by_name(t):
     address = socket.gethostbyname("meta.lab.example")

@@ -50,7 +50,7 @@ def main():
     Metadata.log = os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     # HTTPServer.server_bind asks DNS for its own name, which nobody answers here.
     socket.getfqdn = lambda name="": name
-    for address in topology.METADATA:
+    for address in topology.METADATA + topology.CREDENTIALS:
         server = (Server6 if ":" in address else ThreadingHTTPServer)((address, 80), Metadata)
         threading.Thread(target=server.serve_forever).start()
 

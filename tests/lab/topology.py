@@ -6,6 +6,7 @@ RESOLVER = "10.0.0.2"                # the VPC resolver
 RESOLVERS = (RESOLVER, "169.254.169.253", "fd00:ec2::253")
 UNBOUND = "10.0.0.3"                 # the real server behind it, reachable whoever answers at RESOLVER
 METADATA = ("169.254.169.254", "fd00:ec2::254")
+CREDENTIALS = ("169.254.170.2", "169.254.170.23", "fd00:ec2::23")    # of an ECS task, of an EKS pod
 TIME = ("169.254.169.123", "fd00:ec2::123")
 NAT = "100.64.0.1"                   # the NAT gateway's elastic IP
 VPC = "10.0.0.0/16"
@@ -30,7 +31,7 @@ HOSTS = (
     Spec("server", "10.0.1.10/24", "10.0.1.1", "fd00:1::10/64", "fd00:1::1", machine=True),
     Spec("proxy", "10.0.0.10/24", "10.0.0.1", "fd00::10/64", "fd00::1", machine=True),
     Spec("aws", "100.64.1.2/30", "100.64.1.1", "fd00:64:1::2/64", "fd00:64:1::1",
-         owns=(*RESOLVERS, UNBOUND, *METADATA, *TIME)),
+         owns=(*RESOLVERS, UNBOUND, *METADATA, *CREDENTIALS, *TIME)),
     Spec("script", "100.64.2.2/30", "100.64.2.1", "fd00:64:2::2/64", "fd00:64:2::1",
          owns=RESOLVERS, standby=True),
     Spec("internet", "100.64.3.2/30", "100.64.3.1", "fd00:64:3::2/64", "fd00:64:3::1",

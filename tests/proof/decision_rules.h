@@ -25,10 +25,24 @@ static bool rule_is_ip4(const struct oh_address *a, __u32 first, __u32 last)
 
 #define RULE_IP4(a, b, c, d) ((__u32)(a) << 24 | (b) << 16 | (c) << 8 | (d))
 
-static bool rule_is_metadata(const struct oh_address *a)
+/* The instance's own service. */
+static bool rule_is_imds(const struct oh_address *a)
 {
 	return rule_is_ip4(a, RULE_IP4(169, 254, 169, 254), RULE_IP4(169, 254, 169, 254)) ||
 	       rule_is(a, 0xfd000ec2, 0, 0, 0x254);
+}
+
+/* It, and where a container finds its credentials: an ECS task, an EKS pod. */
+static bool rule_is_metadata_ip4(__u32 ip4)
+{
+	return ip4 == RULE_IP4(169, 254, 169, 254) || ip4 == RULE_IP4(169, 254, 170, 2) ||
+	       ip4 == RULE_IP4(169, 254, 170, 23);
+}
+
+static bool rule_is_metadata(const struct oh_address *a)
+{
+	return rule_is_imds(a) || (rule_is_ip4(a, 0, ~0U) && rule_is_metadata_ip4(rule_word(a, 3))) ||
+	       rule_is(a, 0xfd000ec2, 0, 0, 0x23);
 }
 
 /* The IPv4 address that an IPv6 one holds from byte `at` on, for a translator or a tunnel; byte 8 holds none of it
@@ -57,7 +71,7 @@ static bool rule_has_prefix(const struct oh_address *a, const __u8 *prefix, __u3
 /* The metadata service, and what leads to it: 6to4, Teredo, compatible, translated and NAT64 addresses of it. */
 static bool rule_leads_to_metadata(const struct oh_address *a)
 {
-	const __u32 metadata = RULE_IP4(169, 254, 169, 254), last = rule_word(a, 3);
+	const bool last = rule_is_metadata_ip4(rule_word(a, 3));
 	bool translated = false;
 
 	if (rule_is_metadata(a))
@@ -71,15 +85,16 @@ static bool rule_leads_to_metadata(const struct oh_address *a)
 			prefix[8 + b] = n->low >> (56 - 8 * b);
 		}
 		translated = translated || (i < oh_settings.nat64_count && rule_has_prefix(a, prefix, n->prefix / 8) &&
-					    rule_ip4_at(a, n->prefix / 8) == metadata);
+					    rule_is_metadata_ip4(rule_ip4_at(a, n->prefix / 8)));
 	}
 	if (translated && !rule_is_ip4(a, 0, ~0U))
 		return true;
-	return (a->byte[0] == 0x20 && a->byte[1] == 0x02 && rule_ip4_at(a, 2) == metadata) ||
-	       (rule_word(a, 0) == 0x20010000 && last == (metadata ^ 0xffffffff)) ||
-	       rule_is(a, 0x0064ff9b, 0, 0, metadata) ||
-	       (rule_word(a, 0) == 0x0064ff9b && rule_word(a, 1) >> 16 == 1 && last == metadata) ||
-	       rule_is(a, 0, 0, 0, metadata) || rule_is(a, 0, 0, 0xffff0000, metadata);
+	return (a->byte[0] == 0x20 && a->byte[1] == 0x02 && rule_is_metadata_ip4(rule_ip4_at(a, 2))) ||
+	       (rule_word(a, 0) == 0x20010000 && rule_is_metadata_ip4(rule_word(a, 3) ^ 0xffffffff)) ||
+	       (last && rule_is(a, 0x0064ff9b, 0, 0, rule_word(a, 3))) ||
+	       (last && rule_word(a, 0) == 0x0064ff9b && rule_word(a, 1) >> 16 == 1) ||
+	       (last && rule_is(a, 0, 0, 0, rule_word(a, 3))) ||
+	       (last && rule_is(a, 0, 0, 0xffff0000, rule_word(a, 3)));
 }
 
 /* ff02:0:: and fe80::/10: what no router passes on. */
@@ -214,7 +229,7 @@ static enum oh_reason rule_4_to_6(const struct oh_flow *f, struct proof_grant *r
 	struct proof_grant grant;
 
 	if (metadata && service != OH_SERVICE_DNS)
-		return oh_settings.metadata && rule_is_metadata(&f->destination) && service == OH_SERVICE_TCP &&
+		return oh_settings.metadata && rule_is_imds(&f->destination) && service == OH_SERVICE_TCP &&
 		       f->destination_port == 80 ? OH_TARGET : OH_METADATA_SERVICE;
 	if (service == OH_SERVICE_NONE)
 		return OH_PROTOCOL_NOT_ALLOWED;

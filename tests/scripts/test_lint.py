@@ -57,6 +57,8 @@ HOUSE = [
     ("width", "user/base/a.c", "\t" * 14 + "123456789\n", "user/base/a.c:1: 121 columns, more than 120"),
     ("width", "notes.md", "| " + "x" * 130 + " |\n" + "y" * 121 + "\n", "notes.md:2: 121 columns, more than 120"),
     ("functions", "user/base/a.c", LONG, "user/base/a.c: long_one: 93 lines, more than 80"),
+    ("mutants", "tests/mutants/table.py", 'MUTANTS = [("a.c", "x", "y", [])]\n',
+     "tests/mutants/table.py: 'x' stands 0 times in a.c"),
     ("functions", "scripts/a", "#!/bin/sh\nlong_one() {\n" + "\tstep\n" * 90 + "}\n",
      "scripts/a: long_one: 92 lines, more than 80"),
     ("functions", "scripts/a.py", "def long_one():\n" + "    step()\n" * 90,

@@ -9,7 +9,7 @@
 #include "commands/cmd.h"
 #include "guard/change.h"
 #include "guard/refresh.h"
-#include "policy/address.h"
+#include "policy/config_file.h"
 #include "policy/suffix.h"
 
 #define FOR_MAX (365 * 86400)
@@ -48,6 +48,7 @@ static int parse_targets(const struct allow_options *options, const struct confi
 
 	for (int i = 0; i < o->argc; i++) {
 		int r = target_parse(o->argv[i], &ret[i], e);
+		const char *why;
 
 		if (!r && options->plain)
 			r = target_set_plain(&ret[i], o->argv[i], e);
@@ -65,10 +66,9 @@ static int parse_targets(const struct allow_options *options, const struct confi
 		r = suffix_check(&ret[i], false, e);
 		if (r)
 			return r;
-		if (ret[i].kind == TARGET_ADDRESS && !c->metadata &&
-		    address_is_metadata(&ret[i].range.address, &c->nat64))
-			return error_set(e, EINVAL, "%s: the metadata service has its own key: set "
-					 "[imds] access = allow", o->argv[i]);
+		why = config_bars(c, &ret[i]);
+		if (why)
+			return error_set(e, EINVAL, "%s: %s", o->argv[i], why);
 	}
 	return 0;
 }

@@ -95,7 +95,7 @@ static int decide(struct explain *x, struct error *e)
 		r = lookup_name(&x->g->engine, target_format(t, text), t->port, &x->found, e);
 	} else if (t->kind == TARGET_ADDRESS && address_is_metadata(a, &c->nat64)) {
 		x->found.reason = OH_METADATA_SERVICE;
-		if (x->g->engine.settings.metadata && t->port == 80) {
+		if (x->g->engine.settings.metadata && t->port == 80 && address_is_imds(a)) {
 			x->found.reason = OH_TARGET;
 			x->rule = "[imds] access = allow";
 		}
@@ -205,7 +205,8 @@ static void find_line_to_type(struct explain *x)
 	    !advice(x->last[x->last_count - 1], &x->g->policy, why, sizeof(why)))
 		snprintf(x->line, sizeof(x->line), "%s", why);
 	else if (x->found.reason == OH_METADATA_SERVICE)
-		snprintf(x->line, sizeof(x->line), "[imds] access = allow");
+		snprintf(x->line, sizeof(x->line), "%s",
+			 address_is_imds(&x->target.range.address) ? "[imds] access = allow" : "");
 	else if (x->found.reason != OH_TARGET)
 		advice_for_target(&x->target, x->line, sizeof(x->line));
 	for (size_t i = 0; x->found.reason == OH_TARGET && i < x->dns_count; i++) {

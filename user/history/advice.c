@@ -141,6 +141,8 @@ int advice(const struct history_record *record, const struct policy *policy, cha
 			return nothing(line, size, "only TCP can be let in");
 		return inbound(&record->source, record->destination_port, line, size);
 	case OH_METADATA_SERVICE:
+		if (!address_is_imds(&record->destination))
+			return nothing(line, size, "no line opens this address of the metadata service");
 		snprintf(line, size, "[imds] access = allow");
 		return 0;
 	case OH_DNS_RESOLVER_NOT_ALLOWED:

@@ -259,7 +259,8 @@ static const char *advice(const struct wanted_item *item)
 	case OH_NTP_SERVER_NOT_ALLOWED:
 		return "a time server: [ntp] server";
 	case OH_METADATA_SERVICE:
-		return "the metadata service: [imds] access = allow";
+		return address_is_imds(&item->target.range.address) ? "the metadata service: [imds] access = allow" :
+			"of the metadata service, and nothing opens it";
 	}
 	return "nothing allows it";
 }

@@ -247,10 +247,14 @@ bool address_is_loopback(const struct oh_address *a)
 
 bool address_is_metadata(const struct oh_address *a, const struct nat64 *nat64)
 {
+	return oh_is_metadata(half(a->byte), half(a->byte + 8)) || oh_is_metadata_ip4(translated(a, nat64));
+}
+
+bool address_is_imds(const struct oh_address *a)
+{
 	/* fd00:ec2::254 */
 	static const unsigned char ip6[16] = { 0xfd, 0x00, 0x0e, 0xc2, [14] = 0x02, [15] = 0x54 };
-	static const uint32_t ip4 = 0xa9fea9fe;	/* 169.254.169.254 */
+	static const unsigned char ip4[4] = { 169, 254, 169, 254 };
 
-	return !memcmp(a->byte, ip6, sizeof(ip6)) || translated(a, nat64) == ip4 ||
-	       oh_ip4_meant(half(a->byte), half(a->byte + 8)) == ip4;
+	return address_is_ip4(a) ? !memcmp(a->byte + 12, ip4, sizeof(ip4)) : !memcmp(a->byte, ip6, sizeof(ip6));
 }

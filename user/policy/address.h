@@ -47,8 +47,13 @@ int nat64_add(struct nat64 *nat64, const struct oh_range *prefix);
  * Behind a translator it is for what its IPv4 address is for. nat64: NULL is none. */
 const char *address_special(const struct oh_address *a, const struct nat64 *nat64);
 
-/* True for an address of the instance metadata service, and for one that a translator or a tunnel takes there. */
 bool address_is_loopback(const struct oh_address *a);
+
+/* True for an address of the metadata service (the instance's, an ECS task's, an EKS pod's), and for one that a
+ * translator or a tunnel takes there. */
 bool address_is_metadata(const struct oh_address *a, const struct nat64 *nat64);
+
+/* True for the instance's own two: [imds] access opens no other. */
+bool address_is_imds(const struct oh_address *a);
 
 #endif

@@ -267,6 +267,18 @@ static int fill_in(struct config *c, struct error *e)
 	return r;
 }
 
+const char *config_bars(const struct config *c, const struct target *t)
+{
+	const struct oh_address *a = &t->range.address;
+
+	if (t->kind != TARGET_ADDRESS || t->service != OH_SERVICE_TCP || !address_is_metadata(a, &c->nat64))
+		return NULL;
+	if (!address_is_imds(a))
+		return "the metadata service by an address that nothing opens: [imds] access opens 169.254.169.254 "
+		       "and fd00:ec2::254 alone";
+	return c->metadata ? NULL : "the metadata service has its own key: set [imds] access = allow";
+}
+
 /* Checks what no value shows alone. */
 static int check(const struct config *c, struct error *e)
 {
@@ -283,14 +295,14 @@ static int check(const struct config *c, struct error *e)
 	}
 	for (size_t i = 0; i < c->target_count; i++) {
 		const struct target *t = &c->targets[i];
+		const char *why;
 
 		if (t->kind == TARGET_SUFFIX && !c->inspect)
 			return error_set(e, EINVAL, "[allow] target: *.%s: a suffix cannot be resolved, and answers "
 					 "are read only with [dns] inspect = on", t->name);
-		if (t->kind == TARGET_ADDRESS && t->service == OH_SERVICE_TCP && !c->metadata &&
-		    address_is_metadata(&t->range.address, &c->nat64))
-			return error_set(e, EINVAL, "[allow] target: the metadata service has its own key: [imds] "
-					 "access");
+		why = config_bars(c, t);
+		if (why)
+			return error_set(e, EINVAL, "[allow] target: %s", why);
 	}
 	return 0;
 }

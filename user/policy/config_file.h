@@ -23,6 +23,8 @@ int config_default(struct config *ret, struct error *e);
 /* The text of path, or if path is NULL that of CONFIG_FILE and of all files in CONFIG_FOLDER, each with a line before
  * it that names its file. Free *ret_text, which is NULL where there is no file. */
 int config_text(const char *path, char **ret_text, size_t *ret_size, struct error *e);
+/* Why nothing can make a target of that address of the metadata service, NULL for others. */
+const char *config_bars(const struct config *c, const struct target *t);
 /* Whether path alone is a configuration, whoever owns it. */
 int config_check(const char *path, struct error *e);
 

@@ -421,6 +421,11 @@ static void values_that_contradict(void **state)
 	assert_non_null(strstr(e.text, "[imds] access"));
 	assert_int_equal(read_text(RESOLVER "[allow]\ntarget = 169.254.169.254:80\n[imds]\naccess = allow\n"), 0);
 	config_free(&c);
+	/* what hands out a container's credentials, and what a translator would have to open */
+	assert_int_equal(read_text("[allow]\ntarget = 169.254.170.2:80\n[imds]\naccess = allow\n"), -EINVAL);
+	assert_non_null(strstr(e.text, "nothing opens"));
+	assert_int_equal(read_text("[allow]\ntarget = [fd00:ec2::23]:80\n[imds]\naccess = allow\n"), -EINVAL);
+	assert_int_equal(read_text("[allow]\ntarget = [64:ff9b::a9fe:a9fe]:80\n[imds]\naccess = allow\n"), -EINVAL);
 }
 
 /* What is in force stays so, whatever a newer list says of it. */
