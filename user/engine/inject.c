@@ -26,13 +26,15 @@
 
 /* Sockets in one network namespace. */
 struct place {
-	uint64_t key;		/* its cookie, or its inode if the kernel has no cookies */
+	uint64_t netns;		/* its cookie */
+	pid_t pid;		/* whose it is, where the kernel does not tell a socket's cookie; else 0 */
 	int fd[2];		/* IPv4, IPv6; -1: none, and the namespace was not found */
 	int64_t used;		/* seconds of CLOCK_MONOTONIC */
 };
 
 struct inject {
 	int home;		/* the namespace that this process is in */
+	bool cookies;		/* the kernel tells which namespace a socket is in */
 	struct place places[PLACES_MAX];
 	size_t count;
 };
@@ -44,6 +46,24 @@ static void close_place(struct place *p)
 			close(p->fd[i]);
 		p->fd[i] = -1;
 	}
+}
+
+static uint64_t cookie_of(int fd)
+{
+	uint64_t cookie = 0;
+	socklen_t size = sizeof(cookie);
+
+	return getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &size) ? 0 : cookie;
+}
+
+static bool has_cookies(void)
+{
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	bool has = fd >= 0 && cookie_of(fd);
+
+	if (fd >= 0)
+		close(fd);
+	return has;
 }
 
 int inject_open(struct inject **ret, struct error *e)
@@ -59,6 +79,7 @@ int inject_open(struct inject **ret, struct error *e)
 		free(in);
 		return error_set(e, code, "/proc/self/ns/net: %s", strerror(code));
 	}
+	in->cookies = has_cookies();
 	*ret = in;
 	return 0;
 }
@@ -71,14 +92,6 @@ void inject_close(struct inject *in)
 		close_place(&in->places[i]);
 	close(in->home);
 	free(in);
-}
-
-static uint64_t cookie_of(int fd)
-{
-	uint64_t cookie = 0;
-	socklen_t size = sizeof(cookie);
-
-	return getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &size) ? 0 : cookie;
 }
 
 /* Makes the sockets in the namespace that is open as `ns`. */
@@ -144,15 +157,16 @@ static bool try_folder(const struct inject *in, const char *folder, const char *
 	return found;
 }
 
-/* The noted process has the socket, but is not always in its namespace: dockerd asks from inside a container's. */
+/* The noted process has the socket, but is not always in its namespace: dockerd asks from inside a container's. Where
+ * the kernel tells no cookies, its own is the only one that can be taken for the wanted one. */
 static bool find(const struct inject *in, uint64_t netns, pid_t pid, struct place *ret)
 {
 	char path[64];
 
 	snprintf(path, sizeof(path), "/proc/%d/ns/net", (int)pid);
-	if (pid > 0 && try_path(in, path, netns, ret))
+	if (pid > 0 && try_path(in, path, in->cookies ? netns : 0, ret))
 		return true;
-	if (!netns)
+	if (!netns || !in->cookies)
 		return false;
 	return try_folder(in, "/run/docker/netns", "", netns, ret) || try_folder(in, "/run/netns", "", netns, ret) ||
 	       try_folder(in, "/proc", "/ns/net", netns, ret);
@@ -176,17 +190,18 @@ static struct place *take_place(struct inject *in)
 
 static struct place *place_of(struct inject *in, uint64_t netns, pid_t pid)
 {
-	uint64_t key = netns ? netns : (uint64_t)pid;	/* without cookies, once for each process */
+	pid_t whose = netns && in->cookies ? 0 : pid;	/* without cookies, once for each process */
 	int64_t now = clock_monotonic();
 	struct place *p = NULL;
 
 	for (size_t i = 0; i < in->count && !p; i++) {
-		if (in->places[i].key == key)
+		if (in->places[i].netns == netns && in->places[i].pid == whose)
 			p = &in->places[i];
 	}
 	if (!p) {
 		p = take_place(in);
-		p->key = key;
+		p->netns = netns;
+		p->pid = whose;
 		p->used = 0;
 	}
 	if (p->fd[0] < 0 && (!p->used || now - p->used >= SEARCH_PAUSE)) {
