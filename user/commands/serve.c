@@ -102,12 +102,12 @@ static int serve(struct server *s, int signals, struct error *e)
 			next = now + BEAT;
 			continue;
 		}
-		if (poll(fds, 2, (int)(next - now)) < 0 && errno != EINTR)
+		if (poll(fds, 2, answers_wait(&s->answers, (int)(next - now))) < 0 && errno != EINTR)
 			r = error_set(e, errno, "poll: %s", strerror(errno));
 		if (fds[0].revents)
 			break;
 		if (!r)
-			r = answers_give(&s->answers, e);
+			r = answers_give(&s->answers, &s->g.engine, e);
 	}
 	return r;
 }

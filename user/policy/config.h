@@ -55,6 +55,7 @@ struct config {
 	size_t inbound_count;
 	bool inbound_set;
 	bool metadata;			/* [imds] access = allow */
+	uint32_t ask;			/* seconds; from `load --ask`, not from the file; 0: nothing is asked */
 	bool inspect;			/* [dns] inspect = on */
 	bool answer;			/* [dns] refuse = answer */
 	struct check *checks;		/* [verify], besides the default ones */
