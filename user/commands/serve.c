@@ -119,7 +119,8 @@ static int open_writer(struct server *s, const char *instance, struct error *e)
 
 	snprintf(mark, sizeof(mark), "%s/" GUARD_HISTORY_MARK, s->g.state);
 	if (!r)
-		r = history_writer_open(instance, s->g.history, mark, &s->g.engine, &s->writer, e);
+		r = history_writer_open(instance, s->g.history, mark, &s->g.config.history, &s->g.engine, &s->writer,
+					e);
 	if (!r)
 		note_problem(s);
 	return r;
