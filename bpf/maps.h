@@ -157,6 +157,15 @@ struct {
 	__uint(value_size, OH_EVENT_NAME_MAX);
 } oh_seen SEC(".maps");
 
+/* What was asked under `load --ask`. Only the user side removes. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, OH_QUESTIONS_MAX);
+	__type(key, struct oh_question_key);
+	__type(value, struct oh_question);
+} oh_questions SEC(".maps");
+
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, OH_TARGETS_MAX);

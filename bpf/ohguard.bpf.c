@@ -10,6 +10,7 @@
 #include "payload/inspect.h"
 #include "maps.h"
 #include "payload/observe.h"
+#include "payload/question.h"
 #include "payload/quick_error.h"
 #include "decide/report.h"
 #include "decide/source.h"
@@ -26,7 +27,7 @@ static __always_inline int oh_conclude(struct __sk_buff *skb, struct bpf_sock *s
 {
 	oh_count_verdict(reason, skb->len);
 	if (reason >= OH_REASON_FIRST_REFUSAL) {
-		if (c && c->look != OH_LOOK_NONE)
+		if (c && (c->look != OH_LOOK_NONE || (c->asked && oh_opens(f))))
 			c->refused = !oh_settings.observe;
 		if (!f->kernel_raw && !admission->told)	/* nobody's attempt, or told before */
 			oh_tell(f, OH_HOOK_EGRESS, reason, c ? &c->owner : NULL, admission->slot);
@@ -45,6 +46,7 @@ int oh_egress(struct __sk_buff *skb)
 {
 	struct oh_admission admission = { .slot = OH_SLOTS };
 	struct oh_connection *c = NULL;
+	struct oh_question *q = NULL;
 	struct oh_flow f = {};
 	enum oh_reason reason;
 	struct bpf_sock *sk;
@@ -79,8 +81,15 @@ int oh_egress(struct __sk_buff *skb)
 		reason = oh_inspect(skb, &f, c, reason, &admission);
 	if (oh_settings.observe)
 		reason = oh_let_through(skb, sk, c, &f, reason, &admission);
-	verdict = reason == OH_HOLD ? oh_observes() : oh_conclude(skb, sk, c, &f, reason, &admission);
-	if (!verdict && reason != OH_HOLD)
+	if (oh_settings.ask)
+		q = oh_waits_for(&f, OH_HOOK_EGRESS, reason, c ? &c->owner : NULL, admission.slot);
+	if (q)
+		verdict = oh_hold_back(skb, &f, c, q, admission.slot);
+	else if (reason == OH_HOLD)
+		verdict = oh_observes();
+	else
+		verdict = oh_conclude(skb, sk, c, &f, reason, &admission);
+	if (!verdict && !q && reason != OH_HOLD)
 		verdict = oh_answer_refused(skb, &f, c, reason);
 	if (admission.slot < OH_SLOTS)
 		oh_scratch_release(admission.slot);
@@ -194,6 +203,12 @@ static __always_inline int oh_attempt(struct bpf_sock_addr *ctx, struct oh_flow 
 		c->netns = netns;
 		if (bound)	/* by bind(), perhaps before the guard; or by an earlier connect(), which is harmless */
 			c->bound = 1;
+	}
+	if (oh_settings.ask && c && stage == OH_STAGE_CONNECT) {
+		c->asked = oh_waits_for(f, hook, reason, &who, OH_SLOTS) != NULL;
+		c->refused = 0;
+		if (c->asked)	/* its SYN comes to nothing but the other hooks */
+			return 1;
 	}
 	if (reason >= OH_REASON_FIRST_REFUSAL) {
 		oh_count_verdict(reason, 0);
@@ -330,7 +345,9 @@ int oh_sockopt(struct bpf_sockopt *ctx)
 SEC("sockops")
 int oh_sock_ops(struct bpf_sock_ops *ctx)
 {
-	if (ctx->op == BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB)
+	if (ctx->op == BPF_SOCK_OPS_TCP_CONNECT_CB && oh_settings.ask)
+		oh_be_patient(ctx);
+	else if (ctx->op == BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB)
 		oh_watch(ctx);
 	else if (ctx->op == BPF_SOCK_OPS_HDR_OPT_LEN_CB)
 		oh_before_segment(ctx);

@@ -31,8 +31,10 @@ static __always_inline bool oh_is_answerer(void)
 	return a && a->pid == bpf_get_current_pid_tgid() >> 32;
 }
 
-/* 1 if the answering process got the packet. A global function, so that the verifier checks it once. */
-__attribute__((noinline)) int oh_hand_over(struct __sk_buff *skb, __u64 netns, __u32 pid, __u32 reason)
+/* 1 if the answering process got the packet. A global function, so that the verifier checks it once; so pid_name has
+ * two arguments, the name from bit 32. */
+__attribute__((noinline)) int oh_hand_over(struct __sk_buff *skb, __u64 netns, __u64 pid_name, __u64 cgroup,
+					   __u32 reason)
 {
 	__u32 length = skb->len < OH_REFUSED_PACKET_MAX ? skb->len : OH_REFUSED_PACKET_MAX;
 	struct oh_refused *r;
@@ -43,10 +45,13 @@ __attribute__((noinline)) int oh_hand_over(struct __sk_buff *skb, __u64 netns, _
 	if (!r)
 		return 0;
 	r->netns = netns;
-	r->pid = pid;
+	r->pid = pid_name;
 	r->length = length;
 	r->reason = reason;
 	r->reserved = 0;
+	r->cgroup = cgroup;
+	r->name = pid_name >> 32;
+	r->reserved2 = 0;
 	length -= 1;	/* the verifier needs a bound that the compiler cannot undo, and no zero */
 	asm volatile("%0 &= %1" : "+r"(length) : "i"(OH_REFUSED_PACKET_MAX - 1));
 	if (bpf_skb_load_bytes(skb, 0, r->packet, length + 1)) {
@@ -65,11 +70,11 @@ static __always_inline int oh_answer_refused(struct __sk_buff *skb, const struct
 	if (!oh_settings.answer || !c || f->options)
 		return 0;
 	if (f->protocol == OH_PROTOCOL_TCP) {
-		if (c->refused && f->payload_length)
-			oh_hand_over(skb, c->netns, c->owner.pid, reason);
+		if (c->refused && (f->payload_length || (c->asked && oh_opens(f))))
+			oh_hand_over(skb, c->netns, c->owner.pid, 0, reason);
 		return 0;
 	}
-	return reason == OH_DNS_NAME_NOT_ALLOWED && oh_hand_over(skb, c->netns, c->owner.pid, reason) ?
+	return reason == OH_DNS_NAME_NOT_ALLOWED && oh_hand_over(skb, c->netns, c->owner.pid, 0, reason) ?
 	       OH_EGRESS_ANSWERED : 0;
 }
 

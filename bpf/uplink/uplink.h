@@ -6,6 +6,7 @@
 
 #include "decide/kernel_memory.h"
 #include "payload/inspect.h"
+#include "payload/question.h"
 #include "decide/report.h"
 #include "uplink/behind.h"
 #include "uplink/flows.h"
@@ -155,15 +156,17 @@ static __always_inline bool oh_refuse_uplink(struct __sk_buff *skb, struct oh_fr
 	const struct oh_flow *f = &fr->flow;
 	struct oh_owner who = {};
 
-	fr->refused = reason;
-	reason = oh_forwarded_reason(f, reason);
 	if (own && oh_observes())		/* reported at the socket's own hook */
 		return true;
-	oh_count_verdict(reason, skb->len - OH_ETHERNET);
 	if (own)
 		who = own->owner;
 	else
 		who.cgroup = bpf_skb_cgroup_id(skb);
+	if (oh_settings.ask && oh_waits_for(f, OH_HOOK_UPLINK_EGRESS, reason, &who, fr->admission.slot))
+		return false;
+	fr->refused = reason;
+	reason = oh_forwarded_reason(f, reason);
+	oh_count_verdict(reason, skb->len - OH_ETHERNET);
 	if (!f->kernel_raw && !oh_is_group_report(f) && !oh_is_left_over(f, own))	/* nobody's attempt */
 		oh_tell(f, OH_HOOK_UPLINK_EGRESS, reason, &who, fr->admission.slot);
 	return oh_verdict(reason);

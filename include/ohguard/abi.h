@@ -54,6 +54,9 @@
 #define OH_REFUSED_BYTES (256 * 1024)
 #define OH_REFUSED_PACKET_MAX 1024	/* headers and a query; a power of two */
 #define OH_COMMAND_MAX 16		/* TASK_COMM_LEN */
+#define OH_QUESTIONS_MAX 2048	/* that wait, or were answered with no: a power of 2 */
+#define OH_ASKERS 128		/* groups of cgroups and interfaces, each with a share of these */
+#define OH_ASK_KEPT 600		/* seconds for which a no holds, and silence */
 
 #define OH_FOREVER 0xffffffffU		/* an expiry that never comes */
 
@@ -169,11 +172,12 @@ enum oh_shared {
 	OH_SHARED_PAID,		/* oh_ntp_paid */
 	OH_SHARED_OPENED,	/* oh_opened */
 	OH_SHARED_OPENINGS,	/* oh_openings */
+	OH_SHARED_QUESTIONS,	/* oh_questions */
 	OH_SHARED_MAX
 };
 
 /* Value of oh_shares (array): the time until which each payer has paid for its entries. Index is the target's id, 0:
- * the host's own needs; for OH_SHARED_OPENINGS the number of a group of senders. */
+ * the host's own needs; for OH_SHARED_OPENINGS the number of a group of senders, for OH_SHARED_QUESTIONS of askers. */
 struct oh_shares {
 	struct {
 		/* from its own share; of all: seconds of CLOCK_BOOTTIME << 32 | who was refused last: a target, or the
@@ -256,7 +260,7 @@ struct oh_connection {
 	__u8 reopened;		/* of a flow: 1: a SYN was let out since its last segment */
 	__u8 served;		/* of a flow: 1: the server's hello came in, and asks for no second one */
 	__u8 watched;		/* enum oh_watched: of a connection that passes under --observe alone */
-	__u8 reserved;
+	__u8 asked;		/* 1: its last connect() was let go on so that its SYN waits for an answer */
 	__u32 target;
 	__u32 generation;
 	struct oh_owner owner;
@@ -387,13 +391,37 @@ struct oh_folded {
 	__u32 last;		/* and when it occurred last */
 };
 
-/* A guarded socket's packet that was refused for its content, in oh_refused (ring buffer). User space answers it. */
+/* Key of oh_questions (hash): who wants to reach what. Under `load --ask` its attempts wait for an answer. */
+struct oh_question_key {
+	struct oh_address address;	/* all zero: a name */
+	__u64 cgroup;		/* as in struct oh_event, like the interface */
+	__u32 interface;
+	__u32 name;		/* hash: two names of one asker that share it are one question */
+	__u16 port;		/* host byte order; of a query: 0 */
+	__u8 reason;		/* enum oh_reason; one for all that an address is refused for */
+	__u8 reserved[5];
+};
+
+/* Value of oh_questions. The hooks write it, and the user side writes an answer. */
+struct oh_question {
+	__u64 until;		/* nanoseconds of CLOCK_BOOTTIME: attempts wait until then, and are refused */
+	__u64 over;		/* from then until then; after that the question may be put again */
+	__u32 denied;		/* 1: refused even before `until` */
+	__u32 tries;		/* attempts that waited */
+	struct oh_event what;	/* the first one */
+};
+
+/* A guarded socket's packet that was refused for its content, in oh_refused (ring buffer), or a query that waits. User
+ * space answers it. */
 struct oh_refused {
 	__u64 netns;		/* cookie of the socket's network namespace, 0: not known */
 	__u32 pid;		/* a process that has the socket, 0: not known */
 	__u16 length;		/* bytes that are in packet */
-	__u8 reason;		/* enum oh_reason */
+	__u8 reason;		/* enum oh_reason; OH_NONE: it waits for an answer to a question */
 	__u8 reserved;
+	__u64 cgroup;		/* of the question's key */
+	__u32 name;		/* the same */
+	__u32 reserved2;
 	__u8 packet[OH_REFUSED_PACKET_MAX];	/* from its IP header on */
 };
 
@@ -449,6 +477,7 @@ struct oh_settings {
 	__u32 min_ttl, max_ttl, grace;	/* seconds, for addresses in answers */
 	__u16 skb_head, skb_end;	/* where struct sk_buff has these fields */
 	__u64 netns;		/* cookie of the network namespace to learn answers in, 0: the first one's */
+	__u64 ask;		/* nanoseconds for which a refusal waits for an answer; 0: nothing is asked */
 	__u16 shared_at;	/* where struct skb_shared_info has the marks of pages that user space can write */
 	__u16 shared_mask;	/* and which bits there are these marks; 0: the kernel does not let us see them */
 	__u8 answer;		/* 1: refusals by name are answered, if somebody can */
@@ -479,5 +508,7 @@ _Static_assert(sizeof(struct oh_opening) == 24 && __builtin_offsetof(struct oh_o
 _Static_assert(sizeof(struct oh_flow_key) == 40, "key of oh_flows: no padding");
 _Static_assert(sizeof(struct oh_event) == 360, "no padding: a hole would show kernel memory");
 _Static_assert(sizeof(struct oh_fold_key) == 64, "key of oh_folds: no padding");
+_Static_assert(sizeof(struct oh_question_key) == 40, "key of oh_questions: no padding");
+_Static_assert(sizeof(struct oh_question) == 384, "no padding: the same");
 
 #endif

@@ -12,10 +12,11 @@ from guard import (ALLOWED, BINARY, CONF, DEGRADED, DONE, FAILED, FORBIDDEN, HOO
                    PINS, REFUSED_AT_ONCE, STATE, USAGE, assert_says, config, poll)
 from lab import topology
 
-COMMANDS = ("load", "confirm", "unload", "allow", "revoke", "list", "refresh", "stats", "events", "report", "status",
-            "lock", "unlock", "run", "suggest", "explain", "verify")
+COMMANDS = ("load", "confirm", "unload", "allow", "asks", "deny", "revoke", "list", "refresh", "stats", "events",
+            "report", "status", "lock", "unlock", "run", "suggest", "explain", "verify")
 # a command that needs nothing but a loaded guard
 PLAIN = {"confirm": (), "allow": ("192.0.2.1",), "revoke": ("192.0.2.1",), "list": (),
+         "asks": (), "deny": ("192.0.2.1",),
          "refresh": (), "explain": (), "verify": (), "stats": (), "events": (), "report": ("/run/report.html",),
          "suggest": (), "status": (),
          "lock": (), "unlock": ()}

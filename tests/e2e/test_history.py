@@ -14,7 +14,8 @@ import time
 
 import pytest
 
-from guard import ALLOWED, BINARY, DONE, FAILED, FORBIDDEN, NOT_LOADED, assert_says, poll, serving
+from guard import (ALLOWED, BINARY, DONE, FAILED, FORBIDDEN, NOT_LOADED, NOT_RESOLVED, assert_says, poll,
+                   serving)
 
 LOG = "/var/log/ohguard/host.jsonl"
 
@@ -83,6 +84,17 @@ def test_repeats_are_added_up(written):
     assert len(told(written, destination_port=FORBIDDEN[1])) == 1
     line = json.loads(written.ok("events", "--summary", "--json").stdout.splitlines()[0])
     assert (line["count"], line["destination"], line["command"][:6]) == (5, FORBIDDEN[0], "python")
+    assert line["advice"] is None       # nothing lets UDP pass
+
+
+def test_summary_says_what_to_type_and_that_works(written):
+    assert written.curl("https://google.com") == NOT_RESOLVED
+    line = poll(lambda: written.ok("events", "--summary").stdout, "the lookup")
+    assert line.endswith(": ohguard allow google.com\n"), line
+    entry = json.loads(written.ok("events", "--summary", "--json").stdout)
+    assert entry["advice"] == "ohguard allow google.com"
+    written.ok(*entry["advice"].split()[1:])
+    assert written.curl("https://google.com") == 0
 
 
 def test_flood_of_names_hides_nobody(written):
@@ -204,7 +216,11 @@ def test_terminal_has_a_table_that_fits(written):
             text = on_terminal(written, columns, *args)
             plain = re.sub("\x1b\\[\\d+m", "", text)
             assert "\x1b" not in plain and "\u202e" not in plain and "\x1b[31m" in text
-            assert len(plain.splitlines()) == 2 and max(map(len, plain.splitlines())) <= columns, plain
+            rows = plain.splitlines()
+            if "--summary" in args:     # each with its line to type, which is not cut
+                assert [("allow" in x, x.startswith("    ")) for x in rows[1::2]] == [(True, True)] * 2, plain
+                rows = rows[::2]
+            assert len(rows) == 2 and max(map(len, rows)) <= columns, plain
 
 
 def test_journal_has_the_fields(loaded):

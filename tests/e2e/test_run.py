@@ -246,9 +246,10 @@ def test_both_killed_what_is_left_of_the_command_stays_guarded(lab):
         poll(lambda: not exists(command), "the end of the command itself")
         time.sleep(1)
         assert exists(pid)
+        assert run(lab, "true").returncode == 0 and cgroup.is_dir()
         (cgroup / "cgroup.kill").write_text("1")
         poll(lambda: not (cgroup / "cgroup.procs").read_text(), "an empty cgroup")
-        cgroup.rmdir()
+        assert run(lab, "true").returncode == 0 and not cgroup.exists()     # by the next one
 
 
 FAULTS = [("unshare", 1), ("mount", 1), ("mount", 2), ("mkdir", 1), ("socketpair", 1), ("clone", 1), ("clone", 2),

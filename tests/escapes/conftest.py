@@ -4,4 +4,4 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent), str(HERE.parent / "e2e"), str(HERE)]
-from lab.fixtures import session_lab        # noqa: E402,F401
+from lab.fixtures import class_lab        # noqa: E402,F401

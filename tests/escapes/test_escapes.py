@@ -5,13 +5,28 @@ import sys
 from pathlib import Path
 
 import attack
-from field import Field
+from field import THOROUGH, Field
 from runner import Attacks
 from table import TABLE
 
 
 class TestMachine(Attacks):
-    place, ground = Field, "session_lab"
+    place, ground = Field, "class_lab"
+
+
+class Asking(Field):
+    """The same under `load --ask`, and nobody answers. What waits is not counted."""
+    SHOWN, TRIED = 1000, 1 if THOROUGH else 5
+
+    def options(self):
+        return *super().options(), "--ask", "10m"
+
+    def reasons(self, a):
+        return set()
+
+
+class TestAsked(Attacks):
+    place, ground = Asking, "class_lab"
 
 
 def test_runner_lists_every_attack(capsys, monkeypatch):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""pytest fixtures: `lab` for nearly every test, `fresh_lab` for one that must not share."""
+"""pytest fixtures: `lab` for nearly every test, `fresh_lab` and `class_lab` for those that must not share."""
 import os
 
 import pytest
@@ -23,10 +23,13 @@ def lab(session_lab):
         session_lab.dns.reset()
 
 
-@pytest.fixture
-def fresh_lab():
+def _own_lab():
     """A lab of the test's own, in about a second."""
     if os.geteuid():
         pytest.skip("the lab needs root for namespaces and a cgroup")
     with Lab() as lab:
         yield lab
+
+
+fresh_lab = pytest.fixture(_own_lab)
+class_lab = pytest.fixture(_own_lab, scope="class")

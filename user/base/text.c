@@ -38,12 +38,15 @@ char *text_put_number(char *at, uint64_t number)
 	return at + sizeof(digits) - first;
 }
 
-static const struct {
-	char letter;
-	uint32_t seconds;
-} units[] = { { 'd', 86400 }, { 'h', 3600 }, { 'm', 60 }, { 's', 1 } };
+struct unit {
+	char letter;	/* '\0': the end */
+	uint32_t size;
+};
+static const struct unit seconds_units[] = { { 'd', 86400 }, { 'h', 3600 }, { 'm', 60 }, { 's', 1 }, { '\0', 0 } };
+static const struct unit size_units[] = { { 'G', 1 << 30 }, { 'M', 1 << 20 }, { 'k', 1 << 10 }, { '\0', 0 } };
 
-int text_parse_seconds(const char *text, uint64_t max, uint64_t *ret)
+/* A number with a unit behind it, or without. */
+static int parse_with_unit(const char *text, const struct unit *units, uint64_t max, uint64_t *ret)
 {
 	char digits[24];
 	size_t len = strlen(text);
@@ -52,9 +55,9 @@ int text_parse_seconds(const char *text, uint64_t max, uint64_t *ret)
 	if (!len || len >= sizeof(digits))
 		return -EINVAL;
 	memcpy(digits, text, len + 1);
-	for (size_t i = 0; i < sizeof(units) / sizeof(*units); i++) {
-		if (digits[len - 1] == units[i].letter) {
-			unit = units[i].seconds;
+	for (; units->letter; units++) {
+		if (digits[len - 1] == units->letter) {
+			unit = units->size;
 			digits[len - 1] = '\0';
 			break;
 		}
@@ -66,15 +69,23 @@ int text_parse_seconds(const char *text, uint64_t max, uint64_t *ret)
 	return 0;
 }
 
+int text_parse_seconds(const char *text, uint64_t max, uint64_t *ret)
+{
+	return parse_with_unit(text, seconds_units, max, ret);
+}
+
+int text_parse_size(const char *text, uint64_t max, uint64_t *ret)
+{
+	return parse_with_unit(text, size_units, max, ret);
+}
+
 const char *text_seconds(uint64_t seconds, char *buffer, size_t size)
 {
-	for (size_t i = 0; i < sizeof(units) / sizeof(*units); i++) {
-		if (seconds >= units[i].seconds || units[i].seconds == 1) {
-			snprintf(buffer, size, "%llu%c",
-				 (unsigned long long)(seconds / units[i].seconds), units[i].letter);
-			break;
-		}
-	}
+	const struct unit *unit = seconds_units;
+
+	while (seconds < unit->size && unit->size > 1)
+		unit++;
+	snprintf(buffer, size, "%llu%c", (unsigned long long)(seconds / unit->size), unit->letter);
 	return buffer;
 }
 

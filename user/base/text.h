@@ -19,6 +19,9 @@ char *text_put_number(char *at, uint64_t number);
 /* A time like 30s, 5m, 2h, 1d, or plain seconds. 0, or -EINVAL (not a time, or over max seconds). */
 int text_parse_seconds(const char *text, uint64_t max, uint64_t *ret);
 
+/* A size like 16M, 512k, 1G, or plain bytes: units of 1024. 0, or -EINVAL (not a size, or over max bytes). */
+int text_parse_size(const char *text, uint64_t max, uint64_t *ret);
+
 /* Writes seconds as 59s, 4m, 3h or 2d: the largest unit that leaves a whole number of at least 1. */
 const char *text_seconds(uint64_t seconds, char *buffer, size_t size);
 

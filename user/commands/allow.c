@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "base/text.h"
 #include "commands/cmd.h"
+#include "engine/questions.h"
 #include "guard/change.h"
 #include "guard/refresh.h"
 #include "policy/config_file.h"
@@ -229,8 +230,8 @@ static int allow(const struct allow_options *o)
 	size_t count = (size_t)o->common.argc;
 	struct allow a = { .options = o, .targets = calloc(count, sizeof(*a.targets)),
 			   .outcomes = calloc(count, sizeof(*a.outcomes)), .count = count };
+	struct error e, e_questions;
 	struct guard g;
-	struct error e;
 	int r = guard_open_to_change(&o->common.guard, &g, &e);
 
 	if (r) {
@@ -247,6 +248,8 @@ static int allow(const struct allow_options *o)
 		report_json(&g, &a);
 	else if (!r)
 		report_text(&g, &a, time(NULL));
+	if (!r && questions_settle(&g.engine, a.targets, a.count, &e_questions))
+		error_warn("it still counts as a question: %s", e_questions.text);
 	guard_close(&g);
 	free(a.targets);
 	free(a.outcomes);

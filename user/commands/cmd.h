@@ -62,6 +62,8 @@ int cmd_verify(int argc, char **argv);
 int cmd_unload(int argc, char **argv);
 int cmd_allow(int argc, char **argv);
 int cmd_revoke(int argc, char **argv);
+int cmd_asks(int argc, char **argv);
+int cmd_deny(int argc, char **argv);
 int cmd_list(int argc, char **argv);
 int cmd_refresh(int argc, char **argv);
 int cmd_stats(int argc, char **argv);

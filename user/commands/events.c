@@ -15,12 +15,12 @@
 #include "commands/cmd.h"
 #include "engine/answerer.h"
 #include "guard/guard.h"
+#include "history/advice.h"
 #include "history/buffer.h"
 #include "history/follow.h"
 #include "history/log.h"
 #include "history/print.h"
 #include "history/reader.h"
-#include "history/summary.h"
 #include "history/summary.h"
 #include "policy/address.h"
 #include "policy/config_file.h"
@@ -34,6 +34,7 @@ struct events {
 	int follow, summary, verify, utc;
 	size_t width;			/* of the terminal, 0: none */
 	uint64_t line;			/* the last one that was printed */
+	const struct policy *policy;	/* for the summary; empty: not known */
 	struct history_summary sum;
 };
 
@@ -109,7 +110,7 @@ static int add_up(void *context, const struct history_record *r)
 
 /* ---- the summary ---- */
 
-static void print_group_json(const struct history_record *r)
+static void print_group_json(const struct history_record *r, const char *to_type)
 {
 	char address[ADDRESS_TEXT_MAX], protocol[HISTORY_PROTOCOL_MAX], time[TEXT_TIME_MAX];
 	struct json j;
@@ -132,18 +133,22 @@ static void print_group_json(const struct history_record *r)
 	json_string(&j, "container", r->container);
 	json_string(&j, "container_name", r->container_name);
 	json_bool(&j, "others", r->others);
+	json_string(&j, "advice", to_type);
 	json_object_end(&j);
 	json_end(&j);
 }
 
+/* With the line to type, which is not cut: it is there to be pasted. */
 static void print_group(const struct events *o, const struct history_record *r)
 {
-	char time[TEXT_TIME_MAX];
+	char time[TEXT_TIME_MAX], line[ADVICE_MAX];
+	bool known = !advice(r, o->policy, line, sizeof(line));
 
 	if (o->common.json) {
-		print_group_json(r);
+		print_group_json(r, known ? line : NULL);
 	} else if (o->width) {
 		print_row(o, r, r->last);
+		printf("%24s%s%s%s\n", "", known ? "" : "(", line, known ? "" : ")");
 	} else {
 		printf("%llu %s ", (unsigned long long)r->count, text_time(r->last, time));
 		history_print_why(stdout, r);
@@ -151,14 +156,17 @@ static void print_group(const struct events *o, const struct history_record *r)
 		history_print_what(stdout, r);
 		fputs(" by ", stdout);
 		history_print_who(stdout, r);
-		putchar('\n');
+		printf(": %s%s%s\n", known ? "" : "(", line, known ? "" : ")");
 	}
 }
 
-static void print_summary(struct events *o)
+static void print_summary(struct events *o, struct guard *g)
 {
+	static const struct policy none;
 	size_t shown = o->width && o->sum.count > SHOWN ? SHOWN : o->sum.count;
+	struct error ignored;	/* whether a target is from the configuration matters to few lines */
 
+	o->policy = g && !guard_look(g, time(NULL), &ignored) ? &g->policy : &none;
 	history_rank(&o->sum);
 	for (size_t i = 0; i < shown; i++)
 		print_group(o, o->sum.group[i].record);
@@ -213,7 +221,7 @@ static int read_all(struct events *o, const char *path, struct guard *g, struct 
 		error_warn("%llu events were lost since the load: the buffer was full and nobody read it",
 			   (unsigned long long)lost.packets);
 	if (r >= 0 && o->summary)
-		print_summary(o);
+		print_summary(o, g);
 	if (r >= 0 && o->follow && g)
 		r = wait_for_more(o, g, written, e);
 	history_summary_free(&o->sum);

@@ -27,6 +27,8 @@
 #include "guard/ways_out.h"
 #include "policy/keys.h"
 
+#define ASK_MIN 5	/* seconds: one that nobody can answer in time is none */
+#define ASK_MAX 600
 #define CGROUP2_MAGIC 0x63677270	/* linux/magic.h */
 #define CONFIRM_MIN 3			/* seconds */
 #define CONFIRM_MAX 86400
@@ -36,6 +38,7 @@ struct load {
 	const char *cgroup, **uplinks;
 	int observe, dry_run, no_resolve, fail_closed, force, go_back;
 	uint64_t confirm;		/* seconds, 0: for good */
+	uint64_t ask;			/* seconds, 0: no question */
 	/* found on the way */
 	char where[PATH_MAX];		/* the cgroup */
 	struct uplinks found;
@@ -240,6 +243,7 @@ static int load_links(struct guard *g, void *context, struct error *e)
 	struct engine engine;
 	int r = find_uplinks(o, g, e);
 
+	g->config.ask = (uint32_t)o->ask;
 	if (!r)
 		r = look_before(o, g, &same, e);
 	if (!r && o->confirm && !o->dry_run)
@@ -280,7 +284,7 @@ static void count_failing(const struct records *records, const struct config *c,
 static void report_text(const struct load *o, const struct guard *g)
 {
 	printf("%s: %s %s, %zu targets%s\n", o->common.guard.instance, o->dry_run ? "would guard" :
-	       o->observe ? "observing" : "guarding", o->where, g->policy.count,
+	       o->observe ? "observing" : o->ask ? "asking, guarding" : "guarding", o->where, g->policy.count,
 	       o->dry_run ? " (programs verified, nothing attached)" : "");
 	if (!difference_print(&o->before, &o->after) && !o->first)
 		printf("  nothing that is allowed changes\n");
@@ -300,7 +304,7 @@ static void report(const struct load *o, const struct guard *g, const struct ref
 	json_object(&j, NULL);
 	json_string(&j, "instance", o->common.guard.instance);
 	json_string(&j, "cgroup", o->where);
-	json_string(&j, "mode", o->observe ? "observe" : "enforce");
+	json_string(&j, "mode", o->observe ? "observe" : o->ask ? "ask" : "enforce");
 	json_bool(&j, "dry_run", o->dry_run);
 	json_number(&j, "targets", (int64_t)g->policy.count);
 	json_number(&j, "asked", (int64_t)names->asked);
@@ -385,6 +389,7 @@ static int take_back(struct load *o, struct guard *g, struct back *b, struct err
 	o->uplinks = uplinks;
 	o->cgroup = b->cgroup;
 	o->observe = b->observe;
+	o->ask = b->ask;
 	snprintf(o->source, sizeof(o->source), "%s", b->source);
 	return r;
 }
@@ -481,6 +486,7 @@ int cmd_load(int argc, char **argv)
 	static struct config values;	/* only to check them */
 	struct load o = { 0 };
 	const char *confirm = NULL;
+	const char *ask = NULL;
 	struct error e;
 	struct poptOption options[] = {
 		{ "cgroup", 0, POPT_ARG_STRING, &o.cgroup, 0,
@@ -488,6 +494,8 @@ int cmd_load(int argc, char **argv)
 		{ "uplink", 0, POPT_ARG_ARGV, &o.uplinks, 0, "Also judge everything that leaves by this interface; may "
 		  "be repeated (default: auto if the root is guarded)", "IF|auto|none" },
 		{ "observe", 0, POPT_ARG_NONE, &o.observe, 0, "Refuse nothing, report what would be refused", NULL },
+		{ "ask", 0, POPT_ARG_STRING, &ask, 0, "Hold what would be refused for its name or address until "
+		  "`allow` or `deny` answers, at most this long (5s to 10m)", "TIME" },
 		{ "dry-run", 0, POPT_ARG_NONE, &o.dry_run, 0, "Check configuration and programs, attach nothing",
 		  NULL },
 		{ "confirm", 0, POPT_ARG_STRING, &confirm, 0,
@@ -510,5 +518,9 @@ int cmd_load(int argc, char **argv)
 				 CONFIRM_MIN);
 	if (o.go_back && !going_back_wait(&o.common.guard))
 		return CMD_OK;
+	if (ask && (text_parse_seconds(ask, ASK_MAX, &o.ask) || o.ask < ASK_MIN))
+		return cmd_usage("--ask %s: expected a time like 30s or 2m, from 5s to 10m", ask);
+	if (ask && o.observe)
+		return cmd_usage("--ask: with --observe nothing is refused, so there is nothing to ask");
 	return load(&o);
 }

@@ -292,8 +292,9 @@ static int run(struct run *o)
 		r = cgroup_find_own(o->cgroup, &e);
 	if (r)
 		return cmd_fail(&e);
+	cgroup_remove_left(o->cgroup);
 	n = strlen(o->cgroup);
-	snprintf(o->cgroup + n, sizeof(o->cgroup) - n, "/ohguard-run-%d", (int)getpid());
+	snprintf(o->cgroup + n, sizeof(o->cgroup) - n, "/" CGROUP_OF_RUN, (int)getpid());
 	block_signals(&o->before);
 	r = keeper_mount(&o->config, &covered, &e);
 	if (!r)

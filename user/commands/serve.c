@@ -102,12 +102,12 @@ static int serve(struct server *s, int signals, struct error *e)
 			next = now + BEAT;
 			continue;
 		}
-		if (poll(fds, 2, (int)(next - now)) < 0 && errno != EINTR)
+		if (poll(fds, 2, answers_wait(&s->answers, (int)(next - now))) < 0 && errno != EINTR)
 			r = error_set(e, errno, "poll: %s", strerror(errno));
 		if (fds[0].revents)
 			break;
 		if (!r)
-			r = answers_give(&s->answers, e);
+			r = answers_give(&s->answers, &s->g.engine, e);
 	}
 	return r;
 }
@@ -119,7 +119,8 @@ static int open_writer(struct server *s, const char *instance, struct error *e)
 
 	snprintf(mark, sizeof(mark), "%s/" GUARD_HISTORY_MARK, s->g.state);
 	if (!r)
-		r = history_writer_open(instance, s->g.history, mark, &s->g.engine, &s->writer, e);
+		r = history_writer_open(instance, s->g.history, mark, &s->g.config.history, &s->g.engine, &s->writer,
+					e);
 	if (!r)
 		note_problem(s);
 	return r;

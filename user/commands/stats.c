@@ -19,12 +19,14 @@
 
 /* The maps that can become full. */
 static const enum engine_map shown_maps[] = {
-	ENGINE_ADDRESSES, ENGINE_LEARNED, ENGINE_OPENED, ENGINE_RANGES, ENGINE_NAMES, ENGINE_LOCAL };
+	ENGINE_ADDRESSES, ENGINE_LEARNED, ENGINE_OPENED, ENGINE_RANGES, ENGINE_NAMES, ENGINE_LOCAL,
+	ENGINE_QUESTIONS };
 
 struct stats {
 	const char *instance;
 	int64_t since;			/* 0: no policy was ever in force */
 	bool observing;
+	const char *mode;
 	struct oh_count allowed, refused, observed;
 	struct oh_count reasons[OH_REASON_MAX], observed_reasons[OH_REASON_MAX];
 	uint64_t events_lost;
@@ -128,6 +130,7 @@ static int read_stats(struct guard *g, struct stats *s, struct error *e)
 	if (r)
 		return r;
 	s->observing = g->engine.settings.observe;
+	s->mode = engine_mode(&g->engine.settings);
 	s->since = control.since ? clock_boot_at() + control.since : 0;
 	read_refresh(g, s);
 	return 0;
@@ -182,7 +185,7 @@ static void print_json(const struct stats *s)
 	json_object(&j, NULL);
 	json_string(&j, "instance", s->instance);
 	json_time(&j, "since", s->since);
-	json_string(&j, "mode", s->observing ? "observe" : "enforce");
+	json_string(&j, "mode", s->mode);
 	json_object(&j, "verdicts");
 	json_count(&j, "allowed", &s->allowed);
 	json_count(&j, "refused", &s->refused);

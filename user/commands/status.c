@@ -16,6 +16,7 @@
 #include "engine/inside.h"
 #include "engine/object.h"
 #include "engine/packet.h"
+#include "engine/questions.h"
 #include "engine/uplink_hooks.h"
 #include "guard/back.h"
 #include "guard/guard.h"
@@ -39,6 +40,7 @@ struct status {
 	bool locked;
 	bool packet;	/* packet sockets and unknown families are refused */
 	bool answering;	/* refused names are answered */
+	uint32_t waiting;	/* questions that nobody has answered yet */
 	struct remarks problems;
 	struct inside inside;
 	struct remarks notes;	/* gaps that no setting of ours closes here, or that the configuration wants */
@@ -206,7 +208,7 @@ static int name_payer(const struct guard *g, enum oh_shared table, __u32 who, ch
 	struct oh_target target = { 0 };
 	struct error e;
 
-	if (table == OH_SHARED_OPENINGS) {
+	if (table == OH_SHARED_OPENINGS || table == OH_SHARED_QUESTIONS) {
 		if (!who || !if_indextoname(who, ret))
 			snprintf(ret, OH_TARGET_TEXT_MAX, who ? "interface %u" : "this machine", who);
 		return 0;
@@ -226,6 +228,8 @@ static void check_shares(struct status *s, const struct guard *g)
 		[OH_SHARED_PAID] = "more time servers of %s at once than its share: %llu requests were refused",
 		[OH_SHARED_OPENINGS] = "more unanswered connections from %s at once than a sender's share: %llu "
 				       "packets were held back",
+		[OH_SHARED_QUESTIONS] = "more questions from %s at once than an asker's share: %llu attempts were "
+					"refused unasked",
 	};
 	struct oh_shares shares;
 	struct error e;
@@ -273,6 +277,17 @@ static void check_history(struct status *s, const struct guard *g)
 	fclose(f);
 }
 
+static int read_questions(struct status *s, const struct guard *g, struct error *e)
+{
+	struct questions questions;
+	int r = questions_read(&g->engine, &questions, e);
+
+	for (size_t i = 0; !r && i < questions.count; i++)
+		s->waiting += questions.list[i].waits;
+	questions_free(&questions);
+	return r;
+}
+
 static int read_status(struct guard *g, struct status *s, struct error *e)
 {
 	struct error e_state;
@@ -301,6 +316,9 @@ static int read_status(struct guard *g, struct status *s, struct error *e)
 	if (r)
 		return r;
 	check_shares(s, g);
+	r = s->settings.ask ? read_questions(s, g, e) : 0;
+	if (r)
+		return r;
 	check_expired(s, g);
 	check_history(s, g);
 	s->locked = g->locked;
@@ -409,7 +427,11 @@ static void print_json(const struct status *s)
 	json_object(&j, NULL);
 	json_string(&j, "instance", s->instance);
 	json_bool(&j, "enforcing", s->enforcing);
-	json_string(&j, "mode", s->settings.observe ? "observe" : "enforce");
+	json_string(&j, "mode", engine_mode(&s->settings));
+	if (s->settings.ask) {
+		json_number(&j, "ask", (int64_t)(s->settings.ask / 1000000000));
+		json_number(&j, "asks", s->waiting);
+	}
 	json_string(&j, "cgroup", s->hooks[OH_HOOK_EGRESS].where);
 	json_bool(&j, "locked", s->locked);
 	if (*s->settings.uplink[0])
@@ -464,6 +486,9 @@ static void print_text(const struct status *s)
 	if (*s->settings.uplink[0])
 		printf("  inbound: at tc ingress%s\n", s->settings.xdp ? ", and before it by XDP in the driver" : "");
 	print_networks(&s->inside);
+	if (s->settings.ask)
+		printf("  asks: %u wait, each for at most %u s before it is refused: see `ohguard asks`\n", s->waiting,
+		       (unsigned int)(s->settings.ask / 1000000000));
 	if (s->settings.answer)
 		printf("  refused names: %s\n", s->answering ? "answered as no such name" :
 		       "an error, after which some programs wait: start ohguard-events.service");

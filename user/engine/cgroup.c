@@ -131,6 +131,27 @@ static void remove_one(const char *path)
 	rmdir(path);
 }
 
+void cgroup_remove_left(const char *folder)
+{
+	DIR *dir = opendir(folder);
+	struct dirent *entry;
+
+	while (dir && (entry = readdir(dir))) {
+		char path[PATH_MAX], rest;
+		int pid;
+
+		if (sscanf(entry->d_name, CGROUP_OF_RUN "%c", &pid, &rest) != 1 || pid <= 0)
+			continue;
+		if (pid != getpid() && (!kill(pid, 0) || errno != ESRCH))	/* it may be about to fill it */
+			continue;
+		if ((size_t)snprintf(path, sizeof(path), "%s/%s", folder, entry->d_name) < sizeof(path) &&
+		    !is_populated(path))
+			each_below(path, remove_one);
+	}
+	if (dir)
+		closedir(dir);
+}
+
 int cgroup_remove(const char *path, struct error *e)
 {
 	int64_t deadline = clock_monotonic_ms() + EMPTY_MS;

@@ -40,6 +40,7 @@ const char *const engine_map_names[ENGINE_MAPS] = {
 	[ENGINE_REFUSED] = "oh_refused",
 	[ENGINE_ANSWERER] = "oh_answerer",
 	[ENGINE_SHARES] = "oh_shares",
+	[ENGINE_QUESTIONS] = "oh_questions",
 };
 
 static const uint32_t value_sizes[ENGINE_MAPS] = {
@@ -64,6 +65,7 @@ static const uint32_t value_sizes[ENGINE_MAPS] = {
 	[ENGINE_REFUSED] = 0,
 	[ENGINE_ANSWERER] = sizeof(struct oh_answerer),
 	[ENGINE_SHARES] = sizeof(struct oh_shares),
+	[ENGINE_QUESTIONS] = sizeof(struct oh_question),
 };
 
 static int map_info(int fd, struct bpf_map_info *ret)
@@ -209,6 +211,11 @@ void engine_close(struct engine *engine)
 			close(engine->map[i]);
 	}
 	*engine = (struct engine)ENGINE_EMPTY;
+}
+
+const char *engine_mode(const struct oh_settings *settings)
+{
+	return settings->observe ? "observe" : settings->ask ? "ask" : "enforce";
 }
 
 int engine_read_shares(const struct engine *engine, uint32_t target, struct oh_shares *ret, struct error *e)

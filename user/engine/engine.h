@@ -32,6 +32,7 @@ enum engine_map {
 	ENGINE_REFUSED,
 	ENGINE_ANSWERER,
 	ENGINE_SHARES,
+	ENGINE_QUESTIONS,
 	ENGINE_MAPS
 };
 
@@ -58,6 +59,9 @@ int engine_read_control(const struct engine *engine, struct oh_control *ret, str
 int engine_write_control(const struct engine *engine, const struct oh_control *control, struct error *e);
 /* Says that the maps hold a policy: from now on all rules admit. */
 int engine_set_ready(const struct engine *engine, struct error *e);
+
+/* "enforce", "observe" or "ask". */
+const char *engine_mode(const struct oh_settings *settings);
 
 /* Sums over the CPUs. */
 int engine_read_count(const struct engine *engine, uint32_t index, struct oh_count *ret, struct error *e);

@@ -98,9 +98,9 @@ bool engine_wants(const struct oh_settings *settings, enum oh_hook hook)
 	bool uplink = *settings->uplink[0];
 
 	if (hook == OH_HOOK_SOCK_OPS)
-		return settings->inspect;
+		return settings->inspect || settings->ask;
 	if (hook == OH_HOOK_SOCKOPT)
-		return settings->answer;
+		return settings->answer || settings->ask;
 	if (hook == OH_HOOK_INGRESS)	/* answers are learned at only one place */
 		return settings->inspect && !uplink;
 	if (hook == OH_HOOK_INBOUND)	/* where nothing is refused, all would be told twice */

@@ -113,6 +113,7 @@ static int fill_settings(struct bpf_object *object, const struct config *c, bool
 		.nts = c->nts, .answer = c->inspect && c->answer, .xdp = c->xdp,
 					.inbound_count = (__u32)c->inbound_count, .min_ttl = c->min_ttl,
 					.max_ttl = c->max_ttl, .grace = c->grace, .netns = own_netns(),
+					.ask = observe ? 0 : c->ask * 1000000000ULL,
 					.nat64_count = (__u32)c->nat64.count, .netns_inode = own_netns_inode(),
 					.build = object_build(),
 					.inside = c->uplink_count && (c->local_auto || c->local_count) };

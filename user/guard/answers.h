@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: MIT */
-/* Answers what an engine refused for its name: see inject.h. */
+/* Answers what an engine refused for its name, and what waited for that under `load --ask`: see inject.h, held.h. */
 #ifndef OHGUARD_ANSWERS_H
 #define OHGUARD_ANSWERS_H
 
 #include "engine/engine.h"
 
+struct held;
 struct inject;
 struct ring_buffer;
 
 struct answers {
 	struct inject *inject;
+	struct held *held;
 	struct ring_buffer *ring;	/* of refused packets; NULL: none */
 };
 
@@ -20,6 +22,8 @@ int answers_renew(struct answers *a, const struct engine *engine, struct error *
 
 /* Readable if there is something to answer. */
 int answers_fd(const struct answers *a);
-int answers_give(struct answers *a, struct error *e);
+/* The milliseconds, at most so many, until answers_give() is due even if there is nothing. */
+int answers_wait(const struct answers *a, int most);
+int answers_give(struct answers *a, const struct engine *engine, struct error *e);
 
 #endif

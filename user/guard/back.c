@@ -41,8 +41,8 @@ static int write_head(const struct guard *g, const struct back *b, struct error 
 		return r;
 	read_boot_id(boot);
 	fprintf(out.stream, "; Kept by ohguard: what `ohguard load --confirm` goes back to.\n[back]\n"
-		"deadline = %" PRId64 "\nboot = %s\nnothing = %d\nobserve = %d\ncgroup = %s\nsource = %s\n",
-		b->deadline, boot, b->nothing, b->observe, b->cgroup, b->source);
+		"deadline = %" PRId64 "\nboot = %s\nnothing = %d\nobserve = %d\nask = %u\ncgroup = %s\nsource = %s\n",
+		b->deadline, boot, b->nothing, b->observe, b->ask, b->cgroup, b->source);
 	for (int i = 0; i < OH_UPLINKS_MAX && *b->uplinks[i]; i++)
 		fprintf(out.stream, "uplink = %.*s\n", OH_INTERFACE_MAX - 1, b->uplinks[i]);
 	return file_commit(&out, e);
@@ -75,6 +75,7 @@ static int keep(const struct guard *g, struct back *b, struct error *e)
 	if (b->nothing)
 		return 0;
 	b->observe = g->engine.settings.observe;
+	b->ask = (uint32_t)(g->engine.settings.ask / 1000000000);
 	memcpy(b->uplinks, g->engine.settings.uplink, sizeof(b->uplinks));
 	snprintf(b->cgroup, sizeof(b->cgroup), "%s", hooks[OH_HOOK_EGRESS].where);
 	snprintf(source, sizeof(source), "%s/source.conf", g->run);
@@ -126,6 +127,8 @@ static int visit(void *context, const char *section, const char *key, const char
 		b->nothing = number;
 	} else if (!strcmp(key, "observe")) {
 		b->observe = number;
+	} else if (!strcmp(key, "ask")) {
+		b->ask = (uint32_t)number;
 	}
 	return 0;
 }

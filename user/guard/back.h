@@ -11,6 +11,7 @@ struct back {
 	bool other_boot;		/* it was kept before a reboot: its time is over */
 	bool nothing;			/* nothing was loaded before */
 	bool observe;
+	uint32_t ask;		/* seconds, 0: it asked nothing */
 	char cgroup[PATH_MAX];
 	char source[PATH_MAX];		/* where its configuration came from */
 	uplink_names uplinks;

@@ -322,7 +322,7 @@ static int serve(struct state *s, struct error *e)
 		if (!r && poll(fds, 3, BEAT) < 0 && errno != EINTR)
 			r = error_set(e, errno, "poll: %s", strerror(errno));
 		if (!r && s->answering)
-			r = answers_give(&s->answers, e);
+			r = answers_give(&s->answers, &s->engine, e);
 		if (!r && ring_buffer__consume(s->events) < 0)
 			r = error_set(e, EIO, "the events cannot be read");
 	}

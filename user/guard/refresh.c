@@ -9,6 +9,7 @@
 #include "base/list.h"
 #include "engine/publish.h"
 #include "engine/publish_names.h"
+#include "engine/questions.h"
 #include "guard/change.h"
 #include "policy/address.h"
 
@@ -246,7 +247,9 @@ static int look(struct guard *g, bool all, struct refresh *f, bool *ret_idle, st
 		r = all ? add_all(f, &g->records, e) : refresh_add_due(f, &g->records, now, e);
 	if (!r && !f->count && !g->lapsed)
 		r = publish_is_current(&g->policy, &g->engine, ret_idle, e);
-	return !r && *ret_idle ? publish_local(&g->engine, e) : r;
+	if (!r && *ret_idle)
+		r = publish_local(&g->engine, e);
+	return r ? r : questions_sweep(&g->engine, e);
 }
 
 static int ask_once(struct guard *g, bool all, struct refresh_report *report, struct error *e)

@@ -32,24 +32,26 @@ static void hash_line(const char *line, size_t length, char ret[HISTORY_HASH_MAX
 struct end {
 	uint64_t line, first_line;
 	int64_t first_time;
-	char hash[HISTORY_HASH_MAX];
+	char text[HISTORY_LINE_MAX];	/* of the last whole line, */
+	size_t length;			/* which alone is hashed: looking for changes is `events --verify` */
 };
 
 static int see_line(void *context, char *text, size_t length, struct error *e)
 {
 	struct end *end = context;
+	char copy[HISTORY_LINE_MAX];	/* parsing changes it */
 	struct history_record record;
-	char hash[HISTORY_HASH_MAX];
 	const char *before;
 
 	(void)e;
-	if (!text)
+	if (!text || length >= sizeof(copy))
 		return 0;
-	hash_line(text, length, hash);	/* parsing changes it */
-	if (history_parse(text, &record, &before))
+	memcpy(copy, text, length + 1);
+	if (history_parse(copy, &record, &before))
 		return 0;
 	end->line = record.line;
-	strcpy(end->hash, hash);
+	end->length = length;
+	memcpy(end->text, text, length);
 	if (!end->first_line) {
 		end->first_line = record.line;
 		end->first_time = record.first;
@@ -60,7 +62,7 @@ static int see_line(void *context, char *text, size_t length, struct error *e)
 /* The last whole line: of the file that is written now, or else of the newest of the others. */
 static int find_end(struct history_log *log, struct error *e)
 {
-	struct end now = { 0 }, older = { 0 };
+	struct end now = { 0 }, older = { 0 }, *last;
 	struct history_files files;
 	int r = history_lines(log->now, see_line, &now, e);
 
@@ -70,10 +72,12 @@ static int find_end(struct history_log *log, struct error *e)
 			r = history_lines(files.path[i - 1], see_line, &older, e);
 		history_list_free(&files);
 	}
-	log->line = now.line ? now.line : older.line;
+	last = now.line ? &now : &older;
+	log->line = last->line;
 	log->first_line = now.first_line;
 	log->first_time = now.first_time;
-	strcpy(log->hash, now.line ? now.hash : older.hash);
+	if (last->line)
+		hash_line(last->text, last->length, log->hash);
 	return r;
 }
 
@@ -125,16 +129,16 @@ static int open_now(struct history_log *log, struct error *e)
 	return 0;
 }
 
-int history_log_open(struct history_log *log, const char *path, const char *mark, struct error *e)
+int history_log_open(struct history_log *log, const char *path, const char *mark, const struct config_history *limits,
+		     struct error *e)
 {
 	char folder[PATH_MAX];
-	const char *slash = strrchr(path, '/');
 	int r;
 
-	*log = (struct history_log){ .file = -1, .mark = -1 };
+	*log = (struct history_log){ .file = -1, .mark = -1, .limits = *limits };
 	snprintf(log->base, sizeof(log->base), "%s", path);
 	snprintf(log->now, sizeof(log->now), "%s.jsonl", path);
-	snprintf(folder, sizeof(folder), "%.*s", slash ? (int)(slash - path) : 1, slash ? path : ".");
+	history_split(path, folder);
 	r = file_make_folder(folder, 0750, e);
 	if (!r)
 		r = open_now(log, e);
@@ -186,19 +190,19 @@ static bool compress_file(const char *path)
 }
 
 /* Compresses what is not, also what a crash has left, and removes what is too old or too much. */
-static void tidy(const char *base)
+static void tidy(const struct history_log *log)
 {
 	struct history_files files;
 	struct error e;
 	struct stat st;
 
-	if (history_list(base, &files, &e))
+	if (history_list(log->base, &files, &e))
 		return;
 	for (size_t i = 0; i < files.count; i++) {
 		size_t length = strlen(files.path[i]);
 
-		if (i + HISTORY_KEEP_FILES < files.count ||
-		    (!stat(files.path[i], &st) && st.st_mtime < time(NULL) - HISTORY_KEEP_SECONDS))
+		if (i + log->limits.files < files.count ||
+		    (!stat(files.path[i], &st) && st.st_mtime < time(NULL) - (time_t)log->limits.keep))
 			unlink(files.path[i]);
 		else if (strcmp(files.path[i] + length - 3, ".gz"))
 			compress_file(files.path[i]);
@@ -216,7 +220,7 @@ static void tidy_aside(const struct history_log *log)
 	if (nice(19) < 0)
 		errno = 0;
 	fdatasync(log->file);
-	tidy(log->base);
+	tidy(log);
 	_exit(0);
 }
 
@@ -264,7 +268,7 @@ int history_log_append(struct history_log *log, struct history_record *record, c
 	int length, r;
 
 	if (log->first_line && record->last >= log->not_before &&
-	    (log->size >= HISTORY_FILE_BYTES || record->last - log->first_time >= HISTORY_FILE_SECONDS))
+	    (log->size >= log->limits.file_size || record->last - log->first_time >= log->limits.file_age))
 		rotate(log, record->last);
 	if (record->of)
 		snprintf(of, sizeof(of), "\"of\": %" PRIu64 ", ", record->of);
@@ -292,7 +296,7 @@ int history_log_append(struct history_log *log, struct history_record *record, c
 
 /* ---- looking for what was changed ---- */
 
-struct check {
+struct chain {
 	struct history_verdict *verdict;
 	const char *path;
 	uint64_t number;		/* of lines in this file */
@@ -303,7 +307,7 @@ struct check {
 	bool marked;			/* the mark's line was seen as it says */
 };
 
-static int broken(struct check *c, struct error *e, const char *what)
+static int broken(struct chain *c, struct error *e, const char *what)
 {
 	c->verdict->broken = true;
 	return error_set(e, EBADMSG, "%s: line %" PRIu64 ": %s", c->path, c->number, what);
@@ -311,7 +315,7 @@ static int broken(struct check *c, struct error *e, const char *what)
 
 static int check_line(void *context, char *text, size_t length, struct error *e)
 {
-	struct check *c = context;
+	struct chain *c = context;
 	struct history_record record;
 	char hash[HISTORY_HASH_MAX];
 	const char *before;
@@ -347,7 +351,7 @@ static int check_line(void *context, char *text, size_t length, struct error *e)
 int history_verify(const char *path, const char *mark, struct history_verdict *ret, struct error *e)
 {
 	char now[PATH_MAX + 8], text[MARK_SIZE + 1] = "";
-	struct check c = { .verdict = ret, .path = now };
+	struct chain c = { .verdict = ret, .path = now };
 	struct history_files files;
 	FILE *f = fopen(mark, "re");
 	int r;

@@ -15,15 +15,13 @@
 
 #include "base/error.h"
 #include "history/record.h"
+#include "policy/config.h"
 
 #define HISTORY_HASH_MAX 65		/* with its NUL */
-#define HISTORY_FILE_BYTES (16 << 20)	/* then another is begun, */
-#define HISTORY_FILE_SECONDS 86400	/* or when its first line is so old */
-#define HISTORY_KEEP_SECONDS (90 * 86400)
-#define HISTORY_KEEP_FILES 200
 
 struct history_log {
 	char base[PATH_MAX + 64], now[PATH_MAX + 80];	/* without and with ".jsonl" */
+	struct config_history limits;
 	int file, mark;			/* -1: not open */
 	off_t size;
 	uint64_t line, first_line;	/* the last one written, and the first one of this file; 0: none */
@@ -35,7 +33,8 @@ struct history_log {
 
 /* path: struct guard's `history`; mark: the file that keeps the end. Makes folder and files, and goes on behind the
  * last whole line. */
-int history_log_open(struct history_log *log, const char *path, const char *mark, struct error *e);
+int history_log_open(struct history_log *log, const char *path, const char *mark, const struct config_history *limits,
+		     struct error *e);
 void history_log_close(struct history_log *log);
 
 /* Appends a record; fields: what history_print_fields() made of it. Its line and of are set here: of != 0 marks a

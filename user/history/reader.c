@@ -15,8 +15,7 @@
 
 /* ---- which files ---- */
 
-/* The file name of path, and in folder the folder that it is in. */
-static const char *split(const char *path, char folder[PATH_MAX])
+const char *history_split(const char *path, char folder[PATH_MAX])
 {
 	const char *slash = strrchr(path, '/');
 
@@ -73,16 +72,12 @@ static void drop_twins(struct history_files *files)
 			files->path[kept++] = files->path[i];
 	}
 	files->count = kept;
-	for (; files->count > HISTORY_FILES_MAX; files->count--) {
-		free(files->path[0]);
-		memmove(files->path, files->path + 1, (files->count - 1) * sizeof(*files->path));
-	}
 }
 
 int history_list(const char *path, struct history_files *ret, struct error *e)
 {
 	char folder[PATH_MAX];
-	const char *instance = split(path, folder);
+	const char *instance = history_split(path, folder);
 	struct history_files files = { 0 };
 	struct dirent *entry;
 	DIR *dir = opendir(folder);

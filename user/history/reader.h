@@ -3,6 +3,7 @@
 #ifndef OHGUARD_HISTORY_READER_H
 #define OHGUARD_HISTORY_READER_H
 
+#include <limits.h>
 #include <stddef.h>
 
 #include "base/error.h"
@@ -27,8 +28,10 @@ int history_scan(const char *path, const struct history_filter *filter, history_
 typedef int (*history_line)(void *context, char *line, size_t length, struct error *e);
 int history_lines(const char *path, history_line each, void *context, struct error *e);
 
-/* The history's files but for the one that is written now, oldest first, at most the newest HISTORY_FILES_MAX. */
-#define HISTORY_FILES_MAX 256
+/* The file name of path, and in folder the folder that it is in. */
+const char *history_split(const char *path, char folder[PATH_MAX]);
+
+/* The history's files but for the one that is written now, oldest first. */
 struct history_files {
 	size_t count;
 	char **path;

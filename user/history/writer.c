@@ -45,6 +45,7 @@ struct budget {
 struct history_writer {
 	const char *instance;
 	char path[PATH_MAX + 64], mark[PATH_MAX + 128];
+	struct config_history limits;
 	const struct engine *engine;
 	struct history_log log;
 	struct history_origin origin;
@@ -63,7 +64,7 @@ static void open_log(struct history_writer *w)
 	struct error e;
 
 	w->try_again = w->now + 10;
-	w->open = !history_log_open(&w->log, w->path, w->mark, &e);
+	w->open = !history_log_open(&w->log, w->path, w->mark, &w->limits, &e);
 	if (!w->open)
 		w->problem = e;
 	else if (w->log.cut)
@@ -74,8 +75,8 @@ static void open_log(struct history_writer *w)
 		w->journal = history_journal_open();
 }
 
-int history_writer_open(const char *instance, const char *path, const char *mark, const struct engine *engine,
-			struct history_writer **ret, struct error *e)
+int history_writer_open(const char *instance, const char *path, const char *mark, const struct config_history *limits,
+			const struct engine *engine, struct history_writer **ret, struct error *e)
 {
 	struct history_writer *w = calloc(1, sizeof(*w));
 
@@ -84,6 +85,7 @@ int history_writer_open(const char *instance, const char *path, const char *mark
 	w->instance = instance;
 	snprintf(w->path, sizeof(w->path), "%s", path);
 	snprintf(w->mark, sizeof(w->mark), "%s", mark);
+	w->limits = *limits;
 	w->engine = w->origin.engine = engine;
 	w->journal = -1;
 	w->now = (int64_t)time(NULL);

@@ -7,13 +7,14 @@
 #include "base/error.h"
 #include "engine/engine.h"
 #include "history/record.h"
+#include "policy/config.h"
 
 struct history_writer;
 
-/* path and mark: as of history_log_open(). If that fails it is tried again later, and history_writer_problem() says
+/* path, mark and limits: as of history_log_open(). If that fails it is tried again later, and history_writer_problem() says
  * why: -ENOMEM alone is returned. */
-int history_writer_open(const char *instance, const char *path, const char *mark, const struct engine *engine,
-			struct history_writer **ret, struct error *e);
+int history_writer_open(const char *instance, const char *path, const char *mark, const struct config_history *limits,
+			const struct engine *engine, struct history_writer **ret, struct error *e);
 /* Writes what was not yet, and frees it. */
 void history_writer_close(struct history_writer *writer);
 

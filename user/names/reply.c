@@ -12,6 +12,7 @@
 #define DNS_HEADER 12
 #define DNS_QUERY_MAX 512	/* what the kernel lets be a query: OH_DNS_QUERY_MAX */
 #define DNS_NAME_MAX 255
+#define DNS_TRUNCATED 0x02
 #define DNS_OPT 41		/* RFC 6891 */
 #define DNS_OPT_HEADER 11	/* root name, type, payload size, flags, length */
 #define EDE_OPTION 15		/* RFC 8914, 2 */
@@ -132,13 +133,20 @@ static size_t question_end(const uint8_t *query, size_t length)
 }
 
 /* The answer to a query: its length, at most EDE_BYTES more than the query's, or 0. */
-static size_t make_answer(const uint8_t *query, size_t length, uint8_t *ret)
+static size_t make_answer(const uint8_t *query, size_t length, bool again, uint8_t *ret)
 {
 	size_t end = question_end(query, length), opt = end;
 	bool edns;
 
 	if (!end)
 		return 0;
+	if (again) {
+		memcpy(ret, query, end);
+		ret[2] = 0x80 | DNS_TRUNCATED | (query[2] & 0x01);
+		ret[3] = 0x80;
+		memset(ret + 6, 0, 6);
+		return end;
+	}
 	edns = length >= opt + DNS_OPT_HEADER && !query[opt] && get16(query + opt + 1) == DNS_OPT &&
 	       opt + DNS_OPT_HEADER + get16(query + opt + 9) == length;
 	memcpy(ret, query, edns ? length : end);
@@ -155,11 +163,12 @@ static size_t make_answer(const uint8_t *query, size_t length, uint8_t *ret)
 	return length + EDE_BYTES;
 }
 
-static bool answer_udp(const struct refused *r, struct reply *ret)
+static bool answer_udp(const struct refused *r, bool again, struct reply *ret)
 {
 	struct reply_packet *p = &ret->packets[0];
 	uint8_t *udp = transport_of(p, r);
-	size_t header = sizeof(struct udphdr), n = make_answer(r->transport + header, r->length - header, udp + header);
+	size_t header = sizeof(struct udphdr);
+	size_t n = make_answer(r->transport + header, r->length - header, again, udp + header);
 
 	if (!n)
 		return false;
@@ -171,19 +180,21 @@ static bool answer_udp(const struct refused *r, struct reply *ret)
 	return true;
 }
 
-/* A TCP header towards the sender: as if the far side had taken nothing of what was refused. Its first byte is `ahead`
- * bytes behind what the sender expects next. */
+/* A TCP header towards the sender: as if the far side had taken nothing of what was refused but its SYN. Its first byte
+ * is `ahead` bytes behind what the sender expects next. */
 static void put_tcp(uint8_t *tcp, const struct refused *r, size_t ahead, uint8_t flags)
 {
-	uint32_t sequence;
+	uint32_t sequence, taken;
 
 	memcpy(&sequence, r->transport + 8, 4);
 	sequence = htonl(ntohl(sequence) + (uint32_t)ahead);
+	memcpy(&taken, r->transport + 4, 4);
+	taken = htonl(ntohl(taken) + !!(r->transport[13] & TH_SYN));
 	memset(tcp, 0, sizeof(struct tcphdr));
 	memcpy(tcp, r->transport + 2, 2);
 	memcpy(tcp + 2, r->transport, 2);
 	memcpy(tcp + 4, &sequence, 4);
-	memcpy(tcp + 8, r->transport + 4, 4);
+	memcpy(tcp + 8, &taken, 4);
 	tcp[12] = sizeof(struct tcphdr) / 4 << 4;
 	tcp[13] = flags;
 	memcpy(tcp + 14, r->transport + 14, 2);
@@ -210,7 +221,7 @@ static size_t answer_frames(const uint8_t *payload, size_t length, uint8_t *ret)
 		/* only the type, which follows the name, may differ */
 		if (end != first_end || memcmp(query + DNS_HEADER, first + DNS_HEADER, end - DNS_HEADER - 4))
 			return 0;
-		n = make_answer(query, n, ret + done + 2);
+		n = make_answer(query, n, false, ret + done + 2);
 		put16(ret + done, (unsigned int)n);
 		done += 2 + n;
 	}
@@ -222,9 +233,9 @@ static bool answer_tcp(const struct refused *r, bool name_refused, struct reply 
 	size_t header = (size_t)(r->transport[12] >> 4) * 4, n = 0;
 	struct reply_packet *p = ret->packets;
 
-	if (header < sizeof(struct tcphdr) || header > r->length || !(r->transport[13] & TH_ACK))
+	if (header < sizeof(struct tcphdr) || header > r->length || !(r->transport[13] & (TH_ACK | TH_SYN)))
 		return false;
-	if (name_refused && r->length - header <= 2 * DNS_QUERY_MAX)
+	if (name_refused && r->transport[13] & TH_ACK && r->length - header <= 2 * DNS_QUERY_MAX)
 		n = answer_frames(r->transport + header, r->length - header,
 				  transport_of(p, r) + sizeof(struct tcphdr));
 	if (n) {
@@ -237,7 +248,7 @@ static bool answer_tcp(const struct refused *r, bool name_refused, struct reply 
 	return true;
 }
 
-bool reply_make(const uint8_t *packet, size_t length, bool name_refused, struct reply *ret)
+bool reply_make(const uint8_t *packet, size_t length, enum reply_kind kind, struct reply *ret)
 {
 	struct refused r;
 
@@ -246,6 +257,6 @@ bool reply_make(const uint8_t *packet, size_t length, bool name_refused, struct 
 		return false;
 	ret->family = r.address == 4 ? 4 : 6;
 	if (r.protocol == IPPROTO_TCP)
-		return answer_tcp(&r, name_refused, ret);
-	return name_refused && answer_udp(&r, ret);
+		return answer_tcp(&r, kind == REPLY_NO_NAME, ret);
+	return kind != REPLY_RESET && answer_udp(&r, kind == REPLY_AGAIN, ret);
 }

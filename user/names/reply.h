@@ -22,8 +22,14 @@ struct reply {
 	int family;	/* 4 or 6 */
 };
 
-/* packet: length bytes from the IP header on. It may be cut after its transport header. name_refused: it is a DNS query
- * that was refused for its name. False if there is nothing to say. */
-bool reply_make(const uint8_t *packet, size_t length, bool name_refused, struct reply *ret);
+enum reply_kind {
+	REPLY_RESET,
+	REPLY_NO_NAME,	/* it is a DNS query that was refused for its name */
+	REPLY_AGAIN,	/* it is one over UDP that may leave now: truncated, so that the program asks over TCP */
+};
+
+/* packet: length bytes from the IP header on. It may be cut after its transport header. False if there is nothing to
+ * say. */
+bool reply_make(const uint8_t *packet, size_t length, enum reply_kind kind, struct reply *ret);
 
 #endif

@@ -16,11 +16,18 @@
 
 #define CONFIG_LOCAL_MAX 32
 #define CONFIG_CHECKS_MAX 256
+#define CONFIG_HISTORY_FILES_MAX 1000
 
 /* A range that is not public, but may hold the addresses of matching names. */
 struct config_private {
 	struct target names;	/* TARGET_NAME or TARGET_SUFFIX */
 	struct oh_range range;
+};
+
+/* How much of the history is kept. */
+struct config_history {
+	uint32_t file_size, file_age;	/* bytes, and seconds from a file's first line on: then another is begun */
+	uint32_t keep, files;		/* seconds that a file is kept for, and how many at most */
 };
 
 /* Times are seconds. Freed with config_free(). */
@@ -55,10 +62,12 @@ struct config {
 	size_t inbound_count;
 	bool inbound_set;
 	bool metadata;			/* [imds] access = allow */
+	uint32_t ask;			/* seconds; from `load --ask`, not from the file; 0: nothing is asked */
 	bool inspect;			/* [dns] inspect = on */
 	bool answer;			/* [dns] refuse = answer */
 	struct check *checks;		/* [verify], besides the default ones */
 	size_t check_count;
+	struct config_history history;
 	char state[PATH_MAX], pins[PATH_MAX], log[PATH_MAX];
 	bool loaded;			/* it is in force, and was checked when it was loaded */
 	char *text;			/* what config_text() gave, NULL: there was no file */

@@ -10,6 +10,8 @@
 #include "base/text.h"
 
 #define DAY 86400
+#define FILE_SIZE_MIN (64 << 10)
+#define FILE_SIZE_MAX (1 << 30)
 
 static int set_path(const char *value, char ret[PATH_MAX], struct error *e)
 {
@@ -365,6 +367,49 @@ static int set_fails(struct config *c, const char *value, struct error *e)
 	return add_check(c, value, false, e);
 }
 
+static int set_file_size(struct config *c, const char *value, struct error *e)
+{
+	uint64_t bytes;
+
+	if (text_parse_size(value, FILE_SIZE_MAX, &bytes) || bytes < FILE_SIZE_MIN)
+		return error_set(e, EINVAL, "'%s' is not a size like 16M, from 64k to 1G", value);
+	c->history.file_size = (uint32_t)bytes;
+	return 0;
+}
+
+static int set_age(const char *value, uint32_t *ret, struct error *e)
+{
+	uint32_t seconds;
+	int r = set_seconds(value, 3650 * DAY, &seconds, e);
+
+	if (r)
+		return r;
+	if (seconds < 3600)
+		return error_set(e, EINVAL, "'%s' is less than an hour", value);
+	*ret = seconds;
+	return 0;
+}
+
+static int set_file_age(struct config *c, const char *value, struct error *e)
+{
+	return set_age(value, &c->history.file_age, e);
+}
+
+static int set_keep(struct config *c, const char *value, struct error *e)
+{
+	return set_age(value, &c->history.keep, e);
+}
+
+static int set_files(struct config *c, const char *value, struct error *e)
+{
+	uint64_t n;
+
+	if (text_parse_number(value, 1, CONFIG_HISTORY_FILES_MAX, &n))
+		return error_set(e, EINVAL, "'%s' is not a number from 1 to %d", value, CONFIG_HISTORY_FILES_MAX);
+	c->history.files = (uint32_t)n;
+	return 0;
+}
+
 static int set_state(struct config *c, const char *value, struct error *e)
 {
 	return set_path(value, c->state, e);
@@ -405,6 +450,10 @@ const struct config_key config_keys[] = {
 	{ "imds", "access", set_imds, false, "deny", NULL },
 	{ "verify", "works", set_works, true, NULL, "what ohguard(8) says at verify" },
 	{ "verify", "fails", set_fails, true, NULL, "what ohguard(8) says at verify" },
+	{ "history", "file-size", set_file_size, false, "16M", NULL },
+	{ "history", "file-age", set_file_age, false, "1d", NULL },
+	{ "history", "keep", set_keep, false, "90d", NULL },
+	{ "history", "files", set_files, false, "200", NULL },
 	{ "paths", "state", set_state, false, "/var/lib/ohguard", NULL },
 	{ "paths", "pins", set_pins, false, "/sys/fs/bpf/ohguard", NULL },
 	{ "paths", "log", set_log, false, "/var/log/ohguard", NULL },

@@ -85,6 +85,23 @@ static void seconds(void **state)
 	}
 }
 
+static void size(void **state)
+{
+	uint64_t value = 4711;
+
+	(void)state;
+	assert_int_equal(text_parse_size("3k", 4096, &value), 0);
+	assert_int_equal(value, 3072);
+	assert_int_equal(text_parse_size("16M", 1 << 30, &value), 0);
+	assert_int_equal(value, 16 << 20);
+	assert_int_equal(text_parse_size("1G", 1 << 30, &value), 0);
+	assert_int_equal(text_parse_size("77", 77, &value), 0);
+	assert_int_equal(text_parse_size("78", 77, &value), -22);
+	assert_int_equal(text_parse_size("17179869184G", UINT64_MAX, &value), -22);
+	assert_int_equal(text_parse_size("5m", 1 << 30, &value), -22);
+	assert_int_equal(value, 77);
+}
+
 static void seconds_as_text(void **state)
 {
 	static const struct {
@@ -245,6 +262,7 @@ int main(void)
 		cmocka_unit_test(numbers),
 		cmocka_unit_test(numbers_are_put),
 		cmocka_unit_test(seconds),
+		cmocka_unit_test(size),
 		cmocka_unit_test(seconds_as_text),
 		cmocka_unit_test(times_as_text),
 		cmocka_unit_test(instances),

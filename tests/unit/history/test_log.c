@@ -3,10 +3,15 @@
 #include "unit/unit.h"
 
 #include <fcntl.h>
+#include <sys/time.h>
+#include <time.h>
 
 #include "history/log.h"
 #include "history/reader.h"
 
+#define DAY 86400
+
+static const struct config_history limits = { .file_size = 16 << 20, .file_age = DAY, .keep = 90 * DAY, .files = 200 };
 static char base[384], mark[384], now[384];
 
 static int start(void **state)
@@ -48,7 +53,7 @@ static void write_history(int count)
 	struct history_log log;
 	struct error e;
 
-	assert_int_equal(history_log_open(&log, base, mark, &e), 0);
+	assert_int_equal(history_log_open(&log, base, mark, &limits, &e), 0);
 	append(&log, count, 1764367800);
 	history_log_close(&log);
 }
@@ -160,7 +165,7 @@ static void cut_end_shows_for_ever(void **state)
 	text = read_now(&size);
 	write_now(text, (size_t)((char *)memchr(text, '\n', size) - text) + 1);
 	assert_true(verify(&e).broken);
-	assert_int_equal(history_log_open(&log, base, mark, &e), 0);
+	assert_int_equal(history_log_open(&log, base, mark, &limits, &e), 0);
 	assert_true(log.cut);
 	append(&log, 1, 1764367800);
 	history_log_close(&log);
@@ -190,11 +195,11 @@ static void file_is_rotated_and_compressed(void **state)
 	struct error e;
 
 	(void)state;
-	assert_int_equal(history_log_open(&log, base, mark, &e), 0);
+	assert_int_equal(history_log_open(&log, base, mark, &limits, &e), 0);
 	append(&log, 10, 1764367800);
-	append(&log, 10, 1764367800 + HISTORY_FILE_SECONDS);	/* the first of these is in another file */
-	log.size = HISTORY_FILE_BYTES;
-	append(&log, 10, 1764367800 + HISTORY_FILE_SECONDS);
+	append(&log, 10, 1764367800 + DAY);	/* the first of these is in another file */
+	log.size = limits.file_size;
+	append(&log, 10, 1764367800 + DAY);
 	history_log_close(&log);
 	for (int i = 0; i < 500 && (exists("host.000000000001.jsonl") || exists("host.000000000011.jsonl")); i++)
 		usleep(10000);
@@ -210,15 +215,48 @@ static void file_is_rotated_and_compressed(void **state)
 	assert_false(v.broken);
 	assert_int_equal(v.first, 11);
 	/* but not one from between */
-	assert_int_equal(history_log_open(&log, base, mark, &e), 0);
-	append(&log, 1, 1764367800 + 2 * HISTORY_FILE_SECONDS);
-	append(&log, 1, 1764367800 + 4 * HISTORY_FILE_SECONDS);
+	assert_int_equal(history_log_open(&log, base, mark, &limits, &e), 0);
+	append(&log, 1, 1764367800 + 2 * DAY);
+	append(&log, 1, 1764367800 + 4 * DAY);
 	history_log_close(&log);
 	for (int i = 0; i < 500 && !exists("host.000000000021.jsonl.gz"); i++)
 		usleep(10000);
 	unlink(unit_path("host.000000000021.jsonl.gz"));
 	unlink(unit_path("host.000000000021.jsonl"));
 	assert_true(verify(&e).broken);
+}
+
+/* Line by line, each into a file of its own. Waits until the one before is compressed: what goes is gone by then. */
+static void append_alone(struct history_log *log, uint64_t line)
+{
+	char name[64];
+
+	append(log, 1, 1764367800 + (int64_t)line * DAY);
+	snprintf(name, sizeof(name), "host.%012llu.jsonl.gz", (unsigned long long)line - 1);
+	for (int i = 0; i < 500 && line > 1 && !exists(name); i++)
+		usleep(10000);
+}
+
+static void what_is_too_many_or_too_old_is_removed(void **state)
+{
+	struct config_history few = limits;
+	struct timeval old[2] = { 0 };
+	struct history_log log;
+	struct error e;
+
+	(void)state;
+	few.files = 3;
+	assert_int_equal(history_log_open(&log, base, mark, &few, &e), 0);
+	for (uint64_t line = 1; line <= 5; line++)
+		append_alone(&log, line);
+	assert_false(exists("host.000000000001.jsonl.gz"));
+	assert_true(exists("host.000000000002.jsonl.gz") && exists("host.000000000004.jsonl.gz"));
+	old[0].tv_sec = old[1].tv_sec = time(NULL) - few.keep - 60;
+	assert_int_equal(utimes(unit_path("host.000000000003.jsonl.gz"), old), 0);
+	append_alone(&log, 6);
+	history_log_close(&log);
+	assert_false(exists("host.000000000002.jsonl.gz") || exists("host.000000000003.jsonl.gz"));
+	assert_true(exists("host.000000000004.jsonl.gz") && exists("host.000000000005.jsonl.gz"));
 }
 
 static void no_room_leaves_the_file_as_it_was(void **state)
@@ -230,7 +268,7 @@ static void no_room_leaves_the_file_as_it_was(void **state)
 
 	(void)state;
 	write_history(2);
-	assert_int_equal(history_log_open(&log, base, mark, &e), 0);
+	assert_int_equal(history_log_open(&log, base, mark, &limits, &e), 0);
 	full = open("/dev/full", O_WRONLY);
 	file = log.file;
 	log.file = full;
@@ -253,6 +291,7 @@ int main(void)
 		LOG_TEST(torn_line_is_told_and_skipped),
 		LOG_TEST(cut_end_shows_for_ever),
 		LOG_TEST(file_is_rotated_and_compressed),
+		LOG_TEST(what_is_too_many_or_too_old_is_removed),
 		LOG_TEST(no_room_leaves_the_file_as_it_was),
 	};
 

@@ -142,7 +142,7 @@ static void query_is_answered_as_no_such_name(void **state)
 		const uint8_t *at;
 
 		udp(family, i & 2);
-		assert_true(reply_make(packet.bytes, packet.length, true, &r));
+		assert_true(reply_make(packet.bytes, packet.length, REPLY_NO_NAME, &r));
 		assert_int_equal(r.count, 1);
 		assert_int_equal(r.family, family);
 		at = check_packet(&r.packets[0], family);
@@ -164,7 +164,7 @@ static void query_over_tcp_is_answered_and_then_reset(void **state)
 	query(1, false);
 	put16(QUERY);
 	query(28, false);
-	assert_true(reply_make(packet.bytes, packet.length, true, &r));
+	assert_true(reply_make(packet.bytes, packet.length, REPLY_NO_NAME, &r));
 	assert_int_equal(r.count, 2);
 	at = check_packet(&r.packets[0], 4);
 	n = 2 * (2 + QUERY);
@@ -189,7 +189,7 @@ static void queries_for_two_names_are_only_reset(void **state)
 	put16(QUERY);
 	query(1, false);
 	packet.bytes[packet.length - 10] ^= 1;
-	assert_true(reply_make(packet.bytes, packet.length, true, &r));
+	assert_true(reply_make(packet.bytes, packet.length, REPLY_NO_NAME, &r));
 	assert_int_equal(r.count, 1);
 	assert_int_equal(check_packet(&r.packets[0], 4)[13], TH_RST | TH_ACK);
 }
@@ -202,9 +202,49 @@ static void other_segment_is_reset(void **state)
 	for (int i = 0; i < 2; i++) {
 		tcp(i ? 6 : 4);
 		put("\26\3\1 a hello", 10);
-		assert_true(reply_make(packet.bytes, packet.length, false, &r));
+		assert_true(reply_make(packet.bytes, packet.length, REPLY_RESET, &r));
 		assert_int_equal(r.count, 1);
 		assert_memory_equal(check_packet(&r.packets[0], r.family) + 4, "\0\0\0\115\0\0\0\11", 8);
+	}
+}
+
+/* With its SYN acknowledged: otherwise a socket that connects would not take it for its own. */
+static void first_segment_is_reset(void **state)
+{
+	struct reply r;
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		tcp(i ? 6 : 4);
+		memset(packet.bytes + packet.length - TCP + 8, 0, 4);
+		packet.bytes[packet.length - TCP + 13] = TH_SYN;
+		assert_true(reply_make(packet.bytes, packet.length, REPLY_RESET, &r));
+		assert_int_equal(r.count, 1);
+		assert_memory_equal(check_packet(&r.packets[0], r.family) + 4, "\0\0\0\0\0\0\0\12", 8);
+		assert_int_equal(check_packet(&r.packets[0], r.family)[13], TH_RST | TH_ACK);
+	}
+}
+
+/* Over TCP: with nothing in it but the question, and marked as truncated (RFC 1035, 4.1.1). */
+static void query_that_may_leave_now_is_asked_for_again(void **state)
+{
+	static const uint8_t counts[] = { 0, 1, 0, 0, 0, 0, 0, 0 };
+	struct reply r;
+
+	(void)state;
+	for (int i = 0; i < 4; i++) {
+		int family = i & 1 ? 4 : 6;
+		const uint8_t *dns;
+
+		udp(family, i & 2);
+		assert_true(reply_make(packet.bytes, packet.length, REPLY_AGAIN, &r));
+		assert_int_equal(r.count, 1);
+		dns = check_packet(&r.packets[0], family) + UDP;
+		assert_int_equal(r.packets[0].length - (size_t)(dns - r.packets[0].bytes), QUERY);
+		assert_int_equal(get16(dns), 0x1234);
+		assert_int_equal(get16(dns + 2), 0x8380);
+		assert_memory_equal(dns + 4, counts, sizeof(counts));
+		assert_memory_equal(dns + 12, question, QUESTION);
 	}
 }
 
@@ -234,7 +274,7 @@ static void hostile_packets_are_answered_shortly_or_not_at_all(void **state)
 					memcpy(copy, whole.bytes, n);
 					if (n)
 						copy[at] ^= (uint8_t)change;
-					if (!reply_make(copy, n, true, &r))
+					if (!reply_make(copy, n, REPLY_NO_NAME, &r))
 						continue;
 					for (size_t i = 0; i < r.count; i++)
 						assert_in_range(r.packets[i].length, 1, n + 6 + TCP);
@@ -252,6 +292,8 @@ int main(void)
 		cmocka_unit_test(query_over_tcp_is_answered_and_then_reset),
 		cmocka_unit_test(queries_for_two_names_are_only_reset),
 		cmocka_unit_test(other_segment_is_reset),
+		cmocka_unit_test(first_segment_is_reset),
+		cmocka_unit_test(query_that_may_leave_now_is_asked_for_again),
 		cmocka_unit_test(hostile_packets_are_answered_shortly_or_not_at_all),
 	};
 

@@ -43,6 +43,10 @@ static void defaults(void **state)
 	assert_int_equal(c.max_stale, 86400);
 	assert_int_equal(c.private_count, 0);
 	assert_false(c.metadata);
+	assert_int_equal(c.history.file_size, 16 << 20);
+	assert_int_equal(c.history.file_age, 86400);
+	assert_int_equal(c.history.keep, 90 * 86400);
+	assert_int_equal(c.history.files, 200);
 	assert_string_equal(c.state, "/var/lib/ohguard");
 	assert_string_equal(c.pins, "/sys/fs/bpf/ohguard");
 	assert_true(c.inspect);
@@ -145,6 +149,7 @@ static void every_key(void **state)
 				   "[inbound]\naccept = 22 10.0.0.0/24\naccept = 3000 10.0.0.10\n"
 				   "[allow]\ntarget = api.openai.com\ntarget = b.example:8443\ntarget = 192.0.2.0/24\n"
 				   "[imds]\naccess = allow\n"
+				   "[history]\nfile-size = 1M\nfile-age = 12h\nkeep = 30d\nfiles = 9\n"
 				   "[paths]\nstate = /tmp/state\npins = /sys/fs/bpf/other/\nlog = /tmp/log\n"
 				   "[stack]\nanything = of ohguard aws\n"), 0);
 	assert_string_equal(c.cgroup, "/sys/fs/cgroup/agent");
@@ -177,6 +182,10 @@ static void every_key(void **state)
 	assert_int_equal(c.inbound[1].port, 3000);
 	assert_string_equal(address_format(&c.inbound[1].mask, text), "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff");
 	assert_true(c.metadata);
+	assert_int_equal(c.history.file_size, 1 << 20);
+	assert_int_equal(c.history.file_age, 43200);
+	assert_int_equal(c.history.keep, 30 * 86400);
+	assert_int_equal(c.history.files, 9);
 	assert_string_equal(c.state, "/tmp/state");
 	assert_string_equal(c.pins, "/sys/fs/bpf/other");
 	assert_string_equal(c.log, "/tmp/log");
@@ -323,6 +332,11 @@ static void bad_values(void **state)
 		{ "dns", "resolver = 10.0.0.2:53", "'10.0.0.2:53' is not an address" },
 		{ "dns", "min-ttl = 1d1", "'1d1' is not a time like 30s, 5m, 2h or 1d" },
 		{ "dns", "min-ttl = 2d", "'2d' is not a time" },
+		{ "history", "file-size = 1k", "'1k' is not a size like 16M, from 64k to 1G" },
+		{ "history", "file-size = 2G", "from 64k to 1G" },
+		{ "history", "file-age = 1m", "'1m' is less than an hour" },
+		{ "history", "keep = 11y", "'11y' is not a time" },
+		{ "history", "files = 0", "'0' is not a number from 1 to 1000" },
 		{ "dns", "max-ttl = 8d", "'8d' is not a time" },
 		{ "dns", "grace = -1", "'-1' is not a time" },
 		{ "dns", "max-stale = 31d", "'31d' is not a time" },

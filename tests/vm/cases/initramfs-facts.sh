@@ -28,6 +28,11 @@ for inspect in off on; do for uplink in none up0; do
     [ $inspect = off ] || while read -r program how steps; do fact "$program" "$how $steps"; done </tmp/facts
     want "the egress hook is attached" grep -q '^oh_egress cgroup ' /tmp/facts
     want "unload" ohguard unload --yes
-    want "the newest clang's" newest load -c /tmp/facts.conf --cgroup "$root/facts" --uplink $uplink --dry-run
+    for ask in "" "--ask 60s"; do
+        # shellcheck disable=SC2086  # two words, or none
+        want "the newest clang's $ask" newest load -c /tmp/facts.conf --cgroup "$root/facts" --uplink $uplink \
+            --dry-run $ask
+    done
+    want "with questions" ohguard load -c /tmp/facts.conf --cgroup "$root/facts" --uplink $uplink --dry-run --ask 60s
 done; done
 finish
