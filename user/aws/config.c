@@ -106,7 +106,7 @@ static const struct key keys[] = {
 	KEY("server-disk", DISK, server_disk, "8 to 1000 (GB)"),
 	KEY("state-disk", DISK, state_disk, "8 to 1000 (GB)"),
 	KEY("ubuntu", VERSION, ubuntu, "22.04 or 24.04"),
-	KEY("openhands", IMAGE, openhands, "VERSION@sha256:DIGEST"),	/* says more: see check_image() */
+	KEY("openhands", IMAGE, openhands, "VERSION@sha256:DIGEST"),	/* says more: see agent_parse_image() */
 	KEY("openhands-settings", PATH, openhands_settings, "an absolute path"),
 	KEY("model", MODEL, model, "a model as LiteLLM names it, like openai/gpt-5.6"),
 	KEY("base-url", URL, base_url, "an https:// address like https://api.openai.com/v1, on port 443"),
@@ -241,6 +241,36 @@ static int add_operator(struct stack *stack, const char *value, struct error *e)
 	return 0;
 }
 
+/* AWS keeps aws: for itself, and the stack finds its parts by its own. A comma, quote or brace would end the word that
+ * `aws` is given. */
+static int add_tag(struct stack *stack, const char *text, struct error *e)
+{
+	static const char allowed[] = LOWER DIGIT "ABCDEFGHIJKLMNOPQRSTUVWXYZ+-._:/@ ";
+	struct tag *t = &stack->tags[stack->tag_count];
+	size_t len = strcspn(text, "="), end = len;
+	const char *value = text + len + 1;
+
+	while (end && text[end - 1] == ' ')
+		end--;
+	if (text[len])
+		value += strspn(value, " ");
+	if (!text[len] || !end || end >= sizeof(t->key) || strlen(value) >= sizeof(t->value) ||
+	    strspn(text, allowed) != len || !only(value, allowed))
+		return error_set(e, EINVAL, "tags = %s: expected KEY=VALUE of letters, digits, blanks and +-._:/@", text);
+	if (!strncasecmp(text, "aws:", 4) || !strncasecmp(text, "ohguard:", 8) || (end == 4 && !memcmp(text, "Name", 4)))
+		return error_set(e, EINVAL, "tags = %s: Name, ohguard: and aws: are not yours to set", text);
+	if (stack->tag_count == TAGS_MAX)
+		return error_set(e, E2BIG, "tags = %s: more than %d of them", text, TAGS_MAX);
+	snprintf(t->key, sizeof(t->key), "%.*s", (int)end, text);
+	strcpy(t->value, value);
+	for (unsigned int i = 0; i < stack->tag_count; i++) {
+		if (!strcmp(stack->tags[i].key, t->key))
+			return error_set(e, EINVAL, "tags = %s: %s is given twice", text, t->key);
+	}
+	stack->tag_count++;
+	return 0;
+}
+
 static int visit(void *context, const char *section, const char *key, const char *value, struct error *e)
 {
 	static const char *const others[] = { "guard", "dns", "ntp", "inbound", "allow", "imds", "verify", "paths" };
@@ -263,6 +293,8 @@ static int visit(void *context, const char *section, const char *key, const char
 		return 0;
 	if (!strcmp(key, "operator"))
 		return add_operator(stack, value, e);
+	if (!strcmp(key, "tags"))
+		return add_tag(stack, value, e);
 	for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++) {
 		if (strcmp(key, keys[i].name))
 			continue;

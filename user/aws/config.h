@@ -10,6 +10,12 @@
 
 #define STACK_SERVERS_MAX 16
 #define OPERATORS_MAX 4	/* three rules each, and a network ACL takes 20 */
+#define TAGS_MAX 10
+
+/* One of the operator's own tags, on all that is made. */
+struct tag {
+	char key[64], value[128];
+};
 
 struct cidr {
 	char text[20];	/* as AWS writes it: 10.0.0.0/16 */
@@ -23,6 +29,8 @@ struct stack {
 	char zone[36];
 	struct cidr operators[OPERATORS_MAX];	/* where visitors come from */
 	unsigned int operator_count;
+	struct tag tags[TAGS_MAX];
+	unsigned int tag_count;
 	struct cidr vpc, public, private;
 	char domain[128];	/* "" for a self-signed certificate */
 	bool acme;		/* with a domain: Let's Encrypt, which needs port 80 open to everyone */

@@ -10,16 +10,17 @@
 static int make_one(struct stack_view *v, const char *server, const char *volume, FILE *out, struct error *e)
 {
 	struct args args = { 0 };
+	char tags[TAG_WORDS_MAX];
 	doc *d = NULL;
 	int r;
 
+	stack_tag_words(v->stack, server, tags);
 	args_words(&args, "ec2 create-snapshot --volume-id");
 	args_add(&args, "%s", volume);
 	args_add(&args, "--description");
 	args_add(&args, "state of %s of ohguard stack %s", server, v->stack->name);
 	args_add(&args, "--tag-specifications");
-	args_add(&args, "ResourceType=snapshot,Tags=[{Key=" TAG_STACK ",Value=%s},{Key=" TAG_RESOURCE ",Value=%s},"
-		 "{Key=Name,Value=%s-%s}]", v->stack->name, server, v->stack->name, server);
+	args_add(&args, "ResourceType=snapshot,Tags=[%s]", tags);
 	r = aws_call(&v->aws, &args, NULL, &d, e);
 	args_free(&args);
 	if (!r) {

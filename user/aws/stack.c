@@ -305,17 +305,43 @@ struct args *change_add(struct stack_view *v, const char *key, enum change_kind 
 	return &c->args;
 }
 
+bool stack_tag(const struct stack *stack, const char *key, unsigned int i, struct tag *ret)
+{
+	static const char *const own[] = { TAG_STACK, TAG_RESOURCE, "Name" };
+
+	if (i >= 3 + stack->tag_count)
+		return false;
+	if (i >= 3) {
+		*ret = stack->tags[i - 3];
+		return true;
+	}
+	snprintf(ret->key, sizeof(ret->key), "%s", own[i]);
+	snprintf(ret->value, sizeof(ret->value), "%s%s%s", i != 1 ? stack->name : "", i == 2 ? "-" : "",
+		 i ? key : "");
+	return true;
+}
+
+void stack_tag_words(const struct stack *stack, const char *key, char ret[TAG_WORDS_MAX])
+{
+	struct tag tag;
+	int used = 0;
+
+	for (unsigned int i = 0; stack_tag(stack, key, i, &tag); i++)
+		used += snprintf(ret + used, (size_t)(TAG_WORDS_MAX - used), "%s{Key='%s',Value='%s'}", i ? "," : "",
+				 tag.key, tag.value);
+}
+
 /* In the creating call itself: if we are killed right after it, nothing is without a tag. */
 void change_tags(struct stack_view *v, const struct node *n, struct args *a, const char *more_tags)
 {
 	const char *types[] = { kinds[n->resource->kind].tag_type, "volume", "network-interface" };
 	size_t count = n->resource->kind == K_INSTANCE ? 3 : 1;
+	char tags[TAG_WORDS_MAX];
 
+	stack_tag_words(v->stack, n->key, tags);
 	args_add(a, "--tag-specifications");
 	for (size_t i = 0; i < count; i++)
-		args_add(a, "ResourceType=%s,Tags=[{Key=" TAG_STACK ",Value=%s},{Key=" TAG_RESOURCE ",Value=%s},"
-			 "{Key=Name,Value=%s-%s}%s]", types[i], v->stack->name, n->key, v->stack->name, n->key,
-			 more_tags && !i ? more_tags : "");
+		args_add(a, "ResourceType=%s,Tags=[%s%s]", types[i], tags, more_tags && !i ? more_tags : "");
 }
 
 /* The same call made again within a day returns what the first one made, even if no list shows it yet. The token must
@@ -341,20 +367,47 @@ static void remove_node(struct stack_view *v, struct node *n)
 	kinds[n->resource->kind].remove(v, n->found, n->key);
 }
 
-/* The name that the console shows and people look for. */
-static void want_name(struct stack_view *v, const struct node *n)
+/* The first of its tags that an item has not, in *ret. */
+static bool lacks_tag(const struct stack *stack, const char *key, const doc *item, struct tag *ret)
 {
-	char name[sizeof(v->stack->name) + sizeof(n->key)];
-	struct args *a;
+	/* By the first two it was found. */
+	for (unsigned int i = 2; stack_tag(stack, key, i, ret); i++) {
+		if (strcmp(doc_tag(item, ret->key), ret->value))
+			return true;
+	}
+	return false;
+}
 
-	snprintf(name, sizeof(name), "%s-%s", v->stack->name, n->key);
-	if (!n->found || !strcmp(doc_tag(n->found, "Name"), name))
-		return;
-	a = change_add(v, n->key, CHANGE_SET, "its name back to %s", name);
-	args_words(a, "ec2 create-tags --resources");
-	args_add(a, "%s", node_id(n));
-	args_add(a, "--tags");
-	args_add(a, "Key=Name,Value=%s", name);
+/* The name that the console shows and people look for, and the operator's own tags. What else is there may be somebody
+ * else's, and stays. An instance's disk and interface have the tags that it has. */
+static void want_tags(struct stack_view *v, const struct node *n)
+{
+	const doc *volumes = n->resource->kind == K_INSTANCE ? v->lists[K_VOLUME] : NULL;
+	struct args *a, also = { 0 };
+	struct tag tag, first;
+	bool right = !n->found || !lacks_tag(v->stack, n->key, n->found, &first);
+
+	for (size_t i = 0; i < doc_length(volumes, ""); i++) {
+		const doc *disk = doc_at(volumes, "", i);
+
+		if (strcmp(doc_tag(disk, TAG_RESOURCE), n->key))
+			continue;
+		args_add(&also, "%s", doc_text(disk, "VolumeId"));
+		right = right && !lacks_tag(v->stack, n->key, disk, &first);
+	}
+	if (!right) {
+		a = change_add(v, n->key, CHANGE_SET, "its tag %s back to %s", first.key, first.value);
+		args_words(a, "ec2 create-tags --resources");
+		args_add(a, "%s", node_id(n));
+		for (unsigned int i = 0; i < also.count; i++)
+			args_add(a, "%s", also.words[i]);
+		for (size_t i = 0; i < doc_length(n->found, "NetworkInterfaces"); i++)
+			args_add(a, "%s", doc_text(doc_at(n->found, "NetworkInterfaces", i), "NetworkInterfaceId"));
+		args_add(a, "--tags");
+		for (unsigned int i = 2; stack_tag(v->stack, n->key, i, &tag); i++)
+			args_add(a, "Key='%s',Value='%s'", tag.key, tag.value);
+	}
+	args_free(&also);
 }
 
 /* Notes what has the stack's tag but was not made by this program: destroy would remove it. */
@@ -388,7 +441,7 @@ int view_want(struct stack_view *v, struct node *n, struct error *e)
 		find_node(v, n, &v->error);
 	} else {
 		n->resource->want(v, n);
-		want_name(v, n);
+		want_tags(v, n);
 	}
 	if (v->failed)
 		*e = v->error;

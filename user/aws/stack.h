@@ -123,6 +123,11 @@ void view_forget_changes(struct stack_view *v);
 /* For want() functions: begins a change and returns where its words go. */
 struct args *change_add(struct stack_view *v, const char *key, enum change_kind kind, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
+/* The tags of a part, one after the other: those by which it is found, its name, the operator's. False: no more. */
+bool stack_tag(const struct stack *stack, const char *key, unsigned int i, struct tag *ret);
+/* All of them, as --tag-specifications takes them. */
+#define TAG_WORDS_MAX ((TAGS_MAX + 3) * (sizeof(struct tag) + sizeof(",{Key='',Value=''}")))
+void stack_tag_words(const struct stack *stack, const char *key, char ret[TAG_WORDS_MAX]);
 void change_tags(struct stack_view *v, const struct node *n, struct args *a, const char *more_tags);
 void change_token(struct stack_view *v, const struct node *n, struct args *a);
 /* A read that a want() function needs; NULL (and v->failed) on failure. To be freed. */
