@@ -16,7 +16,7 @@ static __always_inline const struct oh_connection *oh_connection_of(struct bpf_s
 	return ctx->sk ? bpf_sk_storage_get(&oh_connections, ctx->sk, NULL, 0) : NULL;
 }
 
-static __always_inline bool oh_is_looked_at(const struct oh_connection *c)
+static __always_inline bool oh_has_look(const struct oh_connection *c)
 {
 	return c && c->admitted && c->look != OH_LOOK_NONE;
 }
@@ -44,7 +44,7 @@ static __always_inline void oh_be_patient(struct bpf_sock_ops *ctx)
 /* A connection is established: will its payload be judged? */
 static __always_inline void oh_watch(struct bpf_sock_ops *ctx)
 {
-	if (oh_is_looked_at(oh_connection_of(ctx)))
+	if (oh_has_look(oh_connection_of(ctx)))
 		oh_want_each_segment(ctx);
 }
 
@@ -55,9 +55,9 @@ static __always_inline void oh_before_segment(struct bpf_sock_ops *ctx)
 	int milliseconds = 1;
 
 	/* the first SYN has not been judged yet; else nothing was sent, or it is held until complete */
-	if (c && (is_syn ? !ctx->total_retrans || !c->asked || !c->refused : oh_is_looked_at(c) && !c->refused))
+	if (c && (is_syn ? !ctx->total_retrans || !c->asked || !c->refused : oh_has_look(c) && !c->refused))
 		return;
-	if (c && (is_syn || oh_is_looked_at(c)))
+	if (c && (is_syn || oh_has_look(c)))
 		bpf_setsockopt(ctx, OH_LEVEL_TCP, OH_TCP_USER_TIMEOUT, &milliseconds, sizeof(milliseconds));
 	if (is_syn)
 		return;
