@@ -32,6 +32,7 @@ struct oh_frame {
 	struct oh_admission admission;
 	bool packet_socket;
 	__u8 refused;		/* enum oh_reason: why it was stopped, OH_NONE if it was not */
+	__u16 question;		/* of a query that was stopped for its name: bytes of DNS header and question */
 };
 
 struct {

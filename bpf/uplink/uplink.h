@@ -150,6 +150,14 @@ static __always_inline bool oh_is_left_over(const struct oh_flow *f, const struc
 	       (f->tcp_flags & (OH_TCP_ACK | OH_TCP_RST)) && !(f->tcp_flags & OH_TCP_SYN);
 }
 
+/* Where the question ends in the query that was parsed last. */
+static __always_inline __u32 oh_question_end(__u32 slot)
+{
+	struct oh_scratch *s = oh_scratch(slot);
+
+	return s ? OH_DNS_HEADER + s->query.name_len + 4 : 0;
+}
+
 static __always_inline bool oh_refuse_uplink(struct __sk_buff *skb, struct oh_frame *fr, enum oh_reason reason,
 					     const struct oh_connection *own)
 {
@@ -165,6 +173,8 @@ static __always_inline bool oh_refuse_uplink(struct __sk_buff *skb, struct oh_fr
 	if (oh_settings.ask && oh_waits_for(f, OH_HOOK_UPLINK_EGRESS, reason, &who, fr->admission.slot))
 		return false;
 	fr->refused = reason;
+	if (reason == OH_DNS_NAME_NOT_ALLOWED)
+		fr->question = oh_question_end(fr->admission.slot);
 	reason = oh_forwarded_reason(f, reason);
 	oh_count_verdict(reason, skb->len - OH_ETHERNET);
 	if (!f->kernel_raw && !oh_is_group_report(f) && !oh_is_left_over(f, own))	/* nobody's attempt */

@@ -4,6 +4,7 @@
 DECIDE, FLOW, MAPS = "bpf/decide/decide.h", "bpf/decide/flow.h", "bpf/maps.h"
 INSPECT, LEARN, RESENT = "bpf/payload/inspect.h", "bpf/payload/learn.h", "bpf/payload/resent.h"
 UPLINK, INBOUND, ANSWER = "bpf/uplink/uplink.h", "bpf/uplink/inbound.h", "bpf/uplink/answer.h"
+KNOWN = "bpf/uplink/known.h"
 HELLO, QUERY, REPLY = "bpf/parse/tls_hello.h", "bpf/parse/dns_query.h", "bpf/parse/dns_answer.h"
 HOOKS, NTP, SPECIAL = "bpf/ohguard.bpf.c", "bpf/parse/ntp.h", "bpf/parse/special.h"
 DECISION, ATTEMPT = "proof/decision:packet", "proof/decision:connect"
@@ -67,6 +68,17 @@ MUTANTS = [
     (SPECIAL, " || a == 0xa9feaa02", "", [DECISION, "bpf/test_decision"]),
     (SPECIAL, " || a == 0xa9feaa17", "", [DECISION, "bpf/test_decision"]),
     (SPECIAL, "(low == 0x254 || low == 0x23)", "low == 0x254", [DECISION, "bpf/test_decision"]),
+    # ---- answers to what an uplink refuses ----
+    (ANSWER, "if (end <= message + question)\n\t\treturn 0;\n", "", ["bpf/test_turned"]),
+    (ANSWER, "return at & 1 ? number : bpf_htons(number);", "return bpf_htons(number);", ["bpf/test_turned"]),
+    (ANSWER, "sum += oh_sum((__u32 *)tcp, sizeof(*tcp), 0);", "", ["bpf/test_turned"]),
+    (ANSWER, "tcp->checksum = sum;", "tcp->checksum = 0;", ["e2e/test_uplink_answers.py::forwarded_hello"]),
+    (ANSWER, "BPF_F_MARK_MANGLED_0 | BPF_F_PSEUDO_HDR | sizeof(size)", "BPF_F_MARK_MANGLED_0 | sizeof(size)",
+     ["e2e/test_uplink_answers.py::forwarded_query"]),
+    # ---- what an uplink passes by its socket ----
+    (KNOWN, "f->source_port != OH_MEM(sk->src_port) ||", "0 ||", ["e2e/test_uplink.py::translated_connection"]),
+    (KNOWN, "oh_admit(flow, &fr->flow, OH_LOOK_NONE, own->target, own->generation);", ";",
+     ["e2e/test_uplink.py::after_the_socket"]),
     # ---- headers ----
     (FLOW, "if (option[i] == 131 || option[i] == 137)", "if (option[i] == 131)", ["bpf/test_headers"]),
     (FLOW, "if (h.fragment & bpf_htons(0x3fff))", "if (h.fragment & bpf_htons(0x2000))", ["bpf/test_headers"]),

@@ -5,6 +5,7 @@
 # timeout: 300
 # files: build/tests/bpf/test_decision:/t/test_decision build/tests/bpf/test_headers:/t/test_headers
 # files: build/tests/bpf/test_names:/t/test_names build/tests/bpf/test_publish:/t/test_publish
+# files: build/tests/bpf/test_turned:/t/test_turned
 # files: /lib64/ld-linux-x86-64.so.2:/t/ld.so /lib/x86_64-linux-gnu/libc.so.6:/t/libc.so.6
 # files: /lib/x86_64-linux-gnu/libcmocka.so.0:/t/libcmocka.so.0
 # The packet tables, judged by this kernel's verifier and run by its JIT.
