@@ -85,7 +85,7 @@ static void assert_is_sound(const char *what, const uint8_t *frame, size_t lengt
 /* What the program made of the frame; its length with the Ethernet header. */
 static size_t turn(const struct frame *f, uint8_t *ret, size_t room)
 {
-	struct __sk_buff context = { .ifindex = lab.device, .ingress_ifindex = lab.device };
+	struct __sk_buff context = { .ifindex = lab.device };
 	DECLARE_LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = f->byte, .data_size_in = (__u32)f->length,
 			    .data_out = ret, .data_size_out = (__u32)room, .ctx_in = &context,
 			    .ctx_size_in = sizeof(context), .repeat = 1);

@@ -152,6 +152,9 @@ MUTANTS = [
      "oh_is_within(f->sequence, s->judged, s->sent);", "return true;", [SENDS]),
     (INSPECT, "if (span->gone != span->known &&\n", "if (0 &&\n", [SENDS, QUERIES]),
     (INBOUND, " || a->flags & OH_TCP_RST)\n\t\treturn;", ")\n\t\treturn;", [HEARS]),
+    (STREAM, "if (!oh_is_within(acknowledged, s->acked, s->sent))\n\t\treturn;\n", "", ["bpf/test_flow", HEARS]),
+    (RESENT, "i < OH_SENT_BYTES && i < length; i += OH_BLOCK", "i < OH_BLOCK && i < length; i += OH_BLOCK",
+     ["bpf/test_flow"]),
     # ---- the user side ----
     ("user/engine/publish_names.c", "if (oh_key_covers(&outer->key, key) && adds(",
      "if (adds(", ["bpf/test_publish_names"]),
