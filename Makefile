@@ -49,7 +49,7 @@ BPFT_BIN  := $(BPFT_SRC:%.c=$(BUILD)/%)
 
 .PHONY: all help compilers tests newest deps demo check check-unit check-bpf check-lint check-e2e check-escapes \
 	check-faults soak check-docker check-agents check-aws check-packages check-vm bench fuzz prove mutants lint \
-	docs dist static deb release install upgrade uninstall clean
+	docs help-texts dist static deb release install upgrade uninstall clean
 .DELETE_ON_ERROR:
 
 UNITS := ohguard.service $(patsubst %,ohguard-%.service,gate refresh uplink events metrics lock)
@@ -264,6 +264,11 @@ docs/escapes.md: scripts/escapes-table $(wildcard tests/escapes/*.py)
 docs/kernels.md: $(wildcard $(BUILD)/vm-facts.json)
 	$(call say,DOC,$@)
 	$(Q)scripts/kernel-table $< $@
+
+# What each --help prints, which a test compares.
+help-texts: all	## tests/e2e/help, after an option has changed
+	$(Q)for c in $$($(BUILD)/ohguard --help | sed -n 's/^  \([a-z]*\) .*/\1/p' | grep -vx aws); do \
+	    $(BUILD)/ohguard $$c --help >tests/e2e/help/$$c; done
 
 docs: $(BUILD)/docs/ohguard.8 docs/escapes.md	## what is made of tables in the sources
 

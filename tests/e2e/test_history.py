@@ -9,6 +9,7 @@ import signal
 import socket
 import struct
 import subprocess
+import sys
 import termios
 import time
 
@@ -16,6 +17,8 @@ import pytest
 
 from guard import (ALLOWED, BINARY, DONE, FAILED, FORBIDDEN, NOT_LOADED, NOT_RESOLVED, assert_says, poll,
                    serving)
+from lab import topology
+from test_uplink import ACK, ME4, PACKET, checksum, mac, tcp
 
 LOG = "/var/log/ohguard/host.jsonl"
 
@@ -221,6 +224,25 @@ def test_terminal_has_a_table_that_fits(written):
                 assert [("allow" in x, x.startswith("    ")) for x in rows[1::2]] == [(True, True)] * 2, plain
                 rows = rows[::2]
             assert len(rows) == 2 and max(map(len, rows)) <= columns, plain
+
+
+def test_refused_answer_of_a_time_wait_is_counted_and_told_as_nobodys(guard):
+    """No process has that connection any more: the kernel answers a late segment."""
+    at = topology.ZONE["google.com"][0]
+    guard.load("--uplink", "eth0")
+    guard.ok("allow", at)
+    port = int(guard.python("import socket, sys\ns = socket.create_connection((sys.argv[1], 443))\ns.shutdown(1)\n"
+                            "while s.recv(9): pass\nprint(s.getsockname()[1])", at))
+    guard.ok("revoke", at)
+    assert str(port) in guard.shell("ss -Htn state time-wait").stdout
+    before = guard.reason("address-not-allowed")
+    late = bytearray(tcp(at, ME4, 443, port, ACK))
+    late[36:38] = checksum(late[12:20] + bytes([0, 6, 0, 20]) + late[20:]).to_bytes(2, "big")
+    r = guard.lab.router.run([sys.executable, "-IS", "-c", PACKET.replace("eth0", "server"), "raw",
+                              (mac(guard) + bytes(6) + b"\x08\0" + late).hex()])
+    assert r.stdout == "sent\n", r.stderr
+    poll(lambda: guard.reason("address-not-allowed") > before, "a refused answer")
+    assert guard.events() == []
 
 
 def test_journal_has_the_fields(loaded):

@@ -11,8 +11,8 @@
 
 struct history_writer;
 
-/* path, mark and limits: as of history_log_open(). If that fails it is tried again later, and history_writer_problem() says
- * why: -ENOMEM alone is returned. */
+/* path, mark and limits: as of history_log_open(). If that fails it is tried again later, and history_writer_problem()
+ * says why: -ENOMEM alone is returned. */
 int history_writer_open(const char *instance, const char *path, const char *mark, const struct config_history *limits,
 			const struct engine *engine, struct history_writer **ret, struct error *e);
 /* Writes what was not yet, and frees it. */
