@@ -5,6 +5,7 @@
 
 #include "aws/apply.h"
 #include "aws/state.h"
+#include "aws/turn.h"
 #include "base/clock.h"
 #include "base/proc.h"
 #include "base/text.h"
@@ -115,6 +116,7 @@ static int remove_item(struct stack_view *v, enum kind_id kind, const doc *item,
 
 		if (r && v->aws.trouble != AWS_ABSENT)
 			return r;
+		v->changed |= !r;
 		if (proc_interrupted())
 			return -EINTR;
 	}
@@ -190,7 +192,9 @@ static int destroy_kind(struct destroy *d, enum kind_id kind, struct error *e)
 		t.why = open_memstream(&why, &size);
 		if (!t.why)
 			return error_set(e, ENOMEM, "out of memory");
-		r = try_kind(d, kind, !try, last, &t, e);
+		r = turn_hold(d->v, TURN_SECONDS * 3 / 4, e);
+		if (!r)
+			r = try_kind(d, kind, !try, last, &t, e);
 		done = r || last || t.left == t.refused;
 		if (!fclose(t.why) && !r && done)
 			fputs(why, d->progress);
