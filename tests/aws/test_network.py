@@ -261,6 +261,7 @@ def test_destroy_waits_names_what_it_cannot_remove_and_leaves_what_is_not_ours(s
     said = standing.run("destroy", "--confirm", standing.name, "--wait", "0", check=1).stderr
     assert "DependencyViolation" in said and "held by interface eni-1 (of someone, in-use)" in said
     assert f"held by security group {other} ({standing.name}-other, x)" in said
+    assert said.index("held by interface eni-1") < said.index("NOT removed")    # at the first refusal
     assert standing.aws("ec2", "describe-security-groups", "--group-ids", other)["SecurityGroups"]
     key = standing.state / "aws" / standing.name / "key.pem"
     assert key.exists()

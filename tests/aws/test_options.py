@@ -6,7 +6,7 @@ import re
 import pytest
 
 from conftest import Stack
-from network import changes, destroy, everything
+from network import changes, everything
 from resolver import Resolver, serve
 
 TAGS = {"cost center": "R+D / 7", "team": "agents"}
@@ -185,7 +185,8 @@ def test_destroy_removes_all_of_it(standing):
     standing.write(dns_firewall="yes", flow_logs=f"arn:aws:s3:::{standing.name}-last")
     standing.apply(check=0)
     standing.write()    # whatever the configuration says by then
-    destroy(standing)
+    standing.run("destroy", "--confirm", standing.name, "--wait", "90", check=0)
+    assert everything(standing) == []
     r = standing.resolver
     assert (r.lists, r.groups, r.links) == ({}, {}, {})
     assert standing.mine("describe-flow-logs", "FlowLogs", option="--filter") == []
