@@ -92,6 +92,7 @@ if [ "$2" = release-address ] && [ ! -e {standing.folder}/half ]; then
 """)
     said = standing.run("destroy", "--confirm", standing.name, check=0).stderr
     assert everything(standing) == [] and "NOT removed" not in said
+    assert f"held by security group {server} ({standing.name}-group-server, " in said
     assert (standing.folder / "half").exists() and count(standing, "release-address") == 5
 
 

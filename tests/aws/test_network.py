@@ -141,9 +141,10 @@ def test_what_carries_the_tag_and_is_no_part_is_told(standing):
 def test_plan_shows_commands_and_what_it_costs(stack):
     short, text = stack.run("plan", check=0).stdout, stack.run("plan", "-v", check=0).stdout
     assert " aws ec2 " not in short and re.search(r"^    aws ec2 create-vpc .*--cidr-block 10.0.0.0/16", text, re.M)
-    costs = {k: float(v) for k, v in re.findall(r"^  (\S+) +(\d+\.\d\d) USD$", text, re.M)}
+    costs = {k: float(v) for k, v in re.findall(r"^  (\S+) +(\d+\.\d\d) USD\b", text, re.M)}
     assert costs == {"nat-ip": 3.65, "nat": 32.85, "proxy-ip": 3.65, "proxy": 16.46, "server-1": 63.93,
                      "state-1": 1.60, "all": 122.14}
+    assert re.search(r"^  nat +32.85 USD, and 4.5 cents for each GB that passes$", text, re.M)
     stack.write(server_type="c5.9xlarge", servers=2)
     told = json.loads(stack.run("plan", "--json", check=0).stdout)
     assert {c["resource"]: c["cents_a_month"] for c in told["cost"]} == {
@@ -260,6 +261,7 @@ def test_destroy_waits_names_what_it_cannot_remove_and_leaves_what_is_not_ours(s
     said = standing.run("destroy", "--confirm", standing.name, "--wait", "0", check=1).stderr
     assert "DependencyViolation" in said and "held by interface eni-1 (of someone, in-use)" in said
     assert f"held by security group {other} ({standing.name}-other, x)" in said
+    assert said.index("held by interface eni-1") < said.index("NOT removed")    # at the first refusal
     assert standing.aws("ec2", "describe-security-groups", "--group-ids", other)["SecurityGroups"]
     key = standing.state / "aws" / standing.name / "key.pem"
     assert key.exists()
@@ -389,6 +391,9 @@ def test_children_get_an_argv_not_a_shell(stack):
     ({"tags": "Name=mine"}, "not yours to set"),
     ({"tags": "team=a\ntags = team=b"}, "team is given twice"),
     ({"tags": "\ntags = ".join(f"t{n}=x" for n in range(11))}, "more than 10"),
+    ({"flow_logs": "my-bucket"}, "a bucket like"),
+    ({"flow_logs": "arn:aws:s3:::b'x"}, "a bucket like"),
+    ({"dns_firewall": "on"}, "yes or no"),
     ({"openhands": "0.61"}, "the 0.x line has ended"),
     ({"openhands": "0.61@sha256:" + "a" * 64}, "the 0.x line has ended"),
     ({"openhands": "1.24.0"}, "docker buildx imagetools inspect ghcr.io/openhands/agent-canvas:1.24.0"),
@@ -428,6 +433,24 @@ def test_region_is_that_of_the_environment_unless_set(stack, env, told):
     assert f"subnet 10.0.0.0/24 in {told}" in done.stdout if told else "AWS_REGION=x;id" in done.stderr
     stack.write(region="ca-west-1")
     assert "ca-west-1a" in stack.run("plan", "--offline", check=0, env={"AWS_REGION": "eu-west-1"}).stdout
+
+
+@pytest.mark.parametrize("release, parameter, image", [
+    ("22.04", "22.04/stable/current/amd64/hvm/ebs-gp2", "hvm-ssd/ubuntu-jammy-22.04"),
+    ("24.04", "24.04/stable/current/amd64/hvm/ebs-gp3", "hvm-ssd-gp3/ubuntu-noble-24.04"),
+    ("26.04", "26.04/stable/current/amd64/hvm/ebs-gp3", "hvm-ssd-gp3/ubuntu-resolute-26.04"),
+    ("25.10", None, None)])
+def test_image_is_asked_for_by_canonicals_names(stack, release, parameter, image):
+    stack.write(ubuntu=release)
+    done = stack.run("plan")
+    if not parameter:
+        assert "expected 22.04, 24.04 or 26.04" in done.stderr and not stack.calls.exists()
+        return
+    calls = stack.calls.read_text()
+    assert f"--name /aws/service/canonical/ubuntu/server/{parameter}/ami-id " in calls
+    assert f"Name=name,Values=ubuntu/images/{image}-amd64-server-* " in calls
+    # moto has but the first.
+    assert done.returncode == (release != "22.04")
 
 
 def test_no_image_of_openhands_is_no_stack(stack):

@@ -153,13 +153,12 @@ def test_agent_gets_docker_and_sudo_only_when_asked(tmp_path):
     assert 'agent_docker="yes"' in render(tmp_path, "server-setup", agent_docker="yes")
 
 
-@pytest.fixture(scope="module")
-def seen(tmp_path_factory):
+def web_door(folder):
+    """The generated site and its first password, with their files moved to a folder."""
     need("nginx")
     need("htpasswd")
     if os.geteuid():
         pytest.skip("needs root for a network namespace")
-    folder = tmp_path_factory.mktemp("nginx")
     folder.chmod(0o755)
     (folder / "acme/.well-known/acme-challenge").mkdir(parents=True)
     (folder / "acme/.well-known/acme-challenge/token").write_text("challenge")
@@ -182,6 +181,12 @@ def seen(tmp_path_factory):
     subprocess.run(["bash", str(folder / "proxy-password"), "--new"], check=True)
     hashed = (folder / "ohguard.htpasswd").read_text()
     assert re.fullmatch(r"agent:\$2[aby]\$05\$\S{53}\n", hashed)
+
+
+@pytest.fixture(scope="module")
+def seen(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("nginx")
+    web_door(folder)
     done = subprocess.run(["unshare", "--net", sys.executable, str(HERE / "nginx_scene.py"), str(folder)],
                           capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -237,3 +242,20 @@ def test_password_is_told_once(seen):
     assert again.returncode == 1 and not (seen["folder"] / "passwords/agent").exists()
     logs = (seen["folder"] / "access.log").read_text() + (seen["folder"] / "error.log").read_text()
     assert first.stdout.strip() not in logs
+
+
+def test_who_guesses_is_shut_out_until_there_is_a_new_password(tmp_path):
+    """By fail2ban itself, with the generated jail and filter. 502: past the door, where no server is."""
+    places = [p for p in (pathlib.Path("/"), HERE.parents[1] / "build/servers")
+              if (p / "usr/bin/fail2ban-server").exists()]
+    if not places:
+        pytest.skip("fail2ban is not here: scripts/deps aws unpacks it")
+    web_door(tmp_path)
+    (tmp_path / "jail").write_text(render(tmp_path, "fail2ban"))
+    (tmp_path / "filter").write_text(render(tmp_path, "fail2ban-web"))
+    done = subprocess.run(["unshare", "--net", sys.executable, str(HERE / "ban_scene.py"), str(tmp_path),
+                           str(places[0])], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert json.loads(done.stdout.splitlines()[-1]) == {
+        "first": [502, 502], "all_counted": True, "each_below": [502, 502], "banned": True, "from_elsewhere": 502,
+        "lifted": True, "old_password": 401, "guesser_of_names": True}

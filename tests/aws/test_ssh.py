@@ -10,6 +10,7 @@ import sys
 import pytest
 
 from conftest import HERE, OPENHANDS, PROGRAM, Stack, tracer
+from test_proxy import render
 
 SECRET = "sk-test-0123456789-abcdefghijklmnop"
 
@@ -79,6 +80,9 @@ STEPS = {
     "verify": [["verify", "--json"], None], "other server": [["set-key", "server-9"], SECRET + "\n"],
     "password": [["password"], None], "again": [["password"], None], "another": [["password", "--new"], None],
     "hash": [["sh", "-c", "stat -c %a /etc/nginx/ohguard.htpasswd; cat /etc/nginx/ohguard.htpasswd"], None],
+    "no agent": [["ssh", "server-1", """echo 'printf "active\\nactive\\nfailed\\n"; exit 3' """
+                                     ">$(command -v systemctl)"], None],
+    "status": [["status"], None], "status in JSON": [["status", "--json"], None],
 }
 
 
@@ -123,6 +127,27 @@ def test_operator_looks_and_updates(full_run):
     assert said["ssh"][:2] == [0, "here\n"] and "no such machine" in said["no machine"][2]
     assert said["update"][0] == 0 and "server-1: up to date" in said["update"][2]
     assert "systemctl start ohguard-update.service" in done
+
+
+def test_status_has_the_state_of_each_service(full_run):
+    said = full_run[0]
+    assert "\nserver-1   ohguard active, ohguard-refresh active, openhands failed\n" in said["status"][1]
+    assert "\nproxy      nginx unknown, fail2ban unknown, ssh unknown\n" in said["status"][1]
+    told = {r["resource"]: r.get("services") for r in json.loads(said["status in JSON"][1])["resources"]}
+    assert told["server-1"][2] == {"unit": "openhands.service", "state": "failed"} and told["vpc"] is None
+
+
+@pytest.mark.parametrize("looks, seconds, ended, asked", [
+    (0, 60, 0, 1), (2, 60, 0, 3), (99, 1, 1, None)])
+def test_key_waits_until_no_conversation_is_at_work(tmp_path, looks, seconds, ended, asked):
+    if os.geteuid():
+        pytest.skip("needs root for a network namespace")
+    (tmp_path / "settings").write_text(render(tmp_path, "openhands-settings.py"))
+    done = subprocess.run(["unshare", "--net", sys.executable, str(HERE / "idle_scene.py"), str(tmp_path), str(looks),
+                           str(seconds)], check=True, capture_output=True, text=True, timeout=120)
+    status, said, count = json.loads(done.stdout)
+    assert status == ended and (asked is None or count == asked)
+    assert ("still at work: nothing was changed" in said) == bool(ended)
 
 
 @pytest.mark.parametrize("fails", [False, True])

@@ -128,6 +128,8 @@ def test_snapshots_are_made_and_listed(standing):
     listed = json.loads(standing.run("snapshot", "--list", "--json", check=0).stdout)["snapshots"]
     assert [(s["server"], s["id"], s["size"]) for s in listed] == [("server-1", made[1], 30)]
     assert standing.run("snapshot", "server-7").returncode == 1
+    told = json.loads(standing.run("snapshot", "--json", check=0).stdout)
+    assert told["changed"] is True and [s["server"] for s in told["snapshots"]] == ["server-1"]
 
 
 def test_destroy_keeps_the_state_when_told_to(standing):

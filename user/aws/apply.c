@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "aws/state.h"
+#include "aws/turn.h"
 #include "base/clock.h"
 #include "base/proc.h"
 
@@ -93,7 +94,12 @@ static int run_change(struct stack_view *v, const struct change *c, enum kind_id
 
 	if (!r && kind == K_KEY && c->kind == CHANGE_MAKE)
 		r = key_save(v->stack, answer, e);
+	/* As of a bucket that may not be written. */
+	if (!r && doc_length(answer, "Unsuccessful"))
+		r = error_set(e, EIO, "aws ec2 %s: %.300s", c->args.words[1],
+			      doc_text(doc_at(answer, "Unsuccessful", 0), "Error.Message"));
 	doc_free(answer);
+	v->changed |= !r;
 	if (r && v->aws.trouble == AWS_TOKEN_USED)
 		v->attempt++;
 	return r;
@@ -120,6 +126,7 @@ static int apply_pass(struct stack_view *v, unsigned int index, FILE *progress, 
 {
 	enum kind_id kind = v->nodes[index].resource->kind;
 	char key[sizeof(v->nodes[index].key)];
+	bool gone = false;
 	int r, done = 0;
 
 	memcpy(key, v->nodes[index].key, sizeof(key));
@@ -128,10 +135,11 @@ static int apply_pass(struct stack_view *v, unsigned int index, FILE *progress, 
 	r = view_want(v, &v->nodes[index], e);
 	for (unsigned int i = 0; !r && i < v->change_count; i++) {
 		const struct change *c = &v->changes[i];
-		bool made = c->kind == CHANGE_MAKE, last = made || !strcmp(c->args.words[1], "stop-instances");
+		bool made = c->kind == CHANGE_MAKE, last;
 
-		if (c->kind == CHANGE_NOTE || c->kind == CHANGE_DELIVER)
+		if (!c->args.count)	/* nothing to call: a note */
 			continue;
+		last = made || !strcmp(c->args.words[1], "stop-instances");
 		if (proc_interrupted())
 			return interrupted(e);
 		if (ahead_of_lists(c, v->made >> index & 1)) {
@@ -141,15 +149,22 @@ static int apply_pass(struct stack_view *v, unsigned int index, FILE *progress, 
 		show(progress, start, c->kind, key, c->text);
 		r = run_change(v, c, kind, e);
 		done = 1;
+		gone |= c->kind == CHANGE_REMOVE;
 		/* The changes after a creation were planned without its id, and those after a stop for what has
 		 * stopped: look again first. */
+		if (!r && made && kind == K_VPC)
+			r = turn_alone(v, progress, e);
 		if (!r && last) {
 			r = wait_settled(v, key, kind, true, e);
 			v->made |= r || !made ? 0 : 1ull << index;
 			return r ? r : 1;
 		}
+		if (r > 0)
+			return 1;
 	}
-	if (!r && done)
+	if (!r && gone && kind == K_DNS_FIREWALL)	/* AWS takes its time, and it holds its rules meanwhile */
+		r = wait_settled(v, key, kind, false, e);
+	else if (!r && done)
 		r = refresh_after(v, kind, e);
 	return r ? r : done;
 }
@@ -201,6 +216,9 @@ static int apply_node(struct stack_view *v, unsigned int index, FILE *progress, 
 	for (unsigned int pass = 0; pass < PASSES; pass++) {
 		enum kind_id kind = v->nodes[index].resource->kind;
 
+		r = turn_hold(v, TURN_SECONDS * 3 / 4, e);
+		if (r)
+			return r;
 		r = apply_pass(v, index, progress, start, e);
 		if (!r)
 			return 0;
@@ -226,8 +244,11 @@ int stack_apply(struct stack_view *v, FILE *progress, struct error *e)
 	long long start = clock_monotonic();
 	int r = apply_replace(v, progress, start, e);
 
-	/* Surplus servers are at the end of the table: no other index changes when they go. */
+	/* What is not wanted any more goes first, and backwards, as what needs others stands behind them. Servers are
+	 * at the end of the table: no other index changes when they go. */
+	for (unsigned int i = v->count; !r && i; i--)
+		r = v->nodes[i - 1].surplus ? apply_node(v, i - 1, progress, start, e) : 0;
 	for (unsigned int i = 0; !r && i < v->count; i++)
-		r = apply_node(v, i, progress, start, e);
+		r = v->nodes[i].surplus ? 0 : apply_node(v, i, progress, start, e);
 	return r;
 }

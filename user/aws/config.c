@@ -78,7 +78,7 @@ void cidr_host(const struct cidr *range, unsigned int n, char ret[20])
 /* What each kind of value may hold. All are so narrow that none needs quoting in a shell, a unit file, an nginx site or
  * YAML. */
 enum kind { NAME, REGION, ZONE, RANGE, DOMAIN, EMAIL, TYPE, VERSION, URL, PATH, PROFILE, COUNT, DISK, YES_NO, IMAGE,
-	    MODEL };
+	    MODEL, BUCKET };
 
 struct key {
 	const char *name;
@@ -105,7 +105,7 @@ static const struct key keys[] = {
 	KEY("proxy-disk", DISK, proxy_disk, "8 to 1000 (GB)"),
 	KEY("server-disk", DISK, server_disk, "8 to 1000 (GB)"),
 	KEY("state-disk", DISK, state_disk, "8 to 1000 (GB)"),
-	KEY("ubuntu", VERSION, ubuntu, "22.04 or 24.04"),
+	KEY("ubuntu", VERSION, ubuntu, "22.04, 24.04 or 26.04"),
 	KEY("openhands", IMAGE, openhands, "VERSION@sha256:DIGEST"),	/* says more: see agent_parse_image() */
 	KEY("openhands-settings", PATH, openhands_settings, "an absolute path"),
 	KEY("model", MODEL, model, "a model as LiteLLM names it, like openai/gpt-5.6"),
@@ -113,6 +113,8 @@ static const struct key keys[] = {
 	KEY("mirror", URL, mirror, "an https:// address of an Ubuntu archive"),
 	KEY("policy", PATH, policy, "an absolute path"),
 	KEY("instance-profile", PROFILE, profile, "the name of an IAM instance profile"),
+	KEY("flow-logs", BUCKET, flow_logs, "a bucket like arn:aws:s3:::NAME or arn:aws:s3:::NAME/FOLDER"),
+	KEY("dns-firewall", YES_NO, dns_firewall, "yes or no"),
 	KEY("servers", COUNT, servers, "1 to 16"),
 	KEY("agent-docker", YES_NO, agent_docker, "yes or no"),
 	KEY("agent-sudo", YES_NO, agent_sudo, "yes or no"),
@@ -182,6 +184,10 @@ static bool fits(enum kind kind, const char *v)
 		return only(v, LOWER DIGIT "ABCDEFGHIJKLMNOPQRSTUVWXYZ/:._@-") && isalnum((unsigned char)*v);
 	case PATH:
 		return *v == '/' && only(v, LOWER DIGIT "ABCDEFGHIJKLMNOPQRSTUVWXYZ/._-");
+	case BUCKET:
+		at = strstr(v, ":s3:::");
+		return !strncmp(v, "arn:aws", 7) && at && islower((unsigned char)at[6]) &&
+		       only(v, LOWER DIGIT "ABCDEFGHIJKLMNOPQRSTUVWXYZ:/._-");
 	case PROFILE:
 		return only(v, LOWER DIGIT "ABCDEFGHIJKLMNOPQRSTUVWXYZ+=,.@_-");
 	default:
@@ -256,8 +262,10 @@ static int add_tag(struct stack *stack, const char *text, struct error *e)
 		value += strspn(value, " ");
 	if (!text[len] || !end || end >= sizeof(t->key) || strlen(value) >= sizeof(t->value) ||
 	    strspn(text, allowed) != len || !only(value, allowed))
-		return error_set(e, EINVAL, "tags = %s: expected KEY=VALUE of letters, digits, blanks and +-._:/@", text);
-	if (!strncasecmp(text, "aws:", 4) || !strncasecmp(text, "ohguard:", 8) || (end == 4 && !memcmp(text, "Name", 4)))
+		return error_set(e, EINVAL, "tags = %s: expected KEY=VALUE of letters, digits, blanks and +-._:/@",
+				 text);
+	if (!strncasecmp(text, "aws:", 4) || !strncasecmp(text, "ohguard:", 8) ||
+	    (end == 4 && !memcmp(text, "Name", 4)))
 		return error_set(e, EINVAL, "tags = %s: Name, ohguard: and aws: are not yours to set", text);
 	if (stack->tag_count == TAGS_MAX)
 		return error_set(e, E2BIG, "tags = %s: more than %d of them", text, TAGS_MAX);
@@ -313,6 +321,21 @@ static int visit(void *context, const char *section, const char *key, const char
 	return error_set(e, EINVAL, "%s: no such key in [stack]", key);
 }
 
+const struct ubuntu *stack_ubuntu(const struct stack *stack)
+{
+	static const struct ubuntu releases[] = {
+		{ "22.04", "jammy", "ebs-gp2", "hvm-ssd" },
+		{ "24.04", "noble", "ebs-gp3", "hvm-ssd-gp3" },
+		{ "26.04", "resolute", "ebs-gp3", "hvm-ssd-gp3" },
+	};
+
+	for (size_t i = 0; i < sizeof(releases) / sizeof(*releases); i++) {
+		if (!strcmp(releases[i].version, stack->ubuntu))
+			return &releases[i];
+	}
+	return NULL;
+}
+
 /* Checks what no key shows alone. */
 static int check(const struct stack *s, const char *path, struct error *e)
 {
@@ -334,8 +357,8 @@ static int check(const struct stack *s, const char *path, struct error *e)
 	if (cidr_contains(&s->public, &s->private) || cidr_contains(&s->private, &s->public))
 		return error_set(e, EINVAL, "%s: public = %s and private = %s overlap", path, s->public.text,
 				 s->private.text);
-	if (strcmp(s->ubuntu, "22.04") && strcmp(s->ubuntu, "24.04"))
-		return error_set(e, EINVAL, "%s: ubuntu = %s: expected 22.04 or 24.04", path, s->ubuntu);
+	if (!stack_ubuntu(s))
+		return error_set(e, EINVAL, "%s: ubuntu = %s: expected 22.04, 24.04 or 26.04", path, s->ubuntu);
 	return 0;
 }
 

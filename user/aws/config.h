@@ -46,12 +46,20 @@ struct stack {
 	char policy[256];	/* file to deliver to the servers, "" for the generated one */
 	unsigned int servers;
 	char profile[64];	/* IAM instance profile of the servers, "" for none */
+	char flow_logs[160];	/* ARN of a bucket or folder of S3, "" for none */
+	bool dns_firewall;
 	bool agent_docker, agent_sudo;
 	char state[256];	/* folder of this stack's private key and known hosts */
 };
 
 /* Reads defaults, then the file. path NULL: /etc/ohguard/ohguard.conf, which may be missing. */
 int stack_read(const char *path, struct stack *stack, struct error *e);
+
+/* A release of Ubuntu, as Canonical names its images. */
+struct ubuntu {
+	const char *version, *codename, *storage, *folder;
+};
+const struct ubuntu *stack_ubuntu(const struct stack *stack);	/* NULL: one that is not known to work */
 
 /* Only commands that open ports to the operator's address need it. open: 0.0.0.0/0 and the like are intended. */
 int stack_check_operator(const struct stack *stack, bool open, struct error *e);

@@ -12,6 +12,8 @@
 #include "aws/secrets.h"
 #include "aws/ssh.h"
 #include "aws/state.h"
+#include "aws/turn.h"
+#include "base/fingerprint.h"
 #include "base/json.h"
 #include "base/text.h"
 
@@ -27,7 +29,7 @@ static const char *const server_files[] = {
 };
 static const char *const proxy_files[] = {
 	"proxy-setup", "proxy-password", "proxy-session", "grow", "update", "update.service", "nginx-site",
-	"fail2ban", "certificate", "certificate.service",
+	"fail2ban", "fail2ban-web", "certificate", "certificate.service",
 };
 #define COUNT(list) (sizeof(list) / sizeof((list)[0]))
 #define FILES_MAX 24
@@ -46,14 +48,14 @@ int deliver_policy_text(const struct stack *stack, char **ret, struct error *e)
 	return *stack->policy ? state_read_text(stack->policy, ret, e) : render(stack, "policy", 0, ret, e);
 }
 
-static int hash_program(unsigned long long *hash, struct error *e)
+static int hash_program(uint64_t *hash, struct error *e)
 {
 	char block[65536];
 	int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
 	ssize_t n = -1;
 
 	while (fd >= 0 && (n = read(fd, block, sizeof(block))) > 0)
-		*hash = render_hash_add(*hash, block, (size_t)n);
+		*hash = fingerprint_add(*hash, block, (size_t)n);
 	if (fd >= 0)
 		close(fd);
 	return n ? error_set(e, EIO, "/proc/self/exe: cannot be read") : 0;
@@ -104,7 +106,7 @@ static void delivery_free(struct delivery *d)
 /* All texts in memory: nothing is written to find out whether something is to be delivered. */
 static int delivery_make(const struct stack *stack, const struct node *n, struct delivery *d, struct error *e)
 {
-	unsigned long long hash = RENDER_HASH;
+	uint64_t hash = FINGERPRINT_START;
 	int r = 0;
 
 	*d = (struct delivery){ .files = n->server ? server_files : proxy_files,
@@ -120,11 +122,11 @@ static int delivery_make(const struct stack *stack, const struct node *n, struct
 		else
 			r = render(stack, d->files[i], n->server, &d->texts[i], e);
 		if (!r)
-			hash = render_hash_add(hash, d->texts[i], strlen(d->texts[i]));
+			hash = fingerprint_add(hash, d->texts[i], strlen(d->texts[i]));
 	}
 	if (!r && n->server)
 		r = hash_program(&hash, e);
-	snprintf(d->id, sizeof(d->id), "%016llx", hash);
+	snprintf(d->id, sizeof(d->id), "%016llx", (unsigned long long)hash);
 	if (r)
 		delivery_free(d);
 	return r;
@@ -239,6 +241,7 @@ static int deliver_one(struct stack_view *v, const struct node *n, bool again, F
 		r = ssh_must(v, n->key, "sudo -n /usr/local/sbin/ohguard-grow", NULL, 300, "growing file systems", e);
 	else
 		r = set_up(v, n, &d, progress, e);
+	v->changed |= !r && !has;
 	if (!r && n->server)
 		r = session_share(v, n, e);
 	if (!r && strcmp(doc_tag(n->found, TAG_DELIVERED), d.id))
@@ -259,7 +262,10 @@ int deliver(struct stack_view *v, const char *const *names, int count, bool agai
 	for (unsigned int i = 0; !r && i < v->count; i++) {
 		if (proc_interrupted())
 			return error_set(e, EINTR, "interrupted: the same command goes on from there");
-		if (node_is_wanted(&v->nodes[i], names, count))
+		if (!node_is_wanted(&v->nodes[i], names, count))
+			continue;
+		r = turn_hold(v, SETUP_SECONDS + TURN_SECONDS, e);
+		if (!r)
 			r = deliver_one(v, &v->nodes[i], again, progress, e);
 	}
 	return r;

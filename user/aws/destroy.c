@@ -5,6 +5,7 @@
 
 #include "aws/apply.h"
 #include "aws/state.h"
+#include "aws/turn.h"
 #include "base/clock.h"
 #include "base/proc.h"
 #include "base/text.h"
@@ -64,32 +65,33 @@ static void not_removed(FILE *out, const char *key, const char *why)
 	line(out, key, "NOT removed:", why);
 }
 
-/* What can hold a subnet, VPC or group that is to be removed. */
+#define GROUPS "ec2 describe-security-groups --query SecurityGroups[?GroupName!='default'] --filters"
+
+/* What can hold a subnet, VPC or group that is to be removed, and how it is found by that one's id. */
 static const struct {
-	const char *title, *words, *id, *what, *state;
-	bool by_vpc_only;
+	const char *title, *words, *id, *what, *state, *of_subnet, *of_vpc, *of_group;
 } holders[] = {
 	{ "interface", "ec2 describe-network-interfaces --query NetworkInterfaces[] --filters", "NetworkInterfaceId",
-	  "Description", "Status", false },
+	  "Description", "Status", "subnet-id", "vpc-id", "group-id" },
 	{ "endpoint", "ec2 describe-vpc-endpoints --query VpcEndpoints[] --filters", "VpcEndpointId", "ServiceName",
-	  "State", true },
-	{ "security group", "ec2 describe-security-groups --query SecurityGroups[?GroupName!='default'] --filters",
-	  "GroupId", "GroupName", "Description", true },
+	  "State", NULL, "vpc-id", NULL },
+	{ "security group", GROUPS, "GroupId", "GroupName", "Description", NULL, "vpc-id", "ip-permission.group-id" },
+	{ "security group", GROUPS, "GroupId", "GroupName", "Description", NULL, NULL,
+	  "egress.ip-permission.group-id" },
 };
 
 static void name_holders(struct stack_view *v, enum kind_id kind, const char *id, FILE *out)
 {
-	const char *by = kind == K_SUBNET ? "subnet-id" : kind == K_VPC ? "vpc-id" : "group-id";
 	char filter[96], text[256];
 	struct error e;
 
-	if (kind != K_SUBNET && kind != K_VPC && kind != K_GROUP)
-		return;
-	snprintf(filter, sizeof(filter), "Name=%s,Values=%.60s", by, id);
 	for (size_t h = 0; h < sizeof(holders) / sizeof(*holders); h++) {
+		const char *by = kind == K_SUBNET ? holders[h].of_subnet : kind == K_VPC ? holders[h].of_vpc :
+			kind == K_GROUP ? holders[h].of_group : NULL;
 		doc *list = NULL;
 
-		if ((holders[h].by_vpc_only && kind != K_VPC) || aws_read(&v->aws, &list, &e, holders[h].words, filter))
+		snprintf(filter, sizeof(filter), "Name=%s,Values=%.48s", by ? by : "", id);
+		if (!by || aws_read(&v->aws, &list, &e, holders[h].words, filter))
 			continue;
 		for (size_t i = 0; i < doc_length(list, "") && i < 5; i++) {
 			const doc *item = doc_at(list, "", i);
@@ -115,6 +117,7 @@ static int remove_item(struct stack_view *v, enum kind_id kind, const doc *item,
 
 		if (r && v->aws.trouble != AWS_ABSENT)
 			return r;
+		v->changed |= !r;
 		if (proc_interrupted())
 			return -EINTR;
 	}
@@ -190,7 +193,9 @@ static int destroy_kind(struct destroy *d, enum kind_id kind, struct error *e)
 		t.why = open_memstream(&why, &size);
 		if (!t.why)
 			return error_set(e, ENOMEM, "out of memory");
-		r = try_kind(d, kind, !try, last, &t, e);
+		r = turn_hold(d->v, TURN_SECONDS * 3 / 4, e);
+		if (!r)
+			r = try_kind(d, kind, !try, last, &t, e);
 		done = r || last || t.left == t.refused;
 		if (!fclose(t.why) && !r && done)
 			fputs(why, d->progress);

@@ -104,6 +104,11 @@ const char *doc_tag(const doc *d, const char *key)
 	return "";
 }
 
+void doc_put(doc *d, size_t i, const char *name, doc *value)
+{
+	json_object_set_new(json_array_get(d, i), name, value);
+}
+
 void doc_keep_tagged(doc *d, const char *key, const char *value)
 {
 	for (size_t i = json_array_size(d); i > 0; i--) {

@@ -30,6 +30,9 @@ const doc *doc_at(const doc *d, const char *path, size_t i);
 /* The value of an AWS tag ([{"Key":..., "Value":...}] under Tags), or "". */
 const char *doc_tag(const doc *d, const char *key);
 
+/* Puts a member into the i-th item of the array d, which owns it from then on. */
+void doc_put(doc *d, size_t i, const char *name, doc *value);
+
 /* Drops the items of the array d that do not carry the tag with that value. */
 void doc_keep_tagged(doc *d, const char *key, const char *value);
 

@@ -114,7 +114,9 @@ static const char *peer_format(const char *peer)
 	return strchr(peer, '/') ? peers[0].format : peers[2].format;
 }
 
-static void group_change(struct stack_view *v, const struct node *n, const struct group_rule *r, bool add)
+/* of: what group it is, in words, where the node is not that group. */
+static void group_change(struct stack_view *v, const struct node *n, const char *group, const char *of,
+			 const struct group_rule *r, bool add)
 {
 	bool all = !strcmp(r->protocol, "-1");
 	char ports[64] = "", text[32], peer[128];
@@ -130,12 +132,12 @@ static void group_change(struct stack_view *v, const struct node *n, const struc
 		snprintf(text, sizeof(text), "%s %lld", r->protocol, r->from);
 	else
 		snprintf(text, sizeof(text), "%s %lld-%lld", r->protocol, r->from, r->to);
-	a = change_add(v, n->key, add ? CHANGE_SET : CHANGE_REMOVE, "%s %s %s", text, r->egress ? "to" : "from",
+	a = change_add(v, n->key, add ? CHANGE_SET : CHANGE_REMOVE, "%s%s %s %s", of, text, r->egress ? "to" : "from",
 		       r->peer);
 	args_add(a, "ec2");
 	args_add(a, "%s-security-group-%s", add ? "authorize" : "revoke", r->egress ? "egress" : "ingress");
 	args_add(a, "--group-id");
-	args_add(a, "%s", view_id(v, n->key));
+	args_add(a, "%s", group);
 	args_add(a, "--ip-permissions");
 	/* The formats are the constants above. */
 	snprintf(peer, sizeof(peer), peer_format(r->peer), r->peer);
@@ -169,12 +171,32 @@ void want_group(struct stack_view *v, struct node *n)
 	/* Surplus rules go first. */
 	for (size_t i = 0; i < count; i++) {
 		if (!in_rules(&found[i], wanted, wanted_count))
-			group_change(v, n, &found[i], false);
+			group_change(v, n, view_id(v, n->key), "", &found[i], false);
 	}
 	for (size_t i = 0; i < wanted_count; i++) {
 		if (!in_rules(&wanted[i], found, count))
-			group_change(v, n, &wanted[i], true);
+			group_change(v, n, view_id(v, n->key), "", &wanted[i], true);
 	}
+}
+
+/* Every VPC has one, which nobody can remove: what is started in it by mistake must reach nothing. */
+void want_default_group(struct stack_view *v, struct node *vpc)
+{
+	struct group_rule found[RULES_MAX];
+	char filter[96];
+	doc *d;
+
+	snprintf(filter, sizeof(filter), "Name=vpc-id,Values=%.60s", node_id(vpc));
+	d = view_read(v, "ec2 describe-security-groups --query SecurityGroups[?GroupName=='default'] --filters",
+		      filter);
+	for (size_t i = 0; i < doc_length(d, ""); i++) {
+		const doc *group = doc_at(d, "", i);
+		size_t count = found_rules(group, true, found, found_rules(group, false, found, 0));
+
+		for (size_t k = 0; k < count; k++)
+			group_change(v, vpc, doc_text(group, "GroupId"), "default group: ", &found[k], false);
+	}
+	doc_free(d);
 }
 
 static bool any_instance(struct stack_view *v)

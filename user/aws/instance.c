@@ -11,9 +11,7 @@
 /* Finds the newest official Ubuntu: by Canonical's public parameter, else the newest image of Canonical's account. */
 static void find_image(struct stack_view *v)
 {
-	const char *release = v->stack->ubuntu;
-	const char *name = strcmp(release, "24.04") ? "ubuntu/images/hvm-ssd/ubuntu-jammy-22.04-amd64-server-*" :
-		"ubuntu/images/hvm-ssd-gp3/ubuntu-noble-24.04-amd64-server-*";
+	const struct ubuntu *u = stack_ubuntu(v->stack);
 	char parameter[160];
 	struct error e;
 	doc *d = NULL;
@@ -21,11 +19,12 @@ static void find_image(struct stack_view *v)
 	if (*v->image || v->failed || v->offline)
 		return;
 	snprintf(parameter, sizeof(parameter), "/aws/service/canonical/ubuntu/server/%s/stable/current/amd64/hvm/%s/"
-		 "ami-id", release, strcmp(release, "24.04") ? "ebs-gp2" : "ebs-gp3");
+		 "ami-id", u->version, u->storage);
 	if (!aws_read(&v->aws, &d, &e, "ssm get-parameter --name", parameter)) {
 		snprintf(v->image, sizeof(v->image), "%s", doc_text(d, "Parameter.Value"));
 	} else if (v->aws.trouble == AWS_ABSENT || v->aws.trouble == AWS_DENIED) {
-		snprintf(parameter, sizeof(parameter), "Name=name,Values=%s", name);
+		snprintf(parameter, sizeof(parameter), "Name=name,Values=ubuntu/images/%s/ubuntu-%s-%s-amd64-"
+			 "server-*", u->folder, u->codename, u->version);
 		d = view_read(v, "ec2 describe-images --owners 099720109477 --query sort_by(Images,&CreationDate)[-1:] "
 			      "--filters", parameter);
 		snprintf(v->image, sizeof(v->image), "%s", doc_text(doc_at(d, "", 0), "ImageId"));
@@ -35,7 +34,7 @@ static void find_image(struct stack_view *v)
 	doc_free(d);
 	if (!v->failed && strncmp(v->image, "ami-", 4))
 		v->failed = error_set(&v->error, ENOENT, "no image of Ubuntu %s in %s, neither by Canonical's "
-				      "parameter nor by owner 099720109477", release, v->stack->region);
+				      "parameter nor by owner 099720109477", u->version, v->stack->region);
 }
 
 static void run_instance(struct stack_view *v, struct node *n, char *user_data, const char *hash)
@@ -189,17 +188,9 @@ static void check_disk(struct stack_view *v, struct node *n)
 	}
 }
 
-static struct node *state_of(struct stack_view *v, const struct node *server)
-{
-	char key[20];
-
-	snprintf(key, sizeof(key), "state-%u", server->server);
-	return view_node(v, key);
-}
-
 static void want_attached(struct stack_view *v, struct node *n)
 {
-	const struct node *state = state_of(v, n);
+	const struct node *state = view_state(v, n);
 	struct args *a;
 
 	if (!state || (n->found && state->found && is_attached(state->found, node_id(n))))
@@ -335,9 +326,10 @@ static void want_proxy_address(struct stack_view *v, struct node *n)
 	args_add(a, "%s", view_id(v, n->key));
 }
 
-static void want_delivery(struct stack_view *v, struct node *n)
+void want_delivery(struct stack_view *v, struct node *n)
 {
-	const char *had = n->found ? doc_tag(n->found, TAG_DELIVERED) : "";
+	bool anew = v->replace && !strcmp(v->replace, n->key);
+	const char *had = anew ? "" : doc_tag(n->found, TAG_DELIVERED);
 	char id[20];
 
 	v->failed = deliver_id(v->stack, n, id, &v->error);
@@ -366,6 +358,4 @@ void want_instance(struct stack_view *v, struct node *n)
 		want_attached(v, n);
 	else
 		want_proxy_address(v, n);
-	if (!v->failed)
-		want_delivery(v, n);
 }

@@ -4,6 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "aws/hosts.h"
+#include "aws/turn.h"
+
 static bool is_public(const struct node *n)
 {
 	return strstr(n->key, "public") != NULL;
@@ -47,6 +50,7 @@ static void remove_ranges(struct stack_view *v, const struct node *n, const doc 
 void want_vpc(struct stack_view *v, struct node *n)
 {
 	const char *range = v->stack->vpc.text;
+	char lock[192];
 	struct args *a;
 	doc *d;
 
@@ -54,8 +58,15 @@ void want_vpc(struct stack_view *v, struct node *n)
 		a = change_add(v, n->key, CHANGE_MAKE, "VPC %s", range);
 		args_words(a, "ec2 create-vpc --instance-tenancy default --cidr-block");
 		args_add(a, "%s", range);
-		change_tags(v, n, a, NULL);
+		turn_words(v, lock);
+		change_tags(v, n, a, lock);
 		return;
+	}
+	if (v->stack->dns_firewall && !*doc_tag(n->found, TAG_FIREWALL)) {
+		a = change_add(v, n->key, CHANGE_SET, "note that it has a DNS firewall");
+		args_words(a, "ec2 create-tags --resources");
+		args_add(a, "%s", node_id(n));
+		args_words(a, "--tags Key=" TAG_FIREWALL ",Value=yes");
 	}
 	if (strcmp(doc_text(n->found, "CidrBlock"), range))
 		note(v, n, "its range", doc_text(n->found, "CidrBlock"), range);
@@ -73,6 +84,7 @@ void want_vpc(struct stack_view *v, struct node *n)
 		args_add(a, "%s", node_id(n));
 	}
 	doc_free(d);
+	want_default_group(v, n);
 }
 
 void want_gateway(struct stack_view *v, struct node *n)

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "aws/ssh.h"
+#include "aws/turn.h"
 #include "base/proc.h"
 
 #define UPDATE_SECONDS 3600
@@ -55,6 +56,7 @@ static int update_one(struct stack_view *v, const char *host, FILE *progress, st
 	proc_free(&result);
 	if (!r)
 		fprintf(progress, "%s: up to date\n", host);
+	v->changed |= !r;
 	return r;
 }
 
@@ -63,7 +65,10 @@ int operate_update(struct stack_view *v, const char *const *names, int count, FI
 	int r = view_check_names(v, names, count, true, e);
 
 	for (unsigned int i = 0; !r && i < v->count; i++) {
-		if (node_is_wanted(&v->nodes[i], names, count))
+		if (!node_is_wanted(&v->nodes[i], names, count))
+			continue;
+		r = turn_hold(v, UPDATE_SECONDS + TURN_SECONDS, e);
+		if (!r)
 			r = update_one(v, v->nodes[i].key, progress, e);
 	}
 	return r;
@@ -90,11 +95,41 @@ int operate_power(struct stack_view *v, bool on, FILE *progress, struct error *e
 	args_free(&args);
 	if (r)
 		return r;
+	v->changed = count;
 	if (!count)
 		fprintf(progress, "all machines are %s already\n", on ? "on" : "off");
 	if (!on)
 		fputs("NAT gateway, addresses and disks go on costing: `ohguard aws plan` has the figures\n", progress);
 	return 0;
+}
+
+int operate_services(struct stack_view *v, const struct node *n, struct service ret[SERVICES_MAX], struct error *e)
+{
+	static const char *const units[2][SERVICES_MAX] = {
+		{ "nginx.service", "fail2ban.service", "ssh.service" },
+		{ "ohguard.service", "ohguard-refresh.timer", "openhands.service" },
+	};
+	char command[160] = "systemctl is-active";
+	struct proc_result result;
+	const char *line;
+	int count = 0, r = ssh_prepare(v, e);
+
+	if (r)
+		return r;
+	for (const char *const *unit = units[n->server != 0]; *unit; unit++) {
+		ret[count++].unit = *unit;
+		snprintf(command + strlen(command), sizeof(command) - strlen(command), " %s", *unit);
+	}
+	r = ssh_run(v, n->key, command, NULL, 60, &result, e);
+	line = r ? "" : result.out;
+	for (int i = 0; i < count; i++) {
+		size_t len = strcspn(line, "\n");
+
+		snprintf(ret[i].state, sizeof(ret[i].state), "%.*s", len ? (int)len : 7, len ? line : "unknown");
+		line += len + (line[len] == '\n');
+	}
+	proc_free(&result);
+	return r ? r : count;
 }
 
 static int become_ssh(struct stack_view *v, const char *const *words, size_t count, struct error *e)

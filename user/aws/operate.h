@@ -14,6 +14,15 @@ int operate_update(struct stack_view *v, const char *const *names, int count, FI
 /* Stops or starts all instances. */
 int operate_power(struct stack_view *v, bool on, FILE *progress, struct error *e);
 
+/* The units that make a running machine what it is, and what systemd says of each. The first call prepares ssh. */
+#define SERVICES_MAX 4
+struct service {
+	const char *unit;
+	char state[16];
+};
+/* How many, or -errno if the machine is not reached. */
+int operate_services(struct stack_view *v, const struct node *n, struct service ret[SERVICES_MAX], struct error *e);
+
 struct logs_wanted {
 	const char *unit, *since;	/* NULL: the machine's own units, the last 200 lines */
 	bool follow;

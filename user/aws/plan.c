@@ -31,7 +31,8 @@ static void print_cost(struct stack_view *v, FILE *out)
 			unknown = true;
 			continue;
 		}
-		fprintf(out, "  %-14s %6ld.%02ld USD\n", n->key, cents / 100, cents % 100);
+		fprintf(out, "  %-14s %6ld.%02ld USD%s%s\n", n->key, cents / 100, cents % 100,
+			n->resource->usage ? ", and " : "", n->resource->usage ? n->resource->usage : "");
 		total += cents;
 	}
 	fprintf(out, "  %-14s %6ld.%02ld USD%s\n", "all", total / 100, total % 100, unknown ? " and more" : "");
@@ -99,6 +100,7 @@ void plan_print_json(struct stack_view *v, FILE *out)
 			json_null(&j, "cents_a_month");
 		else
 			json_number(&j, "cents_a_month", n->resource->cost(v->stack));
+		json_string(&j, "usage", n->resource->usage);
 		json_object_end(&j);
 	}
 	json_array_end(&j);

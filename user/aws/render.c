@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/fingerprint.h"
+
 /* A template is the real file, which its own checker can read, with two additions: @NAME@ is a value of the stack, and
  * a line of blanks and @file:NAME@ stands for that file, with the same blanks before each line (for YAML). */
 
@@ -54,7 +56,6 @@ static const char *value_of(const struct output *o, const char *name, size_t len
 		{ "FIRST_SERVER", first }, { "RESOLVER", resolver },
 		{ "OPENHANDS", s->openhands }, { "MODEL", s->model }, { "BASE_URL", s->base_url },
 		{ "MIRROR", s->mirror }, { "MIRROR_HOST", mirror },
-		{ "CODENAME", strcmp(s->ubuntu, "24.04") ? "jammy" : "noble" },
 		{ "MODEL_HOST", s->model_host }, { "AGENT_DOCKER", yes_no(s->agent_docker) },
 		{ "AGENT_SUDO", yes_no(s->agent_sudo) }, { "SBINDIR", "/usr/local/sbin" },
 		{ "SECURITY_MIRROR", strcmp(mirror, "archive.ubuntu.com") ? s->mirror :
@@ -182,14 +183,8 @@ int render(const struct stack *stack, const char *name, unsigned int server, cha
 	return r;
 }
 
-unsigned long long render_hash_add(unsigned long long hash, const void *data, unsigned long size)
-{
-	for (const unsigned char *c = data; size; c++, size--)
-		hash = (hash ^ *c) * 1099511628211ull;
-	return hash;
-}
-
 void render_hash(const char *text, char ret[20])
 {
-	snprintf(ret, 20, "%016llx", render_hash_add(RENDER_HASH, text, strlen(text)));
+	snprintf(ret, 20, "%016llx",
+		 (unsigned long long)fingerprint_add(FINGERPRINT_START, text, strlen(text)));
 }

@@ -20,8 +20,4 @@ int render(const struct stack *stack, const char *name, unsigned int server, cha
 /* 16 hexadecimal digits that change with the text. No protection against an attacker. */
 void render_hash(const char *text, char ret[20]);
 
-/* The same, step by step, beginning with RENDER_HASH. */
-#define RENDER_HASH 14695981039346656037ull	/* FNV-1a */
-unsigned long long render_hash_add(unsigned long long hash, const void *data, unsigned long size);
-
 #endif

@@ -7,9 +7,13 @@
 #include <unistd.h>
 
 #include "aws/ssh.h"
-#include "base/text.h"
+#include "aws/turn.h"
 
 #define SESSION_KEY "/etc/credstore/openhands.session-key"
+#define START_SECONDS 900	/* of an agent with its image */
+#define IDLE_SECONDS 3600
+#define TEXT_OF(number) #number
+#define TEXT(number) TEXT_OF(number)
 #define PASSWORD "sudo -n /usr/local/sbin/ohguard-proxy-password "
 
 static int read_key(FILE *in, char *key, int size, struct error *e)
@@ -33,9 +37,12 @@ static int read_key(FILE *in, char *key, int size, struct error *e)
 	return 0;
 }
 
-int secrets_set_key(struct stack_view *v, FILE *in, const char *const *names, int count, FILE *progress,
+int secrets_set_key(struct stack_view *v, FILE *in, bool when_idle, const char *const *names, int count, FILE *progress,
 		    struct error *e)
 {
+	static const char plain[] = "sudo -n /usr/local/sbin/ohguard-set-key";
+	static const char idle[] = "sudo -n /usr/local/sbin/ohguard-set-key --when-idle " TEXT(IDLE_SECONDS);
+	unsigned int seconds = START_SECONDS + (when_idle ? IDLE_SECONDS : 0);
 	char key[4096] = "";
 	int r = view_check_names(v, names, count, false, e);
 
@@ -46,10 +53,14 @@ int secrets_set_key(struct stack_view *v, FILE *in, const char *const *names, in
 	for (unsigned int i = 0; !r && i < v->count; i++) {
 		if (!server_is_wanted(&v->nodes[i], names, count))
 			continue;
-		fprintf(progress, "%s: takes the key, and starts the agent again\n", v->nodes[i].key);
-		r = ssh_must(v, v->nodes[i].key, "sudo -n /usr/local/sbin/ohguard-set-key", key, 900, "set-key", e);
+		fprintf(progress, "%s: takes the key, and starts the agent again%s\n", v->nodes[i].key,
+			when_idle ? " when it is idle" : "");
+		r = turn_hold(v, seconds, e);
+		if (!r)
+			r = ssh_must(v, v->nodes[i].key, when_idle ? idle : plain, key, seconds, "set-key", e);
 		if (!r)
 			fprintf(progress, "%s: has the key\n", v->nodes[i].key);
+		v->changed |= !r;
 	}
 	explicit_bzero(key, sizeof(key));
 	return r;
@@ -65,7 +76,7 @@ static int check_user(const char *user, struct error *e)
 	return error_set(e, EINVAL, "user %.64s: expected 1 to 32 of a-z, 0-9, '-' and '_'", user);
 }
 
-int secrets_password(struct stack_view *v, enum password_act act, const char *user, FILE *out, struct error *e)
+int secrets_password(struct stack_view *v, enum password_act act, const char *user, char ret[64], struct error *e)
 {
 	char change[128], fetch[128];
 	struct proc_result result;
@@ -77,16 +88,15 @@ int secrets_password(struct stack_view *v, enum password_act act, const char *us
 	snprintf(fetch, sizeof(fetch), PASSWORD "%s", user);
 	if (!r && act != PASSWORD_FETCH)
 		r = ssh_must(v, "proxy", change, NULL, 60, "password", e);
+	*ret = '\0';
+	v->changed |= !r;
 	if (r || act == PASSWORD_REMOVE)
 		return r;
 	r = ssh_run(v, "proxy", fetch, NULL, 60, &result, e);
 	if (!r && result.status)
 		r = error_set(e, EIO, "proxy: %.*s", (int)strcspn(result.err, "\n"), result.err);
 	if (!r) {
-		result.out[strcspn(result.out, "\r\n")] = '\0';
-		fprintf(out, "user %s, password ", user);
-		text_print(out, result.out);
-		fputc('\n', out);
+		snprintf(ret, 64, "%.*s", (int)strcspn(result.out, "\r\n"), result.out);
 	}
 	proc_free(&result);
 	return r;

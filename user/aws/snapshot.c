@@ -7,7 +7,7 @@
 #include "base/json.h"
 #include "base/text.h"
 
-static int make_one(struct stack_view *v, const char *server, const char *volume, FILE *out, struct error *e)
+static int make_one(struct stack_view *v, const char *server, const char *volume, char id[32], struct error *e)
 {
 	struct args args = { 0 };
 	char tags[TAG_WORDS_MAX];
@@ -23,31 +23,57 @@ static int make_one(struct stack_view *v, const char *server, const char *volume
 	args_add(&args, "ResourceType=snapshot,Tags=[%s]", tags);
 	r = aws_call(&v->aws, &args, NULL, &d, e);
 	args_free(&args);
-	if (!r) {
-		fprintf(out, "%s: ", server);
-		text_print(out, doc_text(d, "SnapshotId"));
-		fputc('\n', out);
-	}
+	if (!r)
+		snprintf(id, 32, "%s", doc_text(d, "SnapshotId"));
 	doc_free(d);
 	return r;
 }
 
-int snapshot_make(struct stack_view *v, const char *const *names, int count, FILE *out, struct error *e)
+static void made_json(const char (*ids)[32], FILE *out)
 {
+	char server[24];
+	struct json j;
+
+	json_start(&j, out);
+	json_object(&j, NULL);
+	json_array(&j, "snapshots");
+	for (unsigned int i = 1; i <= STACK_SERVERS_MAX; i++) {
+		if (!*ids[i])
+			continue;
+		snprintf(server, sizeof(server), "server-%u", i);
+		json_object(&j, NULL);
+		json_string(&j, "server", server);
+		json_string(&j, "id", ids[i]);
+		json_object_end(&j);
+	}
+	json_array_end(&j);
+	json_bool(&j, "changed", true);
+	json_object_end(&j);
+	json_end(&j);
+}
+
+int snapshot_make(struct stack_view *v, const char *const *names, int count, bool json, FILE *out, struct error *e)
+{
+	char ids[STACK_SERVERS_MAX + 1][32] = { "" };
 	int r = view_check_names(v, names, count, false, e);
 
 	for (unsigned int i = 0; !r && i < v->count; i++) {
 		const struct node *n = &v->nodes[i];
-		char key[20];
 
 		if (!server_is_wanted(n, names, count))
 			continue;
-		snprintf(key, sizeof(key), "state-%u", n->server);
-		if (*node_id(view_node(v, key)))
-			r = make_one(v, n->key, node_id(view_node(v, key)), out, e);
+		if (*node_id(view_state(v, n)))
+			r = make_one(v, n->key, node_id(view_state(v, n)), ids[n->server], e);
 		else
 			r = error_set(e, ENOENT, "%s: has no volume yet: run `ohguard aws apply`", n->key);
+		if (!r && !json) {
+			fprintf(out, "%s: ", n->key);
+			text_print(out, ids[n->server]);
+			fputc('\n', out);
+		}
 	}
+	if (!r && json)
+		made_json(ids, out);
 	return r;
 }
 

@@ -9,7 +9,7 @@
 #include "aws/stack.h"
 
 /* Of these servers' (count 0: all). */
-int snapshot_make(struct stack_view *v, const char *const *names, int count, FILE *out, struct error *e);
+int snapshot_make(struct stack_view *v, const char *const *names, int count, bool json, FILE *out, struct error *e);
 int snapshot_list(struct stack_view *v, bool json, FILE *out, struct error *e);
 
 #endif

@@ -94,6 +94,7 @@ static int ssm_send(struct stack_view *v, const char *const *names, int count, c
 	}
 	r = aws_call(&v->aws, &args, NULL, ret, e);
 	args_free(&args);
+	v->changed |= !r;
 	if (r && !strcmp(v->aws.code, "InvalidInstanceId"))
 		return error_set(e, ENOTCONN, "not all of the servers are known to Systems Manager: they need an "
 				 "instance-profile, and its names and metadata in their policy: docs/aws.md");

@@ -22,9 +22,9 @@ bool item_leaves(const struct kind *kind, const doc *item)
 
 bool item_changes(const struct kind *kind, const doc *item)
 {
-	static const char *const between[] = { "pending", "stopping", "rebooting", "creating" };
+	static const char *const between[] = { "pending", "stopping", "rebooting", "creating", "UPDATING" };
 
-	return kind->state && state_in(doc_text(item, kind->state), between, 4);
+	return kind->state && state_in(doc_text(item, kind->state), between, 5);
 }
 
 bool item_lives(const struct kind *kind, const doc *item)
@@ -46,6 +46,14 @@ struct node *view_node(struct stack_view *v, const char *key)
 			return &v->nodes[i];
 	}
 	return NULL;
+}
+
+struct node *view_state(struct stack_view *v, const struct node *server)
+{
+	char key[20];
+
+	snprintf(key, sizeof(key), "state-%u", server->server);
+	return view_node(v, key);
 }
 
 const char *node_id(const struct node *n)
@@ -118,21 +126,41 @@ static int check_list(const struct kind *k, const doc *list, struct error *e)
 	return 0;
 }
 
+static int list_tagged(struct stack_view *v, enum kind_id kind, doc **ret, struct error *e)
+{
+	struct args args = { 0 };
+	int r;
+
+	args_words(&args, kinds[kind].list);
+	/* Two calls have their own word for it. */
+	args_add(&args, kind == K_NAT || kind == K_FLOW_LOG ? "--filter" : "--filters");
+	args_add(&args, "Name=tag:" TAG_STACK ",Values=%s", v->stack->name);
+	args_add(&args, "--query");
+	args_add(&args, "%s", kinds[kind].query);
+	r = aws_call(&v->aws, &args, NULL, ret, e);
+	args_free(&args);
+	return r;
+}
+
+/* Who uses no DNS firewall needs no permission for it. */
+static bool may_have(const struct stack_view *v, enum kind_id kind)
+{
+	bool may = kinds[kind].tag_type || v->stack->dns_firewall;
+
+	for (size_t i = 0; i < doc_length(v->lists[K_VPC], ""); i++)
+		may |= *doc_tag(doc_at(v->lists[K_VPC], "", i), TAG_FIREWALL) != 0;
+	return may;
+}
+
 int view_list(struct stack_view *v, enum kind_id kind, struct error *e)
 {
 	const struct kind *k = &kinds[kind];
-	struct args args = { 0 };
 	doc *d = NULL;
 	int r;
 
-	args_words(&args, k->list);
-	/* describe-nat-gateways alone calls it --filter. */
-	args_add(&args, kind == K_NAT ? "--filter" : "--filters");
-	args_add(&args, "Name=tag:" TAG_STACK ",Values=%s", v->stack->name);
-	args_add(&args, "--query");
-	args_add(&args, "%s", k->query);
-	r = aws_call(&v->aws, &args, NULL, &d, e);
-	args_free(&args);
+	if (!may_have(v, kind))
+		return 0;
+	r = k->fetch ? k->fetch(v, kind, &d, e) : list_tagged(v, kind, &d, e);
 	if (!r)
 		r = check_list(k, d, e);
 	if (r) {
@@ -153,7 +181,7 @@ static struct node *add_node(struct stack_view *v, const struct resource *r, uns
 	if (v->count == NODES_MAX)
 		return NULL;
 	n = &v->nodes[v->count++];
-	*n = (struct node){ .resource = r, .server = server };
+	*n = (struct node){ .resource = r, .server = server, .surplus = r->is_wanted && !r->is_wanted(v->stack) };
 	if (server)
 		snprintf(n->key, sizeof(n->key), "%s-%u", r->key, server);
 	else
@@ -331,6 +359,15 @@ void stack_tag_words(const struct stack *stack, const char *key, char ret[TAG_WO
 				 tag.key, tag.value);
 }
 
+/* From number i on, each a word. */
+static void add_tags(const struct stack *stack, const char *key, unsigned int i, struct args *a)
+{
+	struct tag tag;
+
+	for (; stack_tag(stack, key, i, &tag); i++)
+		args_add(a, "Key='%s',Value='%s'", tag.key, tag.value);
+}
+
 /* In the creating call itself: if we are killed right after it, nothing is without a tag. */
 void change_tags(struct stack_view *v, const struct node *n, struct args *a, const char *more_tags)
 {
@@ -338,6 +375,11 @@ void change_tags(struct stack_view *v, const struct node *n, struct args *a, con
 	size_t count = n->resource->kind == K_INSTANCE ? 3 : 1;
 	char tags[TAG_WORDS_MAX];
 
+	if (!*types) {
+		args_add(a, "--tags");
+		add_tags(v->stack, n->key, 0, a);
+		return;
+	}
 	stack_tag_words(v->stack, n->key, tags);
 	args_add(a, "--tag-specifications");
 	for (size_t i = 0; i < count; i++)
@@ -384,7 +426,7 @@ static void want_tags(struct stack_view *v, const struct node *n)
 {
 	const doc *volumes = n->resource->kind == K_INSTANCE ? v->lists[K_VOLUME] : NULL;
 	struct args *a, also = { 0 };
-	struct tag tag, first;
+	struct tag first;
 	bool right = !n->found || !lacks_tag(v->stack, n->key, n->found, &first);
 
 	for (size_t i = 0; i < doc_length(volumes, ""); i++) {
@@ -397,15 +439,15 @@ static void want_tags(struct stack_view *v, const struct node *n)
 	}
 	if (!right) {
 		a = change_add(v, n->key, CHANGE_SET, "its tag %s back to %s", first.key, first.value);
-		args_words(a, "ec2 create-tags --resources");
-		args_add(a, "%s", node_id(n));
+		args_words(a, kinds[n->resource->kind].tag_type ? "ec2 create-tags --resources" :
+			   "route53resolver tag-resource --resource-arn");
+		args_add(a, "%s", kinds[n->resource->kind].tag_type ? node_id(n) : doc_text(n->found, "Arn"));
 		for (unsigned int i = 0; i < also.count; i++)
 			args_add(a, "%s", also.words[i]);
 		for (size_t i = 0; i < doc_length(n->found, "NetworkInterfaces"); i++)
 			args_add(a, "%s", doc_text(doc_at(n->found, "NetworkInterfaces", i), "NetworkInterfaceId"));
 		args_add(a, "--tags");
-		for (unsigned int i = 2; stack_tag(v->stack, n->key, i, &tag); i++)
-			args_add(a, "Key='%s',Value='%s'", tag.key, tag.value);
+		add_tags(v->stack, n->key, 2, a);
 	}
 	args_free(&also);
 }
@@ -460,9 +502,22 @@ unsigned int view_count(const struct stack_view *v, enum change_kind kind)
 int view_plan(struct stack_view *v, struct error *e)
 {
 	view_forget_changes(v);
-	for (unsigned int i = 0; i < v->count; i++) {
-		int r = view_want(v, &v->nodes[i], e);
+	for (unsigned int i = v->count; i; i--) {
+		int r = v->nodes[i - 1].surplus ? view_want(v, &v->nodes[i - 1], e) : 0;
 
+		if (r)
+			return r;
+	}
+	for (unsigned int i = 0; i < v->count; i++) {
+		struct node *n = &v->nodes[i];
+		int r = n->surplus ? 0 : view_want(v, n, e);
+
+		if (!r && n->resource->want_besides && !n->surplus) {
+			n->resource->want_besides(v, n);
+			r = v->failed;
+			if (r)
+				*e = v->error;
+		}
 		if (r)
 			return r;
 	}

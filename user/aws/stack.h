@@ -13,10 +13,11 @@
 #define TAG_RESOURCE "ohguard:resource"
 #define TAG_USER_DATA "ohguard:user-data"
 #define TAG_DELIVERED "ohguard:delivered"
+#define TAG_FIREWALL "ohguard:dns-firewall"	/* of a VPC that has one, or had */
 
 /* In the order in which they can be made; they are removed in the reverse order. */
-enum kind_id { K_VPC, K_GATEWAY, K_ACL, K_SUBNET, K_ADDRESS, K_NAT, K_TABLE, K_GROUP, K_KEY, K_VOLUME, K_INSTANCE,
-	       KINDS };
+enum kind_id { K_VPC, K_FLOW_LOG, K_DNS_LIST, K_DNS_RULES, K_DNS_FIREWALL, K_GATEWAY, K_ACL, K_SUBNET, K_ADDRESS, K_NAT,
+	       K_TABLE, K_GROUP, K_KEY, K_VOLUME, K_INSTANCE, KINDS };
 
 struct stack_view;
 struct node;
@@ -27,12 +28,14 @@ struct kind {
 	const char *list;	/* the call that lists them ... */
 	const char *query;	/* ... and where in its answer they are */
 	const char *id;		/* member that identifies one */
-	const char *tag_type;	/* its name in --tag-specifications */
+	const char *tag_type;	/* its name in --tag-specifications; NULL: none of EC2, but of Route 53 Resolver */
 	const char *state;	/* member with its state, or NULL */
 	const char *leaving;	/* the state on its way out ... */
 	const char *gone[3];	/* ... and those after its end, in which AWS lists it for a while */
 	/* The calls that remove one. */
 	void (*remove)(struct stack_view *v, const doc *item, const char *key);
+	/* Lists them where no filter of the call's own takes tags, or NULL. */
+	int (*fetch)(struct stack_view *v, enum kind_id kind, doc **ret, struct error *e);
 };
 extern const struct kind kinds[KINDS];
 
@@ -42,6 +45,11 @@ struct resource {
 	enum kind_id kind;
 	/* Adds the changes that make it what it should be. If n->found is NULL, its creation comes first. */
 	void (*want)(struct stack_view *v, struct node *n);
+	/* Adds what a plan shows and other steps than these do, or NULL. */
+	void (*want_besides)(struct stack_view *v, struct node *n);
+	/* Whether the configuration asks for it; NULL: always. */
+	bool (*is_wanted)(const struct stack *stack);
+	const char *usage;	/* what its use costs besides, or NULL */
 	/* US cents a month in us-east-1, or -1 if the price is not known. */
 	long (*cost)(const struct stack *stack);
 };
@@ -88,7 +96,10 @@ struct stack_view {
 	bool zone_checked;	/* the region has it: asked before the first thing is made there */
 	unsigned int attempt;	/* goes into client tokens: see change_token() */
 	unsigned long long made;	/* a bit for each node that this run has made */
+	char turn_tag[32];	/* see turn.h; "" if this run changes nothing */
+	int64_t turn_until;	/* 0: it holds none */
 	const char *replace;	/* key of an instance that is to be replaced, or NULL */
+	bool changed;		/* this run did something to the stack */
 	bool offline;		/* asks AWS nothing: as if it had nothing */
 	bool keep_state;	/* destroy leaves the volumes with the agents' state */
 	int failed;		/* an error inside a want(): the plan cannot be trusted */
@@ -105,6 +116,7 @@ int view_refresh(struct stack_view *v, enum kind_id kind, struct error *e);
 int view_refresh_all(struct stack_view *v, struct error *e);
 
 struct node *view_node(struct stack_view *v, const char *key);
+struct node *view_state(struct stack_view *v, const struct node *server);	/* the volume of a server */
 const char *node_id(const struct node *n);	/* "" where there is none */
 const char *node_state(const struct node *n);
 /* A living instance of these (count 0: any), or a server of these. */

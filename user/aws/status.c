@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "aws/operate.h"
+#include "aws/turn.h"
 #include "base/json.h"
 #include "base/text.h"
 
@@ -144,12 +146,62 @@ static void print_private(struct stack_view *v, const doc *health, FILE *out)
 	edge(out, SUBNET, "");
 }
 
+static void print_services(struct stack_view *v, FILE *out)
+{
+	fputc('\n', out);
+	for (unsigned int i = 0; i < v->count; i++) {
+		const struct node *n = &v->nodes[i];
+		struct service services[SERVICES_MAX];
+		struct error e;
+		char text[sizeof(e.text) + 64];
+		int used, count;
+
+		if (n->resource->kind != K_INSTANCE || strcmp(node_state(n), "running"))
+			continue;
+		count = operate_services(v, n, services, &e);
+		used = snprintf(text, sizeof(text), "%-10s %s", n->key, count < 0 ? "not reached: " : "");
+		if (count < 0)
+			snprintf(text + used, sizeof(text) - (size_t)used, "%s", e.text);
+		for (int k = 0; k < count; k++)
+			used += snprintf(text + used, sizeof(text) - (size_t)used, "%s%.*s %s", k ? ", " : "",
+					 (int)strcspn(services[k].unit, "."), services[k].unit, services[k].state);
+		row(out, OUTSIDE, text);
+	}
+}
+
+static void services_json(struct stack_view *v, const struct node *n, struct json *j)
+{
+	struct service services[SERVICES_MAX];
+	struct error e;
+	int count = strcmp(node_state(n), "running") ? -1 : operate_services(v, n, services, &e);
+
+	if (count < 0) {
+		json_null(j, "services");
+		return;
+	}
+	json_array(j, "services");
+	for (int i = 0; i < count; i++) {
+		json_object(j, NULL);
+		json_string(j, "unit", services[i].unit);
+		json_string(j, "state", services[i].state);
+		json_object_end(j);
+	}
+	json_array_end(j);
+}
+
 void status_print(struct stack_view *v, FILE *out)
 {
 	doc *health = read_health(v);
-	char text[128];
+	char text[128], holder[128];
 
-	fprintf(out, "Stack %s in %s (%s)\n\n", v->stack->name, v->stack->region, v->stack->zone);
+	fprintf(out, "Stack %s in %s (%s)\n", v->stack->name, v->stack->region, v->stack->zone);
+	turn_holder(view_node(v, "vpc")->found, holder);
+	if (*holder) {
+		fputs("Changed just now by ", out);
+		text_print(out, holder);
+		fputc('\n', out);
+	}
+	fputc('\n', out);
 	snprintf(text, sizeof(text), "     operator %s%s", or_none(v->stack->operators[0].text),
 		 v->stack->operator_count > 1 ? " ..." : "");
 	pair(out, OUTSIDE, text, "       Internet");
@@ -159,12 +211,18 @@ void status_print(struct stack_view *v, FILE *out)
 	row(out, OUTSIDE, text);
 	snprintf(text, sizeof(text), "-- VPC %s  %s ", v->stack->vpc.text, id(v, "vpc"));
 	edge(out, VPC, text);
+	if (view_node(v, "dns-firewall")->found) {
+		snprintf(text, sizeof(text), "DNS firewall %s  %s", id(v, "dns-firewall"),
+			 state(view_node(v, "dns-firewall")));
+		row(out, VPC, text);
+	}
 	pair(out, VPC, "     |", "     |");
 	print_public(v, health, out);
 	pair(out, VPC, "     | 22, 3000", "     ^ 443, NTP");
 	pair(out, VPC, "     v", "     |");
 	print_private(v, health, out);
 	edge(out, VPC, "");
+	print_services(v, out);
 	if (*field(v, "proxy-ip", "PublicIp"))
 		fprintf(out, "\n  https://%s/\n",
 			*v->stack->domain ? v->stack->domain : field(v, "proxy-ip", "PublicIp"));
@@ -174,6 +232,7 @@ void status_print(struct stack_view *v, FILE *out)
 void status_print_json(struct stack_view *v, FILE *out)
 {
 	doc *health = read_health(v);
+	char holder[128];
 	struct json j;
 
 	json_start(&j, out);
@@ -181,10 +240,15 @@ void status_print_json(struct stack_view *v, FILE *out)
 	json_string(&j, "stack", v->stack->name);
 	json_string(&j, "region", v->stack->region);
 	json_string(&j, "zone", v->stack->zone);
+	turn_holder(view_node(v, "vpc")->found, holder);
+	json_string(&j, "lock", *holder ? holder : NULL);
+	json_bool(&j, "changed", v->changed);
 	json_array(&j, "resources");
 	for (unsigned int i = 0; i < v->count; i++) {
 		const struct node *n = &v->nodes[i];
 
+		if (n->surplus && !n->found)
+			continue;
 		json_object(&j, NULL);
 		json_string(&j, "resource", n->key);
 		json_string(&j, "type", kinds[n->resource->kind].title);
@@ -197,6 +261,8 @@ void status_print_json(struct stack_view *v, FILE *out)
 			json_string(&j, "public_address", doc_text(n->found, "PublicIp"));
 		if (n->resource->kind == K_INSTANCE)
 			json_string(&j, "health", *health_of(health, n) ? health_of(health, n) : NULL);
+		if (n->resource->kind == K_INSTANCE)
+			services_json(v, n, &j);
 		json_bool(&j, "surplus", n->surplus);
 		json_object_end(&j);
 	}

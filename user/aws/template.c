@@ -12,12 +12,14 @@
 	X(sshd, "sshd", IN "sshd.conf", "sshd of both") \
 	X(nginx, "nginx-site", IN "nginx-site.conf", "the proxy's web door") \
 	X(fail2ban, "fail2ban", IN "fail2ban.conf", "the proxy's fail2ban") \
+	X(fail2ban_web, "fail2ban-web", IN "fail2ban-web.conf", "whom it counts at the web door") \
 	X(proxy_setup, "proxy-setup", IN "proxy-setup.sh", "makes the machine the proxy") \
 	X(proxy_password, "proxy-password", IN "proxy-password.sh", "makes and tells web passwords, on the proxy") \
 	X(proxy_session, "proxy-session", IN "proxy-session.sh", "takes what OpenHands lets the proxy in with") \
 	X(converse, "converse", IN "converse.py", "the conversation that `aws verify` has, on the proxy") \
 	X(certificate, "certificate", IN "certificate.sh", "gets the certificate where there is a domain") \
 	X(certificate_unit, "certificate.service", IN "certificate.service", "runs that until it succeeded") \
+	X(put, "put", IN "put.sh", "how both setups put a file in place") \
 	X(server_setup, "server-setup", IN "server-setup.sh", "guard, Docker and OpenHands on a server") \
 	X(openhands_run, "openhands-run.sh", IN "openhands-run.sh", "starts OpenHands") \
 	X(openhands_settings, "openhands-settings.py", IN "openhands-settings.py", "tells it its model and key") \

@@ -16,16 +16,19 @@
 #include "aws/snapshot.h"
 #include "aws/state.h"
 #include "aws/status.h"
-#include "commands/cmd.h"
-#include "commands/complete.h"
+#include "aws/turn.h"
+#include "base/json.h"
 #include "base/proc.h"
 #include "base/text.h"
+#include "commands/cmd.h"
+#include "commands/complete.h"
 
 struct options {
 	struct cmd_options common;
-	int yes, open, no_deliver, new_password, remove, keep_state, list, verbose, offline, follow;
+	int yes, open, no_deliver, new_password, remove, keep_state, list, verbose, offline, follow, force,
+	    when_idle;
 	const char *confirm, *replace, *via, *unit, *since;
-	bool planning;
+	bool planning, told;	/* told: the JSON is out */
 	int wait, timeout;
 	struct stack stack;
 };
@@ -96,8 +99,9 @@ static unsigned int to_do(const struct options *o, const struct stack_view *v)
 	return v->change_count - view_count(v, CHANGE_NOTE) - (o->no_deliver ? view_count(v, CHANGE_DELIVER) : 0);
 }
 
-static int apply_stack(struct options *o, struct stack_view *v, bool *notes, struct error *e)
+static int apply_stack(struct options *o, struct stack_view *v, int lock, bool *notes, struct error *e)
 {
+	bool stood = false;
 	char answer[16];
 	int r = stack_check_openhands(&o->stack, e);
 
@@ -110,11 +114,19 @@ static int apply_stack(struct options *o, struct stack_view *v, bool *notes, str
 	if (key_is_missing(v))
 		return error_set(e, ENOKEY, "%s: the stack's private key is not here: copy it from where `apply` ran "
 				 "first; without it nobody reaches the machines", o->stack.state);
-	if (!to_do(o, v))
-		return 0;
-	if (!o->yes && (!ask("Do this? [y/N] ", answer, sizeof(answer)) || strcasecmp(answer, "y")))
+	if (to_do(o, v) && !o->yes && (!ask("Do this? [y/N] ", answer, sizeof(answer)) || strcasecmp(answer, "y")))
 		return error_set(e, ECANCELED, "nothing was done: answer y, or give --yes");
-	r = stack_apply(v, stderr, e);
+	if (!to_do(o, v) && o->no_deliver)
+		return 0;
+	r = turn_take(v, lock, o->force, e);
+	stood = v->turn_until;
+	if (r || !to_do(o, v))
+		return r;
+	/* Before the lock was ours, somebody else may have been at work. */
+	if (stood)
+		r = view_refresh_all(v, e);
+	if (!r)
+		r = stack_apply(v, stderr, e);
 	if (r)
 		return r;
 	r = view_plan(v, e);
@@ -134,9 +146,10 @@ static int run_apply(struct options *o)
 	proc_catch_interrupts();
 	r = state_lock(&o->stack, &lock, &e);
 	if (!r)
-		r = apply_stack(o, &v, &notes, &e);
+		r = apply_stack(o, &v, lock, &notes, &e);
 	if (!r && !o->no_deliver)
 		r = deliver(&v, NULL, 0, false, stderr, &e);
+	turn_release(&v);
 	if (!r && o->common.json)
 		status_print_json(&v, stdout);
 	view_close(&v);
@@ -147,18 +160,21 @@ static int run_apply(struct options *o)
 	return notes ? CMD_DEGRADED : CMD_OK;
 }
 
-static int run_status(struct options *o)
+/* user: whose password this is, or NULL. */
+static void print_changed(const struct stack_view *v, const char *user, const char *password)
 {
-	struct stack_view v = { 0 };
-	struct error e;
-	int r = view_open(&v, &o->stack, (unsigned int)o->timeout, &e);
+	struct json j;
 
-	if (!r && o->common.json)
-		status_print_json(&v, stdout);
-	else if (!r)
-		status_print(&v, stdout);
-	view_close(&v);
-	return finish(r, &e);
+	json_start(&j, stdout);
+	json_object(&j, NULL);
+	json_string(&j, "stack", v->stack->name);
+	json_bool(&j, "changed", v->changed);
+	if (user) {
+		json_string(&j, "user", user);
+		json_string(&j, "password", *password ? password : NULL);
+	}
+	json_object_end(&j);
+	json_end(&j);
 }
 
 static int confirm_destroy(struct options *o, struct error *e)
@@ -195,8 +211,13 @@ static int run_destroy(struct options *o)
 	} else if (!r) {
 		r = confirm_destroy(o, &e);
 		if (!r)
+			r = turn_take(&v, lock, o->force, &e);
+		if (!r)
 			r = stack_destroy(&v, (unsigned int)o->wait, stderr, &e);
 	}
+	turn_release(&v);
+	if (!r && o->common.json)
+		print_changed(&v, NULL, NULL);
 	view_close(&v);
 	if (lock >= 0)
 		close(lock);
@@ -235,25 +256,14 @@ static int run_render(struct options *o)
 	return render_one(o, name, (unsigned int)server);
 }
 
-/* Acts on the stack as AWS shows it, and holds its lock if something is written. */
-static int with_view(struct options *o, bool lock_it,
-		     int (*act)(struct options *o, struct stack_view *v, struct error *e))
+static int act_status(struct options *o, struct stack_view *v, struct error *e)
 {
-	struct stack_view v = { 0 };
-	struct error e;
-	int lock = -1, r = 0;
-
-	proc_catch_interrupts();
-	if (lock_it)
-		r = state_lock(&o->stack, &lock, &e);
-	if (!r)
-		r = view_open(&v, &o->stack, (unsigned int)o->timeout, &e);
-	if (!r)
-		r = act(o, &v, &e);
-	view_close(&v);
-	if (lock >= 0)
-		close(lock);
-	return finish(r, &e);
+	(void)e;
+	if (o->common.json)
+		status_print_json(v, stdout);
+	else
+		status_print(v, stdout);
+	return 0;
 }
 
 static int act_deliver(struct options *o, struct stack_view *v, struct error *e)
@@ -275,31 +285,38 @@ static int act_verify(struct options *o, struct stack_view *v, struct error *e)
 
 static int act_set_key(struct options *o, struct stack_view *v, struct error *e)
 {
-	return secrets_set_key(v, stdin, o->common.argv, o->common.argc, stderr, e);
+	return secrets_set_key(v, stdin, o->when_idle, o->common.argv, o->common.argc, stderr, e);
 }
 
 static int act_password(struct options *o, struct stack_view *v, struct error *e)
 {
 	const char *user = o->common.argc ? o->common.argv[0] : "agent";
+	char password[64];
+	int r;
 
 	if (o->common.argc > 1)
 		return error_set(e, EINVAL, "password: one user at a time");
 	if (o->new_password && o->remove)
 		return error_set(e, EINVAL, "password: --new or --remove, not both");
-	return secrets_password(v, o->remove ? PASSWORD_REMOVE : o->new_password ? PASSWORD_NEW : PASSWORD_FETCH, user,
-				stdout, e);
+	r = secrets_password(v, o->remove ? PASSWORD_REMOVE : o->new_password ? PASSWORD_NEW : PASSWORD_FETCH, user,
+			     password, e);
+	if (!r && o->common.json) {
+		print_changed(v, user, password);
+		o->told = true;
+	} else if (!r && *password) {
+		printf("user %s, password ", user);
+		text_print(stdout, password);
+		putchar('\n');
+	}
+	explicit_bzero(password, sizeof(password));
+	return r;
 }
 
 static int act_snapshot(struct options *o, struct stack_view *v, struct error *e)
 {
 	if (o->list)
 		return snapshot_list(v, o->common.json, stdout, e);
-	return snapshot_make(v, o->common.argv, o->common.argc, stdout, e);
-}
-
-static int run_snapshot(struct options *o)
-{
-	return with_view(o, false, act_snapshot);
+	return snapshot_make(v, o->common.argv, o->common.argc, o->common.json, stdout, e);
 }
 
 static int act_update(struct options *o, struct stack_view *v, struct error *e)
@@ -336,88 +353,45 @@ static int act_ssh(struct options *o, struct stack_view *v, struct error *e)
 			   count ? count - 1 : 0, e);
 }
 
-static int run_update(struct options *o)
-{
-	return with_view(o, true, act_update);
-}
-
-static int run_stop(struct options *o)
-{
-	return with_view(o, true, act_stop);
-}
-
-static int run_start(struct options *o)
-{
-	return with_view(o, true, act_start);
-}
-
-static int run_logs(struct options *o)
-{
-	return with_view(o, false, act_logs);
-}
-
-static int run_ssh(struct options *o)
-{
-	return with_view(o, false, act_ssh);
-}
-
-static int run_deliver(struct options *o)
-{
-	return with_view(o, true, act_deliver);
-}
-
-static int run_versions(struct options *o)
-{
-	return with_view(o, false, act_versions);
-}
-
-static int run_verify(struct options *o)
-{
-	return with_view(o, false, act_verify);
-}
-
-static int run_set_key(struct options *o)
-{
-	return with_view(o, true, act_set_key);
-}
-
-static int run_password(struct options *o)
-{
-	return with_view(o, true, act_password);
-}
-
 /* Which options a command takes besides --timeout and those that all commands take. */
 enum {
 	YES = 1, OPEN = 2, REPLACE = 4, NO_DELIVER = 8, CONFIRM = 16, WAIT = 32, VIA = 64, NEW = 128, LIST = 256,
-	VERBOSE = 512, OFFLINE = 1024, LOGS = 2048
+	VERBOSE = 512, OFFLINE = 1024, LOGS = 2048, FORCE = 4096, IDLE = 8192
 };
 
-static const struct {
+struct subcommand {
 	const char *name;
-	int (*run)(struct options *o);
+	int (*run)(struct options *o);	/* by itself ... */
+	/* ... or on the stack as AWS shows it. With FORCE it changes something, and so holds the locks. */
+	int (*act)(struct options *o, struct stack_view *v, struct error *e);
 	bool arguments;
 	unsigned int options;
 	const char *help;
-} subcommands[] = {
-	{ "plan", run_plan, false, OPEN | REPLACE | VERBOSE | OFFLINE,
+};
+static const struct subcommand subcommands[] = {
+	{ "plan", run_plan, NULL, false, OPEN | REPLACE | VERBOSE | OFFLINE,
 	  "show what would be made, changed or removed, at what cost" },
-	{ "apply", run_apply, false, YES | OPEN | REPLACE | NO_DELIVER | VERBOSE,
+	{ "apply", run_apply, NULL, false, YES | OPEN | REPLACE | NO_DELIVER | VERBOSE | FORCE,
 	  "build it; run again, it repairs what differs" },
-	{ "status", run_status, false, 0, "draw the network with live ids and states" },
-	{ "verify", run_verify, false, 0, "try what must work and what must fail, on the servers and from outside" },
-	{ "deliver", run_deliver, true, VIA, "copy to the machines what they are made of, and set them up" },
-	{ "versions", run_versions, false, 0, "show which program and policy each server has" },
-	{ "set-key", run_set_key, true, 0, "give the servers the API key, from standard input" },
-	{ "password", run_password, true, NEW, "show the web password of a user, once (--new: make another)" },
-	{ "logs", run_logs, true, LOGS, "show what the units of a machine said (server-1)" },
-	{ "ssh", run_ssh, true, 0, "log in to a machine (server-1), or run a command there" },
-	{ "update", run_update, true, 0, "install Ubuntu's updates, and start again what needs it" },
-	{ "stop", run_stop, false, 0, "stop the machines, as for a night" },
-	{ "start", run_start, false, 0, "start them again" },
-	{ "snapshot", run_snapshot, true, LIST, "keep what the servers' agents have made so far (--list: show)" },
-	{ "policy", run_policy, false, 0, "print what the AWS user or role needs, as an IAM policy" },
-	{ "render", run_render, true, 0, "print a generated file" },
-	{ "destroy", run_destroy, false, CONFIRM | WAIT,
+	{ "status", NULL, act_status, false, 0, "draw the network with live ids and states" },
+	{ "verify", NULL, act_verify, false, 0,
+	  "try what must work and what must fail, on the servers and from outside" },
+	{ "deliver", NULL, act_deliver, true, VIA | FORCE,
+	  "copy to the machines what they are made of, and set them up" },
+	{ "versions", NULL, act_versions, false, 0, "show which program and policy each server has" },
+	{ "set-key", NULL, act_set_key, true, FORCE | IDLE,
+	  "give the servers the API key, from standard input, and start their agents again" },
+	{ "password", NULL, act_password, true, NEW | FORCE,
+	  "show the web password of a user, once (--new: make another)" },
+	{ "logs", NULL, act_logs, true, LOGS, "show what the units of a machine said (server-1)" },
+	{ "ssh", NULL, act_ssh, true, 0, "log in to a machine (server-1), or run a command there" },
+	{ "update", NULL, act_update, true, FORCE, "install Ubuntu's updates, and start again what needs it" },
+	{ "stop", NULL, act_stop, false, FORCE, "stop the machines, as for a night" },
+	{ "start", NULL, act_start, false, FORCE, "start them again" },
+	{ "snapshot", NULL, act_snapshot, true, LIST, "keep what the servers' agents have made so far (--list: show)" },
+	{ "policy", run_policy, NULL, false, 0, "print what the AWS user or role needs, as an IAM policy" },
+	{ "render", run_render, NULL, true, 0, "print a generated file" },
+	{ "destroy", run_destroy, NULL, false, CONFIRM | WAIT | FORCE,
 	  "remove everything that carries the stack's tag (--keep-state: but the agents' state)" },
 };
 
@@ -440,6 +414,31 @@ static void offer_machines(unsigned int servers)
 		snprintf(name, sizeof(name), "server-%u", i);
 		complete_offer(name, NULL);
 	}
+}
+
+static int act(struct options *o, const struct subcommand *command)
+{
+	bool changes = command->options & FORCE;
+	struct stack_view v = { 0 };
+	struct error e;
+	int lock = -1, r = 0;
+
+	proc_catch_interrupts();
+	if (changes)
+		r = state_lock(&o->stack, &lock, &e);
+	if (!r)
+		r = view_open(&v, &o->stack, (unsigned int)o->timeout, &e);
+	if (!r && changes)
+		r = turn_take(&v, lock, o->force, &e);
+	if (!r)
+		r = command->act(o, &v, &e);
+	turn_release(&v);
+	if (!r && changes && o->common.json && !o->told)
+		print_changed(&v, NULL, NULL);
+	view_close(&v);
+	if (lock >= 0)
+		close(lock);
+	return finish(r, &e);
 }
 
 static int run_subcommand(size_t i, int argc, char **argv)
@@ -469,6 +468,9 @@ static int run_subcommand(size_t i, int argc, char **argv)
 		{ LOGS, { "unit", 0, POPT_ARG_STRING, &o.unit, 0, "Of this unit alone", "UNIT" } },
 		{ LOGS, { "since", 0, POPT_ARG_STRING, &o.since, 0, "From then on, as journalctl takes it", "TIME" } },
 		{ LOGS, { "follow", 'f', POPT_ARG_NONE, &o.follow, 0, "And what comes", NULL } },
+		{ FORCE, { "force", 0, POPT_ARG_NONE, &o.force, 0, "Take the stack from a run that died", NULL } },
+		{ IDLE, { "when-idle", 0, POPT_ARG_NONE, &o.when_idle, 0, "Once no conversation is at work (1 h)",
+			  NULL } },
 		{ LIST, { "list", 0, POPT_ARG_NONE, &o.list, 0, "Show those there are", NULL } },
 		{ ~0u, { "timeout", 0, POPT_ARG_INT, &o.timeout, 0, "How long one call of aws may take (150)",
 			 "SECONDS" } },
@@ -494,7 +496,9 @@ static int run_subcommand(size_t i, int argc, char **argv)
 	if (o.via && strcmp(o.via, "ssh") && strcmp(o.via, "ssm"))
 		return cmd_usage("--via %s: expected ssh or ssm", o.via);
 	r = stack_read(o.common.guard.config, &o.stack, &e);
-	return r ? cmd_fail(&e) : subcommands[i].run(&o);
+	if (r)
+		return cmd_fail(&e);
+	return subcommands[i].run ? subcommands[i].run(&o) : act(&o, &subcommands[i]);
 }
 
 int cmd_aws(int argc, char **argv)

@@ -1,9 +1,10 @@
 #!/usr/bin/python3 -I
 """Tells OpenHands its model and key where it reads them: in its settings, which it stores encrypted. The service is not
-up before it has them."""
+up before it has them. With --when-idle SECONDS it only waits, until no conversation is at work."""
 import json
 import os
 import pathlib
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -14,7 +15,9 @@ credentials = pathlib.Path(os.environ["CREDENTIALS_DIRECTORY"])
 
 
 def credential(name):
-    return (credentials / name).read_text().strip()
+    """As systemd hands it over, or, with --when-idle, where it is stored."""
+    path = credentials / name
+    return (path if path.exists() else credentials / f"openhands.{name}").read_text().strip()
 
 
 def ask(method, path, body=None, **more):
@@ -65,6 +68,18 @@ def tell():
     return ask("PATCH", "/api/settings", settings)
 
 
+def wait_until_idle(seconds):
+    end = time.monotonic() + seconds
+    while any(c.get("execution_status") == "running" for c in conversations()):
+        if time.monotonic() > end:
+            raise SystemExit(f"openhands-settings: after {seconds} seconds the agent is still at work: "
+                             "nothing was changed")
+        time.sleep(2)
+
+
+if sys.argv[1:2] == ["--when-idle"]:
+    wait_until_idle(int(sys.argv[2]))
+    sys.exit()
 wait()
 try:
     if not tell().get("llm_api_key_is_set"):

@@ -8,15 +8,13 @@ here=$(dirname "$(readlink -f "$0")")
 acme="@ACME@"
 done_mark=/var/lib/ohguard-setup/proxy-$acme
 
-put() { # SOURCE DESTINATION MODE
-	install -D -m "$3" "$here/$1" "$2.new"
-	mv -f "$2.new" "$2"
-}
+@file:put@
 
 install -d -m 0755 /etc/ohguard /var/www/acme /var/lib/ohguard-setup
 install -d -m 0700 /etc/ohguard/tls /etc/ohguard/sessions
 # Before its package, which then starts with it.
 put fail2ban /etc/fail2ban/jail.d/ohguard.local 0644
+put fail2ban-web /etc/fail2ban/filter.d/ohguard-web.conf 0644
 put grow /usr/local/sbin/ohguard-grow 0755
 put update /usr/local/sbin/ohguard-update 0755
 put update.service /etc/systemd/system/ohguard-update.service 0644

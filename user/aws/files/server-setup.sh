@@ -20,11 +20,7 @@ random_key() { openssl rand -hex 32; }
 
 docker_of_agent() { runuser -u openhands -- env DOCKER_HOST="$DOCKER_HOST" docker "$@"; }
 
-# Never written in place: a program that runs from it, or a crash, would see half of it.
-put() { # SOURCE DESTINATION MODE
-	install -D -m "$3" "$here/$1" "$2.new"
-	mv -f "$2.new" "$2"
-}
+@file:put@
 
 put ohguard /usr/local/sbin/ohguard 0755
 for unit in ohguard.service ohguard-gate.service ohguard-refresh.service ohguard-refresh.timer ohguard-events.service \
@@ -57,8 +53,7 @@ if [ ! -e "$done_mark" ] || [ ! -e "$state/home" ]; then
 		systemctl stop "$unit" 2>/dev/null || true
 	done
 	say "guard with the list for installing (/etc/ohguard/policy-install.conf)"
-	install -m 0644 /etc/ohguard/policy-install.conf /etc/ohguard/ohguard.conf.new
-	mv -f /etc/ohguard/ohguard.conf.new /etc/ohguard/ohguard.conf
+	put policy-install /etc/ohguard/ohguard.conf 0644
 	guard load
 	guard refresh
 	systemctl enable ohguard.service ohguard-refresh.timer
