@@ -79,6 +79,7 @@ case $OHGUARD_VM_BOOT in
             'ended() { [ "$(systemctl show -P ExecMainExitTimestampMonotonic ohguard-refresh.service)" -gt 0 ]; }
              for _ in $(seq 300); do ended && break; sleep 0.2; done
              [ "$(systemctl show -P Result ohguard-refresh.service)" = success ] && ended'
+        want "and says nothing, having nothing to say" test -z "$(journalctl -q -b -u ohguard-refresh.service)"
         want "what watches for uplinks runs" systemctl -q is-active ohguard-uplink.service
         want "what answers refused names runs" systemctl -q is-active ohguard-events.service
         want "and is known to the kernel" status_has '"refused_names": "answered"'
