@@ -265,7 +265,8 @@ static void print_refusal(const struct history_record *r)
 {
 	char time[TEXT_TIME_MAX];
 
-	printf("  refused %llu times, last %s: ", (unsigned long long)r->count, text_time(r->last, time));
+	printf("  refused %llu time%s, last %s: ", (unsigned long long)r->count, r->count == 1 ? "" : "s",
+		text_time(r->last, time));
 	history_print_why(stdout, r);
 	fputs(" by ", stdout);
 	history_print_who(stdout, r);

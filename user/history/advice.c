@@ -17,9 +17,14 @@ static const char *spell(const struct target *t, char buffer[OH_TARGET_TEXT_MAX]
 	return usual ? target_format(t, buffer) : target_identity(t, buffer);
 }
 
+bool advice_is_plain(uint16_t port)
+{
+	return port == 80 || port == 22;
+}
+
 void advice_for_target(const struct target *target, char *line, size_t size)
 {
-	bool plain = target_is_named(target) && (target->port == 80 || target->port == 22);
+	bool plain = target_is_named(target) && advice_is_plain(target->port);
 	char text[OH_TARGET_TEXT_MAX];
 	const char *quote = target->kind == TARGET_SUFFIX ? "'" : "";
 

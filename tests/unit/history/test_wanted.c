@@ -17,7 +17,7 @@ struct told {
 	uint16_t port;
 	uint8_t protocol;		/* 0: TCP */
 	uint8_t hook;			/* 0: egress */
-	const char *target;
+	const char *target, *command;
 };
 
 static void list(const struct told *told, size_t count, const struct policy *policy, const char *const *suffixes,
@@ -30,7 +30,8 @@ static void list(const struct told *told, size_t count, const struct policy *pol
 	for (size_t i = 0; i < count; i++) {
 		struct history_record r = { .count = 1, .reason = (uint8_t)told[i].reason, .name = told[i].name,
 			.protocol = told[i].protocol ? told[i].protocol : 6, .hook = told[i].hook,
-			.destination_port = told[i].port, .target = told[i].target, .observed = true };
+			.destination_port = told[i].port, .target = told[i].target,
+			.command = told[i].command, .observed = true };
 
 		if (told[i].to)
 			assert_int_equal(address_parse(told[i].to, &r.destination), 0);
@@ -73,6 +74,27 @@ static void ports_and_plain_connections_are_told_apart(void **state)
 	     { OH_TLS_NOT_TLS, NULL, "192.0.2.1", 443, .target = "b.example:443" });
 	assert_string_equal(text, "[allow]\ntarget = a.example:22 sni=off\ntarget = b.example sni=off\n"
 			    "target = a.example:8443\n");
+}
+
+static void another_port_of_what_is_allowed_is_wanted_by_its_name(void **state)
+{
+	(void)state;
+	LIST(NULL, NULL,
+	     { OH_PORT_NOT_ALLOWED, NULL, "192.0.2.1", 80, .target = "a.example:443" },
+	     { OH_PORT_NOT_ALLOWED, NULL, "192.0.2.1", 8443, .target = "a.example:443" },
+	     { OH_PORT_NOT_ALLOWED, NULL, "192.0.2.2", 80, .target = "*.b.example:443" });
+	assert_string_equal(text, "[allow]\ntarget = a.example:80 sni=off\ntarget = a.example:8443\n"
+			    "target = 192.0.2.2:80\n");
+}
+
+/* `ohguard verify` tries what must fail: nobody wants it. */
+static void what_ohguard_tries_is_not_wanted(void **state)
+{
+	(void)state;
+	LIST(NULL, NULL,
+	     { OH_ADDRESS_NOT_ALLOWED, "google.com", "192.0.2.1", 443, .command = "ohguard" },
+	     { OH_ADDRESS_NOT_ALLOWED, "a.example", "192.0.2.1", 443, .command = "curl" });
+	assert_string_equal(text, "[allow]\ntarget = a.example\n");
 }
 
 static void an_address_is_wanted_only_where_no_name_is_known(void **state)
@@ -162,6 +184,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_connection_is_wanted_by_its_name_once),
 		cmocka_unit_test(ports_and_plain_connections_are_told_apart),
+		cmocka_unit_test(another_port_of_what_is_allowed_is_wanted_by_its_name),
+		cmocka_unit_test(what_ohguard_tries_is_not_wanted),
 		cmocka_unit_test(an_address_is_wanted_only_where_no_name_is_known),
 		cmocka_unit_test(a_name_that_was_only_asked_for_may_be_asked_for),
 		cmocka_unit_test(suffixes_only_where_asked_for),
