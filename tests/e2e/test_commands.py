@@ -197,7 +197,7 @@ def test_stats_text_json_and_prometheus(loaded):
     names = [s[0] for s in seen if len(s) == 1]
     assert len(names) == len(set(names)) and seen == [x for n in names for x in (["HELP", n], ["TYPE", n], [n])]
     assert {m["name"] for m in s["maps"]} == {"oh_addresses", "oh_learned", "oh_opened", "oh_ranges", "oh_names",
-                                              "oh_local"}
+                                              "oh_local", "oh_questions"}
     assert next(m["entries"] for m in s["maps"] if m["name"] == "oh_learned"), "curl's own queries taught them"
 
 
