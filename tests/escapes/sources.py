@@ -7,7 +7,7 @@ import craft
 from kernel import IP_TRANSPARENT, IPPROTO_MPTCP, IPV6_FREEBIND, checked, libc
 from link import ether, packet_socket
 from names import ALLOWED
-from table import attack, packed
+from table import at_uplink, attack, packed
 
 THEME = "sources"
 REASON = "source-not-ours"
@@ -145,7 +145,7 @@ def box_source_reply(t):
 
 
 @attack(THEME, "a DHCP request of a packet socket's, which is answered with what it said (ICMP)", "uplink", REASON,
-        families=(4,))
+        families=(4,), container=at_uplink("protocol-not-allowed"))
 def packet_source_dhcp(t):
     data = craft.udp(t.to, t.router, 68, 67, t.marker)
     packet_socket().send(ether(t, craft.ip4(t.to, t.router, craft.UDP, data)))
