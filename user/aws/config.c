@@ -78,7 +78,7 @@ void cidr_host(const struct cidr *range, unsigned int n, char ret[20])
 /* What each kind of value may hold. All are so narrow that none needs quoting in a shell, a unit file, an nginx site or
  * YAML. */
 enum kind { NAME, REGION, ZONE, RANGE, DOMAIN, EMAIL, TYPE, VERSION, URL, PATH, PROFILE, COUNT, DISK, YES_NO, IMAGE,
-	    MODEL, BUCKET };
+	    MODEL, BUCKET, ACCESS };
 
 struct key {
 	const char *name;
@@ -114,6 +114,7 @@ static const struct key keys[] = {
 	KEY("policy", PATH, policy, "an absolute path"),
 	KEY("instance-profile", PROFILE, profile, "the name of an IAM instance profile"),
 	KEY("flow-logs", BUCKET, flow_logs, "a bucket like arn:aws:s3:::NAME or arn:aws:s3:::NAME/FOLDER"),
+	KEY("access", ACCESS, endpoint, "proxy or endpoint"),
 	KEY("dns-firewall", YES_NO, dns_firewall, "yes or no"),
 	KEY("servers", COUNT, servers, "1 to 16"),
 	KEY("agent-docker", YES_NO, agent_docker, "yes or no"),
@@ -214,6 +215,11 @@ static int set_key(const struct key *k, struct stack *stack, const char *value)
 		if (strcmp(value, "yes") && strcmp(value, "no"))
 			return -EINVAL;
 		*(bool *)at = !strcmp(value, "yes");
+		return 0;
+	case ACCESS:
+		if (strcmp(value, "proxy") && strcmp(value, "endpoint"))
+			return -EINVAL;
+		*(bool *)at = !strcmp(value, "endpoint");
 		return 0;
 	default:
 		if (!fits(k->kind, value) || strlen(value) >= k->size)

@@ -48,6 +48,7 @@ struct stack {
 	char profile[64];	/* IAM instance profile of the servers, "" for none */
 	char flow_logs[160];	/* ARN of a bucket or folder of S3, "" for none */
 	bool dns_firewall;
+	bool endpoint;		/* ssh by an EC2 Instance Connect Endpoint, and not through the proxy */
 	bool agent_docker, agent_sudo;
 	char state[256];	/* folder of this stack's private key and known hosts */
 };

@@ -205,7 +205,7 @@ void status_print(struct stack_view *v, FILE *out)
 	snprintf(text, sizeof(text), "     operator %s%s", or_none(v->stack->operators[0].text),
 		 v->stack->operator_count > 1 ? " ..." : "");
 	pair(out, OUTSIDE, text, "       Internet");
-	pair(out, OUTSIDE, "       | 22, 80, 443", "       ^ 443, NTP");
+	pair(out, OUTSIDE, v->stack->endpoint ? "       | 80, 443" : "       | 22, 80, 443", "       ^ 443, NTP");
 	pair(out, OUTSIDE, "       v", "       |");
 	snprintf(text, sizeof(text), "     internet gateway %s", id(v, "gateway"));
 	row(out, OUTSIDE, text);
@@ -216,9 +216,14 @@ void status_print(struct stack_view *v, FILE *out)
 			 state(view_node(v, "dns-firewall")));
 		row(out, VPC, text);
 	}
+	if (view_node(v, "endpoint")->found) {
+		snprintf(text, sizeof(text), "endpoint for ssh %s  %s", id(v, "endpoint"),
+			 state(view_node(v, "endpoint")));
+		row(out, VPC, text);
+	}
 	pair(out, VPC, "     |", "     |");
 	print_public(v, health, out);
-	pair(out, VPC, "     | 22, 3000", "     ^ 443, NTP");
+	pair(out, VPC, v->stack->endpoint ? "     | 3000" : "     | 22, 3000", "     ^ 443, NTP");
 	pair(out, VPC, "     v", "     |");
 	print_private(v, health, out);
 	edge(out, VPC, "");
