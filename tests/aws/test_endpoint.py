@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """access = endpoint: ssh by EC2 Instance Connect, and none from the proxy or the world."""
+import json
 import subprocess
 import sys
 
@@ -95,3 +96,6 @@ def test_destroy_removes_it(standing):
     assert everything(standing) == []
     assert '"delete-complete"' in (standing.folder / "endpoints").read_text()
     assert "in-progress" not in (standing.folder / "endpoints").read_text()
+    allowed = {a.lower() for s in json.loads(standing.run("policy", check=0).stdout)["Statement"] for a in s["Action"]}
+    calls = {c.split()[1] for c in standing.calls.read_text().splitlines() if c.startswith("ec2 ")}
+    assert {f"ec2:{c.replace('-', '')}" for c in calls if not c.startswith("describe-")} <= allowed

@@ -287,7 +287,8 @@ static int add_tag(struct stack *stack, const char *text, struct error *e)
 
 static int visit(void *context, const char *section, const char *key, const char *value, struct error *e)
 {
-	static const char *const others[] = { "guard", "dns", "ntp", "inbound", "allow", "imds", "verify", "paths" };
+	static const char *const others[] = { "guard", "dns", "ntp", "inbound", "allow", "imds", "verify", "history",
+					      "paths" };
 	struct reading *reading = context;
 	struct stack *stack = reading->stack;
 
@@ -395,7 +396,9 @@ int stack_read(const char *path, struct stack *stack, struct error *e)
 	r = *s.region ? 0 : region_of_environment(s.region, sizeof(s.region), e);
 	if (r)
 		return r;
-	if (agent_parse_url(s.base_url, s.model_host, sizeof(s.model_host)) || !is_domain(s.model_host))
+	/* An https:// address without a port: see fits(). */
+	snprintf(s.model_host, sizeof(s.model_host), "%.*s", (int)strcspn(s.base_url + 8, "/"), s.base_url + 8);
+	if (!is_domain(s.model_host))
 		return error_set(e, EINVAL, "%s: base-url = %s: expected https://NAME/PATH without a port: only port "
 				 "443 gets out", path ? path : DEFAULT_FILE, s.base_url);
 	if (!*s.zone)

@@ -153,15 +153,16 @@ static void print_services(struct stack_view *v, FILE *out)
 		const struct node *n = &v->nodes[i];
 		struct service services[SERVICES_MAX];
 		struct error e;
-		char text[sizeof(e.text) + 64];
+		char text[128];
 		int used, count;
 
 		if (n->resource->kind != K_INSTANCE || strcmp(node_state(n), "running"))
 			continue;
 		count = operate_services(v, n, services, &e);
-		used = snprintf(text, sizeof(text), "%-10s %s", n->key, count < 0 ? "not reached: " : "");
+		used = snprintf(text, sizeof(text), "%-10s ", n->key);
 		if (count < 0)
-			snprintf(text + used, sizeof(text) - (size_t)used, "%s", e.text);
+			snprintf(text + used, sizeof(text) - (size_t)used, "not reached: `ohguard aws ssh %s` says why",
+				 n->key);
 		for (int k = 0; k < count; k++)
 			used += snprintf(text + used, sizeof(text) - (size_t)used, "%s%.*s %s", k ? ", " : "",
 					 (int)strcspn(services[k].unit, "."), services[k].unit, services[k].state);
