@@ -100,6 +100,8 @@ def look():
     new = password()
     seen["lifted"] = wait_for(lambda: ask(HOME, "agent", new) == 502)
     seen["old_password"] = ask(HOME, "agent", old)
+    password("--remove", "bob")
+    seen["removed"] = [ask(HOME, "bob", bob), ask(HOME, "agent", new)]
     for n in range(TRIES):
         ask(OTHER, f"nobody{n}", "x")
     seen["guesser_of_names"] = wait_for(lambda: ask(OTHER, "agent", new) is None)

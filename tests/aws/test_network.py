@@ -394,6 +394,7 @@ def test_children_get_an_argv_not_a_shell(stack):
     ({"flow_logs": "my-bucket"}, "a bucket like"),
     ({"flow_logs": "arn:aws:s3:::b'x"}, "a bucket like"),
     ({"dns_firewall": "on"}, "yes or no"),
+    ({"access": "ssh"}, "proxy or endpoint"),
     ({"openhands": "0.61"}, "the 0.x line has ended"),
     ({"openhands": "0.61@sha256:" + "a" * 64}, "the 0.x line has ended"),
     ({"openhands": "1.24.0"}, "docker buildx imagetools inspect ghcr.io/openhands/agent-canvas:1.24.0"),

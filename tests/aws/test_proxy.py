@@ -258,4 +258,4 @@ def test_who_guesses_is_shut_out_until_there_is_a_new_password(tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
     assert json.loads(done.stdout.splitlines()[-1]) == {
         "first": [502, 502], "all_counted": True, "each_below": [502, 502], "banned": True, "from_elsewhere": 502,
-        "lifted": True, "old_password": 401, "guesser_of_names": True}
+        "lifted": True, "old_password": 401, "removed": [401, 502], "guesser_of_names": True}

@@ -80,6 +80,11 @@ STEPS = {
     "verify": [["verify", "--json"], None], "other server": [["set-key", "server-9"], SECRET + "\n"],
     "password": [["password"], None], "again": [["password"], None], "another": [["password", "--new"], None],
     "hash": [["sh", "-c", "stat -c %a /etc/nginx/ohguard.htpasswd; cat /etc/nginx/ohguard.htpasswd"], None],
+    "another user": [["password", "bob", "--new", "--json"], None],
+    "users": [["sh", "-c", "cut -d : -f 1 /etc/nginx/ohguard.htpasswd"], None],
+    "taken away": [["password", "bob", "--remove", "--json"], None],
+    "who": [["password", "bob", "--remove"], None], "odd": [["password", "bob;id"], None],
+    "users now": [["sh", "-c", "cut -d : -f 1 /etc/nginx/ohguard.htpasswd"], None],
     "no agent": [["ssh", "server-1", """echo 'printf "active\\nactive\\nfailed\\n"; exit 3' """
                                      ">$(command -v systemctl)"], None],
     "status": [["status"], None], "status in JSON": [["status", "--json"], None],
@@ -127,6 +132,17 @@ def test_operator_looks_and_updates(full_run):
     assert said["ssh"][:2] == [0, "here\n"] and "no such machine" in said["no machine"][2]
     assert said["update"][0] == 0 and "server-1: up to date" in said["update"][2]
     assert "systemctl start ohguard-update.service" in done
+
+
+def test_each_user_has_a_password_of_their_own(full_run, applied):
+    said = full_run[0]
+    made = json.loads(said["another user"][1])
+    assert (made["user"], made["changed"], len(made["password"])) == ("bob", True, 24)
+    assert said["users"][1].split() == ["agent", "bob"] and said["users now"][1].split() == ["agent"]
+    assert json.loads(said["taken away"][1]) == {"stack": applied.name, "changed": True, "user": "bob",
+                                                 "password": None}
+    assert said["who"][0] == 1 and "bob: no such user" in said["who"][2]
+    assert said["odd"][0] == 1 and "expected 1 to 32 of" in said["odd"][2]
 
 
 def test_status_has_the_state_of_each_service(full_run):
@@ -190,7 +206,7 @@ def test_proxy_gets_its_site_and_the_session_key(full_run):
     calls = [done.index(c) for c in ("nginx -t", "systemctl reload-or-restart nginx", "systemctl reload nginx")]
     assert calls == sorted(calls)
     # A new password lifts the bans of those who went on with the old one; that of `verify` does not.
-    assert done.count("fail2ban-client unban --all") == 2
+    assert done.count("fail2ban-client unban --all") == 3
     key, site = said["sessions"][1].splitlines()
     assert re.fullmatch(r"10\.0\.1\.11:3000 [0-9a-f]{64};", key) and site == "600"
     assert said["other server"][0] == 1 and "no such server" in said["other server"][2]

@@ -103,6 +103,22 @@ def test_second_is_told_who_is_at_work_and_changes_nothing(two):
     alice.wrap("")
 
 
+def test_of_two_that_take_the_lock_at_once_one_lets_go(two):
+    """Neither has seen the other's when it writes its own."""
+    folder = two[0].folder.parent
+    for person in two:
+        person.calls.unlink()
+        person.wrap(f"""if [ "$2" = create-tags ] && [ ! -e {folder}/write-{person.user} ]; then
+	touch {folder}/write-{person.user}
+	while [ ! -e {folder}/write-alice ] || [ ! -e {folder}/write-bob ]; do sleep 0.1; done; fi""")
+    running = [person.began("stop") for person in two]     # they are stopped: each changes only the lock
+    ended = [(r.communicate(timeout=200)[1], r.returncode)[1] for r in running]
+    wrote = sum(" create-tags " in c for person in two for c in person.mutations())
+    assert sum(ended) <= 1 and wrote + sum(ended) >= 3 and two[0].locks() == {}
+    for person in two:
+        person.wrap("")
+
+
 def test_lock_lapses_and_is_broken_by_force(two):
     vpc = two[0].one("describe-vpcs", "Vpcs", "vpc")["VpcId"]
 

@@ -45,17 +45,3 @@ int agent_parse_image(const char *value, char ret[192], struct error *e)
 	snprintf(ret, 192, "%s:%s", name, version);
 	return 0;
 }
-
-int agent_parse_url(const char *url, char *host, unsigned long size)
-{
-	size_t len;
-
-	if (strncmp(url, "https://", 8))
-		return -EINVAL;
-	len = strcspn(url + 8, "/");
-	if (!len || len >= size || strspn(url + 8, "abcdefghijklmnopqrstuvwxyz" DIGIT ".-") < len ||
-	    !memchr(url + 8, '.', len))
-		return -EINVAL;
-	snprintf(host, size, "%.*s", (int)len, url + 8);
-	return 0;
-}

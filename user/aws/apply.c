@@ -162,7 +162,8 @@ static int apply_pass(struct stack_view *v, unsigned int index, FILE *progress, 
 		if (r > 0)
 			return 1;
 	}
-	if (!r && gone && kind == K_DNS_FIREWALL)	/* AWS takes its time, and it holds its rules meanwhile */
+	/* AWS takes its time with these, and they hold others meanwhile. */
+	if (!r && gone && (kind == K_DNS_FIREWALL || kind == K_ENDPOINT))
 		r = wait_settled(v, key, kind, false, e);
 	else if (!r && done)
 		r = refresh_after(v, kind, e);
@@ -244,11 +245,11 @@ int stack_apply(struct stack_view *v, FILE *progress, struct error *e)
 	long long start = clock_monotonic();
 	int r = apply_replace(v, progress, start, e);
 
-	/* What is not wanted any more goes first, and backwards, as what needs others stands behind them. Servers are
-	 * at the end of the table: no other index changes when they go. */
-	for (unsigned int i = v->count; !r && i; i--)
-		r = v->nodes[i - 1].surplus ? apply_node(v, i - 1, progress, start, e) : 0;
 	for (unsigned int i = 0; !r && i < v->count; i++)
 		r = v->nodes[i].surplus ? 0 : apply_node(v, i, progress, start, e);
+	/* Then what is not wanted any more, backwards, as what needs others stands behind them. Servers are at the end
+	 * of the table: no other index changes when they go. */
+	for (unsigned int i = v->count; !r && i; i--)
+		r = v->nodes[i - 1].surplus ? apply_node(v, i - 1, progress, start, e) : 0;
 	return r;
 }

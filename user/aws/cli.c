@@ -326,7 +326,7 @@ int aws_read(struct aws *aws, doc **ret, struct error *e, const char *words, con
 }
 
 /* 1.20.23 and 2.2.31 know the kind of a key pair. We ask for the next ones that a distribution has. */
-int aws_check(struct aws *aws, struct error *e)
+int aws_check(struct aws *aws, bool tunnel, struct error *e)
 {
 	static const char *const argv[] = { "aws", "--version", NULL };
 	struct proc p = { .argv = argv, .timeout = aws->timeout, .limit = 4096 };
@@ -347,6 +347,9 @@ int aws_check(struct aws *aws, struct error *e)
 		else if (major < 1 || (major == 1 && minor < 22) || (major == 2 && minor < 3))
 			r = error_set(e, EPROTONOSUPPORT, "aws: version %d.%d is too old: 1.22, 2.3 or later is needed",
 				      major, minor);
+		else if (tunnel && (major < 2 || (major == 2 && minor < 12)))
+			r = error_set(e, EPROTONOSUPPORT, "aws: version %d.%d has no open-tunnel: access = endpoint "
+				      "needs 2.12 or later", major, minor);
 	}
 	proc_free(&out);
 	return r;

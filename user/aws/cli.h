@@ -47,8 +47,8 @@ struct aws {
 	unsigned int calls;
 };
 
-/* Checks that there is an `aws` and that it is new enough. */
-int aws_check(struct aws *aws, struct error *e);
+/* Checks that there is an `aws` and that it is new enough; tunnel: for `open-tunnel`, which only version 2 has. */
+int aws_check(struct aws *aws, bool tunnel, struct error *e);
 
 /* Runs `aws ARGS --region R --output json`. *ret is the parsed output for doc_free(), or NULL if it printed nothing;
  * ret may be NULL. Throttled calls are repeated, with longer and longer pauses. */

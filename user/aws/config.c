@@ -78,7 +78,7 @@ void cidr_host(const struct cidr *range, unsigned int n, char ret[20])
 /* What each kind of value may hold. All are so narrow that none needs quoting in a shell, a unit file, an nginx site or
  * YAML. */
 enum kind { NAME, REGION, ZONE, RANGE, DOMAIN, EMAIL, TYPE, VERSION, URL, PATH, PROFILE, COUNT, DISK, YES_NO, IMAGE,
-	    MODEL, BUCKET };
+	    MODEL, BUCKET, ACCESS };
 
 struct key {
 	const char *name;
@@ -114,6 +114,7 @@ static const struct key keys[] = {
 	KEY("policy", PATH, policy, "an absolute path"),
 	KEY("instance-profile", PROFILE, profile, "the name of an IAM instance profile"),
 	KEY("flow-logs", BUCKET, flow_logs, "a bucket like arn:aws:s3:::NAME or arn:aws:s3:::NAME/FOLDER"),
+	KEY("access", ACCESS, endpoint, "proxy or endpoint"),
 	KEY("dns-firewall", YES_NO, dns_firewall, "yes or no"),
 	KEY("servers", COUNT, servers, "1 to 16"),
 	KEY("agent-docker", YES_NO, agent_docker, "yes or no"),
@@ -215,6 +216,11 @@ static int set_key(const struct key *k, struct stack *stack, const char *value)
 			return -EINVAL;
 		*(bool *)at = !strcmp(value, "yes");
 		return 0;
+	case ACCESS:
+		if (strcmp(value, "proxy") && strcmp(value, "endpoint"))
+			return -EINVAL;
+		*(bool *)at = !strcmp(value, "endpoint");
+		return 0;
 	default:
 		if (!fits(k->kind, value) || strlen(value) >= k->size)
 			return -EINVAL;
@@ -281,7 +287,8 @@ static int add_tag(struct stack *stack, const char *text, struct error *e)
 
 static int visit(void *context, const char *section, const char *key, const char *value, struct error *e)
 {
-	static const char *const others[] = { "guard", "dns", "ntp", "inbound", "allow", "imds", "verify", "paths" };
+	static const char *const others[] = { "guard", "dns", "ntp", "inbound", "allow", "imds", "verify", "history",
+					      "paths" };
 	struct reading *reading = context;
 	struct stack *stack = reading->stack;
 
@@ -389,7 +396,9 @@ int stack_read(const char *path, struct stack *stack, struct error *e)
 	r = *s.region ? 0 : region_of_environment(s.region, sizeof(s.region), e);
 	if (r)
 		return r;
-	if (agent_parse_url(s.base_url, s.model_host, sizeof(s.model_host)) || !is_domain(s.model_host))
+	/* An https:// address without a port: see fits(). */
+	snprintf(s.model_host, sizeof(s.model_host), "%.*s", (int)strcspn(s.base_url + 8, "/"), s.base_url + 8);
+	if (!is_domain(s.model_host))
 		return error_set(e, EINVAL, "%s: base-url = %s: expected https://NAME/PATH without a port: only port "
 				 "443 gets out", path ? path : DEFAULT_FILE, s.base_url);
 	if (!*s.zone)

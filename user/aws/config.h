@@ -41,13 +41,14 @@ struct stack {
 	char openhands[192];	/* NAME:VERSION@sha256:DIGEST of an image of OpenHands, "" if the file has none */
 	char openhands_settings[256];	/* file with more settings of OpenHands, "" for none */
 	char model[96], base_url[160];	/* what the agent asks, and where */
-	char model_host[128];		/* the host of base_url: the one name on the strict list */
+	char model_host[160];		/* the host of base_url: the one name on the strict list */
 	char mirror[128];
 	char policy[256];	/* file to deliver to the servers, "" for the generated one */
 	unsigned int servers;
 	char profile[64];	/* IAM instance profile of the servers, "" for none */
 	char flow_logs[160];	/* ARN of a bucket or folder of S3, "" for none */
 	bool dns_firewall;
+	bool endpoint;		/* ssh by an EC2 Instance Connect Endpoint, and not through the proxy */
 	bool agent_docker, agent_sudo;
 	char state[256];	/* folder of this stack's private key and known hosts */
 };

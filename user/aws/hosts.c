@@ -38,9 +38,15 @@ static size_t wanted_rules(struct stack_view *v, const struct node *n, struct gr
 	bool everyone = *s->domain && s->acme;
 	size_t i = 0;
 
-	if (!strcmp(n->key, "group-proxy")) {
+	if (!strcmp(n->key, "group-endpoint")) {
+		r[i++] = rule(true, "tcp", 22, s->public.text);
+		r[i++] = rule(true, "tcp", 22, s->private.text);
+	} else if (!strcmp(n->key, "group-proxy")) {
+		if (s->endpoint)
+			r[i++] = rule(false, "tcp", 22, view_id(v, "group-endpoint"));
 		for (unsigned int o = 0; o < s->operator_count; o++) {
-			r[i++] = rule(false, "tcp", 22, s->operators[o].text);
+			if (!s->endpoint)
+				r[i++] = rule(false, "tcp", 22, s->operators[o].text);
 			if (!everyone)
 				r[i++] = rule(false, "tcp", 80, s->operators[o].text);
 			r[i++] = rule(false, "tcp", 443, s->operators[o].text);
@@ -48,11 +54,12 @@ static size_t wanted_rules(struct stack_view *v, const struct node *n, struct gr
 		/* Let's Encrypt comes from addresses that it keeps secret; nginx answers nothing else there. */
 		if (everyone)
 			r[i++] = rule(false, "tcp", 80, "0.0.0.0/0");
-		r[i++] = rule(true, "tcp", 22, s->private.text);
+		if (!s->endpoint)
+			r[i++] = rule(true, "tcp", 22, s->private.text);
 		r[i++] = rule(true, "tcp", 3000, s->private.text);
 		r[i++] = rule(true, "tcp", 443, "0.0.0.0/0");
 	} else {
-		r[i++] = rule(false, "tcp", 22, proxy);
+		r[i++] = rule(false, "tcp", 22, s->endpoint ? view_id(v, "group-endpoint") : proxy);
 		r[i++] = rule(false, "tcp", 3000, proxy);
 		r[i++] = rule(true, "tcp", 443, "0.0.0.0/0");
 		r[i++] = rule(true, "udp", 53, s->vpc.text);
@@ -154,7 +161,7 @@ void want_group(struct stack_view *v, struct node *n)
 
 	if (!n->found) {
 		a = change_add(v, n->key, CHANGE_MAKE, "security group of the %s",
-			       strstr(n->key, "proxy") ? "proxy" : "servers");
+			       strcmp(n->key, "group-server") ? n->key + strlen("group-") : "servers");
 		args_words(a, "ec2 create-security-group --vpc-id");
 		args_add(a, "%s", view_id(v, "vpc"));
 		args_add(a, "--group-name");
@@ -197,6 +204,27 @@ void want_default_group(struct stack_view *v, struct node *vpc)
 			group_change(v, vpc, doc_text(group, "GroupId"), "default group: ", &found[k], false);
 	}
 	doc_free(d);
+}
+
+/* In the public subnet: from there the ACLs let ssh through. What comes by it has its address. */
+void want_endpoint(struct stack_view *v, struct node *n)
+{
+	const char *subnet = view_id(v, "subnet-public"), *group = view_id(v, "group-endpoint");
+	struct args *a;
+
+	if (!n->found) {
+		a = change_add(v, n->key, CHANGE_MAKE, "EC2 Instance Connect Endpoint, for ssh");
+		args_words(a, "ec2 create-instance-connect-endpoint --no-preserve-client-ip --subnet-id");
+		args_add(a, "%s", subnet);
+		args_add(a, "--security-group-ids");
+		args_add(a, "%s", group);
+		change_token(v, n, a);
+		change_tags(v, n, a, NULL);
+	} else if (strcmp(doc_text(n->found, "SubnetId"), subnet) || doc_length(n->found, "SecurityGroupIds") != 1 ||
+		   strcmp(doc_item(doc_get(n->found, "SecurityGroupIds"), 0), group)) {
+		/* AWS changes none: it is made anew in the next round. */
+		kinds[K_ENDPOINT].remove(v, n->found, n->key);
+	}
 }
 
 static bool any_instance(struct stack_view *v)

@@ -7,6 +7,7 @@
 
 void want_group(struct stack_view *v, struct node *n);
 void want_default_group(struct stack_view *v, struct node *vpc);
+void want_endpoint(struct stack_view *v, struct node *n);
 /* True if machines need a private key that is not here. */
 bool key_is_missing(struct stack_view *v);
 void want_key(struct stack_view *v, struct node *n);

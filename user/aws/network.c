@@ -159,7 +159,8 @@ static size_t acl_rules(const struct stack *s, bool public, struct acl_rule rule
 	for (unsigned int i = 0; i < s->operator_count; i++) {
 		const char *from = s->operators[i].text;
 
-		rules[count++] = (struct acl_rule){ 100 + (int)i, false, 6, 22, 22, from };
+		if (!s->endpoint)
+			rules[count++] = (struct acl_rule){ 100 + (int)i, false, 6, 22, 22, from };
 		if (!everyone)
 			rules[count++] = (struct acl_rule){ 110 + (int)i, false, 6, 80, 80, from };
 		rules[count++] = (struct acl_rule){ 120 + (int)i, false, 6, 443, 443, from };

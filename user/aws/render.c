@@ -38,9 +38,10 @@ static const char *yes_no(bool b)
 static const char *value_of(const struct output *o, const char *name, size_t len, char buffer[256])
 {
 	const struct stack *s = o->stack;
-	char address[20], first[20], resolver[20], mirror[sizeof(s->mirror)];
+	char address[20], proxy[20], first[20], resolver[20], mirror[sizeof(s->mirror)];
 
 	cidr_host(&s->public, PROXY_HOST, address);
+	snprintf(proxy, sizeof(proxy), "%.15s/32", address);
 	cidr_host(&s->private, SERVER_HOST(1), first);
 	cidr_host(&s->vpc, 2, resolver);	/* AWS's, in every VPC */
 	snprintf(mirror, sizeof(mirror), "%s", s->mirror + strlen("https://"));
@@ -53,6 +54,7 @@ static const char *value_of(const struct output *o, const char *name, size_t len
 		{ "EMAIL", s->email }, { "ACME", yes_no(*s->domain && s->acme) },
 		{ "SERVER_NAME", *s->domain ? s->domain : "_" }, { "SERVER", buffer },
 		{ "VPC", s->vpc.text }, { "PRIVATE", s->private.text }, { "PROXY_ADDRESS", address },
+		{ "SSH_FROM", s->endpoint ? s->public.text : proxy },
 		{ "FIRST_SERVER", first }, { "RESOLVER", resolver },
 		{ "OPENHANDS", s->openhands }, { "MODEL", s->model }, { "BASE_URL", s->base_url },
 		{ "MIRROR", s->mirror }, { "MIRROR_HOST", mirror },

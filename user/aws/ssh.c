@@ -130,8 +130,12 @@ static int write_config(struct stack_view *v, struct error *e)
 		if (inet_pton(AF_INET, address, &in) != 1)
 			r = error_set(e, EAGAIN, "%s: AWS does not show its address yet: try again in a minute",
 				      n->key);
-		fprintf(out, "Host %s\n\tHostName %s\n\tHostKeyAlias %s\n%s", n->key, address, node_id(n),
-			n->server ? "\tProxyJump proxy\n" : "");
+		fprintf(out, "Host %s\n\tHostName %s\n\tHostKeyAlias %s\n", n->key, address, node_id(n));
+		if (v->stack->endpoint)
+			fprintf(out, "\tProxyCommand aws ec2-instance-connect open-tunnel --instance-id %s "
+				"--remote-port 22 --region %s\n", node_id(n), v->stack->region);
+		else if (n->server)
+			fputs("\tProxyJump proxy\n", out);
 	}
 	fprintf(out, "Host *\n\tUser ubuntu\n\tIdentityFile %s\n\tIdentitiesOnly yes\n"
 		"\tUserKnownHostsFile %s/known_hosts\n\tGlobalKnownHostsFile /dev/null\n"

@@ -22,9 +22,10 @@ bool item_leaves(const struct kind *kind, const doc *item)
 
 bool item_changes(const struct kind *kind, const doc *item)
 {
-	static const char *const between[] = { "pending", "stopping", "rebooting", "creating", "UPDATING" };
+	static const char *const between[] = { "pending", "stopping", "rebooting", "creating", "UPDATING",
+						"create-in-progress" };
 
-	return kind->state && state_in(doc_text(item, kind->state), between, 5);
+	return kind->state && state_in(doc_text(item, kind->state), between, 6);
 }
 
 bool item_lives(const struct kind *kind, const doc *item)
@@ -142,14 +143,24 @@ static int list_tagged(struct stack_view *v, enum kind_id kind, doc **ret, struc
 	return r;
 }
 
-/* Who uses no DNS firewall needs no permission for it. */
+static bool any_tagged(const doc *list, const char *key, const char *value)
+{
+	for (size_t i = 0; i < doc_length(list, ""); i++) {
+		if (!strcmp(doc_tag(doc_at(list, "", i), key), value))
+			return true;
+	}
+	return false;
+}
+
+/* Who does not use these needs neither a permission for them nor an `aws` that knows them. A tag of the VPC and the
+ * group of the endpoint, which goes after it, tell of what was asked for once. */
 static bool may_have(const struct stack_view *v, enum kind_id kind)
 {
-	bool may = kinds[kind].tag_type || v->stack->dns_firewall;
-
-	for (size_t i = 0; i < doc_length(v->lists[K_VPC], ""); i++)
-		may |= *doc_tag(doc_at(v->lists[K_VPC], "", i), TAG_FIREWALL) != 0;
-	return may;
+	if (kind == K_ENDPOINT)
+		return v->stack->endpoint || any_tagged(v->lists[K_GROUP], TAG_RESOURCE, "group-endpoint");
+	if (kinds[kind].fetch)
+		return v->stack->dns_firewall || any_tagged(v->lists[K_VPC], TAG_FIREWALL, "yes");
+	return true;
 }
 
 int view_list(struct stack_view *v, enum kind_id kind, struct error *e)
@@ -282,7 +293,7 @@ int view_open(struct stack_view *v, const struct stack *stack, unsigned int time
 	v->changes = calloc(CHANGES_MAX, sizeof(*v->changes));
 	if (!v->changes)
 		return error_set(e, ENOMEM, "out of memory");
-	r = aws_check(&v->aws, e);
+	r = aws_check(&v->aws, stack->endpoint, e);
 	return r ? r : view_refresh_all(v, e);
 }
 
@@ -502,12 +513,6 @@ unsigned int view_count(const struct stack_view *v, enum change_kind kind)
 int view_plan(struct stack_view *v, struct error *e)
 {
 	view_forget_changes(v);
-	for (unsigned int i = v->count; i; i--) {
-		int r = v->nodes[i - 1].surplus ? view_want(v, &v->nodes[i - 1], e) : 0;
-
-		if (r)
-			return r;
-	}
 	for (unsigned int i = 0; i < v->count; i++) {
 		struct node *n = &v->nodes[i];
 		int r = n->surplus ? 0 : view_want(v, n, e);
@@ -518,6 +523,12 @@ int view_plan(struct stack_view *v, struct error *e)
 			if (r)
 				*e = v->error;
 		}
+		if (r)
+			return r;
+	}
+	for (unsigned int i = v->count; i; i--) {
+		int r = v->nodes[i - 1].surplus ? view_want(v, &v->nodes[i - 1], e) : 0;
+
 		if (r)
 			return r;
 	}

@@ -17,7 +17,7 @@
 
 /* In the order in which they can be made; they are removed in the reverse order. */
 enum kind_id { K_VPC, K_FLOW_LOG, K_DNS_LIST, K_DNS_RULES, K_DNS_FIREWALL, K_GATEWAY, K_ACL, K_SUBNET, K_ADDRESS, K_NAT,
-	       K_TABLE, K_GROUP, K_KEY, K_VOLUME, K_INSTANCE, KINDS };
+	       K_TABLE, K_GROUP, K_KEY, K_ENDPOINT, K_VOLUME, K_INSTANCE, KINDS };
 
 struct stack_view;
 struct node;

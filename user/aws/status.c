@@ -153,15 +153,16 @@ static void print_services(struct stack_view *v, FILE *out)
 		const struct node *n = &v->nodes[i];
 		struct service services[SERVICES_MAX];
 		struct error e;
-		char text[sizeof(e.text) + 64];
+		char text[128];
 		int used, count;
 
 		if (n->resource->kind != K_INSTANCE || strcmp(node_state(n), "running"))
 			continue;
 		count = operate_services(v, n, services, &e);
-		used = snprintf(text, sizeof(text), "%-10s %s", n->key, count < 0 ? "not reached: " : "");
+		used = snprintf(text, sizeof(text), "%-10s ", n->key);
 		if (count < 0)
-			snprintf(text + used, sizeof(text) - (size_t)used, "%s", e.text);
+			snprintf(text + used, sizeof(text) - (size_t)used, "not reached: `ohguard aws ssh %s` says why",
+				 n->key);
 		for (int k = 0; k < count; k++)
 			used += snprintf(text + used, sizeof(text) - (size_t)used, "%s%.*s %s", k ? ", " : "",
 					 (int)strcspn(services[k].unit, "."), services[k].unit, services[k].state);
@@ -205,7 +206,7 @@ void status_print(struct stack_view *v, FILE *out)
 	snprintf(text, sizeof(text), "     operator %s%s", or_none(v->stack->operators[0].text),
 		 v->stack->operator_count > 1 ? " ..." : "");
 	pair(out, OUTSIDE, text, "       Internet");
-	pair(out, OUTSIDE, "       | 22, 80, 443", "       ^ 443, NTP");
+	pair(out, OUTSIDE, v->stack->endpoint ? "       | 80, 443" : "       | 22, 80, 443", "       ^ 443, NTP");
 	pair(out, OUTSIDE, "       v", "       |");
 	snprintf(text, sizeof(text), "     internet gateway %s", id(v, "gateway"));
 	row(out, OUTSIDE, text);
@@ -216,9 +217,14 @@ void status_print(struct stack_view *v, FILE *out)
 			 state(view_node(v, "dns-firewall")));
 		row(out, VPC, text);
 	}
+	if (view_node(v, "endpoint")->found) {
+		snprintf(text, sizeof(text), "endpoint for ssh %s  %s", id(v, "endpoint"),
+			 state(view_node(v, "endpoint")));
+		row(out, VPC, text);
+	}
 	pair(out, VPC, "     |", "     |");
 	print_public(v, health, out);
-	pair(out, VPC, "     | 22, 3000", "     ^ 443, NTP");
+	pair(out, VPC, v->stack->endpoint ? "     | 3000" : "     | 22, 3000", "     ^ 443, NTP");
 	pair(out, VPC, "     v", "     |");
 	print_private(v, health, out);
 	edge(out, VPC, "");

@@ -78,6 +78,12 @@ static void remove_key(struct stack_view *v, const doc *item, const char *key)
 	remove_by(v, item, key, "ec2 delete-key-pair --key-name", "KeyName");
 }
 
+static void remove_endpoint(struct stack_view *v, const doc *item, const char *key)
+{
+	remove_by(v, item, key, "ec2 delete-instance-connect-endpoint --instance-connect-endpoint-id",
+		  "InstanceConnectEndpointId");
+}
+
 static void remove_volume(struct stack_view *v, const doc *item, const char *key)
 {
 	remove_by(v, item, key, "ec2 delete-volume --volume-id", "VolumeId");
@@ -150,6 +156,9 @@ const struct kind kinds[KINDS] = {
 		NULL, NULL, { NULL }, remove_group, NULL },
 	[K_KEY] = { "key pair", "ec2 describe-key-pairs", "KeyPairs", "KeyPairId", "key-pair", NULL, NULL, { NULL },
 		remove_key, NULL },
+	[K_ENDPOINT] = { "connect endpoint", "ec2 describe-instance-connect-endpoints", "InstanceConnectEndpoints",
+		"InstanceConnectEndpointId", "instance-connect-endpoint", "State", "delete-in-progress",
+		{ "delete-complete", "create-failed", "delete-failed" }, remove_endpoint, NULL },
 	[K_VOLUME] = { "volume", "ec2 describe-volumes", "Volumes", "VolumeId", "volume", "State", "deleting",
 		{ "deleted", "error" }, remove_volume, NULL },
 	[K_INSTANCE] = { "instance", "ec2 describe-instances", "Reservations[].Instances[]", "InstanceId", "instance",
@@ -217,6 +226,11 @@ static bool has_flow_log(const struct stack *s)
 	return *s->flow_logs;
 }
 
+static bool has_endpoint(const struct stack *s)
+{
+	return s->endpoint;
+}
+
 static bool has_dns_firewall(const struct stack *s)
 {
 	return s->dns_firewall;
@@ -238,8 +252,10 @@ const struct resource resources[] = {
 	{ "subnet-public", K_SUBNET, want_subnet, .cost = NULL },
 	{ "subnet-private", K_SUBNET, want_subnet, .cost = NULL },
 	{ "table-public", K_TABLE, want_table, .cost = NULL },
+	{ "group-endpoint", K_GROUP, want_group, .is_wanted = has_endpoint, .cost = NULL },
 	{ "group-proxy", K_GROUP, want_group, .cost = NULL },
 	{ "group-server", K_GROUP, want_group, .cost = NULL },
+	{ "endpoint", K_ENDPOINT, want_endpoint, .is_wanted = has_endpoint, .cost = NULL },
 	{ "key", K_KEY, want_key, .cost = NULL },
 	{ "proxy-ip", K_ADDRESS, want_address, .cost = cost_address },
 	{ "proxy", K_INSTANCE, want_instance, .want_besides = want_delivery, .cost = cost_proxy },
