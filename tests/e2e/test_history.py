@@ -226,6 +226,16 @@ def test_terminal_has_a_table_that_fits(written):
             assert len(rows) == 2 and max(map(len, rows)) <= columns, plain
 
 
+def test_refusal_of_what_has_lapsed_names_its_target(guard):
+    """That is what to allow again, and not the address."""
+    at = topology.ZONE["google.com"][0]
+    guard.load()
+    guard.ok("allow", "--for", "2s", "google.com")
+    poll(lambda: guard.probe("tcp", at, 443) == "EPERM", "its end")
+    assert {(e["reason"], e["target"]) for e in guard.events()} == {("address-not-allowed", "google.com:443")}
+    assert json.loads(guard.ok("events", "--summary", "--json").stdout)["advice"] == "ohguard allow google.com"
+
+
 def test_refused_answer_of_a_time_wait_is_counted_and_told_as_nobodys(guard):
     """No process has that connection any more: the kernel answers a late segment."""
     at = topology.ZONE["google.com"][0]

@@ -186,5 +186,18 @@ def test_suggest_is_about_what_was_observed(guard):
     assert_says(guard.run("suggest", "--since", "nonsense"), 2, "nonsense")
 
 
+def test_suggest_leaves_out_what_a_search_suffix_makes_of_a_name(guard):
+    was = guard.shell("cat /etc/resolv.conf").stdout
+    guard.write("/etc/resolv.conf", was + "search corp.example\n")
+    try:
+        guard.load("--observe")
+        for name in (f"{OTHER}.corp.example", "tenant.cdn.example.corp.example", OTHER):
+            guard.lab.server.run(["getent", "ahosts", f"{name}."], guarded=True)
+        assert guard.curl(f"https://{OTHER}") == 0
+        assert lines(guard.ok("suggest").stdout) == [f"target = {OTHER}", "name = tenant.cdn.example.corp.example"]
+    finally:
+        guard.write("/etc/resolv.conf", was)
+
+
 def test_suggest_without_a_guard(guard):
     assert_says(guard.run("suggest"), NOT_LOADED, "ohguard load")

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Every command in the place where it does most: what it starts from, and what must hold after it failed or died."""
-from ground import ALLOWED_AT, KEPT, OTHER, OTHER_CONF, PINS, SITE, SITE_AT, STATE
+from ground import ALLOWED, ALLOWED_AT, KEPT, OTHER, OTHER_CONF, PINS, SITE, SITE_AT, STATE
 from guard import DEGRADED, DONE, FAILED, other_layout, poll
 
 SCENES = {}
@@ -143,6 +143,27 @@ class Upgrade(Scene):
         g.load(binary=other_layout())
 
 
+@scene
+class Confirm(Scene):
+    """confirm."""
+    argv = ("confirm",)
+
+    def start(self, g):
+        g.load("-c", OTHER_CONF, "--confirm", "1h")
+
+    def after(self, g, fault, status):
+        """It changes when the load is taken back, and nothing that is allowed."""
+        yield from super().after(g, fault, status)
+        yield from exactly(g, OTHER, True, "it is on the list, confirmed or not")
+        waits = not g.guard.shell(f"test -e {STATE}/host/back", check=False).returncode
+        if status == DONE and waits:
+            yield "confirm said that it is done, and it would go back"
+
+    def repair(self, g):
+        g.guard.run("confirm")
+        super().repair(g)
+
+
 # -- what is allowed -------------------------------------------------------------------------------------------------
 
 class Grant(Scene):
@@ -247,5 +268,6 @@ class Look(Scene):
     light = True
 
 
-for name in ("list", "stats", "status", "events"):
-    scene(type(name, (Look,), {"__doc__": f"{name}.", "argv": (name,)}))
+for name, *arguments in (("list",), ("stats",), ("status",), ("events",), ("explain", ALLOWED),
+                         ("report", "/run/report.html")):
+    scene(type(name, (Look,), {"__doc__": f"{name}.", "argv": (name, *arguments)}))

@@ -71,6 +71,7 @@ int told_read_folds(const struct engine *engine, struct oh_folded *ret, uint32_t
 					(int)have;
 }
 
+/* Also one that has lapsed, until it is removed: then that is what was refused, and not just an address. */
 bool told_find_target(const struct engine *engine, const struct oh_address *address, char ret[OH_TARGET_TEXT_MAX])
 {
 	static const enum engine_map tables[] = { ENGINE_ADDRESSES, ENGINE_LEARNED };

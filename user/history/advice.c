@@ -67,7 +67,8 @@ static int allow_address(const struct oh_address *address, uint16_t port, char *
 	return 0;
 }
 
-/* The target that the address belongs to, with another port or without TLS. */
+/* The target that the address belongs to, also if that has lapsed, with another port or without TLS; else the address
+ * itself. */
 static int allow_more_of(const struct history_record *r, const struct policy *p, bool plain, char *line, size_t size)
 {
 	const struct policy_target *held;
@@ -118,9 +119,7 @@ static int to_address(const struct history_record *r, const struct policy *p, ch
 		return nothing(line, size, "only TCP can be allowed, and DNS and NTP to their servers");
 	if (r->name && *r->name)
 		return allow_name(r->name, r->destination_port, line, size);
-	if (r->reason == OH_PORT_NOT_ALLOWED)
-		return allow_more_of(r, p, false, line, size);
-	return allow_address(&r->destination, r->destination_port, line, size);
+	return allow_more_of(r, p, false, line, size);
 }
 
 int advice(const struct history_record *record, const struct policy *policy, char *line, size_t size)

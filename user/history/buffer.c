@@ -2,7 +2,6 @@
 #include "history/buffer.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/clock.h"
 #include "engine/answerer.h"

@@ -2,7 +2,6 @@
 #include "history/filter.h"
 
 #include <fnmatch.h>
-#include <stdio.h>
 #include <string.h>
 #include <time.h>
 

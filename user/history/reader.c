@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 #include <zlib.h>
 
 #define NUMBER_DIGITS 12	/* NAME.000000000001.jsonl: a file that was rotated away, by its first line */

@@ -163,16 +163,21 @@ static bool is_covered(const struct target *by, const struct wanted_item *item)
 	return (by->kind == TARGET_NAME || by->kind == TARGET_SUFFIX) && target_covers(by, t);
 }
 
+/* The machine's search suffixes. */
+struct searches {
+	char suffix[CONFIG_SEARCH_MAX][TARGET_NAME_MAX + 1];
+	size_t count;
+};
+
 /* A lookup with a search suffix is tried on the way to the name itself. */
-static bool is_search(const struct wanted *w, const struct wanted_item *item)
+static bool is_search(const struct wanted *w, const struct wanted_item *item, const struct searches *s)
 {
-	char search[CONFIG_SEARCH_MAX][TARGET_NAME_MAX + 1];
-	size_t n = resolv_conf_search("/etc/resolv.conf", search), size = strlen(item->target.name);
+	size_t size = strlen(item->target.name);
 
-	for (size_t i = 0; i < n; i++) {
-		size_t len = strlen(search[i]);
+	for (size_t i = 0; i < s->count; i++) {
+		size_t len = strlen(s->suffix[i]);
 
-		if (len + 1 >= size || strcmp(item->target.name + size - len, search[i]) ||
+		if (len + 1 >= size || strcmp(item->target.name + size - len, s->suffix[i]) ||
 		    item->target.name[size - len - 1] != '.')
 			continue;
 		for (size_t k = 0; k < w->count; k++) {
@@ -184,7 +189,8 @@ static bool is_search(const struct wanted *w, const struct wanted_item *item)
 	return false;
 }
 
-static bool is_superfluous(const struct wanted *w, size_t at, const struct policy *policy)
+static bool is_superfluous(const struct wanted *w, size_t at, const struct policy *policy,
+			   const struct searches *searches)
 {
 	const struct wanted_item *item = &w->list[at];
 
@@ -210,7 +216,7 @@ static bool is_superfluous(const struct wanted *w, size_t at, const struct polic
 		    !memcmp(&item->target.range.address, &by->at, sizeof(by->at)))
 			return true;
 	}
-	return item->kind == WANTED_NAME && is_search(w, item);
+	return item->kind == WANTED_NAME && is_search(w, item, searches);
 }
 
 static int compare(const void *a, const void *b)
@@ -223,7 +229,7 @@ static int compare(const void *a, const void *b)
 int wanted_finish(struct wanted *w, const struct policy *policy, const char *const *suffixes, struct error *e)
 {
 	struct wanted all = *w, merged = { .left_out = w->left_out };
-	size_t kept = 0;
+	struct searches searches;
 	int r = 0;
 
 	for (size_t i = 0; !r && i < all.count; i++) {
@@ -233,16 +239,19 @@ int wanted_finish(struct wanted *w, const struct policy *policy, const char *con
 	}
 	free(all.list);
 	*w = merged;
+	if (r)
+		return r;
+	searches.count = resolv_conf_search("/etc/resolv.conf", searches.suffix);
 	/* One by one, and away at once: of two that cover each other one stays. */
-	for (size_t i = 0; !r && i < w->count;) {
-		if (is_superfluous(w, i, policy))
+	for (size_t i = 0; i < w->count;) {
+		if (is_superfluous(w, i, policy, &searches))
 			memmove(&w->list[i], &w->list[i + 1], (--w->count - i) * sizeof(*w->list));
 		else
-			i++, kept++;
+			i++;
 	}
-	if (kept)
-		qsort(w->list, kept, sizeof(*w->list), compare);
-	return r;
+	if (w->count)
+		qsort(w->list, w->count, sizeof(*w->list), compare);
+	return 0;
 }
 
 void wanted_free(struct wanted *w)
