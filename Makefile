@@ -2,17 +2,27 @@
 # ohguard: `make demo` and `make check` do all the set-up on a fresh Debian or Ubuntu machine, as root.
 # V=1 shows the commands. `make help` lists the targets: those with a line of "##" behind them.
 
-BUILD     := build
+BUILD     := build$(ARCH:%=/%)
 DESTDIR   ?=
 PREFIX    ?= /usr
 PYTHON    ?= /usr/bin/python3
-PKGCONFIG ?= pkg-config
+PKG_CONFIG ?= pkg-config
 # The newest clang there is, of those that are tested.
 CLANG     ?= $(firstword $(shell command -v clang clang-19 clang-18 clang-17 clang-16 clang-15 clang-14) clang)
-STRIP     ?= strip
-OBJCOPY   ?= objcopy
 LLVM_STRIP ?= $(firstword $(shell command -v llvm-strip llvm-strip-19 llvm-strip-18 llvm-strip-17 llvm-strip-16 \
 	llvm-strip-15 llvm-strip-14) llvm-strip)
+
+# For another machine: `make deps-arm64`, and `make ARCH=arm64` into build/arm64. Debian's cross builds give CC and
+# PKG_CONFIG instead.
+ifeq ($(ARCH),arm64)
+SYSROOT := $(CURDIR)/build/arm64/root
+CC      := aarch64-linux-gnu-gcc --sysroot=$(SYSROOT)
+PKG_CONFIG := env PKG_CONFIG_LIBDIR=$(SYSROOT)/usr/lib/aarch64-linux-gnu/pkgconfig pkg-config
+else ifneq ($(ARCH),)
+$(error ARCH=$(ARCH): there is arm64, and without ARCH what CC builds for)
+endif
+STRIP   ?= $(or $(shell $(CC) -print-prog-name=strip 2>/dev/null),strip)
+OBJCOPY ?= $(or $(shell $(CC) -print-prog-name=objcopy 2>/dev/null),objcopy)
 
 ifneq ($(V),1)
 Q  := @
@@ -30,7 +40,7 @@ ALL_CFLAGS := -std=gnu11 -fno-asynchronous-unwind-tables $(WARNINGS) -Wno-deprec
 	$(SAME_PATHS)
 LIBS      := -lbpf -lelf -lz -lcares -linih -lpopt -ljansson
 # libelf reads compressed sections with zstd where it was built so (Debian 13, Ubuntu 24.04).
-LIBS      += $(shell $(PKGCONFIG) --static --libs libelf 2>/dev/null | tr ' ' '\n' | grep -x -e -lzstd)
+LIBS      += $(shell $(PKG_CONFIG) --static --libs libelf 2>/dev/null | tr ' ' '\n' | grep -x -e -lzstd)
 
 # Version 3 costs the verifiers from 6.12 on half as much again: see docs/kernels.md.
 BPF_CFLAGS := -target bpf -mcpu=v2 -O2 -g -Wall -Wextra -Wno-unused-function -Wno-unused-parameter \
@@ -48,8 +58,8 @@ BPFT_SRC  := $(wildcard tests/bpf/test_*.c)
 BPFT_BIN  := $(BPFT_SRC:%.c=$(BUILD)/%)
 
 .PHONY: all help compilers tests newest deps demo check check-unit check-bpf check-lint check-e2e check-escapes \
-	check-faults soak check-docker check-agents check-aws check-packages check-vm bench fuzz prove mutants lint \
-	docs help-texts dist static deb release install upgrade uninstall clean
+	check-faults soak check-docker check-agents check-aws check-packages check-arm64 check-vm unit bench \
+	fuzz prove mutants lint docs help-texts dist static deb release install upgrade uninstall clean
 .DELETE_ON_ERROR:
 
 UNITS := ohguard.service $(patsubst %,ohguard-%.service,gate refresh uplink events metrics lock)
@@ -61,7 +71,7 @@ help:	## these lines
 	@sed -n 's/^\([a-z0-9-]*\):.*[[:space:]]## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
 
 # What all rules that compile ask first.
-TOOLS   := $(CC:cc=gcc) $(CLANG) $(LLVM_STRIP) $(PKGCONFIG)
+TOOLS   := $(patsubst cc,gcc,$(firstword $(CC))) $(CLANG) $(LLVM_STRIP) $(lastword $(PKG_CONFIG))
 MISSING  = $(strip $(foreach tool,$(TOOLS),$(if $(shell command -v $(tool)),,$(tool))))
 comma   := ,
 compilers:
@@ -171,6 +181,9 @@ check-aws: all	## `ohguard aws` against a played AWS
 check-packages:	## Debian's package in minimal roots, and what these need
 	$(Q)scripts/deps build check vm deb
 	$(Q)OHGUARD_SUITES="$${OHGUARD_SUITES:-bookworm trixie}" scripts/check packages
+check-arm64:	## the program for arm64, cross-built, by QEMU's user emulation
+	$(Q)scripts/deps build check arm64
+	$(Q)scripts/check arm64
 check-vm:	## whole machines with the kernels 5.10, 6.1, 6.12 and sid's
 	$(Q)scripts/deps build check vm aws
 	$(Q)$(MAKE) all tests
@@ -179,7 +192,8 @@ check-vm:	## whole machines with the kernels 5.10, 6.1, 6.12 and sid's
 
 VM_TOOLS := $(BUILD)/tests/vm/poke $(BUILD)/tests/vm/facts $(BUILD)/tests/vm/foreign
 
-tests: $(UNIT_BIN) $(BPFT_BIN) $(VM_TOOLS) newest	## build the tests that are in C
+unit: $(UNIT_BIN)
+tests: unit $(BPFT_BIN) $(VM_TOOLS) newest	## build the tests that are in C
 
 # The same by another clang that is tested: build/clang-N. The newest is for the kernels that a virtual machine runs.
 CLANGS := $(notdir $(shell command -v clang-19 clang-18 clang-17 clang-16 clang-15 clang-14))
