@@ -121,6 +121,11 @@ def test_policies_are_what_the_guard_takes(tmp_path, child_cgroup, name):
     assert load(text.replace("accept = 22", "accept = 22x")).returncode == 1
 
 
+# What `deliver` sends to the proxy.
+PROXY_FILES = re.findall(r'"([^"]+)"', re.search(r"proxy_files\[\] = \{(.*?)\};",
+                                               (HERE.parents[1] / "user/aws/deliver.c").read_text(), re.S)[1])
+
+
 @pytest.mark.parametrize("email", [None, "ops@example.com"])
 def test_certificate_comes_by_acme_and_is_renewed(tmp_path, email):
     """From a real ACME server, by real certbot through real nginx: see acme_scene.py."""
@@ -129,8 +134,7 @@ def test_certificate_comes_by_acme_and_is_renewed(tmp_path, email):
     if not shutil.which("pebble"):
         pytest.skip("pebble is not in this distribution's archive")
     (tmp_path / "delivery-id").touch()
-    for name in ("proxy-setup", "proxy-password", "proxy-session", "certificate", "certificate.service", "fail2ban",
-                 "nginx-site", "update", "update.service"):
+    for name in PROXY_FILES:
         keys = {"email": email} if email else {}
         (tmp_path / name).write_text(render(tmp_path, name, domain="agent.example.com", **keys))
     (tmp_path / "grow").write_text("#!/bin/sh\n")   # these are this machine's disks
