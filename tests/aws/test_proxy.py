@@ -130,7 +130,7 @@ def test_certificate_comes_by_acme_and_is_renewed(tmp_path, email):
         pytest.skip("pebble is not in this distribution's archive")
     (tmp_path / "delivery-id").touch()
     for name in ("proxy-setup", "proxy-password", "proxy-session", "certificate", "certificate.service", "fail2ban",
-                 "nginx-site", "update", "update.service"):
+                 "fail2ban-web", "nginx-site", "update", "update.service"):
         keys = {"email": email} if email else {}
         (tmp_path / name).write_text(render(tmp_path, name, domain="agent.example.com", **keys))
     (tmp_path / "grow").write_text("#!/bin/sh\n")   # these are this machine's disks
