@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # mode: initramfs
 # alone: yes
-# timeout: 180
+# timeout: 600
 # files: build/ohguard:/bin/ohguard build/newest/ohguard:/bin/newest build/tests/vm/facts:/bin/facts
 # What docs/kernels.md tells of this kernel: every combination of programs loads, what the newest clang makes of them
 # verifies too (each clang: tests/e2e/test_compilers.py), how they are attached, what they cost the verifier.

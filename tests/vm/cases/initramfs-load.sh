@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # mode: initramfs
 # alone: yes
-# timeout: 240
+# timeout: 600
 # files: build/ohguard:/bin/ohguard
 # The static binary with no /lib beside it: load, refuse, let pass, unload.
 . /vm/lib.sh

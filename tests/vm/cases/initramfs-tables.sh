@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # mode: initramfs
 # alone: yes
-# timeout: 300
+# timeout: 600
 # files: build/tests/bpf/test_decision:/t/test_decision build/tests/bpf/test_headers:/t/test_headers
 # files: build/tests/bpf/test_names:/t/test_names build/tests/bpf/test_publish:/t/test_publish
 # files: build/tests/bpf/test_turned:/t/test_turned

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # mode: initramfs
 # alone: yes
-# timeout: 240
+# timeout: 600
 # files: build/ohguard:/bin/ohguard build/tests/vm/foreign:/bin/foreign
 # The uplink's hooks on this kernel, tcx or clsact: what has no guarded socket is refused, what is allowed passes.
 . /vm/lib.sh

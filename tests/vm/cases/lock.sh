@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # mode: initramfs
 # append: lsm=landlock,lockdown,yama,integrity,apparmor,bpf
-# timeout: 240
+# timeout: 600
 # files: build/ohguard:/bin/ohguard build/tests/vm/poke:/bin/poke
 # `ohguard lock`: what root can do to a guard, and no longer once it is locked. Each attempt is made unlocked too, where
 # it works: so it is the lock that refuses it.

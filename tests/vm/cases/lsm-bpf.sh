@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # mode: initramfs
 # append: lsm=landlock,lockdown,yama,integrity,apparmor,bpf
-# timeout: 120
+# timeout: 600
 # files: build/ohguard:/bin/ohguard build/tests/vm/poke:/bin/poke
 # BPF LSM: which families of sockets the workload may have. The kernel asks before it looks whether it knows the family:
 # so one that it lacks is refused too, and not told to be missing.

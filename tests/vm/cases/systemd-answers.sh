@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # mode: systemd
 # alone: yes
-# timeout: 300
+# timeout: 600
 # files: build/ohguard:/usr/sbin/ohguard build/systemd/ohguard.service:/etc/systemd/system/ohguard.service
 # files: build/systemd/ohguard-gate.service:/etc/systemd/system/ohguard-gate.service
 # files: build/systemd/ohguard-events.service:/etc/systemd/system/ohguard-events.service

@@ -4,7 +4,7 @@
 # boots: 2
 # alone: yes
 # full: yes
-# timeout: 400
+# timeout: 600
 # append: lsm=landlock,lockdown,yama,integrity,apparmor,bpf
 # files: build/ohguard:/usr/sbin/ohguard build/tests/vm/poke:/usr/local/bin/poke
 # files: build/systemd/ohguard.service:/etc/systemd/system/ohguard.service

@@ -3,7 +3,7 @@
 # mode: systemd
 # alone: yes
 # full: yes
-# timeout: 300
+# timeout: 600
 # files: build/ohguard:/usr/sbin/ohguard
 # prepare: printf '[Match]\nName=eth0\n[Network]\nDHCP=no\n' >/etc/systemd/network/eth0.network;
 # prepare: printf '[Resolve]\nDNS=10.53.0.2\nDomains=~.\nLLMNR=no\nMulticastDNS=no\n' >/etc/systemd/resolved.conf;

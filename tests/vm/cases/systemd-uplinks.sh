@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # mode: systemd
 # alone: yes
-# timeout: 300
+# timeout: 600
 # files: build/ohguard:/usr/sbin/ohguard
 # The whole machine, and every way out of it that this kernel can make: none is named, each is guarded where it is
 # lowest.

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # mode: systemd
 # alone: yes
-# timeout: 300
+# timeout: 600
 # kernels: all
 # files: build/ohguard:/usr/sbin/ohguard tests/vm/whole.py:/vm/whole.py
 # The whole machine guarded, with its uplink: what stays on it passes, and its kernel's own packets are no events. A
