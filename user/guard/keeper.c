@@ -34,7 +34,6 @@
 #define BPFFS "/sys/fs/bpf"
 #define PINS BPFFS "/run"
 #define BEAT 500		/* milliseconds: a fourth of OH_ANSWERER_ALIVE */
-#define PAUSE_MAX 60		/* seconds between two looks at what is due */
 #define SHOWN_MAX 10		/* lines of what was refused */
 
 /* What runs while the command runs. */
@@ -138,22 +137,12 @@ static int resolve_due(struct state *s, struct error *e)
 	return r;
 }
 
-static int64_t until_due(const struct records *records)
-{
-	int64_t next = PAUSE_MAX, now = time(NULL);
-
-	for (size_t i = 0; i < records->count; i++) {
-		if (records->list[i].due - now < next)
-			next = records->list[i].due - now;
-	}
-	return next < 1 ? 1 : next;
-}
-
 /* A process of its own: a slow resolver must not keep refused names from their answer, or the end from coming. What
  * fails is tried again; meanwhile addresses run out, as ever. */
 static pid_t start_refresher(struct state *s)
 {
 	pid_t parent = getpid(), pid = fork();
+	int64_t now, next;
 	struct error e;
 
 	if (pid)
@@ -161,7 +150,9 @@ static pid_t start_refresher(struct state *s)
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	close(s->k->front);
 	while (getppid() == parent) {
-		sleep((unsigned int)until_due(&s->records));
+		now = time(NULL);
+		next = refresh_next(&s->records, now);
+		sleep(next > now ? (unsigned int)(next - now) : 1);
 		if (resolve_due(s, &e))
 			error_print(&e);
 	}

@@ -43,6 +43,8 @@ bool history_address_is_set(const struct oh_address *address);
 const char *history_protocol(uint8_t protocol, char buffer[HISTORY_PROTOCOL_MAX]);
 /* NULL: no hook has this number. */
 const char *history_hook(uint8_t hook);
+/* The reason of that name, or OH_REASON_MAX. `likely` is tried first. */
+uint8_t history_reason(const char *name, uint8_t likely);
 
 /* Prints it as one JSON object in one line, with every key of the contract. */
 void history_print_json(FILE *out, const struct history_record *record);
