@@ -266,11 +266,11 @@ int cmd_allow(int argc, char **argv)
 	const char *lapse = NULL, *sni = NULL;
 	struct poptOption options[] = {
 		{ "for", 0, POPT_ARG_STRING, &lapse, 0, "Lapse by itself after 30s, 5m, 2h, 1d", "TIME" },
-		{ "replace", 0, POPT_ARG_NONE, &o.replace, 0, "Also where that ends sooner than what is allowed now",
+		{ "replace", 0, POPT_ARG_NONE, &o.replace, 0, "With --for: even if it is allowed for longer now",
 		  NULL },
 		{ "sni", 0, POPT_ARG_STRING, &sni, 0, "Connections need not begin with TLS for an allowed name",
 		  "off" },
-		{ "tls", 0, POPT_ARG_NONE, &o.tls, 0, "It does speak TLS on port 80 or 22", NULL },
+		{ "tls", 0, POPT_ARG_NONE, &o.tls, 0, "The name speaks TLS on port 80 or 22", NULL },
 		{ "wide", 0, POPT_ARG_NONE, &o.wide, 0, "Accept a suffix below which anyone can have a name", NULL },
 		POPT_TABLEEND
 	};

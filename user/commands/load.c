@@ -500,7 +500,7 @@ int cmd_load(int argc, char **argv)
 		  NULL },
 		{ "confirm", 0, POPT_ARG_STRING, &confirm, 0,
 		  "Go back to what was in force after 30s, 5m, 1h, unless `ohguard confirm` comes first", "TIME" },
-		{ "force", 0, POPT_ARG_NONE, &o.force, 0, "Also if it cuts ssh sessions that are open", NULL },
+		{ "force", 0, POPT_ARG_NONE, &o.force, 0, "Load even if that cuts open ssh sessions", NULL },
 		{ "go-back", 0, POPT_ARG_NONE | POPT_ARGFLAG_DOC_HIDDEN, &o.go_back, 0, NULL, NULL },
 		{ "no-resolve", 0, POPT_ARG_NONE, &o.no_resolve, 0, "Leave resolving to the timer", NULL },
 		{ "fail-closed", 0, POPT_ARG_NONE, &o.fail_closed, 0,

@@ -138,7 +138,7 @@ int cmd_refresh(int argc, char **argv)
 	struct refresh_options o = { 0 };
 	int64_t next;
 	struct poptOption options[] = {
-		{ "now", 0, POPT_ARG_NONE, &o.now, 0, "Ask for every name, also what is not due yet", NULL },
+		{ "now", 0, POPT_ARG_NONE, &o.now, 0, "Ask for every name, whether due or not", NULL },
 		{ "watch", 0, POPT_ARG_NONE, &o.stay, 0,
 		  "Stay: resolve on schedule, and guard an uplink when it appears", NULL },
 		{ "uplinks", 0, POPT_ARG_NONE, &o.uplinks, 0,

@@ -256,7 +256,7 @@ int cmd_report(int argc, char **argv)
 {
 	struct report o = { .now = (int64_t)time(NULL) };
 	struct poptOption options[] = {
-		{ "since", 0, POPT_ARG_STRING, &o.since_text, 0, "Not before that (default: 7d ago)", "TIME" },
+		{ "since", 0, POPT_ARG_STRING, &o.since_text, 0, "From this time on (default: 7d ago)", "TIME" },
 		POPT_TABLEEND
 	};
 	struct guard g;
