@@ -224,6 +224,31 @@ def test_arp_passes_and_carries_nothing(loaded):
     assert loaded.reason("packet-socket") == 6
 
 
+# usage: GROUP: joins it on eth0, and leaves it at the end: the kernel reports both.
+JOIN = """
+import socket, struct, sys
+six, index = ":" in sys.argv[1], socket.if_nametoindex("eth0")
+s = socket.socket(socket.AF_INET6 if six else socket.AF_INET, socket.SOCK_DGRAM)
+group = socket.inet_pton(s.family, sys.argv[1])
+if six:
+    s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP, group + struct.pack("=I", index))
+else:
+    s.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, group + struct.pack("=4si", bytes(4), index))
+"""
+
+
+@pytest.mark.parametrize("group", ["239.1.2.3", "ff05::1:2:3"])
+def test_multicast_reports_of_the_kernel_are_counted_and_are_no_events(loaded, group):
+    before, mark = loaded.reason("protocol-not-allowed"), loaded.lab.wire.mark()
+    loaded.python(JOIN, group)
+    poll(lambda: loaded.reason("protocol-not-allowed") > before, "a report")
+    assert not [f for f in loaded.lab.wire.since(mark) if ip(group) in f.payload]
+    assert loaded.events() == []
+    igmp = packet(ME4, "224.0.0.22", 2, b"\x22\0\0\0\0\0\0\0", hops=1)
+    with refused(loaded, "packet-socket", what="and what a packet socket imitates is one"):
+        send(loaded, "dgram", igmp)
+
+
 def test_dhcp_discover_by_packet_socket_passes(loaded):
     mark = loaded.lab.wire.mark()
     send(loaded, "raw", frame(loaded, udp("0.0.0.0", "255.255.255.255", 68, 67, b"discover")))
