@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from guard import (ALLOWED, BINARY, DEGRADED, DONE, FAILED, NOT_LOADED, STATE, USAGE, assert_says, config,
+from guard import (ALLOWED, BINARY, DEGRADED, DONE, FAILED, NOT_LOADED, PINS, STATE, USAGE, assert_says, config,
                    poll)
 from lab import topology
 
@@ -38,7 +38,9 @@ def test_what_resembles_nothing_is_not_guessed_at(guard, argv):
 @pytest.mark.parametrize("extra, words", [
     ("[dns]\nresolvr = 10.0.0.2", ("[dns] resolvr", "did you mean resolver?")),
     ("[alow]\n", ("[alow]", "did you mean [allow]?")),
-    ("[allow]\nserver = x", ("[allow] server", "belongs into [ntp]"))])
+    ("[allow]\nserver = x", ("[allow] server", "belongs into [ntp]")),
+    ("[imds]\nzzzzzz = x", ("[imds] zzzzzz", "no such key: expected access")),
+    ("[zzzzzz]\n", ("[zzzzzz]", "no such section: expected guard, dns, ", " or paths"))])
 def test_misspelt_key_is_told_with_what_was_meant(guard, extra, words):
     guard.conf(extra=extra)
     assert_says(guard.run("load"), FAILED, *words)
@@ -88,6 +90,8 @@ def test_other_instance_that_is_loaded_is_named(loaded):
     assert_says(loaded.run("status"), NOT_LOADED, "host is not loaded", "--name b")
     r = loaded.ok("unload", "--yes")
     assert "nothing to unload" in r.stdout and "--name b" in r.stdout
+    loaded.ok("unload", "--yes", "--name", "b")
+    assert loaded.ok("unload", "--yes").stdout == f"host: nothing to unload: not loaded (no {PINS}/host)\n"
 
 
 # -- what came of it ---------------------------------------------------------------------------------------------
@@ -122,6 +126,20 @@ def test_every_change_tells_in_json_whether_it_was_one(loaded):
     assert loaded.json("unlock")["changed"] is False and loaded.json("confirm")["changed"] is False
     assert loaded.json("unload", "--yes")["changed"] is True
     assert loaded.json("load")["changed"] is True
+
+
+def test_one_of_a_kind_has_no_plural(guard):
+    guard.lab.dns.add("one.lab.example", "203.0.113.77")
+    said = [guard.load("--no-resolve", allow=("one.lab.example",), dns=("search = none",)).stdout]
+    assert guard.curl("https://one.lab.example") == 0
+    guard.probe("tcp", "203.0.113.77", 444)
+    said += [guard.ok(*argv).stdout for argv in (("refresh",), ("list",), ("stats",), ("explain", "one.lab.example"))]
+    guard.lab.dns.script("one.lab.example", "timeout")
+    guard.ok("allow", "--for", "1h", "198.51.100.7")
+    said += [guard.run("status").stdout, guard.run("revoke", "198.51.100.7").stdout]
+    assert "1 hit " in said[2] and "refused 1 time," in said[4] and "1 name, 1 address," in said[3], said
+    plural = re.compile(r"(?<![\d.:])1 (?!is\b|was\b|address\b)[a-z]+s\b")
+    assert not [m.group() for text in said for m in plural.finditer(text)]
 
 
 def test_list_shows_options_and_folds_what_is_default(guard):

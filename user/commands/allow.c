@@ -31,7 +31,7 @@ static int check_tls(const struct target *t, const char *text, const struct conf
 {
 	if (!c->inspect || !target_is_named(t) || (t->port != 80 && t->port != 22))
 		return 0;
-	return error_set(e, EINVAL, "%s: only TLS passes to a name, which port %u hardly speaks: give --sni off, or "
+	return error_set(e, EINVAL, "%s: only TLS passes to a name, and port %u hardly speaks it: give --sni off, or "
 			 "--tls if it does", text, t->port);
 }
 

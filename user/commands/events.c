@@ -25,7 +25,8 @@
 #include "policy/address.h"
 #include "policy/config_file.h"
 
-#define SHOWN 20	/* groups of a summary on a terminal */
+#define SHOWN 20		/* groups of a summary on a terminal */
+#define COLUMNS_BEFORE 48	/* cells of time, count and reason, each with what parts it from the next */
 
 struct events {
 	struct cmd_options common;
@@ -72,15 +73,17 @@ static void print_cell(const struct history_record *r, void (*print)(FILE *out, 
 
 static void print_row(const struct events *o, const struct history_record *r, int64_t when)
 {
-	size_t rest = o->width > 72 ? o->width - 72 : 12;
+	/* what was wanted gets most of what the columns before it leave; one cell is between */
+	size_t rest = o->width > COLUMNS_BEFORE + 22 ? o->width - COLUMNS_BEFORE - 1 : 21;
+	size_t who = rest / 3 < 22 ? rest / 3 : 22;
 
 	print_time(o, when);
 	printf(" %6llu  %s", (unsigned long long)r->count, r->observed ? cells_yellow() : cells_red());
 	print_cell(r, history_print_why, 24);
 	printf("%s ", cells_plain());
-	print_cell(r, history_print_what, rest > 60 ? 60 : rest);
+	print_cell(r, history_print_what, rest - who > 60 ? 60 : rest - who);
 	putchar(' ');
-	print_cell(r, history_print_who, 22);
+	print_cell(r, history_print_who, who);
 	putchar('\n');
 }
 

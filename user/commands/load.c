@@ -283,13 +283,16 @@ static void count_failing(const struct records *records, const struct config *c,
 
 static void report_text(const struct load *o, const struct guard *g)
 {
-	printf("%s: %s %s, %zu targets%s\n", o->common.guard.instance, o->dry_run ? "would guard" :
-	       o->observe ? "observing" : o->ask ? "asking, guarding" : "guarding", o->where, g->policy.count,
+	char span[24];
+
+	printf("%s: %s %s, %zu target%s%s\n", o->common.guard.instance, o->dry_run ? "would guard" :
+	       o->observe ? "observing" : "guarding", o->where, g->policy.count, TEXT_PLURAL(g->policy.count),
 	       o->dry_run ? " (programs verified, nothing attached)" : "");
 	if (!difference_print(&o->before, &o->after) && !o->first)
 		printf("  nothing that is allowed changes\n");
 	if (o->confirm && !o->dry_run)
-		printf("  goes back in %llus, unless `ohguard confirm` comes first\n", (unsigned long long)o->confirm);
+		printf("  goes back in %s, unless `ohguard confirm` comes first\n",
+		       text_seconds(o->confirm, span, sizeof(span)));
 }
 
 static void report(const struct load *o, const struct guard *g, const struct refresh_report *names)

@@ -23,7 +23,8 @@ static void report_names(const struct cmd_options *o, const struct refresh_repor
 	refresh_warn(report);
 	if (!o->json) {
 		if (report->asked)
-			printf("%zu queries, %zu failed\n", report->asked, report->failed);
+			printf("%zu quer%s, %zu failed\n", report->asked, report->asked == 1 ? "y" : "ies",
+			       report->failed);
 		return;
 	}
 	json_start(&j, stdout);

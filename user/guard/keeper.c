@@ -28,6 +28,8 @@
 #include "guard/guard.h"
 #include "guard/refresh.h"
 #include "guard/tally.h"
+#include "history/advice.h"
+#include "history/print.h"
 #include "history/summary.h"
 #include "history/wanted.h"
 
@@ -194,22 +196,30 @@ static int take_event(void *context, void *data, size_t size)
 	return 0;
 }
 
-static void print_group(const struct history_record *r)
+/* The option that would have let it pass, as `ohguard allow` would. */
+static void print_option(const struct state *s, const struct history_record *r)
 {
-	char address[ADDRESS_TEXT_MAX], protocol[HISTORY_PROTOCOL_MAX];
+	static const char allow[] = "ohguard allow ", plain[] = " --sni off";
+	char line[ADVICE_MAX], *end;
 
-	fprintf(stderr, "  %6llu  %s ", (unsigned long long)r->count, reason_name(r->reason));
-	if (r->name)
-		text_print(stderr, r->name);
-	else if (history_address_is_set(&r->destination))
-		fprintf(stderr, "%s %s port %u", history_protocol(r->protocol, protocol),
-			address_format(&r->destination, address), r->destination_port);
+	if (advice(r, &s->policy, line, sizeof(line)) || strncmp(line, allow, sizeof(allow) - 1))
+		return;
+	end = strstr(line, plain);
+	if (end)
+		fprintf(stderr, ": --allow '%.*s sni=off'", (int)(end - line - (int)sizeof(allow) + 1),
+			line + sizeof(allow) - 1);
 	else
-		fputs(r->others ? "(many)" : "socket", stderr);
-	if (r->command) {
-		fputs(" by ", stderr);
-		text_print(stderr, r->command);
-	}
+		fprintf(stderr, ": --allow %s", line + sizeof(allow) - 1);
+}
+
+static void print_group(const struct state *s, const struct history_record *r)
+{
+
+	fprintf(stderr, "  %6llu  %s  ", (unsigned long long)r->count, reason_name(r->reason));
+	history_print_what(stderr, r);
+	fputs(" by ", stderr);
+	history_print_who(stderr, r);
+	print_option(s, r);
 	fputc('\n', stderr);
 }
 
@@ -225,12 +235,12 @@ static int print_refused(const struct state *s, struct error *e)
 	}
 	history_rank(&sum);
 	if (all)
-		fprintf(stderr, "ohguard: %llu refused%s:\n", (unsigned long long)all,
-			s->told.incomplete ? ", and more" : "");
+		fprintf(stderr, "ohguard: %llu attempt%s refused%s:\n", (unsigned long long)all,
+			all == 1 ? " was" : "s were", s->told.incomplete ? ", and more" : "");
 	for (size_t i = 0; i < sum.count && i < SHOWN_MAX; i++)
-		print_group(sum.group[i].record);
+		print_group(s, sum.group[i].record);
 	if (sum.count > SHOWN_MAX)
-		fprintf(stderr, "  and %zu others\n", sum.count - SHOWN_MAX);
+		fprintf(stderr, "  and %zu more kind%s\n", sum.count - SHOWN_MAX, TEXT_PLURAL(sum.count - SHOWN_MAX));
 	history_summary_free(&sum);
 	return 0;
 }

@@ -9,6 +9,9 @@
 #include <stdint.h>
 #include <stdio.h>
 
+/* The command of what `verify` tries, so that nobody takes it for the workload's. */
+#define HISTORY_OF_VERIFY "ohguard verify"
+
 /* Its texts belong to whoever made it: those of a record that a reader hands out end with the call. NULL: not known.
  * They are from outside, and not escaped. */
 struct history_record {
