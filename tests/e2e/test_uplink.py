@@ -544,7 +544,7 @@ def test_open_session_lives_over_load(guard):
                 ssh.stdin.flush()
                 assert ssh.stdout.readline() == "still there\n"
                 assert stream.goes_on()
-                guard.ok("load", *args)
+                guard.ok("load", "--anew", *args)
         finally:
             ssh.kill()
 
@@ -632,7 +632,7 @@ def test_reload_has_no_open_moment(loaded):
             with loaded.nothing_leaves():
                 before = loaded.reason("packet-socket")
                 for args in ([], ["--uplink", "auto"], [], ["--uplink", "eth0"]):
-                    loaded.ok("load", "--no-resolve", *args)
+                    loaded.ok("load", "--anew", "--no-resolve", *args)
                 poll(lambda: loaded.reason("packet-socket") > before, "tries")
         finally:
             p.kill()

@@ -108,8 +108,14 @@ class Again(Scene):
 
 
 @scene
-class AgainInspect(Again):
-    """load again, with inspection."""
+class Anew(Again):
+    """load again, with programs that are loaded anew."""
+    argv = ("load", "--anew", "-c", OTHER_CONF)
+
+
+@scene
+class AnewInspect(Anew):
+    """load again, anew and with inspection."""
     inspect = True
     share = 7
 
@@ -125,7 +131,7 @@ class AddUplink(Scene):
 @scene
 class AgainUplink(Scene):
     """load again, over an uplink."""
-    argv = ("load",)
+    argv = ("load", "--anew")
     uplink = True
 
     def start(self, g):
