@@ -288,9 +288,11 @@ static int read_options(struct events *o, int argc, char **argv)
 	struct poptOption options[] = {
 		{ "follow", 'f', POPT_ARG_NONE, &o->follow, 0, "Wait for more and print them as they come", NULL },
 		{ "summary", 's', POPT_ARG_NONE, &o->summary, 0, "Add up what is the same, most frequent first", NULL },
-		{ "since", 0, POPT_ARG_STRING, &o->since, 0, "Only from this time on: 2h (ago), 14:30, 2026-11-28", "TIME" },
+		{ "since", 0, POPT_ARG_STRING, &o->since, 0, "Only from this time on: 2h (ago), 14:30, 2026-11-28",
+		  "TIME" },
 		{ "until", 0, POPT_ARG_STRING, &o->until, 0, "Only up to this time", "TIME" },
-		{ "container", 0, POPT_ARG_STRING, &o->filter.container, 0, "Only of this container, by name or id", "CONTAINER" },
+		{ "container", 0, POPT_ARG_STRING, &o->filter.container, 0, "Only of this container, by name or id",
+		  "CONTAINER" },
 		{ "command", 0, POPT_ARG_STRING, &o->filter.command, 0, "Only of programs of this name", "PATTERN" },
 		{ "reason", 0, POPT_ARG_STRING, &o->reason, 0, "Only what was refused for this reason", "REASON" },
 		{ "utc", 0, POPT_ARG_NONE, &o->utc, 0, "Print times in UTC, on a terminal too", NULL },
