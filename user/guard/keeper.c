@@ -305,11 +305,6 @@ static void start_answering(struct state *s, bool beside)
 	s->answering = s->engine.settings.answer && !beside && !answers_open(&s->answers, &s->engine, &e);
 }
 
-static int beat(struct state *s, struct error *e)
-{
-	return s->answering ? answerer_beat(&s->engine, true, e) : 0;
-}
-
 /* Until the other end of the socket is gone. */
 static int serve(struct state *s, struct error *e)
 {
@@ -319,8 +314,7 @@ static int serve(struct state *s, struct error *e)
 	int r = 0;
 
 	while (!r && !fds[0].revents) {
-		r = beat(s, e);
-		if (!r && poll(fds, 3, BEAT) < 0 && errno != EINTR)
+		if (poll(fds, 3, BEAT) < 0 && errno != EINTR)
 			r = error_set(e, errno, "poll: %s", strerror(errno));
 		if (!r && s->answering)
 			r = answers_give(&s->answers, &s->engine, e);
@@ -371,7 +365,8 @@ static int run(struct state *s, struct error *e)
 		return r;
 	start_answering(s, beside);
 	s->refresher = s->records.count ? start_refresher(s) : 0;
-	r = beat(s, e);
+	if (s->answering)
+		r = answerer_beat(&s->engine, true, e);
 	if (!r && write(s->k->front, &ready, 1) == 1)
 		r = serve(s, e);
 	return r;
