@@ -24,7 +24,8 @@ def is_below(zone, name):
 
 
 def sign(folder, host):
-    """Makes and signs the zones by programs of the host, those at the bottom first. The root's key is in the file `anchor`."""
+    """Makes and signs the zones by programs of the host, those at the bottom first. The root's key is in the file
+    `anchor`."""
     for zone in sorted(ZONES, key=lambda z: -len(z.strip(".").split(".")) if z != "." else 1):
         name = zone.rstrip(".")
         lines = [f"$ORIGIN {name}.", "$TTL 300", "@ SOA ns. h. 1 600 600 86400 60", "@ NS ns."]
