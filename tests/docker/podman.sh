@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: MIT
 # A command line of a user who runs Podman, in a lab's server: rootless, with the packages as Debian has them.
 # usage: podman.sh FOLDER SERVERS COMMAND...
-# Run it as root in namespaces of its own (mount, cgroup). FOLDER is the user's home, and outlives the call. What SERVERS
-# has unpacked (scripts/deps), it uses beside what the machine has installed.
+# Run it as root in namespaces of its own (mount, cgroup). FOLDER is the user's home, and outlives the call. What
+# SERVERS has unpacked (scripts/deps), it uses beside what the machine has installed.
 set -eu
 home=$1 servers=$2
 shift 2
