@@ -25,7 +25,8 @@ def loaded(guard):
 
 @pytest.mark.parametrize("argv, meant", [
     (["laod"], "ohguard load"), (["lits"], "ohguard list"), (["help", "revok"], "ohguard revoke"),
-    (["load", "--dryrun"], "--dry-run"), (["allow", "--form=2h", "x.example"], "--for"), (["list", "--jsn"], "--json")])
+    (["load", "--dryrun"], "--dry-run"), (["allow", "--form=2h", "x.example"], "--for"), (["list", "--jsn"], "--json"),
+    (["aws", "aply"], "ohguard aws apply"), (["aws", "plan", "--offlin"], "--offline")])
 def test_misspelt_word_is_told_with_what_was_meant(guard, argv, meant):
     assert_says(guard.run(*argv), USAGE, f"did you mean {meant}?")
 
@@ -56,18 +57,24 @@ def test_hostile_word_is_escaped(guard):
 HELP = Path(__file__).parent / "help"      # made by `make help-texts`
 
 
+def listed(text):
+    """Commands and what they do."""
+    return re.findall(r"^  ([a-z-]+) +(.+)$", text, re.M)
+
+
 def test_help_of_every_command_is_as_kept(guard):
-    """A change shows as such. aws has commands of its own, which are tested with it."""
-    commands = re.findall(r"^  (\w+) +(.+)$", guard.ok("--help").stdout, re.M)
-    assert {name for name, _ in commands} - {"aws"} == {f.name for f in HELP.iterdir()}
-    for name, what in commands:
-        if name == "aws":
-            continue
-        text = guard.ok(name, "--help").stdout
-        assert text == (HELP / name).read_text() == guard.ok("help", name).stdout, "make help-texts"
+    """A change shows as such."""
+    aws = guard.ok("aws", "--help").stdout
+    assert aws == (HELP / "aws").read_text() == guard.ok("help", "aws").stdout and max(map(len, aws.splitlines())) < 80
+    commands = [((name,), what) for name, what in listed(guard.ok("--help").stdout) if name != "aws"]
+    commands += [(("aws", name), what) for name, what in listed(aws)]
+    assert {"-".join(words) for words, _ in commands} | {"aws"} == {f.name for f in HELP.iterdir()}
+    for words, what in commands:
+        text = guard.ok(*words, "--help").stdout
+        assert text == (HELP / "-".join(words)).read_text() == guard.ok("help", *words).stdout, "make help-texts"
         lines = text.splitlines()
-        assert lines[2] == what[0].upper() + what[1:] + "." and lines[-1].startswith(f"Example: ohguard {name}")
-        assert max(map(len, lines)) < 80
+        assert lines[2] == what[0].upper() + what[1:] + "."
+        assert lines[-1].startswith(f"Example: ohguard {' '.join(words)}") and max(map(len, lines)) < 80
 
 
 def test_version_in_all_its_spellings(guard):

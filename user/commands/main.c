@@ -180,6 +180,8 @@ int main(int argc, char **argv)
 	}
 	if (!strcmp(argv[1], "help") && argc > 2) {
 		c = find(argv[2]);
+		if (c && c->run == cmd_aws && argc > 3)
+			return run(c, 3, (char *[]){ NULL, argv[3], help_option, NULL });
 		return c ? run(c, 2, help_argv) : no_such_command(argv[2]);
 	}
 	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
