@@ -62,8 +62,9 @@ def test_many_commands_at_once_do_not_break_each_other(loaded):
     for i, n in enumerate(names):
         loaded.lab.dns.add(n, f"192.0.2.{10 + i}")
     loaded.ok("allow", *names[4:])
-    commands = [*(("allow", n) for n in names[:4]), *(("revoke", n) for n in names[4:]), ("load",), *[("load", "--anew")] * 2,
-                *[("refresh",)] * 2, *[("list", "--json")] * 2, ("stats", "--json"), ("status", "--json")]
+    commands = [*(("allow", n) for n in names[:4]), *(("revoke", n) for n in names[4:]), ("load",),
+                *[("load", "--anew")] * 2, *[("refresh",)] * 2, *[("list", "--json")] * 2, ("stats", "--json"),
+                ("status", "--json")]
     with Trying(loaded) as trying:
         running = [(c, loaded.lab.server.popen([BINARY, *c], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
                    for c in commands]
