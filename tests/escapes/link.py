@@ -396,14 +396,16 @@ class Crafted:
         self.link.send(ether(self.t, craft.ip4(self.t.unused, self.to, craft.TCP, segment, ttl=hops)))
 
     def receive(self, payload=False):
-        """The next IP packet to us, after the ARP requests for our address."""
-        mine = packed(self.t.unused)
+        """The next segment of this connection, after the ARP requests for our address. The far side of an attack before
+        still sends its last again."""
+        mine, ends = packed(self.t.unused), struct.pack("!HH", self.port, self.own)
         while True:
             frame = self.link.recv(2000)
             if frame[12:14] == b"\x08\x06" and frame[38:42] == mine and frame[21] == 1:
                 answer = frame[14:20] + b"\0\2" + self.t.own_mac + mine + frame[22:32]
                 self.link.send(ether(self.t, answer, 0x0806))
-            elif frame[12:14] == b"\x08\0" and frame[30:34] == mine and frame[23] == craft.TCP:
+            elif frame[12:14] == b"\x08\0" and frame[30:34] == mine and frame[23] == craft.TCP and \
+                    frame[34:38] == ends:
                 if not payload or len(frame) > 14 + 20 + (frame[46] >> 4) * 4:
                     return frame[14:]
 
