@@ -380,14 +380,20 @@ class Crafted:
     """A TCP connection by hand, from an address that leads to the bridge and that nobody has."""
 
     def __init__(self, t, to, port):
-        self.t, self.to, self.port, self.seq = t, to, port, 0x6F680001
-        self.own = random.randrange(40000, 60000)       # the one before is still open, for NAT and for the far side
+        self.t, self.to, self.port = t, to, port
         self.link = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
         self.link.bind(("eth0", 3))
         self.link.settimeout(2)
-        self.ack = 0
-        self.send(craft.SYN)
-        self.ack = struct.unpack("!I", self.receive()[24:28])[0] + 1
+        answer, tries = bytes(40), 0
+        while not answer[33] & craft.SYN:       # the far side has many that are still open, and wants none of it then
+            self.own, self.seq, self.ack, tries = random.randrange(40000, 60000), 0x6F680001, 0, tries + 1
+            self.send(craft.SYN)
+            try:
+                answer = self.receive()
+            except TimeoutError:
+                if tries == 5:
+                    raise
+        self.ack = struct.unpack("!I", answer[24:28])[0] + 1
         self.seq += 1
         self.send(craft.ACK)
 
