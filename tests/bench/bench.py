@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""make bench: the figures, each beside what it is compared with in the same run. About three minutes.
+"""make bench: the figures, each beside what it is compared with in the same run. About five minutes.
 
-    tests/bench/bench.py [--build DIR] [--json] [program|names|network|commands|agents]...
+    tests/bench/bench.py [--build DIR] [--json] [program|names|network|commands|refusals|agents]...
 """
 import argparse
 import json
@@ -16,9 +16,10 @@ import agents  # noqa: E402
 import commands  # noqa: E402
 import names  # noqa: E402
 import network  # noqa: E402
+import refusals  # noqa: E402
 from lab.lab import Lab, LabError  # noqa: E402
 
-SECTIONS = ("program", "names", "network", "commands", "agents")
+SECTIONS = ("program", "names", "network", "commands", "refusals", "agents")
 
 
 @dataclass
@@ -99,7 +100,7 @@ def main():
     if unknown := set(args.sections) - set(SECTIONS):
         parser.error(f"no such section: {', '.join(sorted(unknown))}")
     run = {"program": program, "names": names.run, "network": network.run, "commands": commands.run,
-           "agents": agents.run}
+           "refusals": refusals.run, "agents": agents.run}
     try:
         with Lab(capture=False) as lab:
             bench = Bench(lab, args.build)
