@@ -236,6 +236,9 @@ def test_nginx_carries_websockets(seen):
 def test_nginx_chooses_the_server_by_cookie(seen):
     status, headers, _ = seen["choose"]
     assert status == 302 and headers["Set-Cookie"].startswith("ohguard_server=2; Path=/; Secure; HttpOnly")
+    assert headers["Location"] == "https://proxy/"
+    status, headers, _ = seen["choose_unasked"]
+    assert status == 401 and "Set-Cookie" not in headers
     assert json.loads(seen["second"][2])["at"] == "10.0.1.12"
     assert json.loads(seen["nonsense_server"][2])["at"] == "10.0.1.11"
 
