@@ -92,7 +92,7 @@ def main():
                 done = subprocess.run(arguments, capture_output=True, text=True)
             else:
                 done = subprocess.run([os.environ["OHGUARD"], "aws", arguments[0], "-c", CONF,
-                                       *arguments[1:]], input=text or "", capture_output=True, text=True, timeout=300)
+                                       *arguments[1:]], input=text or "", capture_output=True, text=True, timeout=1200)
             results.append([done.returncode, done.stdout, done.stderr])
         print(json.dumps(results))
     finally:

@@ -63,9 +63,11 @@ def rebooted(delivered):
 
 @pytest.fixture(scope="module")
 def bigger(rebooted):
-    """AWS's part of another type: off, and on with more memory."""
-    rebooted.instances["server-1"].megabytes = 1536
-    rebooted.stack.write(**STACK, server_type="m5.large")
+    """AWS's part of another type and a larger disk: off, and on with more memory and the disk grown."""
+    server = rebooted.instances["server-1"]
+    server.megabytes = 1536
+    os.truncate(server.work / "state", 512 << 20)
+    rebooted.stack.write(**STACK, server_type="m5.large", state_disk=30)
     with Power(rebooted):
         rebooted.stack.run("apply", "--yes", check=0, timeout=2400)
     return rebooted
@@ -123,7 +125,7 @@ def test_verify_tells_what_is_not_guarded(opened):
     assert status == 1
     assert {c for c, ok in checks.items() if not ok} >= {DIRECT, *(("server-1", name) for name in (
         "guard is loaded", "https to google.com", "https to github.com", "DNS for github.com", "http to example.com",
-        "https to 1.1.1.1", "ping 8.8.8.8", "conversation"))}
+        "https to 1.1.1.1", "ping 8.8.8.8", "openhands.service runs", "conversation"))}
     assert {c for c, ok in checks.items() if c[0] == "proxy" and not ok} == set()
 
 
@@ -200,9 +202,10 @@ def test_after_updates_and_a_reboot_the_guard_comes_first(rebooted, password):
 
 def test_bigger_type_has_what_the_agent_made(bigger, password):
     works(bigger, "agent:" + password, KEYS[1])
-    told = bigger.on("server-1", "cat /var/lib/openhands-state/projects/kept; free -m | awk '/^Mem/ { print $2 }'")
-    kept, megabytes = told.stdout.split()
-    assert kept == "kept" and int(megabytes) > 1200
+    told = bigger.on("server-1", "cat /var/lib/openhands-state/projects/kept; free -m | awk '/^Mem/ { print $2 }'; "
+                                 "df -m --output=size /var/lib/openhands-state | tail -n 1")
+    kept, memory, disk = told.stdout.split()
+    assert kept == "kept" and int(memory) > 1200 and int(disk) > 400
 
 
 def test_verify_at_the_end(bigger):

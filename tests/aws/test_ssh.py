@@ -4,6 +4,7 @@ import base64
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 
@@ -61,7 +62,7 @@ if [ "$2" = get-console-output ]; then cat "{folder}/console-$4"; exit 0; fi
     (folder / "key.pem").symlink_to(home / "key.pem")
     done = subprocess.run([*tracer(folder / "scene.trace"), "unshare", "--net", "--mount", "--propagation", "private",
                            sys.executable, str(HERE / "ssh_scene.py"), str(folder), public], input=json.dumps(steps),
-                          capture_output=True, text=True, timeout=400,
+                          capture_output=True, text=True, timeout=1800,
                           env={**stack.env, "OHGUARD": str(PROGRAM), "OHGUARD_CONF": str(stack.config)})
     assert done.returncode == 0, done.stdout + done.stderr
     return json.loads(done.stdout)
@@ -306,6 +307,23 @@ def test_guard_that_does_not_load_stops_the_setup(applied, tmp_path):
 def test_host_key_that_aws_does_not_know_is_refused(applied, tmp_path):
     (key,) = scene(applied, tmp_path, [[["set-key"], SECRET + "\n"]], wrong_key=True)
     assert key[0] == 1 and "verification failed" in key[2]
+
+
+def test_what_ssh_says_is_told_after_the_first_try(stack):
+    """And not after all the minutes for which a machine may still be starting."""
+    stack.apply(check=0)
+    stack.wrap("""if [ "$2" = get-console-output ]; then
+	echo '{"Output": "-----BEGIN SSH HOST KEY KEYS-----\\nssh-rsa AAAA\\n-----END SSH HOST KEY KEYS-----"}'
+	exit 0; fi""")
+    ssh = stack.folder / "bin/ssh"
+    ssh.write_text("#!/bin/sh\necho 'ssh: connect to host 198.18.0.1 port 22: Connection refused' >&2\nexit 255\n")
+    ssh.chmod(0o755)
+    working = subprocess.Popen([str(PROGRAM), "aws", "deliver", "-c", str(stack.config), "proxy"], env=stack.env,
+                               stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    told = working.stderr.readline()
+    working.send_signal(signal.SIGINT)
+    assert working.wait(60) == 1 and "interrupted" in working.stderr.read()
+    assert re.fullmatch("proxy: not reached yet: .*port 22: Connection refused\n", told), told
 
 
 def test_address_that_is_none_does_not_get_into_ssh(applied, tmp_path):
