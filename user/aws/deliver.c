@@ -216,7 +216,7 @@ static int set_up(struct stack_view *v, const struct node *n, const struct deliv
 	if (!r)
 		r = ssh_must(v, n->key, "rm -rf " PLACE " && mkdir -m 0700 " PLACE, NULL, 60, "making room", e);
 	if (!r) {
-		fprintf(progress, "%s: %s\n", n->key, n->server ? "program, policy and units" : "program, policy, site and scripts");
+		fprintf(progress, "%s: program, policy%s\n", n->key, n->server ? " and units" : ", site and scripts");
 		r = copy_files(v, n, d, e);
 	}
 	if (!r) {
