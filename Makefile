@@ -15,9 +15,9 @@ LLVM_STRIP ?= $(firstword $(shell command -v llvm-strip llvm-strip-19 llvm-strip
 # For another machine: `make deps-arm64`, and `make ARCH=arm64` into build/arm64. Debian's cross builds give CC and
 # PKG_CONFIG instead.
 ifeq ($(ARCH),arm64)
-SYSROOT := $(CURDIR)/build/arm64/root
-CC      := aarch64-linux-gnu-gcc --sysroot=$(SYSROOT)
-PKG_CONFIG := env PKG_CONFIG_LIBDIR=$(SYSROOT)/usr/lib/aarch64-linux-gnu/pkgconfig pkg-config
+SYSROOT ?= $(CURDIR)/build/arm64/root
+override CC := aarch64-linux-gnu-gcc --sysroot=$(SYSROOT)
+override PKG_CONFIG := env PKG_CONFIG_LIBDIR=$(SYSROOT)/usr/lib/aarch64-linux-gnu/pkgconfig pkg-config
 else ifneq ($(ARCH),)
 $(error ARCH=$(ARCH): there is arm64, and without ARCH what CC builds for)
 endif
@@ -234,17 +234,21 @@ lint:	## static checks and house rules alone
 
 # ---- what a release carries ----
 
+# What is cross-built beside this machine's own.
+OTHER_ARCH := $(filter-out $(shell dpkg --print-architecture 2>/dev/null),arm64)
+
 dist:	## the source in one archive, of what is committed
 	$(Q)scripts/release dist
 static: all	## the program alone, its checksum, and what is linked into it
-	$(Q)scripts/release static
-deb:	## Debian's package, and what building it needs
-	$(Q)scripts/deps build deb
-	$(Q)scripts/release deb
-release:	## all of these and a signature; KEY=who
-	$(Q)scripts/deps build deb
+	$(Q)ARCH=$(ARCH) scripts/release static
+deb:	## Debian's package, and what building it needs; also with ARCH=arm64
+	$(Q)scripts/deps build deb $(ARCH)
+	$(Q)ARCH=$(ARCH) scripts/release deb
+release:	## all of these for this machine and for arm64, and a signature; KEY=who
+	$(Q)scripts/deps build deb $(OTHER_ARCH)
 	$(Q)$(MAKE) all
-	$(Q)scripts/release all $(KEY)
+	$(Q)$(if $(OTHER_ARCH),$(MAKE) ARCH=$(OTHER_ARCH) all)
+	$(Q)OTHER_ARCH=$(OTHER_ARCH) scripts/release all $(KEY)
 
 # ---- installation ----
 
