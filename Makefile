@@ -302,6 +302,7 @@ install: all $(BUILD)/docs/ohguard.8	## into DESTDIR and PREFIX
 	install -D -m 644 -t $(DESTDIR)$(UNITDIR) $(TIMERS:%=systemd/%)
 	$(SET_PATHS) systemd/90-ohguard.rules.in | install -D -m 644 /dev/stdin $(DESTDIR)$(RULESDIR)/90-ohguard.rules
 	install -D -m 644 $(BUILD)/docs/ohguard.8 $(DESTDIR)$(MANDIR)/man8/ohguard.8
+	$(SET_PATHS) systemd/ohguard.apparmor.in | install -D -m 644 /dev/stdin $(DESTDIR)/etc/apparmor.d/ohguard
 	install -D -m 644 docs/ohguard.conf.5 $(DESTDIR)$(MANDIR)/man5/ohguard.conf.5
 	install -D -m 644 README.md $(DESTDIR)$(DOCDIR)/README.md
 	install -D -m 644 completions/ohguard.bash $(DESTDIR)$(BASHDIR)/ohguard
@@ -322,7 +323,7 @@ uninstall:	## and out of them; UNLOAD=1 also unloads the guard
 	rm -f $(DESTDIR)$(SBINDIR)/ohguard $(UNITS:%=$(DESTDIR)$(UNITDIR)/%) \
 		$(TIMERS:%=$(DESTDIR)$(UNITDIR)/%) $(DESTDIR)$(RULESDIR)/90-ohguard.rules \
 		$(DESTDIR)$(MANDIR)/man8/ohguard.8 $(DESTDIR)$(MANDIR)/man5/ohguard.conf.5 \
-		$(DESTDIR)$(DOCDIR)/README.md \
+		$(DESTDIR)$(DOCDIR)/README.md $(DESTDIR)/etc/apparmor.d/ohguard \
 		$(DESTDIR)$(BASHDIR)/ohguard $(DESTDIR)$(ZSHDIR)/_ohguard $(DESTDIR)$(FISHDIR)/ohguard.fish
 	if [ -d $(DESTDIR)$(DOCDIR) ]; then rmdir $(DESTDIR)$(DOCDIR); fi
 
