@@ -17,7 +17,7 @@ HERE = Path(__file__).resolve().parent
 KERNELS = {"bookworm": "6.1", "trixie": "6.12"}
 SUITES = os.environ.get("OHGUARD_SUITES", "bookworm").split()
 BEFORE = "b31c993"    # the first one that had a package
-PREPARE = "mkdir -p /etc/ohguard; systemctl -q enable shout.service"
+PREPARE = "systemctl -q enable shout.service"
 
 
 def build(commit, where):

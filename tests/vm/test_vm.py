@@ -82,9 +82,10 @@ def of_arch(source, kernel):
     if vm.arch_of(kernel) == "amd64":
         return source
     if source.startswith("/"):
-        of_arm64 = source.replace("x86_64", "aarch64").replace("lib64/ld-linux-x86-64.so.2", "lib/ld-linux-aarch64.so.1")
+        name = source[1:].replace("lib64/ld-linux-x86-64.so.2", "lib/ld-linux-aarch64.so.1")
+        name = name.replace("x86_64", "aarch64")
         root = REPO / "build/arm64/root"
-        return next((p for p in (root / of_arm64[1:], root / "usr" / of_arm64[1:]) if p.exists()), root / of_arm64[1:])
+        return root / "usr" / name if (root / "usr" / name).exists() else root / name
     return re.sub("^build/(?!systemd/)", "build/arm64/", source)
 
 
