@@ -285,8 +285,10 @@ docs/kernels.md: $(wildcard $(BUILD)/vm-facts.json)
 
 # What each --help prints, which a test compares.
 help-texts: all	## tests/e2e/help, after an option has changed
-	$(Q)for c in $$($(BUILD)/ohguard --help | sed -n 's/^  \([a-z]*\) .*/\1/p' | grep -vx aws); do \
+	$(Q)for c in $$($(BUILD)/ohguard --help | sed -n 's/^  \([a-z]*\) .*/\1/p'); do \
 	    $(BUILD)/ohguard $$c --help >tests/e2e/help/$$c; done
+	$(Q)for c in $$($(BUILD)/ohguard aws --help | sed -n 's/^  \([a-z-]*\) .*/\1/p'); do \
+	    $(BUILD)/ohguard aws $$c --help >tests/e2e/help/aws-$$c; done
 
 docs: $(BUILD)/docs/ohguard.8 docs/escapes.md	## what is made of tables in the sources
 

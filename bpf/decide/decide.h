@@ -311,9 +311,10 @@ static __always_inline bool oh_is_admitted(const struct oh_flow *f, const struct
 
 /* Makes c the connection to f's destination; f holds its SYN's number. Its payload must be what `look` says. Another
  * CPU may read meanwhile: `admitted` is 0 from before the first field is written until after the last, in program
- * order, which x86 keeps. A reader that saw `admitted` set before that may see the other fields mixed. A packet of an
- * old connection then finds the old or the new target, and each was admitted for the packet's address and port. No
- * packet of the new connection is affected, since none leaves before this one. */
+ * order, which x86 keeps and arm64 does not. A reader that saw `admitted` set may then see the other fields mixed. A
+ * packet of an old connection finds the old or the new target, and each was admitted for the packet's address and
+ * port. No packet of the new connection is affected: none leaves before this one, and the socket's lock orders those
+ * after it. */
 static __always_inline void oh_admit(struct oh_connection *c, const struct oh_flow *f, enum oh_look look, __u32 target,
 				     __u32 generation)
 {

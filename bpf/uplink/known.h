@@ -42,6 +42,14 @@ static __always_inline bool oh_read_plain(struct __sk_buff *skb, struct oh_flow 
 	return true;
 }
 
+/* A socket that is closed by a reset has given its port back before that leaves. */
+static __always_inline bool oh_is_own_port(const struct bpf_sock *sk, const struct oh_flow *f)
+{
+	__u32 port = OH_MEM(sk->src_port);
+
+	return f->source_port == port || (!port && f->tcp_flags & OH_TCP_RST);
+}
+
 /* Whether it is a segment of the socket's admitted connection, with both ends as the socket has them. Not after NAT or
  * in another network namespace, where an answer would not show the socket. Nor to a resolver: its answers are read by
  * their flow. Fills f. */
@@ -51,7 +59,7 @@ static __always_inline bool oh_is_known(struct __sk_buff *skb, const struct bpf_
 	struct oh_address near;
 
 	if (!OH_MEM(own->admitted) || !own->home || own->port == OH_PORT_DNS || sk->type != SOCK_STREAM ||
-	    !oh_read_plain(skb, f) || f->destination_port != own->port || f->source_port != OH_MEM(sk->src_port) ||
+	    !oh_read_plain(skb, f) || f->destination_port != own->port || !oh_is_own_port(sk, f) ||
 	    !oh_address_equal(&f->destination, &own->to))
 		return false;
 	oh_socket_source(sk, f->family == 6, &near);

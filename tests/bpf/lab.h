@@ -69,6 +69,17 @@ static inline void lab_stop(struct lab *lab)
 	engine_close(&lab->engine);
 }
 
+/* cmocka_run_group_tests(), or 77 where it cannot. */
+#define run_as_root(tests, start, stop) \
+	(geteuid() ? fprintf(stderr, "needs root\n"), 77 : cmocka_run_group_tests(tests, start, stop))
+
+/* A group's teardown: its state is its lab. */
+static inline int lab_stop_group(void **state)
+{
+	lab_stop(*state);
+	return 0;
+}
+
 static inline void lab_set(const struct lab *lab, enum engine_map map, const void *key, const void *value)
 {
 	if (bpf_map_update_elem(lab->engine.map[map], key, value, BPF_ANY)) {

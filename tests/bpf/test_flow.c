@@ -421,7 +421,7 @@ static int start(void **state)
 	const struct config c = { .max_addresses = 64, .uplinks = { "eth0" }, .uplink_count = 1, .inspect = true };
 	const __u32 id = T_SITE;
 
-	(void)state;
+	*state = &lab;
 	table_lab(&lab, &c, false);
 	lab_ready(&lab, true);
 	lab_set(&lab, ENGINE_TARGETS, &id, &named);
@@ -433,13 +433,6 @@ static int start(void **state)
 	return 0;
 }
 
-static int stop(void **state)
-{
-	(void)state;
-	lab_stop(&lab);
-	return 0;
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -448,9 +441,5 @@ int main(void)
 		cmocka_unit_test(flood_of_syns_starves_its_sender_alone),
 	};
 
-	if (geteuid()) {
-		fprintf(stderr, "skipped: needs root\n");
-		return 77;
-	}
-	return table_end(cmocka_run_group_tests(tests, start, stop), &lab);
+	return table_end(run_as_root(tests, start, lab_stop_group), &lab);
 }

@@ -251,9 +251,5 @@ int main(void)
 		cmocka_unit_test(pins_must_lie_on_a_bpffs),
 	};
 
-	if (geteuid()) {
-		fprintf(stderr, "skipped: needs root\n");
-		return 77;
-	}
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return run_as_root(tests, NULL, NULL);
 }

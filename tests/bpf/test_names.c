@@ -16,11 +16,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "bpf/told.h"
+#include "bpf/lab.h"
 #include "parse/name_key.h"
 #include "policy/address.h"
 #include "policy/config_file.h"
-#include "engine/load.h"
 
 #define LIVE 7		/* ids of targets */
 #define REVOKED 8
@@ -371,9 +370,5 @@ int main(void)
 		cmocka_unit_test(time_servers_are_not_asked_more_often_than_clients_do),
 	};
 
-	if (geteuid()) {
-		fprintf(stderr, "skipped: needs root\n");
-		return 77;
-	}
-	return cmocka_run_group_tests(tests, start, stop);
+	return run_as_root(tests, start, stop);
 }

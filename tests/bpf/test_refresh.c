@@ -261,11 +261,7 @@ int main(void)
 	};
 	int failed;
 
-	if (geteuid()) {
-		fprintf(stderr, "skipped: needs root\n");
-		return 77;
-	}
-	failed = cmocka_run_group_tests(tests, NULL, NULL);
+	failed = run_as_root(tests, NULL, NULL);
 	if (server_pid > 0) {
 		kill(server_pid, SIGKILL);
 		waitpid(server_pid, NULL, 0);

@@ -152,7 +152,7 @@ static int start(void **state)
 {
 	const struct config c = { .max_addresses = 1024, .uplinks = { "eth0" }, .uplink_count = 1, .xdp = true };
 
-	(void)state;
+	*state = &lab;
 	table_lab(&lab, &c, false);
 	raise_loopback();
 	lab_ready(&lab, true);
@@ -163,13 +163,6 @@ static int start(void **state)
 	return 0;
 }
 
-static int stop(void **state)
-{
-	(void)state;
-	lab_stop(&lab);
-	return 0;
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -177,9 +170,5 @@ int main(void)
 		cmocka_unit_test(connections_end_with_their_target_and_not_before),
 	};
 
-	if (geteuid()) {
-		fprintf(stderr, "skipped: needs root\n");
-		return 77;
-	}
-	return cmocka_run_group_tests(tests, start, stop);
+	return run_as_root(tests, start, lab_stop_group);
 }

@@ -181,19 +181,12 @@ static int start(void **state)
 						      .port = 53, .service = OH_SERVICE_DNS } };
 	const struct oh_address four = packet_address(RESOLVER_4), six = packet_address(RESOLVER_6);
 
-	(void)state;
+	*state = &lab;
 	table_lab(&lab, &c, false);
 	lab_ready(&lab, true);
 	lab_target(&lab, T_DNS, 7, OH_FOREVER);
 	lab_set(&lab, ENGINE_ADDRESSES, &four, &entry);
 	lab_set(&lab, ENGINE_ADDRESSES, &six, &entry);
-	return 0;
-}
-
-static int stop(void **state)
-{
-	(void)state;
-	lab_stop(&lab);
 	return 0;
 }
 
@@ -204,9 +197,5 @@ int main(void)
 		cmocka_unit_test(segment_is_reset_as_serve_resets_it),
 	};
 
-	if (geteuid()) {
-		fprintf(stderr, "skipped: needs root\n");
-		return 77;
-	}
-	return cmocka_run_group_tests(tests, start, stop);
+	return run_as_root(tests, start, lab_stop_group);
 }

@@ -27,7 +27,7 @@ class Inside(Field):
         super().__init__(engine.lab)
         self.engine = engine
         self.hops = 3       # bridge, forwarding, uplink
-        self.serving = None
+        self.serving = self.attacker = None
 
     def container(self):
         self.box = -1
@@ -57,7 +57,8 @@ class Inside(Field):
         for process in self.begun.values():
             process.kill()
             process.wait()
-        self.attacker.remove()
+        if self.attacker:
+            self.attacker.remove()
         self.guard.run("unload", "--yes")
         self.guard.close(workload=False)
         self.beside.rmdir()

@@ -291,9 +291,10 @@ class Guard:
 
 
 @contextlib.contextmanager
-def serving(guard):
-    """`ohguard serve` beside the guard: the process, alive and known to the kernel."""
-    process = guard.lab.server.popen([BINARY, "serve"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+def serving(guard, guarded=False):
+    """`ohguard serve` beside the guard, or in it: the process, alive and known to the kernel."""
+    process = guard.lab.server.popen([BINARY, "serve"], guarded, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                                     text=True)
     try:
         poll(lambda: guard.json("status")["refused_names"] == "answered", "a helper")
         yield process

@@ -117,6 +117,18 @@ def test_helper_alone_may_make_raw_sockets(guard, server):
     assert guard.python(code) == "1"
 
 
+def test_helper_that_was_held_up_answers_all_the_same(guard):
+    """Guarded like everything on the machine, and not scheduled for so long that it counts as dead: its sockets are
+    refused until it says that it lives."""
+    with serving(guard, guarded=True) as process:
+        process.send_signal(signal.SIGSTOP)
+        with guard.lab.server.popen([sys.executable, "-IS", "-c", QUERY, topology.RESOLVER, ABSENT, "udp", "plain"],
+                                    guarded=True, stdout=subprocess.PIPE, text=True) as asker:
+            poll(lambda: guard.json("status")["refused_names"] == "error", "the helper to count as dead")
+            process.send_signal(signal.SIGCONT)
+            assert asker.communicate()[0] == "no such name\n"
+
+
 MUSL = """
 #include <netdb.h>
 #include <stdio.h>

@@ -68,7 +68,7 @@ def zones(lab, tmp_path):
     folder.mkdir()
     tmp_path.chmod(0o755)
     lab.internet.ip(f"addr replace {signed.ADDRESS}/32 dev lo")
-    with running(folder, lab.internet, signed.command(folder), "named.log"):
+    with running(folder, lab.internet, signed.command(folder, lab.internet), "named.log"):
         poll(lambda: dig(lab.internet, "api.openai.com", server=signed.ADDRESS, guarded=False)[2], "the signed zones")
         yield folder
 

@@ -86,6 +86,46 @@ def test_grant_that_lapsed_is_told(loaded):
     assert not told["allowed"] and "a grant lapsed" in loaded.ok("explain", "github.com").stdout
 
 
+def test_other_ports_refusals_are_told_with_lines_of_their_own(loaded):
+    """What is asked about and what was refused may be two things: no line to type stands for the other one."""
+    loaded.curl(f"http://{ALLOWED}")
+    loaded.probe("tcp", topology.ZONE[ALLOWED][0], 444)
+    told = explain(loaded, ALLOWED)
+    assert told["allowed"] and told["advice"] is None
+    lines = {r["destination_port"]: r["advice"] for r in told["refusals"]}
+    assert lines == {80: f"ohguard allow {ALLOWED}:80 --sni off", 444: f"ohguard allow {ALLOWED}:444"}
+    assert loaded.ok("explain", ALLOWED).stdout.count("to allow that: ohguard allow") == 2
+    for port, line in lines.items():
+        told, text = explain(loaded, f"{ALLOWED}:{port}"), loaded.ok("explain", f"{ALLOWED}:{port}").stdout
+        assert told["advice"] == line and {r["destination_port"] for r in told["refusals"]} == {port}
+        assert text.count(line) == 1 and "to allow it" in text
+    type_it(loaded, lines[80])
+    loaded.curl(f"http://{ALLOWED}")
+    assert {r["destination_port"]: r["advice"] for r in explain(loaded, ALLOWED)["refusals"]} == {
+        80: None, 444: lines[444]}, "it is allowed by now"
+
+
+def test_addresses_of_one_target_are_one_refusal(loaded):
+    for address in topology.ZONE[ALLOWED]:
+        loaded.probe("tcp", address, 444)
+    (refusal,) = explain(loaded, ALLOWED)["refusals"]
+    assert refusal["count"] == len(topology.ZONE[ALLOWED])
+    (line,) = loaded.ok("events", "--summary").stdout.splitlines()
+    assert f"({ALLOWED}:443)" in line and line.endswith(f": ohguard allow {ALLOWED}:444")
+
+
+def test_refused_name_is_no_refusal_of_its_resolver(loaded):
+    loaded.curl("https://github.com")
+    assert explain(loaded, "10.0.0.0/24")["refusals"] == []
+
+
+def test_what_verify_tried_is_not_to_be_allowed(loaded):
+    loaded.ok("verify")
+    told = [json.loads(line) for line in loaded.ok("explain", "--json").stdout.splitlines()]
+    assert {r["command"] for r in told if r["name"]} == {"ohguard verify"}
+    assert not any(r["advice"] for r in told if r["command"])
+
+
 def test_private_answer_is_told_with_the_line_that_would_admit_it(guard):
     guard.lab.dns.script("inside.lab.example", a=["10.9.9.9"])
     guard.load(status=4, allow=(ALLOWED, "inside.lab.example"))

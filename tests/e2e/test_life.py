@@ -62,8 +62,9 @@ def test_many_commands_at_once_do_not_break_each_other(loaded):
     for i, n in enumerate(names):
         loaded.lab.dns.add(n, f"192.0.2.{10 + i}")
     loaded.ok("allow", *names[4:])
-    commands = [*(("allow", n) for n in names[:4]), *(("revoke", n) for n in names[4:]), *[("load",)] * 3,
-                *[("refresh",)] * 2, *[("list", "--json")] * 2, ("stats", "--json"), ("status", "--json")]
+    commands = [*(("allow", n) for n in names[:4]), *(("revoke", n) for n in names[4:]), ("load",),
+                *[("load", "--anew")] * 2, *[("refresh",)] * 2, *[("list", "--json")] * 2, ("stats", "--json"),
+                ("status", "--json")]
     with Trying(loaded) as trying:
         running = [(c, loaded.lab.server.popen([BINARY, *c], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
                    for c in commands]
@@ -153,7 +154,7 @@ def test_first_loads_at_once_end_in_one_guard(guard):
 def test_load_and_unload_at_once_end_in_one_of_both(loaded):
     for _ in range(4):
         running = [loaded.lab.server.popen([BINARY, *c], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-                   for c in (("load",), ("unload", "--yes"), ("load",))]
+                   for c in (("load", "--anew"), ("unload", "--yes"), ("load",))]
         for proc in running:
             _, err = proc.communicate(timeout=60)
             assert proc.returncode in (DONE, NOT_LOADED), err
@@ -198,7 +199,7 @@ def test_allowed_traffic_never_suffers_from_a_load(loaded):
 # -- kill -9 ---------------------------------------------------------------------------------------------------------
 
 KILLED = {
-    "load": (["load"], 8),
+    "load": (["load", "--anew"], 8), "load, nothing changed": (["load"], 4),
     "allow": (["allow", "site.lab.example"], 6),
     "revoke": (["revoke", "site.lab.example"], 6),
     "refresh": (["refresh"], 5),

@@ -5,14 +5,22 @@ import os
 import select
 import signal
 import subprocess
+import sys
 
 import pytest
 
-from guard import ALLOWED, BINARY, DONE, FAILED, NOT_LOADED, STATE, USAGE, assert_says, poll
+from guard import ALLOWED, BINARY, DONE, FAILED, NOT_LOADED, PINS, STATE, USAGE, assert_says, poll
 from lab import topology
 
 SSHD = "/usr/sbin/sshd"
 PROXY, SERVER = "10.0.0.10", "10.0.1.10"
+KEPT = "/sys/fs/bpf/kept"
+# LINK PROGRAM: BPF_LINK_UPDATE, which bpftool does not have.
+UPDATE = """import ctypes, struct, sys
+bpf = lambda command, attr: ctypes.CDLL(None, use_errno=True).syscall(321, command, attr, len(attr))
+paths = [ctypes.create_string_buffer(path.encode()) for path in sys.argv[1:]]
+link, program = (bpf(7, struct.pack("Q120x", ctypes.addressof(path))) for path in paths)
+sys.exit(bpf(29, struct.pack("III116x", link, program, 0)) != 0)"""
 
 
 def difference(guard, *args, **kw):
@@ -51,6 +59,48 @@ def own_waiters(guard):
         for pid in waiters(guard):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+
+
+# -- which programs ----------------------------------------------------------------------------------------------
+
+@pytest.fixture
+def loaded(guard):
+    guard.load()
+    return guard
+
+
+def programs(guard):
+    """Ids of the programs in force, by hook."""
+    return {p["attach_type"]: p["id"] for p in guard.attached()}
+
+
+def test_programs_that_are_the_same_stay_in_force_and_the_list_changes(loaded):
+    before = programs(loaded)
+    loaded.load(allow=(ALLOWED, "198.51.100.41"))
+    assert programs(loaded) == before and "198.51.100.41:443" in loaded.targets()
+    loaded.load("--anew")
+    assert not set(programs(loaded).values()) & set(before.values())
+    loaded.assert_stands()
+
+
+@pytest.mark.parametrize("change", [{"extra": "[inbound]\naccept = 23 10.0.0.0/8"}, {"dns": ["grace = 3m"]},
+                                    {"guard": ["max-addresses = 4096"]}], ids=["inbound", "dns", "guard"])
+def test_programs_are_replaced_when_their_settings_change(loaded, change):
+    before = programs(loaded)
+    loaded.load(**change)
+    assert not set(programs(loaded).values()) & set(before.values())
+
+
+def test_programs_of_two_loads_are_replaced(loaded):
+    """As a load leaves them that was killed between two hooks."""
+    loaded.shell(f"mkdir {KEPT}; bpftool prog pin id $1 {KEPT}/connect4", str(programs(loaded)["cgroup_inet4_connect"]))
+    loaded.load("--anew")
+    link = loaded.links()["connect4"]
+    loaded.shell(f"{sys.executable} -c '{UPDATE}' {PINS}/host/connect4 {KEPT}/connect4; rm -r {KEPT}")
+    mixed = programs(loaded)
+    loaded.load()
+    assert not set(programs(loaded).values()) & set(mixed.values()) and loaded.links()["connect4"] == link
+    loaded.assert_stands()
 
 
 # -- what changes ------------------------------------------------------------------------------------------------

@@ -6,7 +6,9 @@ import fnmatch
 import os
 import pty
 import random
+import re
 import select
+import shlex
 import signal
 import subprocess
 import sys
@@ -112,8 +114,19 @@ def test_only_what_is_allowed_passes(lab):
                 f"{curl} --resolve google.com:443:198.51.100.20 https://google.com; test $? = 7 || exit 3; "
                 f"{curl} http://{FORBIDDEN[0]}:{FORBIDDEN[1]}; test $? = 7", allow=[ALLOWED])
     assert r.returncode == 0, r.stderr
-    assert "dns-name-not-allowed google.com by curl" in r.stderr
-    assert "address-not-allowed tcp 198.51.100.20 port 443 by curl" in r.stderr
+    assert "dns-name-not-allowed  google.com by curl: --allow google.com\n" in r.stderr
+    assert "address-not-allowed  198.51.100.20:443/tcp by curl: --allow 198.51.100.20" in r.stderr
+
+
+def test_what_it_says_to_give_lets_the_command_through(lab):
+    """Refusals of one target's addresses are one line, and its option is ready to paste."""
+    command = ["curl", "-sS", "-o", "/dev/null", "--max-time", "20", "http://example.com"]
+    r = run(lab, *command, allow=["example.com"])
+    (line,) = re.findall(r"^ +\d+  port-not-allowed  .*", r.stderr, re.M)
+    option = shlex.split(line.split(": ")[-1])
+    assert r.returncode and option == ["--allow", "example.com:80 sni=off"], r.stderr
+    r = run(lab, *command, allow=["example.com", option[1]])
+    assert (r.returncode, r.stderr) == (0, "")
 
 
 def test_refused_names_are_answered_as_no_such_name(lab):

@@ -356,72 +356,6 @@ def test_tunnel_is_no_way_out(loaded, link):
         server.ip("link del ohtunnel0")
 
 
-# -- the stack's own --------------------------------------------------------------------------------------------
-
-LATE = """
-import socket, sys, time
-s = socket.create_server((sys.argv[1], 9000))
-print("ready", flush=True)
-c = s.accept()[0]
-while c.recv(9): pass
-time.sleep(2)
-c.close()
-print("closed", flush=True)
-s.accept()
-"""
-CLOSE = """
-import socket, sys
-s = socket.create_connection((sys.argv[1], 9000))
-print("connected", flush=True)
-sys.stdin.readline()
-s.close()
-"""
-
-
-def test_segments_after_the_socket_has_closed_pass(loaded):
-    """TIME_WAIT: the server's last FIN is answered by no full socket, which is no reason to ask whether the address
-    still holds. Unanswered, the server would wait for minutes."""
-    name, pipes = "brief.lab.example", {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    loaded.lab.dns.script(name, "answer", a=[GOOGLE4], ttl=1)
-    loaded.conf(dns=("min-ttl = 1", "max-ttl = 1", "grace = 1"), allow=(f"{name}:9000 sni=off",))
-    loaded.ok("load")
-    with loaded.lab.internet.popen([sys.executable, "-IS", "-c", LATE, GOOGLE4], **pipes) as server:
-        assert server.stdout.readline() == b"ready\n"
-        with loaded.lab.server.popen([sys.executable, "-IS", "-c", CLOSE, GOOGLE4], guarded=True, **pipes) as client:
-            assert client.stdout.readline() == b"connected\n"
-            poll(lambda: loaded.probe("tcp", GOOGLE4, 9000) == "EPERM", "the address to expire")
-            loaded.events()
-            client.communicate(b"\n")
-        assert server.stdout.readline() == b"closed\n"
-        states = ["ss", "-Htan", "state", "last-ack", "src", f"{GOOGLE4}:9000"]
-        poll(lambda: not loaded.lab.internet.run(states, check=True).stdout, "the server's end to be over")
-        server.kill()
-    assert loaded.events() == []
-
-
-@pytest.fixture
-def translated(loaded):
-    """The machine's own connections leave under ports that their sockets do not know."""
-    loaded.lab.server.run(["nft", "-f", "-"], check=True, input="""
-        table inet own {
-            chain out {
-                type nat hook postrouting priority srcnat;
-                meta l4proto tcp oifname "eth0" masquerade to :40000-40999
-            }
-        }""")
-    yield
-    loaded.lab.server.run(["nft", "delete", "table", "inet", "own"], check=True)
-
-
-@pytest.mark.parametrize("address", [API4, API6])
-def test_translated_connection_of_the_host_works(loaded, translated, address):
-    loaded.events()
-    mark = loaded.lab.wire.mark()
-    assert loaded.at(ALLOWED, address) == 0
-    assert {f.sport // 1000 for f in loaded.lab.wire.traffic(mark, dst=address)} == {40}
-    assert loaded.events() == []
-
-
 # -- inbound ----------------------------------------------------------------------------------------------------
 
 LISTEN = """
@@ -519,7 +453,7 @@ def test_open_session_lives_over_load(guard):
                 ssh.stdin.flush()
                 assert ssh.stdout.readline() == "still there\n"
                 assert stream.goes_on()
-                guard.ok("load", *args)
+                guard.ok("load", "--anew", *args)
         finally:
             ssh.kill()
 
@@ -607,7 +541,7 @@ def test_reload_has_no_open_moment(loaded):
             with loaded.nothing_leaves():
                 before = loaded.reason("packet-socket")
                 for args in ([], ["--uplink", "auto"], [], ["--uplink", "eth0"]):
-                    loaded.ok("load", "--no-resolve", *args)
+                    loaded.ok("load", "--anew", "--no-resolve", *args)
                 poll(lambda: loaded.reason("packet-socket") > before, "tries")
         finally:
             p.kill()

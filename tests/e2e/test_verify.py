@@ -2,7 +2,7 @@
 """verify: from inside the guard, by real connections."""
 import re
 
-from guard import ALLOWED, DONE, FAILED, NOT_LOADED, assert_says
+from guard import ALLOWED, BINARY, DONE, FAILED, NOT_LOADED, assert_says, poll
 from lab import topology
 
 WORK = [f"https {ALLOWED}", f"dns {ALLOWED}", "ntp"]
@@ -63,6 +63,20 @@ def test_lines_of_the_configuration_are_tried_too(guard):
         *WORK, "http example.com", f"tcp {ALLOWED}:443", "https github.com"}
     assert not any(works[c] for c in ("https google.com", "ping 8.8.8.8", "dns attacker.example",
                                       "tcp 203.0.113.66:31337", "ntp 203.0.113.66"))
+
+
+def test_one_that_is_killed_leaves_no_process_and_the_next_one_no_cgroup(guard):
+    """Its process inside ends with it, and what it was in is removed by the next one."""
+    guard.lab.dns.script(ALLOWED, "timeout")      # or it is over before it can be killed
+    guard.load("--no-resolve")
+    p = guard.lab.server.popen([BINARY, "verify"])
+    poll(lambda: list(guard.cgroup.glob("ohguard-verify-*/cgroup.procs")), "its cgroup")
+    p.kill()
+    p.wait()
+    (left,) = guard.cgroup.glob("ohguard-verify-*")
+    poll(lambda: not (left / "cgroup.procs").read_text(), "the end of what was inside")
+    guard.run("verify")
+    assert not list(guard.cgroup.glob("ohguard-verify-*"))
 
 
 def test_bad_lines_and_no_guard_are_told(guard):

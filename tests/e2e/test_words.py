@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from guard import (ALLOWED, BINARY, DEGRADED, DONE, FAILED, NOT_LOADED, STATE, USAGE, assert_says, config,
+from guard import (ALLOWED, BINARY, DEGRADED, DONE, FAILED, NOT_LOADED, PINS, STATE, USAGE, assert_says, config,
                    poll)
 from lab import topology
 
@@ -25,7 +25,8 @@ def loaded(guard):
 
 @pytest.mark.parametrize("argv, meant", [
     (["laod"], "ohguard load"), (["lits"], "ohguard list"), (["help", "revok"], "ohguard revoke"),
-    (["load", "--dryrun"], "--dry-run"), (["allow", "--form=2h", "x.example"], "--for"), (["list", "--jsn"], "--json")])
+    (["load", "--dryrun"], "--dry-run"), (["allow", "--form=2h", "x.example"], "--for"), (["list", "--jsn"], "--json"),
+    (["aws", "aply"], "ohguard aws apply"), (["aws", "plan", "--offlin"], "--offline")])
 def test_misspelt_word_is_told_with_what_was_meant(guard, argv, meant):
     assert_says(guard.run(*argv), USAGE, f"did you mean {meant}?")
 
@@ -38,7 +39,9 @@ def test_what_resembles_nothing_is_not_guessed_at(guard, argv):
 @pytest.mark.parametrize("extra, words", [
     ("[dns]\nresolvr = 10.0.0.2", ("[dns] resolvr", "did you mean resolver?")),
     ("[alow]\n", ("[alow]", "did you mean [allow]?")),
-    ("[allow]\nserver = x", ("[allow] server", "belongs into [ntp]"))])
+    ("[allow]\nserver = x", ("[allow] server", "belongs into [ntp]")),
+    ("[imds]\nzzzzzz = x", ("[imds] zzzzzz", "no such key: expected access")),
+    ("[zzzzzz]\n", ("[zzzzzz]", "no such section: expected guard, dns, ", " or paths"))])
 def test_misspelt_key_is_told_with_what_was_meant(guard, extra, words):
     guard.conf(extra=extra)
     assert_says(guard.run("load"), FAILED, *words)
@@ -54,18 +57,24 @@ def test_hostile_word_is_escaped(guard):
 HELP = Path(__file__).parent / "help"      # made by `make help-texts`
 
 
+def listed(text):
+    """Commands and what they do."""
+    return re.findall(r"^  ([a-z-]+) +(.+)$", text, re.M)
+
+
 def test_help_of_every_command_is_as_kept(guard):
-    """A change shows as such. aws has commands of its own, which are tested with it."""
-    commands = re.findall(r"^  (\w+) +(.+)$", guard.ok("--help").stdout, re.M)
-    assert {name for name, _ in commands} - {"aws"} == {f.name for f in HELP.iterdir()}
-    for name, what in commands:
-        if name == "aws":
-            continue
-        text = guard.ok(name, "--help").stdout
-        assert text == (HELP / name).read_text() == guard.ok("help", name).stdout, "make help-texts"
+    """A change shows as such."""
+    aws = guard.ok("aws", "--help").stdout
+    assert aws == (HELP / "aws").read_text() == guard.ok("help", "aws").stdout and max(map(len, aws.splitlines())) < 80
+    commands = [((name,), what) for name, what in listed(guard.ok("--help").stdout) if name != "aws"]
+    commands += [(("aws", name), what) for name, what in listed(aws)]
+    assert {"-".join(words) for words, _ in commands} | {"aws"} == {f.name for f in HELP.iterdir()}
+    for words, what in commands:
+        text = guard.ok(*words, "--help").stdout
+        assert text == (HELP / "-".join(words)).read_text() == guard.ok("help", *words).stdout, "make help-texts"
         lines = text.splitlines()
-        assert lines[2] == what[0].upper() + what[1:] + "." and lines[-1].startswith(f"Example: ohguard {name}")
-        assert max(map(len, lines)) < 80
+        assert lines[2] == what[0].upper() + what[1:] + "."
+        assert lines[-1].startswith(f"Example: ohguard {' '.join(words)}") and max(map(len, lines)) < 80
 
 
 def test_version_in_all_its_spellings(guard):
@@ -88,6 +97,8 @@ def test_other_instance_that_is_loaded_is_named(loaded):
     assert_says(loaded.run("status"), NOT_LOADED, "host is not loaded", "--name b")
     r = loaded.ok("unload", "--yes")
     assert "nothing to unload" in r.stdout and "--name b" in r.stdout
+    loaded.ok("unload", "--yes", "--name", "b")
+    assert loaded.ok("unload", "--yes").stdout == f"host: nothing to unload: not loaded (no {PINS}/host)\n"
 
 
 # -- what came of it ---------------------------------------------------------------------------------------------
@@ -122,6 +133,20 @@ def test_every_change_tells_in_json_whether_it_was_one(loaded):
     assert loaded.json("unlock")["changed"] is False and loaded.json("confirm")["changed"] is False
     assert loaded.json("unload", "--yes")["changed"] is True
     assert loaded.json("load")["changed"] is True
+
+
+def test_one_of_a_kind_has_no_plural(guard):
+    guard.lab.dns.add("one.lab.example", "203.0.113.77")
+    said = [guard.load("--no-resolve", allow=("one.lab.example",), dns=("search = none",)).stdout]
+    assert guard.curl("https://one.lab.example") == 0
+    guard.probe("tcp", "203.0.113.77", 444)
+    said += [guard.ok(*argv).stdout for argv in (("refresh",), ("list",), ("stats",), ("explain", "one.lab.example"))]
+    guard.lab.dns.script("one.lab.example", "timeout")
+    guard.ok("allow", "--for", "1h", "198.51.100.7")
+    said += [guard.run("status").stdout, guard.run("revoke", "198.51.100.7").stdout]
+    assert "1 hit " in said[2] and "refused 1 time," in said[4] and "1 name, 1 address," in said[3], said
+    plural = re.compile(r"(?<![\d.:])1 (?!is\b|was\b|address\b)[a-z]+s\b")
+    assert not [m.group() for text in said for m in plural.finditer(text)]
 
 
 def test_list_shows_options_and_folds_what_is_default(guard):

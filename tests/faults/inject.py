@@ -26,7 +26,7 @@ READS = re.compile(r"^bpf\(BPF_\w*(GET|LOOKUP|PROG_LOAD|BTF_LOAD|MAP_CREATE|MAP_
 # What runs out stays so: from the first failure on all fail.
 LASTING = {"openat": "EMFILE", "write": "ENOSPC", "bpf": "EPERM", "mmap": "ENOMEM", "brk": "ENOMEM", "socket": "EMFILE",
            "rename": "EIO", "unlink": "EIO", "fsync": "EIO", "sendto": "EPERM", "fcntl": "EMFILE"}
-CALL = re.compile(r"^\d+ +(\w+)\((.*)")
+CALL = re.compile(r"^(\d+) +((\w+)\(.*)")
 # What fails for no reason that there is; and a probe of libbpf, after which the verifier has minutes of work.
 NEVER = re.compile(r"^fcntl\(\d+, F_(GET|SET)|^bpf\(BPF_BTF_LOAD")
 ALIKE = 50              # a thousand events are read by the same calls a thousand times
@@ -59,20 +59,22 @@ def strace(log, *options):
 
 
 def calls(log):
-    """Each call of a dry run, but the C library's own at the start: name, how-manieth of it, text."""
-    seen, same, own, found = Counter(), Counter(), False, []
+    """Each call of a dry run, but the C library's own at the start: name, how-manieth of its process, text. Of a call
+    that several processes make for the same time there is one: all of them meet its fault."""
+    seen, same, own, found = Counter(), Counter(), False, {}
     for line in log.read_text(errors="replace").splitlines():
         m = CALL.match(line)
         if not m:
             continue
-        seen[m[1]] += 1
+        pid, text, name = m.groups()
+        seen[pid, name] += 1
+        nth = seen[pid, name]
         own = own or FIRST in line
-        text = m[0].split(None, 1)[1]
         alike = re.sub(r"0x[0-9a-f]+|\d+", "#", text)
         same[alike] += 1
-        if own and same[alike] <= ALIKE and not (m[1] == "write" and seen[m[1]] > ALIKE):
-            found.append((m[1], seen[m[1]], text))
-    return found
+        if own and same[alike] <= ALIKE and not (name == "write" and nth > ALIKE):
+            found.setdefault((name, nth), text)
+    return [(name, nth, text) for (name, nth), text in found.items()]
 
 
 def faults(found, kinds=("error", "kill", "lasting")):
@@ -98,9 +100,9 @@ def spread(items, count):
     return items if count >= len(items) else [items[i * len(items) // count] for i in range(count)]
 
 
-def injected(fault, status, log):
+def injected(fault, log):
     """Whether the run came to the fault at all."""
-    return status == -9 if fault.kills else "INJECTED" in log.read_text(errors="replace")
+    return ("+++ killed by SIGKILL" if fault.kills else "INJECTED") in log.read_text(errors="replace")
 
 
 def run(host, argv, log, *options, seconds=40):

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Every command in the place where it does most: what it starts from, and what must hold after it failed or died."""
+import sys
+
 from ground import ALLOWED, ALLOWED_AT, KEPT, OTHER, OTHER_CONF, PINS, SITE, SITE_AT, STATE
 from guard import DEGRADED, DONE, FAILED, other_layout, poll
 
@@ -12,6 +14,7 @@ class Scene:
     argv = ()
     inspect = False     # programs verify three times as fast without, and user space does the same
     uplink = False      # packet sockets are tried too
+    in_table = False    # what failed may be told there, and not on standard error
     light = False       # a fault changes little: not each is followed by a load
     share = 1           # only each how-manieth fault, where another scene has the same code
 
@@ -108,8 +111,14 @@ class Again(Scene):
 
 
 @scene
-class AgainInspect(Again):
-    """load again, with inspection."""
+class Anew(Again):
+    """load again, with programs that are loaded anew."""
+    argv = ("load", "--anew", "-c", OTHER_CONF)
+
+
+@scene
+class AnewInspect(Anew):
+    """load again, anew and with inspection."""
     inspect = True
     share = 7
 
@@ -125,7 +134,7 @@ class AddUplink(Scene):
 @scene
 class AgainUplink(Scene):
     """load again, over an uplink."""
-    argv = ("load",)
+    argv = ("load", "--anew")
     uplink = True
 
     def start(self, g):
@@ -262,6 +271,61 @@ class Unload(Scene):
             g.forget()      # as was asked for
         if state == "closed" and not fault.kills:
             yield from super().after(g, fault, status)
+
+
+# usage: ADDRESS; a SYN, which waits for an answer while its process lives
+ASKER = """
+import socket, sys, time
+s = socket.socket()
+s.setblocking(False)
+s.connect_ex((sys.argv[1], 443))
+time.sleep(600)
+"""
+
+
+@scene
+class Deny(Scene):
+    """deny."""
+    options = ("--ask", "2m")
+    asked = 0
+
+    def start(self, g):
+        """A question of its own each time: what is denied stays so for a while."""
+        self.asked += 1
+        self.address = f"198.18.{self.asked // 250}.{self.asked % 250 + 1}"
+        self.argv = ("deny", self.address)
+        if g.status()[1].get("mode") != "ask":
+            g.load(*self.options)
+        self.asker = g.lab.server.popen([sys.executable, "-IS", "-c", ASKER, self.address], guarded=True)
+        poll(lambda: self.address in g.guard.ok("asks").stdout, "its question")
+
+    def after(self, g, fault, status):
+        yield from super().after(g, fault, status)
+        if status == DONE and self.address in g.guard.ok("asks").stdout:
+            yield "deny said that it is done, and it waits"
+        yield from exactly(g, self.address, False, "nobody allowed it")
+        self.asker.kill()
+        self.asker.wait()
+
+
+@scene
+class Verify(Scene):
+    """verify."""
+    argv = ("verify",)
+    in_table = True
+    light = True
+
+    def after(self, g, fault, status):
+        """Its cgroup is gone, or was left by one that was killed and is removed by the next."""
+        yield from super().after(g, fault, status)
+        left = list(g.guard.cgroup.glob("ohguard-verify-*"))
+        if left and not fault.kills and not fault.lasting and fault.syscall not in ("rmdir", "openat", "getdents64"):
+            yield f"left behind: {left}"
+        for cgroup in left:
+            poll(lambda c=cgroup: not (c / "cgroup.procs").read_text(), "the end of what was tried inside")
+        g.guard.ok("verify")
+        if list(g.guard.cgroup.glob("ohguard-verify-*")):
+            yield "its cgroup stays"
 
 
 class Look(Scene):

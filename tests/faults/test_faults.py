@@ -45,8 +45,8 @@ def one(g, scene, fault, repair):
     g.ask("packets", "on" if scene.uplink else "off")
     g.mark = g.lab.wire.mark()
     status, said = g.inject(scene.argv, fault)
-    hit = inject.injected(fault, status, g.log)
-    wrong = [*check_words(fault, status, said), *scene.after(g, fault, status)] if hit else []
+    hit = inject.injected(fault, g.log)
+    wrong = [*check_words(fault, status, said, scene.in_table), *scene.after(g, fault, status)] if hit else []
     g.ask("packets", "off")
     try:
         if repair or g.status()[0] != DONE:

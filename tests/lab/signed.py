@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Signed zones from the root down, with a real server (named) that answers for all of them, as a public resolver that
 has them in its cache does."""
-import subprocess
-
 ADDRESS = "203.0.113.53"        # in the lab's internet, where nothing else listens on port 53
 # Each zone's records; what delegates to the zones below, and vouches for their keys, is added.
 ZONES = {
@@ -25,8 +23,9 @@ def is_below(zone, name):
     return zone != name and (name == "." or zone.endswith("." + name))
 
 
-def sign(folder):
-    """Makes and signs the zones, those at the bottom first. The root's key is in the file `anchor`."""
+def sign(folder, host):
+    """Makes and signs the zones by programs of the host, those at the bottom first. The root's key is in the file
+    `anchor`."""
     for zone in sorted(ZONES, key=lambda z: -len(z.strip(".").split(".")) if z != "." else 1):
         name = zone.rstrip(".")
         lines = [f"$ORIGIN {name}.", "$TTL 300", "@ SOA ns. h. 1 600 600 86400 60", "@ NS ns."]
@@ -38,7 +37,7 @@ def sign(folder):
         for argv in (["dnssec-keygen", "-q", "-a", "ECDSAP256SHA256", "-f", "KSK", zone],
                      ["dnssec-keygen", "-q", "-a", "ECDSAP256SHA256", zone],
                      ["dnssec-signzone", "-q", "-S", "-x", "-o", zone, "-f", f"{name}.signed", f"{name}.zone"]):
-            subprocess.run(argv, cwd=folder, check=True, capture_output=True)
+            host.run(argv, cwd=folder, check=True)
     key = next(k for k in folder.glob("K.+*.key") if " 257 " in k.read_text())
     (folder / "anchor").write_text([line for line in key.read_text().splitlines() if line[0] != ";"][0] + "\n")
 
@@ -48,9 +47,9 @@ def key_of_anchor(folder):
     return "".join((folder / "anchor").read_text().split(" DNSKEY 257 3 13 ")[1].split())
 
 
-def command(folder):
+def command(folder, host):
     """Signs the zones: the argv of their server, for a host that has ADDRESS."""
-    sign(folder)
+    sign(folder, host)
     zones = "".join(f'zone "{z}" {{ type primary; file "{z.rstrip(".")}.signed"; }};\n' for z in ZONES)
     (folder / "named.conf").write_text(CONF.format(dir=folder, address=ADDRESS) + zones)
     return ["named", "-g", "-n", "1", "-c", folder / "named.conf"]

@@ -76,9 +76,10 @@ MUTANTS = [
     (ANSWER, "BPF_F_MARK_MANGLED_0 | BPF_F_PSEUDO_HDR | sizeof(size)", "BPF_F_MARK_MANGLED_0 | sizeof(size)",
      ["e2e/test_uplink_answers.py::forwarded_query"]),
     # ---- what an uplink passes by its socket ----
-    (KNOWN, "f->source_port != OH_MEM(sk->src_port) ||", "0 ||", ["e2e/test_uplink.py::translated_connection"]),
+    (KNOWN, "!oh_is_own_port(sk, f) ||", "0 ||", ["e2e/test_uplink_own.py::translated_connection"]),
+    (KNOWN, "|| (!port && f->tcp_flags & OH_TCP_RST);", ";", ["e2e/test_uplink_own.py::resets_of_the_machines_own"]),
     (KNOWN, "oh_admit(flow, &fr->flow, OH_LOOK_NONE, own->target, own->generation);", ";",
-     ["e2e/test_uplink.py::after_the_socket"]),
+     ["e2e/test_uplink_own.py::after_the_socket"]),
     # ---- headers ----
     (FLOW, "if (option[i] == 131 || option[i] == 137)", "if (option[i] == 131)", ["bpf/test_headers"]),
     (FLOW, "if (h.fragment & bpf_htons(0x3fff))", "if (h.fragment & bpf_htons(0x2000))", ["bpf/test_headers"]),

@@ -94,7 +94,7 @@ class Soak:
     def act(self):
         other = self.random.choice(OTHERS)
         command = self.random.choice((
-            ("load",), ("load", "--no-resolve"), ("refresh",), ("refresh",), ("allow", other),
+            ("load",), ("load", "--anew", "--no-resolve"), ("refresh",), ("refresh",), ("allow", other),
             ("allow", other, "--for", "2s", "--replace"), ("allow", "192.0.2.240/28", "--for", "1s"), ("revoke", other),
             ("revoke", SITE_AT), ("allow", SITE_AT), ("list",), ("stats", "--prometheus"), ("status",)))
         r = self.guard.run(*command)

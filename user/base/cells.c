@@ -2,7 +2,6 @@
 #include "base/cells.h"
 
 #include <stdlib.h>
-#include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 

@@ -25,6 +25,9 @@ int text_parse_size(const char *text, uint64_t max, uint64_t *ret);
 /* Writes seconds as 59s, 4m, 3h or 2d: the largest unit that leaves a whole number of at least 1. */
 const char *text_seconds(uint64_t seconds, char *buffer, size_t size);
 
+/* The s of "3 queries". */
+#define TEXT_PLURAL(count) ((count) == 1 ? "" : "s")
+
 /* Writes a time as 2026-11-23T21:14:16Z (RFC 3339). */
 #define TEXT_TIME_MAX 32
 const char *text_time(int64_t seconds, char buffer[TEXT_TIME_MAX]);

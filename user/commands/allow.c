@@ -31,7 +31,7 @@ static int check_tls(const struct target *t, const char *text, const struct conf
 {
 	if (!c->inspect || !target_is_named(t) || (t->port != 80 && t->port != 22))
 		return 0;
-	return error_set(e, EINVAL, "%s: only TLS passes to a name, which port %u hardly speaks: give --sni off, or "
+	return error_set(e, EINVAL, "%s: only TLS passes to a name, and port %u hardly speaks it: give --sni off, or "
 			 "--tls if it does", text, t->port);
 }
 
@@ -266,11 +266,11 @@ int cmd_allow(int argc, char **argv)
 	const char *lapse = NULL, *sni = NULL;
 	struct poptOption options[] = {
 		{ "for", 0, POPT_ARG_STRING, &lapse, 0, "Lapse by itself after 30s, 5m, 2h, 1d", "TIME" },
-		{ "replace", 0, POPT_ARG_NONE, &o.replace, 0, "Also where that ends sooner than what is allowed now",
+		{ "replace", 0, POPT_ARG_NONE, &o.replace, 0, "With --for: even if it is allowed for longer now",
 		  NULL },
 		{ "sni", 0, POPT_ARG_STRING, &sni, 0, "Connections need not begin with TLS for an allowed name",
 		  "off" },
-		{ "tls", 0, POPT_ARG_NONE, &o.tls, 0, "It does speak TLS on port 80 or 22", NULL },
+		{ "tls", 0, POPT_ARG_NONE, &o.tls, 0, "The name speaks TLS on port 80 or 22", NULL },
 		{ "wide", 0, POPT_ARG_NONE, &o.wide, 0, "Accept a suffix below which anyone can have a name", NULL },
 		POPT_TABLEEND
 	};

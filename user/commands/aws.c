@@ -364,35 +364,34 @@ struct subcommand {
 	int (*run)(struct options *o);	/* by itself ... */
 	/* ... or on the stack as AWS shows it. With FORCE it changes something, and so holds the locks. */
 	int (*act)(struct options *o, struct stack_view *v, struct error *e);
-	bool arguments;
+	const char *arguments;		/* of an example, NULL: it takes none */
 	unsigned int options;
 	const char *help;
 };
 static const struct subcommand subcommands[] = {
-	{ "plan", run_plan, NULL, false, OPEN | REPLACE | VERBOSE | OFFLINE,
+	{ "plan", run_plan, NULL, NULL, OPEN | REPLACE | VERBOSE | OFFLINE,
 	  "show what would be made, changed or removed, at what cost" },
-	{ "apply", run_apply, NULL, false, YES | OPEN | REPLACE | NO_DELIVER | VERBOSE | FORCE,
+	{ "apply", run_apply, NULL, NULL, YES | OPEN | REPLACE | NO_DELIVER | VERBOSE | FORCE,
 	  "build it; run again, it repairs what differs" },
-	{ "status", NULL, act_status, false, 0, "draw the network with live ids and states" },
-	{ "verify", NULL, act_verify, false, 0,
-	  "try what must work and what must fail, on the servers and from outside" },
-	{ "deliver", NULL, act_deliver, true, VIA | FORCE,
+	{ "status", NULL, act_status, NULL, 0, "draw the network with live ids and states" },
+	{ "verify", NULL, act_verify, NULL, 0,
+	  "try what must work and must fail, on the servers and from outside" },
+	{ "deliver", NULL, act_deliver, "server-1", VIA | FORCE,
 	  "copy to the machines what they are made of, and set them up" },
-	{ "versions", NULL, act_versions, false, 0, "show which program and policy each server has" },
-	{ "set-key", NULL, act_set_key, true, FORCE | IDLE,
-	  "give the servers the API key, from standard input, and start their agents again" },
-	{ "password", NULL, act_password, true, NEW | FORCE,
-	  "show the web password of a user, once (--new: make another)" },
-	{ "logs", NULL, act_logs, true, LOGS, "show what the units of a machine said (server-1)" },
-	{ "ssh", NULL, act_ssh, true, 0, "log in to a machine (server-1), or run a command there" },
-	{ "update", NULL, act_update, true, FORCE, "install Ubuntu's updates, and start again what needs it" },
-	{ "stop", NULL, act_stop, false, FORCE, "stop the machines, as for a night" },
-	{ "start", NULL, act_start, false, FORCE, "start them again" },
-	{ "snapshot", NULL, act_snapshot, true, LIST, "keep what the servers' agents have made so far (--list: show)" },
-	{ "policy", run_policy, NULL, false, 0, "print what the AWS user or role needs, as an IAM policy" },
-	{ "render", run_render, NULL, true, 0, "print a generated file" },
-	{ "destroy", run_destroy, NULL, false, CONFIRM | WAIT | FORCE,
-	  "remove everything that carries the stack's tag (--keep-state: but the agents' state)" },
+	{ "versions", NULL, act_versions, NULL, 0, "show which program and policy each server has" },
+	{ "set-key", NULL, act_set_key, "<key", FORCE | IDLE,
+	  "give the servers the API key, from standard input" },
+	{ "password", NULL, act_password, "alice", NEW | FORCE, "show the web password of a user, once" },
+	{ "logs", NULL, act_logs, "server-1 --follow", LOGS, "show what the units of a machine said (server-1)" },
+	{ "ssh", NULL, act_ssh, "server-1", 0, "log in to a machine (server-1), or run a command there" },
+	{ "update", NULL, act_update, "server-1", FORCE, "install Ubuntu's updates, and start again what needs it" },
+	{ "stop", NULL, act_stop, NULL, FORCE, "stop the machines, as for a night" },
+	{ "start", NULL, act_start, NULL, FORCE, "start them again" },
+	{ "snapshot", NULL, act_snapshot, "server-1", LIST, "keep what the servers' agents have made so far (--list: show)" },
+	{ "policy", run_policy, NULL, NULL, 0, "print what the AWS user or role needs, as an IAM policy" },
+	{ "render", run_render, NULL, "server-1", 0, "print a generated file" },
+	{ "destroy", run_destroy, NULL, NULL, CONFIRM | WAIT | FORCE,
+	  "remove everything that carries the stack's tag" },
 };
 
 #define SUBCOMMANDS (sizeof(subcommands) / sizeof(*subcommands))
@@ -402,7 +401,7 @@ static void print_help(FILE *out)
 	fputs("Usage: ohguard aws COMMAND [OPTION...]\n\n", out);
 	for (size_t i = 0; i < SUBCOMMANDS; i++)
 		fprintf(out, "  %-10s %s\n", subcommands[i].name, subcommands[i].help);
-	fputs("\nThe [stack] section of the configuration says what is built.\n", out);
+	fputs("\nThe [stack] section of the configuration says what is built. See ohguard aws\nCOMMAND --help for its options.\n", out);
 }
 
 static void offer_machines(unsigned int servers)
@@ -439,6 +438,31 @@ static int act(struct options *o, const struct subcommand *command)
 	if (lock >= 0)
 		close(lock);
 	return finish(r, &e);
+}
+
+/* What --help says, of this command alone. */
+static void describe(const struct subcommand *s)
+{
+	static char example[64];
+	static struct cmd described = { .elsewhere = true, .example = example };
+
+	snprintf(example, sizeof(example), "ohguard aws %s%s%s", s->name, s->arguments ? " " : "",
+		 s->arguments ? s->arguments : "");
+	described.name = s->name;
+	described.help = s->help;
+	cmd_running = &described;
+}
+
+static int no_such_command(const char *name)
+{
+	const char *names[SUBCOMMANDS], *near;
+
+	for (size_t i = 0; i < SUBCOMMANDS; i++)
+		names[i] = subcommands[i].name;
+	near = text_nearest(name, names, SUBCOMMANDS);
+	if (near)
+		return cmd_usage("aws %s: no such command: did you mean ohguard aws %s?", name, near);
+	return cmd_usage("aws %s: no such command: see ohguard aws --help", name);
 }
 
 static int run_subcommand(size_t i, int argc, char **argv)
@@ -522,7 +546,8 @@ int cmd_aws(int argc, char **argv)
 			continue;
 		snprintf(name, sizeof(name), "ohguard aws %s", argv[1]);
 		argv[1] = name;
+		describe(&subcommands[i]);
 		return run_subcommand(i, argc - 1, argv + 1);
 	}
-	return cmd_usage("aws %s: no such command: see ohguard aws --help", argv[1]);
+	return no_such_command(argv[1]);
 }

@@ -106,6 +106,10 @@ int cmd_parse(int argc, char **argv, struct poptOption *own, const char *argumen
 		{ NULL, 0, POPT_ARG_INCLUDE_TABLE, common, 0, "Every command:", NULL },
 		POPT_TABLEEND
 	};
+	for (struct poptOption *c = common; cmd_running && cmd_running->elsewhere && c->longName; c++) {
+		if (c->arg == &options->guard.instance || c->arg == &options->guard.key)
+			c->argInfo |= POPT_ARGFLAG_DOC_HIDDEN;
+	}
 	/* Never freed: it owns the arguments that are handed out, and the process is short. */
 	poptContext context;
 

@@ -176,7 +176,8 @@ int cmd_config(int argc, char **argv)
 	int checking = 0, edited = 0, r;
 	struct poptOption options[] = {
 		{ "check", 0, POPT_ARG_NONE, &checking, 0, "Check files, each as a whole configuration", NULL },
-		{ "edited", 0, POPT_ARG_NONE, &edited, 0, "The files as they are now, not what is in force", NULL },
+		{ "edited", 0, POPT_ARG_NONE, &edited, 0, "Show the files as they are now, not what is in force",
+		  NULL },
 		POPT_TABLEEND
 	};
 

@@ -25,7 +25,8 @@
 #include "policy/address.h"
 #include "policy/config_file.h"
 
-#define SHOWN 20	/* groups of a summary on a terminal */
+#define SHOWN 20		/* groups of a summary on a terminal */
+#define COLUMNS_BEFORE 48	/* cells of time, count and reason, each with what parts it from the next */
 
 struct events {
 	struct cmd_options common;
@@ -72,15 +73,17 @@ static void print_cell(const struct history_record *r, void (*print)(FILE *out, 
 
 static void print_row(const struct events *o, const struct history_record *r, int64_t when)
 {
-	size_t rest = o->width > 72 ? o->width - 72 : 12;
+	/* what was wanted gets most of what the columns before it leave; one cell is between */
+	size_t rest = o->width > COLUMNS_BEFORE + 22 ? o->width - COLUMNS_BEFORE - 1 : 21;
+	size_t who = rest / 3 < 22 ? rest / 3 : 22;
 
 	print_time(o, when);
 	printf(" %6llu  %s", (unsigned long long)r->count, r->observed ? cells_yellow() : cells_red());
 	print_cell(r, history_print_why, 24);
 	printf("%s ", cells_plain());
-	print_cell(r, history_print_what, rest > 60 ? 60 : rest);
+	print_cell(r, history_print_what, rest - who > 60 ? 60 : rest - who);
 	putchar(' ');
-	print_cell(r, history_print_who, 22);
+	print_cell(r, history_print_who, who);
 	putchar('\n');
 }
 
@@ -285,13 +288,15 @@ static int read_options(struct events *o, int argc, char **argv)
 	struct poptOption options[] = {
 		{ "follow", 'f', POPT_ARG_NONE, &o->follow, 0, "Wait for more and print them as they come", NULL },
 		{ "summary", 's', POPT_ARG_NONE, &o->summary, 0, "Add up what is the same, most frequent first", NULL },
-		{ "since", 0, POPT_ARG_STRING, &o->since, 0, "Not before that: 2h ago, 14:30, 2026-11-28", "TIME" },
-		{ "until", 0, POPT_ARG_STRING, &o->until, 0, "Not after that", "TIME" },
-		{ "container", 0, POPT_ARG_STRING, &o->filter.container, 0, "Of this one: name or id", "CONTAINER" },
-		{ "command", 0, POPT_ARG_STRING, &o->filter.command, 0, "Of programs of that name", "PATTERN" },
-		{ "reason", 0, POPT_ARG_STRING, &o->reason, 0, "Refused for it", "REASON" },
+		{ "since", 0, POPT_ARG_STRING, &o->since, 0, "Only from this time on: 2h (ago), 14:30, 2026-11-28",
+		  "TIME" },
+		{ "until", 0, POPT_ARG_STRING, &o->until, 0, "Only up to this time", "TIME" },
+		{ "container", 0, POPT_ARG_STRING, &o->filter.container, 0, "Only of this container, by name or id",
+		  "CONTAINER" },
+		{ "command", 0, POPT_ARG_STRING, &o->filter.command, 0, "Only of programs of this name", "PATTERN" },
+		{ "reason", 0, POPT_ARG_STRING, &o->reason, 0, "Only what was refused for this reason", "REASON" },
 		{ "utc", 0, POPT_ARG_NONE, &o->utc, 0, "Print times in UTC, on a terminal too", NULL },
-		{ "verify", 0, POPT_ARG_NONE, &o->verify, 0, "Look whether the history was changed or cut", NULL },
+		{ "verify", 0, POPT_ARG_NONE, &o->verify, 0, "Check whether the history was changed or cut", NULL },
 		POPT_TABLEEND
 	};
 	int64_t now = (int64_t)time(NULL);

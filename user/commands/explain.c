@@ -21,7 +21,7 @@
 #include "history/summary.h"
 #include "policy/keys.h"
 
-#define LAST_MAX 5	/* refusals that are shown */
+#define LAST_MAX 5	/* kinds of refusals that are shown */
 #define RANKED_MAX 20
 #define ANSWERS_MAX 32
 #define WHERE_MAX (PATH_MAX + 16)
@@ -36,6 +36,7 @@ struct explain {
 	struct guard *g;
 	/* what is asked about */
 	bool everything, container;
+	bool any_port;			/* of the target: none was named */
 	struct target target;
 	/* the answer */
 	struct lookup found;
@@ -46,10 +47,7 @@ struct explain {
 	struct dns_address dns[ANSWERS_MAX];
 	size_t dns_count;
 	const char *dns_failure;
-	struct history_record *last[LAST_MAX];	/* newest last */
-	size_t last_count;
-	uint64_t refused;
-	struct history_summary ranked;
+	struct history_summary refused;	/* ranked; of a target: newest first */
 	char line[ADVICE_MAX];		/* what to type, "": nothing */
 };
 
@@ -145,16 +143,29 @@ static int ask_dns(struct explain *x, struct error *e)
 
 /* ---- who was refused ---- */
 
+static bool is_of_port(const struct explain *x, const struct history_record *r)
+{
+	return r->destination_port >= x->target.port && r->destination_port <= x->target.port + x->target.more;
+}
+
+/* A name that may not be asked for is refused for every port, and whatever its resolver's address. */
 static bool concerns(const struct explain *x, const struct history_record *r)
 {
+	bool asked = r->reason == OH_DNS_NAME_NOT_ALLOWED;
 	struct target named;
 	struct error e;
 
+	if (!x->any_port && !asked && !is_of_port(x, r))
+		return false;
 	if (x->target.kind == TARGET_ADDRESS || x->target.kind == TARGET_RANGE)
-		return range_contains(&x->target.range, r->reply ? &r->source : &r->destination) ||
+		return (!asked && range_contains(&x->target.range, &r->destination)) ||
 		       range_contains(&x->target.range, &r->source);
-	return (r->name && !target_parse(r->name, &named, &e) && target_covers(&x->target, &named)) ||
-	       (r->target && !target_parse_identity(r->target, &named) && target_covers(&x->target, &named));
+	if (r->name && !target_parse(r->name, &named, &e) && target_covers(&x->target, &named))
+		return true;
+	if (!r->target || target_parse_identity(r->target, &named))
+		return false;
+	named.port = x->target.port;
+	return target_covers(&x->target, &named);
 }
 
 static bool is_of_container(const struct history_record *r, const char *name)
@@ -166,23 +177,18 @@ static bool is_of_container(const struct history_record *r, const char *name)
 static int note(void *context, const struct history_record *record)
 {
 	struct explain *x = context;
-	struct history_record *copy;
 
-	if (x->everything || (x->container && is_of_container(record, x->options->argv[0])))
-		return history_add(&x->ranked, record);
-	if (x->container || !concerns(x, record))
+	if (!x->everything && !(x->container ? is_of_container(record, x->options->argv[0]) : concerns(x, record)))
 		return 0;
-	copy = history_copy(record);
-	if (!copy)
-		return -ENOMEM;
-	x->refused += record->count;
-	if (x->last_count == LAST_MAX) {
-		free(x->last[0]);
-		memmove(x->last, x->last + 1, (LAST_MAX - 1) * sizeof(*x->last));
-		x->last_count--;
-	}
-	x->last[x->last_count++] = copy;
-	return 0;
+	return history_add(&x->refused, record);
+}
+
+static int newest_first(const void *a, const void *b)
+{
+	const struct history_record *x = ((const struct history_group *)a)->record;
+	const struct history_record *y = ((const struct history_group *)b)->record;
+
+	return x->last < y->last ? 1 : x->last > y->last ? -1 : 0;
 }
 
 static int read_refusals(struct explain *x, struct error *e)
@@ -190,24 +196,68 @@ static int read_refusals(struct explain *x, struct error *e)
 	const struct history_filter all = { 0 };
 	int r = history_read_all(x->g->history, &x->g->engine, &all, note, x, e);
 
+	history_rank(&x->refused);
+	if (!x->everything && !x->container && x->refused.count)
+		qsort(x->refused.group, x->refused.count, sizeof(*x->refused.group), newest_first);
 	return r == -ENOMEM ? error_set(e, ENOMEM, "out of memory") : r;
 }
 
 /* ---- what to type ---- */
 
+/* What was refused once may have been allowed since. */
+static bool is_allowed_now(const struct explain *x, const struct history_record *r)
+{
+	uint16_t port = r->destination_port && r->reason != OH_DNS_NAME_NOT_ALLOWED ? r->destination_port :
+			TARGET_PORT_DEFAULT;
+	const struct policy_target *held = NULL;
+	struct lookup found;
+	struct target t;
+	struct error e;
+
+	if (r->reply || r->reason == OH_INBOUND_NOT_ALLOWED || !(r->name || history_address_is_set(&r->destination)))
+		return false;
+	if ((r->name ? lookup_name(&x->g->engine, r->name, port, &found, &e) :
+	     lookup_address(&x->g->engine, &r->destination, port, &found, &e)) || found.reason != OH_TARGET)
+		return false;
+	switch (r->reason) {
+	case OH_TLS_NO_NAME:
+	case OH_TLS_NOT_TLS:
+	case OH_TLS_ENCRYPTED_HELLO:	/* it is allowed, and must say its name */
+		if (!target_parse_identity(found.target.text, &t))
+			held = policy_find(&x->g->policy, &t);
+		return held && held->target->plain;
+	}
+	return true;
+}
+
+/* What would let it pass the next time. False: nothing would, or it passes already. */
+static bool find_advice(const struct explain *x, const struct history_record *r, char line[ADVICE_MAX])
+{
+	return !is_allowed_now(x, r) && !advice(r, &x->g->policy, line, ADVICE_MAX);
+}
+
+/* What was refused at that port says more than what was asked: that an address is a name's, for example. */
+static bool advise_as_refused(struct explain *x)
+{
+	for (size_t i = 0; i < x->refused.count; i++) {
+		const struct history_record *r = x->refused.group[i].record;
+
+		if (r->reason != OH_DNS_NAME_NOT_ALLOWED && !r->reply && is_of_port(x, r) &&
+		    find_advice(x, r, x->line))
+			return true;
+	}
+	*x->line = '\0';
+	return false;
+}
+
 static void find_line_to_type(struct explain *x)
 {
-	char why[ADVICE_MAX], text[ADDRESS_TEXT_MAX];
+	char text[ADDRESS_TEXT_MAX];
 
-	/* what was refused last says more than what was asked: TLS, or a reply */
-	if (x->last_count && (x->found.reason != OH_TARGET || x->last[x->last_count - 1]->last + 3600 > time(NULL)) &&
-	    x->last[x->last_count - 1]->reason != OH_DNS_NAME_NOT_ALLOWED &&
-	    !advice(x->last[x->last_count - 1], &x->g->policy, why, sizeof(why)))
-		snprintf(x->line, sizeof(x->line), "%s", why);
-	else if (x->found.reason == OH_METADATA_SERVICE)
+	if (x->found.reason == OH_METADATA_SERVICE)
 		snprintf(x->line, sizeof(x->line), "%s",
 			 address_is_imds(&x->target.range.address) ? "[imds] access = allow" : "");
-	else if (x->found.reason != OH_TARGET)
+	else if (x->found.reason != OH_TARGET && !advise_as_refused(x))
 		advice_for_target(&x->target, x->line, sizeof(x->line));
 	for (size_t i = 0; x->found.reason == OH_TARGET && i < x->dns_count; i++) {
 		const struct dns_address *d = &x->dns[i];
@@ -245,32 +295,45 @@ static void print_by(const struct explain *x)
 static void print_dns(const struct explain *x)
 {
 	char text[ADDRESS_TEXT_MAX];
+	size_t plain = 0;
 
 	if (x->dns_failure)
 		printf("  DNS says: %s\n", x->dns_failure);
 	for (size_t i = 0; i < x->dns_count; i++) {
+		if (!x->dns[i].refused)
+			printf("%s%s", plain++ ? ", " : "  DNS says: ", address_format(&x->dns[i].address, text));
+	}
+	if (plain)
+		putchar('\n');
+	for (size_t i = 0; i < x->dns_count; i++) {
 		const struct dns_address *d = &x->dns[i];
 
+		if (!d->refused)
+			continue;
 		printf("  DNS says: %s", address_format(&d->address, text));
-		if (d->refused && address_is_metadata(&d->address, &x->g->config.nat64))
-			printf(", which is the metadata service's: no answer may hold it");
-		else if (d->refused)
-			printf(", which is %s: [dns] private = %s %s if that is meant", d->refused,
-			       x->target.name, text);
-		putchar('\n');
+		if (address_is_metadata(&d->address, &x->g->config.nat64))
+			printf(", which is the metadata service's: no answer may hold it\n");
+		else
+			printf(", which is %s: [dns] private = %s %s if that is meant\n", d->refused, x->target.name,
+			       text);
 	}
 }
 
-static void print_refusal(const struct history_record *r)
+static void print_refusal(const struct explain *x, const struct history_record *r)
 {
-	char time[TEXT_TIME_MAX];
+	int64_t now = time(NULL);
+	char span[24], line[ADVICE_MAX];
 
-	printf("  refused %llu time%s, last %s: ", (unsigned long long)r->count, r->count == 1 ? "" : "s",
-		text_time(r->last, time));
+	printf("  %s %llu time%s, last %s ago: ", r->observed ? "observed" : "refused", (unsigned long long)r->count,
+	       TEXT_PLURAL(r->count), text_seconds(now > r->last ? (uint64_t)(now - r->last) : 0, span, sizeof(span)));
 	history_print_why(stdout, r);
-	fputs(" by ", stdout);
+	fputs(", ", stdout);
 	history_print_who(stdout, r);
+	fputs(" to ", stdout);
+	history_print_what(stdout, r);
 	putchar('\n');
+	if (find_advice(x, r, line) && strcmp(line, x->line))
+		printf("    to allow that: %s\n", line);
 }
 
 static void print_text(const struct explain *x)
@@ -285,21 +348,27 @@ static void print_text(const struct explain *x)
 	putchar('\n');
 	print_by(x);
 	print_dns(x);
-	for (size_t i = 0; i < x->last_count; i++)
-		print_refusal(x->last[i]);
 	if (*x->line)
 		printf("  to allow it: %s\n", x->line);
+	for (size_t i = 0; i < x->refused.count && i < LAST_MAX; i++)
+		print_refusal(x, x->refused.group[i].record);
+	if (x->refused.count > LAST_MAX)
+		printf("  and %zu more kind%s of refusal: ohguard events --summary\n", x->refused.count - LAST_MAX,
+		       TEXT_PLURAL(x->refused.count - LAST_MAX));
 }
 
 static void json_refusal(struct json *j, const struct history_record *r)
 {
-	char time[TEXT_TIME_MAX];
+	char time[TEXT_TIME_MAX], address[ADDRESS_TEXT_MAX];
 
 	json_object(j, NULL);
 	json_string(j, "last", text_time(r->last, time));
 	json_number(j, "count", (int64_t)r->count);
 	json_string(j, "reason", reason_name(r->reason));
 	json_string(j, "name", r->name);
+	json_string(j, "destination", !r->name && history_address_is_set(&r->destination) ?
+		    address_format(&r->destination, address) : NULL);
+	json_number(j, "destination_port", r->reason == OH_DNS_NAME_NOT_ALLOWED ? 0 : r->destination_port);
 	json_string(j, "command", r->command);
 	json_string(j, "container", r->container);
 	json_string(j, "container_name", r->container_name);
@@ -307,7 +376,7 @@ static void json_refusal(struct json *j, const struct history_record *r)
 
 static void print_json(const struct explain *x)
 {
-	char text[OH_TARGET_TEXT_MAX], time[TEXT_TIME_MAX], address[ADDRESS_TEXT_MAX];
+	char text[OH_TARGET_TEXT_MAX], time[TEXT_TIME_MAX], address[ADDRESS_TEXT_MAX], line[ADVICE_MAX];
 	static const char *const sources[] = { "config", "runtime", "grant" };
 	struct json j;
 
@@ -334,8 +403,9 @@ static void print_json(const struct explain *x)
 	}
 	json_array_end(&j);
 	json_array(&j, "refusals");
-	for (size_t i = 0; i < x->last_count; i++) {
-		json_refusal(&j, x->last[i]);
+	for (size_t i = 0; i < x->refused.count && i < LAST_MAX; i++) {
+		json_refusal(&j, x->refused.group[i].record);
+		json_string(&j, "advice", find_advice(x, x->refused.group[i].record, line) ? line : NULL);
 		json_object_end(&j);
 	}
 	json_array_end(&j);
@@ -350,12 +420,11 @@ static void print_ranked(struct explain *x)
 	size_t shown;
 	struct json j;
 
-	history_rank(&x->ranked);
-	shown = x->ranked.count < RANKED_MAX || x->options->json ? x->ranked.count : RANKED_MAX;
+	shown = x->refused.count < RANKED_MAX || x->options->json ? x->refused.count : RANKED_MAX;
 	if (!shown && !x->options->json)
 		puts("nothing was refused");
 	for (size_t i = 0; i < shown; i++) {
-		const struct history_record *r = x->ranked.group[i].record;
+		const struct history_record *r = x->refused.group[i].record;
 		char line[ADVICE_MAX];
 		bool known = !advice(r, &x->g->policy, line, sizeof(line));
 
@@ -373,8 +442,16 @@ static void print_ranked(struct explain *x)
 		history_print_who(stdout, r);
 		printf("\n        %s%s%s\n", known ? "" : "(", line, known ? "" : ")");
 	}
-	if (shown < x->ranked.count)
-		printf("and %zu more: ohguard events --summary\n", x->ranked.count - shown);
+	if (shown < x->refused.count)
+		printf("and %zu more: ohguard events --summary\n", x->refused.count - shown);
+}
+
+/* "github.com:22", "[2001:db8::1]:22", and not "2001:db8::1". */
+static bool has_port(const char *text)
+{
+	const char *colon = strrchr(text, ':'), *bracket = strchr(text, ']');
+
+	return colon && (bracket ? colon > bracket : strchr(text, ':') == colon);
 }
 
 /* A word without a dot that is no address names a container. */
@@ -384,6 +461,7 @@ static int read_argument(struct explain *x, struct error *e)
 
 	x->everything = !text;
 	x->container = text && !strpbrk(text, ".:");
+	x->any_port = text && !has_port(text);
 	return x->everything || x->container ? 0 : target_parse(text, &x->target, e);
 }
 
@@ -427,9 +505,7 @@ static int explain(const struct cmd_options *o)
 		print_json(x);
 	else
 		print_text(x);
-	for (size_t i = 0; i < x->last_count; i++)
-		free(x->last[i]);
-	history_summary_free(&x->ranked);
+	history_summary_free(&x->refused);
 	free(x);
 	guard_close(&g);
 	return r ? CMD_FAILED : CMD_OK;

@@ -214,7 +214,7 @@ static void print_text(const struct view *v, const struct policy_target *t, cons
 	if (t->lapses)
 		printf(", lapses in %s", text_seconds((uint64_t)(t->lapses > v->now ? t->lapses - v->now : 0), span,
 						      sizeof(span)));
-	printf(")  %llu hits", (unsigned long long)use->hits);
+	printf(")  %llu hit%s", (unsigned long long)use->hits, TEXT_PLURAL(use->hits));
 	last_resolution(v->guard, t->target, &resolved, &error);
 	if (resolved)
 		printf("  resolved %s ago", text_seconds((uint64_t)(v->now > resolved ? v->now - resolved : 0), span,

@@ -36,13 +36,14 @@
 struct load {
 	struct cmd_options common;
 	const char *cgroup, **uplinks;
-	int observe, dry_run, no_resolve, fail_closed, force, go_back;
+	int observe, dry_run, no_resolve, fail_closed, force, go_back, anew;
 	uint64_t confirm;		/* seconds, 0: for good */
 	uint64_t ask;			/* seconds, 0: no question */
 	/* found on the way */
 	char where[PATH_MAX];		/* the cgroup */
 	struct uplinks found;
 	struct engine_program_set *set;
+	bool same;			/* they are those in force */
 	struct error full;		/* a map is full: what fits is in force; "" for none */
 	struct rules before, after;
 	bool first;			/* nothing was in force before */
@@ -163,7 +164,7 @@ static int enforce(struct load *o, struct guard *g, int64_t now, struct error *e
 static void refuse_packet_sockets(const struct load *o, const struct guard *g)
 {
 	struct error e;
-	int r = packet_load(g->pins, &g->engine, o->where, o->observe, &e);
+	int r = o->same && packet_in_force(g->pins) ? 0 : packet_load(g->pins, &g->engine, o->where, o->observe, &e);
 
 	if (r && r != -EOPNOTSUPP)
 		error_warn("packet sockets are not refused: %s", e.text);
@@ -235,12 +236,34 @@ static int check_sessions(const struct load *o, const struct guard *g, const str
 	return -EBUSY;
 }
 
+/* Loads the programs, unless those in force are what would be loaded. Not where the cgroup is another one: packet
+ * sockets are refused by its id. */
+static int prepare(struct load *o, struct guard *g, struct error *e)
+{
+	struct engine_hook hooks[OH_HOOK_MAX];
+	struct engine engine;
+	int r;
+
+	if (g->engine.open && !o->anew && !o->dry_run) {
+		engine_read_hooks(g->pins, hooks);
+		o->same = !strcmp(hooks[OH_HOOK_EGRESS].where, o->where) &&
+			  !engine_take_programs(&g->config, o->observe, g->pins, &g->engine, &o->set);
+	}
+	if (o->same)
+		return 0;
+	r = engine_prepare(&g->config, o->observe, g->engine.open ? &g->engine : NULL, &o->set, &engine, e);
+	if (r)
+		return r;
+	engine_close(&g->engine);
+	g->engine = engine;
+	return 0;
+}
+
 static int load_links(struct guard *g, void *context, struct error *e)
 {
 	struct load *o = context;
 	struct change change = { .learn = extend_records, .put_in_force = put_in_force, .context = o };
 	struct oh_settings same;
-	struct engine engine;
 	int r = find_uplinks(o, g, e);
 
 	g->config.ask = (uint32_t)o->ask;
@@ -250,14 +273,12 @@ static int load_links(struct guard *g, void *context, struct error *e)
 		r = going_back_begin(g, &o->common.guard, o->confirm, e);
 	/* before the records are read, so that not both are in memory at their largest */
 	if (!r)
-		r = engine_prepare(&g->config, o->observe, g->engine.open ? &g->engine : NULL, &o->set, &engine, e);
+		r = prepare(o, g, e);
 	if (r)
 		return r;
-	engine_close(&g->engine);
-	g->engine = engine;
 	r = guard_read(g, time(NULL), e);
 	if (!r)
-		r = rules_of(&g->policy, &engine.settings, o->where, &g->config, &o->after, e);
+		r = rules_of(&g->policy, &g->engine.settings, o->where, &g->config, &o->after, e);
 	if (!r)
 		r = check_sessions(o, g, &same, e);
 	if (!r && !o->dry_run)
@@ -283,13 +304,16 @@ static void count_failing(const struct records *records, const struct config *c,
 
 static void report_text(const struct load *o, const struct guard *g)
 {
-	printf("%s: %s %s, %zu targets%s\n", o->common.guard.instance, o->dry_run ? "would guard" :
-	       o->observe ? "observing" : o->ask ? "asking, guarding" : "guarding", o->where, g->policy.count,
+	char span[24];
+
+	printf("%s: %s %s, %zu target%s%s\n", o->common.guard.instance, o->dry_run ? "would guard" :
+	       o->observe ? "observing" : "guarding", o->where, g->policy.count, TEXT_PLURAL(g->policy.count),
 	       o->dry_run ? " (programs verified, nothing attached)" : "");
 	if (!difference_print(&o->before, &o->after) && !o->first)
 		printf("  nothing that is allowed changes\n");
 	if (o->confirm && !o->dry_run)
-		printf("  goes back in %llus, unless `ohguard confirm` comes first\n", (unsigned long long)o->confirm);
+		printf("  goes back in %s, unless `ohguard confirm` comes first\n",
+		       text_seconds(o->confirm, span, sizeof(span)));
 }
 
 static void report(const struct load *o, const struct guard *g, const struct refresh_report *names)
@@ -500,7 +524,9 @@ int cmd_load(int argc, char **argv)
 		  NULL },
 		{ "confirm", 0, POPT_ARG_STRING, &confirm, 0,
 		  "Go back to what was in force after 30s, 5m, 1h, unless `ohguard confirm` comes first", "TIME" },
-		{ "force", 0, POPT_ARG_NONE, &o.force, 0, "Also if it cuts ssh sessions that are open", NULL },
+		{ "force", 0, POPT_ARG_NONE, &o.force, 0, "Load even if that cuts open ssh sessions", NULL },
+		{ "anew", 0, POPT_ARG_NONE, &o.anew, 0, "Load the programs anew even if those in force are the same",
+		  NULL },
 		{ "go-back", 0, POPT_ARG_NONE | POPT_ARGFLAG_DOC_HIDDEN, &o.go_back, 0, NULL, NULL },
 		{ "no-resolve", 0, POPT_ARG_NONE, &o.no_resolve, 0, "Leave resolving to the timer", NULL },
 		{ "fail-closed", 0, POPT_ARG_NONE, &o.fail_closed, 0,

@@ -24,11 +24,11 @@ static const struct cmd commands[] = {
 	  .example = "ohguard unload --yes", .changes = true },
 	{ "allow", cmd_allow, "allow names, addresses and ranges, at once and until revoked",
 	  .example = "ohguard allow --for 2h github.com '*.corp.example'", .changes = true },
-	{ "revoke", cmd_revoke, "take that back, and end its open connections",
+	{ "revoke", cmd_revoke, "take back what `allow` gave, and end its connections",
 	  .example = "ohguard revoke github.com", .targets = true, .changes = true },
 	{ "asks", cmd_asks, "show what waits for an answer, under load --ask",
 	  .example = "ohguard asks --follow" },
-	{ "deny", cmd_deny, "answer with no: it is refused at once",
+	{ "deny", cmd_deny, "answer with no: what waits is refused at once",
 	  .example = "ohguard deny github.com", .changes = true },
 	{ "list", cmd_list, "show what is allowed, its addresses and how long they live",
 	  .example = "ohguard list" },
@@ -38,7 +38,7 @@ static const struct cmd commands[] = {
 	  .example = "ohguard stats" },
 	{ "events", cmd_events, "show refused attempts, one a line",
 	  .example = "ohguard events --follow" },
-	{ "report", cmd_report, "write one page to look at, from the history",
+	{ "report", cmd_report, "write a page about the history, to look at",
 	  .example = "ohguard report /root/report.html" },
 	{ "explain", cmd_explain, "say whether something is allowed, by what, and what to type",
 	  .example = "ohguard explain github.com", .alias = "why", .targets = true },
@@ -52,11 +52,11 @@ static const struct cmd commands[] = {
 	  .example = "ohguard suggest --since 2h", .changes = true },
 	{ "run", cmd_run, "run one command under a guard of its own",
 	  .example = "ohguard run --allow api.openai.com -- ./agent" },	/* its command inherits how SIGPIPE is */
-	{ "serve", cmd_serve, "stay, and answer what is refused for its name",
+	{ "serve", cmd_serve, "stay, keep the history, and answer refused names",
 	  .example = "ohguard serve" },
 	{ "lock", cmd_lock, "protect links, maps, files and binary from other root processes",
 	  .example = "ohguard lock --copy-key /root/ohguard.key", .changes = true },
-	{ "unlock", cmd_unlock, "end that protection",
+	{ "unlock", cmd_unlock, "end the protection of `lock`",
 	  .example = "ohguard unlock --key /root/ohguard.key", .changes = true },
 	{ "aws", cmd_aws, "build and watch the network and the machines in AWS",
 	  .example = "ohguard aws plan" },
@@ -180,6 +180,8 @@ int main(int argc, char **argv)
 	}
 	if (!strcmp(argv[1], "help") && argc > 2) {
 		c = find(argv[2]);
+		if (c && c->run == cmd_aws && argc > 3)
+			return run(c, 3, (char *[]){ NULL, argv[3], help_option, NULL });
 		return c ? run(c, 2, help_argv) : no_such_command(argv[2]);
 	}
 	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {

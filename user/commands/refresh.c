@@ -16,9 +16,6 @@
 #include "guard/change.h"
 #include "guard/refresh.h"
 
-#define WATCH_OUTAGE 15		/* while the resolver is away */
-#define WATCH_LONGEST 60	/* seconds, since `allow` and `load` do not wake a watcher */
-
 static void report_names(const struct cmd_options *o, const struct refresh_report *report)
 {
 	struct json j;
@@ -26,7 +23,8 @@ static void report_names(const struct cmd_options *o, const struct refresh_repor
 	refresh_warn(report);
 	if (!o->json) {
 		if (report->asked)
-			printf("%zu queries, %zu failed\n", report->asked, report->failed);
+			printf("%zu quer%s, %zu failed\n", report->asked, report->asked == 1 ? "y" : "ies",
+			       report->failed);
 		return;
 	}
 	json_start(&j, stdout);
@@ -67,21 +65,6 @@ struct refresh_options {
 	int stay, uplinks, now;
 };
 
-static int64_t next_due(const struct guard *g)
-{
-	int64_t now = time(NULL), next = now + WATCH_LONGEST;
-
-	for (size_t i = 0; i < g->records.count; i++) {
-		const struct record *r = &g->records.list[i];
-
-		if (r->due < next)
-			next = r->due;
-		if (r->failures && resolve_was_silent(r->why) && now + WATCH_OUTAGE < next)
-			next = now + WATCH_OUTAGE;
-	}
-	return next;
-}
-
 /* One round. *ret_next is when the next name is due. */
 static int round_once(const struct refresh_options *o, int64_t *ret_next)
 {
@@ -91,7 +74,7 @@ static int round_once(const struct refresh_options *o, int64_t *ret_next)
 	struct error e;
 	int r = guard_open(&o->common.guard, &g, &e), r_uplinks;
 
-	*ret_next = time(NULL) + WATCH_LONGEST;
+	*ret_next = time(NULL) + REFRESH_LONGEST;
 	if (r)
 		return cmd_open_failed(r, &e);
 	going_back_if_due(&g, &o->common.guard, &back);
@@ -103,7 +86,7 @@ static int round_once(const struct refresh_options *o, int64_t *ret_next)
 	if (r_uplinks)
 		cmd_fail(&e);
 	report_names(&o->common, &report);
-	*ret_next = next_due(&g);
+	*ret_next = refresh_next(&g.records, time(NULL));
 	if (back && back < *ret_next)
 		*ret_next = back;
 	guard_close(&g);
@@ -156,7 +139,7 @@ int cmd_refresh(int argc, char **argv)
 	struct refresh_options o = { 0 };
 	int64_t next;
 	struct poptOption options[] = {
-		{ "now", 0, POPT_ARG_NONE, &o.now, 0, "Ask for every name, also what is not due yet", NULL },
+		{ "now", 0, POPT_ARG_NONE, &o.now, 0, "Ask for every name, whether due or not", NULL },
 		{ "watch", 0, POPT_ARG_NONE, &o.stay, 0,
 		  "Stay: resolve on schedule, and guard an uplink when it appears", NULL },
 		{ "uplinks", 0, POPT_ARG_NONE, &o.uplinks, 0,

@@ -62,7 +62,7 @@ static int add(void *context, const struct history_record *r)
 		o->over_time[column < COLUMNS ? column : COLUMNS - 1] += r->count;
 	*(r->observed ? &o->observed : &o->refused) += r->count;
 	o->reasons[r->reason & (OH_REASON_MAX - 1)] += r->count;
-	what.command = what.cgroup = what.container = what.container_name = what.target = NULL;
+	what.command = what.cgroup = what.container = what.container_name = NULL;
 	what.reason = what.observed = 0;
 	if (!e)
 		e = add_by(&o->names, r, what);
@@ -256,7 +256,7 @@ int cmd_report(int argc, char **argv)
 {
 	struct report o = { .now = (int64_t)time(NULL) };
 	struct poptOption options[] = {
-		{ "since", 0, POPT_ARG_STRING, &o.since_text, 0, "Not before that (default: 7d ago)", "TIME" },
+		{ "since", 0, POPT_ARG_STRING, &o.since_text, 0, "From this time on (default: 7d ago)", "TIME" },
 		POPT_TABLEEND
 	};
 	struct guard g;

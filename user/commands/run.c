@@ -307,7 +307,8 @@ int cmd_run(int argc, char **argv)
 	struct run o = { 0 };
 	struct poptOption options[] = {
 		{ "allow", 0, POPT_ARG_ARGV, &o.allow, 0,
-		  "Allow NAME, *.SUFFIX, ADDRESS or ADDRESS/BITS, with an optional :PORT; may be repeated", "TARGET" },
+		  "Allow NAME, *.SUFFIX, ADDRESS or ADDRESS/BITS, with an optional :PORT ('NAME:80 sni=off' for what "
+		  "is not TLS); may be repeated", "TARGET" },
 		{ "learn", 0, POPT_ARG_STRING, &o.learn, 0,
 		  "Refuse nothing, and write the configuration that the command needed", "FILE" },
 		{ "user", 0, POPT_ARG_STRING, &o.user, 0, "Run the command as this user", "USER" },

@@ -11,41 +11,15 @@
 #include "base/json.h"
 #include "base/reason.h"
 #include "base/text.h"
-#include "base/version.h"
 #include "commands/cmd.h"
-#include "commands/top.h"
+#include "commands/stats.h"
 #include "engine/publish.h"
 #include "guard/guard.h"
 
 /* The maps that can become full. */
-static const enum engine_map shown_maps[] = {
+static const enum engine_map shown_maps[STATS_MAPS] = {
 	ENGINE_ADDRESSES, ENGINE_LEARNED, ENGINE_OPENED, ENGINE_RANGES, ENGINE_NAMES, ENGINE_LOCAL,
 	ENGINE_QUESTIONS };
-
-struct stats {
-	const char *instance;
-	int64_t since;			/* 0: no policy was ever in force */
-	bool observing;
-	const char *mode;
-	struct oh_count allowed, refused, observed;
-	struct oh_count reasons[OH_REASON_MAX], observed_reasons[OH_REASON_MAX];
-	uint64_t events_lost;
-	struct stats_target {
-		const struct target *target;
-		uint32_t id;
-		struct oh_use use;
-	} *targets;
-	size_t target_count;
-	struct {
-		enum engine_map map;
-		uint64_t entries, max;
-	} maps[sizeof(shown_maps) / sizeof(*shown_maps)];
-	int64_t last, next_due;		/* of refresh; 0: none */
-	int64_t succeeded;		/* the last lookup that did not fail, 0: none */
-	size_t failures, names, addresses;
-	bool healthy, locked;		/* for Prometheus alone: it takes a while to find out */
-	struct top names_top, programs_top;
-};
 
 static void add(struct oh_count *to, const struct oh_count *count)
 {
@@ -121,7 +95,7 @@ static int read_stats(struct guard *g, struct stats *s, struct error *e)
 		r = read_counts(&g->engine, s, e);
 	if (!r)
 		r = read_targets(g, s, e);
-	for (size_t i = 0; !r && i < sizeof(s->maps) / sizeof(*s->maps); i++) {
+	for (size_t i = 0; !r && i < STATS_MAPS; i++) {
 		s->maps[i].map = shown_maps[i];
 		r = engine_map_fill(&g->engine, shown_maps[i], &s->maps[i].entries, &s->maps[i].max, e);
 	}
@@ -211,7 +185,7 @@ static void print_json(const struct stats *s)
 	top_json(&j, "top_refused", &s->names_top);
 	top_json(&j, "top_programs", &s->programs_top);
 	json_array(&j, "maps");
-	for (size_t i = 0; i < sizeof(s->maps) / sizeof(*s->maps); i++) {
+	for (size_t i = 0; i < STATS_MAPS; i++) {
 		json_object(&j, NULL);
 		json_string(&j, "name", engine_map_names[s->maps[i].map]);
 		json_number(&j, "entries", (int64_t)s->maps[i].entries);
@@ -230,153 +204,91 @@ static void print_json(const struct stats *s)
 	json_end(&j);
 }
 
-static void text_count(const char *name, const struct oh_count *count)
+/* So that numbers stand below each other, whatever the targets' names. */
+static int widest(const struct stats *s)
 {
-	if (count->packets)
-		printf("  %-26s %12llu packets %16llu bytes\n", name, (unsigned long long)count->packets,
-		       (unsigned long long)count->bytes);
+	char text[OH_TARGET_TEXT_MAX];
+	int width = 26;
+
+	for (size_t i = 0; i < s->target_count; i++) {
+		int length = s->targets[i].use.packets ? (int)strlen(target_identity(s->targets[i].target, text)) : 0;
+
+		if (length > width)
+			width = length;
+	}
+	return width;
+}
+
+static void text_count(int width, const char *name, uint64_t packets, uint64_t bytes)
+{
+	printf("%-*s %12llu %18llu", width, name, (unsigned long long)packets, (unsigned long long)bytes);
+}
+
+static void text_counts(int width, const char *verdict, const struct oh_count *sum, const struct oh_count *counts,
+			unsigned int from, unsigned int to)
+{
+	text_count(width + 2, verdict, sum->packets, sum->bytes);
+	putchar('\n');
+	for (unsigned int i = from; i < to; i++) {
+		if (!counts[i].packets)
+			continue;
+		fputs("  ", stdout);
+		text_count(width, reason_name(i), counts[i].packets, counts[i].bytes);
+		putchar('\n');
+	}
+}
+
+static void text_targets(int width, const struct stats *s)
+{
+	char text[OH_TARGET_TEXT_MAX];
+
+	printf("%-*s %12s %18s %10s\n", width + 2, "by target", "packets", "bytes", "hits");
+	for (size_t i = 0; i < s->target_count; i++) {
+		const struct oh_use *use = &s->targets[i].use;
+
+		if (!use->packets)
+			continue;
+		fputs("  ", stdout);
+		text_count(width, target_identity(s->targets[i].target, text), use->packets, use->bytes);
+		printf(" %10llu\n", (unsigned long long)use->hits);
+	}
+}
+
+static void text_maps(int width, const struct stats *s)
+{
+	printf("%-*s %12s %18s\n", width + 2, "maps of the kernel", "entries", "room");
+	for (size_t i = 0; i < STATS_MAPS; i++)
+		printf("  %-*s %12llu %18llu\n", width, engine_map_names[s->maps[i].map],
+		       (unsigned long long)s->maps[i].entries, (unsigned long long)s->maps[i].max);
 }
 
 static void print_text(const struct stats *s)
 {
-	char text[OH_TARGET_TEXT_MAX], when[TEXT_TIME_MAX];
+	char when[TEXT_TIME_MAX];
+	int width = widest(s);
 
 	printf("%s since %s%s\n", s->instance, s->since ? text_time(s->since, when) : "it was locked down",
 	       s->observing ? ", observing: nothing is refused" : "");
-	printf("allowed %llu packets, %llu bytes\n", (unsigned long long)s->allowed.packets,
-	       (unsigned long long)s->allowed.bytes);
-	for (unsigned int i = 1; i < OH_REASON_FIRST_REFUSAL; i++)
-		text_count(reason_name(i), &s->reasons[i]);
-	printf("refused %llu packets, %llu bytes\n", (unsigned long long)s->refused.packets,
-	       (unsigned long long)s->refused.bytes);
-	for (unsigned int i = OH_REASON_FIRST_REFUSAL; i < OH_REASON_MAX; i++)
-		text_count(reason_name(i), &s->reasons[i]);
+	printf("%-*s %12s %18s\n", width + 2, "by reason", "packets", "bytes");
+	text_counts(width, "allowed", &s->allowed, s->reasons, 1, OH_REASON_FIRST_REFUSAL);
+	text_counts(width, "refused", &s->refused, s->reasons, OH_REASON_FIRST_REFUSAL, OH_REASON_MAX);
 	if (s->observing || s->observed.packets)
-		printf("observed %llu packets, %llu bytes\n", (unsigned long long)s->observed.packets,
-		       (unsigned long long)s->observed.bytes);
-	for (unsigned int i = OH_REASON_FIRST_REFUSAL; i < OH_REASON_MAX; i++)
-		text_count(reason_name(i), &s->observed_reasons[i]);
+		text_counts(width, "observed", &s->observed, s->observed_reasons, OH_REASON_FIRST_REFUSAL,
+			    OH_REASON_MAX);
+	text_targets(width, s);
 	top_text("refused most in the last day", &s->names_top);
-	top_text("by program", &s->programs_top);
+	top_text("refused most in the last day, by program", &s->programs_top);
 	if (s->events_lost)
-		printf("%llu events lost: the buffer was full and nobody read it\n",
-		       (unsigned long long)s->events_lost);
-	puts("targets");
-	for (size_t i = 0; i < s->target_count; i++) {
-		const struct oh_use *use = &s->targets[i].use;
-
-		if (use->packets)
-			printf("  %-26s %12llu packets %16llu bytes %8llu hits\n",
-			       target_identity(s->targets[i].target, text), (unsigned long long)use->packets,
-			       (unsigned long long)use->bytes, (unsigned long long)use->hits);
-	}
-	for (size_t i = 0; i < sizeof(s->maps) / sizeof(*s->maps); i++)
-		printf("%s: %llu of %llu\n", engine_map_names[s->maps[i].map], (unsigned long long)s->maps[i].entries,
-		       (unsigned long long)s->maps[i].max);
-	printf("refresh: %zu names, %zu addresses, %zu failing", s->names, s->addresses, s->failures);
+		printf("%llu event%s lost: the buffer was full and nobody read it\n",
+		       (unsigned long long)s->events_lost, TEXT_PLURAL(s->events_lost));
+	text_maps(width, s);
+	printf("refresh: %zu name%s, %zu address%s, %zu failing", s->names, TEXT_PLURAL(s->names), s->addresses,
+	       s->addresses == 1 ? "" : "es", s->failures);
 	if (s->last)
 		printf(", last %s", text_time(s->last, when));
 	if (s->next_due)
 		printf(", next %s", text_time(s->next_due, when));
 	putchar('\n');
-}
-
-static void prometheus_metric(const char *metric, const char *type, const char *help)
-{
-	printf("# HELP %s %s\n# TYPE %s %s\n", metric, help, metric, type);
-}
-
-/* A label can hold text from outside. The exposition format escapes it as JSON does. */
-static void prometheus_target(const struct stats *s, const char *metric, const char *help, bool bytes)
-{
-	char text[OH_TARGET_TEXT_MAX];
-
-	prometheus_metric(metric, "counter", help);
-	for (size_t i = 0; i < s->target_count; i++) {
-		printf("%s{instance=\"%s\",target=\"", metric, s->instance);
-		text_print_json(stdout, target_identity(s->targets[i].target, text));
-		printf("\"} %llu\n", (unsigned long long)(bytes ? s->targets[i].use.bytes : s->targets[i].use.packets));
-	}
-}
-
-static void prometheus_reason(const struct stats *s, const char *metric, const char *verdict, unsigned int reason,
-			      uint64_t value)
-{
-	printf("%s{instance=\"%s\",verdict=\"%s\",reason=\"%s\"} %llu\n", metric, s->instance, verdict,
-	       reason_name(reason), (unsigned long long)value);
-}
-
-static void prometheus_reasons(const struct stats *s, const char *metric, const char *help, bool bytes)
-{
-	prometheus_metric(metric, "counter", help);
-	for (unsigned int i = 1; i < OH_REASON_MAX; i++) {
-		const char *verdict = i < OH_REASON_FIRST_REFUSAL ? "allowed" : "refused";
-
-		if (!reason_name(i))
-			continue;
-		prometheus_reason(s, metric, verdict, i, bytes ? s->reasons[i].bytes : s->reasons[i].packets);
-		if (s->observed_reasons[i].packets)
-			prometheus_reason(s, metric, "observed", i, bytes ? s->observed_reasons[i].bytes :
-									    s->observed_reasons[i].packets);
-	}
-}
-
-static void prometheus_maps(const struct stats *s, const char *metric, const char *help, bool max)
-{
-	prometheus_metric(metric, "gauge", help);
-	for (size_t i = 0; i < sizeof(s->maps) / sizeof(*s->maps); i++)
-		printf("%s{instance=\"%s\",map=\"%s\"} %llu\n", metric, s->instance, engine_map_names[s->maps[i].map],
-		       (unsigned long long)(max ? s->maps[i].max : s->maps[i].entries));
-}
-
-static void prometheus_one(const struct stats *s, const char *metric, const char *type, const char *help,
-			   uint64_t value)
-{
-	prometheus_metric(metric, type, help);
-	printf("%s{instance=\"%s\"} %llu\n", metric, s->instance, (unsigned long long)value);
-}
-
-static void prometheus_programs(const struct stats *s)
-{
-	if (!s->programs_top.count)
-		return;
-	prometheus_metric("ohguard_program_refusals", "gauge",
-			  "Refusals in the last day, by program: the most frequent ones.");
-	for (size_t i = 0; i < s->programs_top.count; i++) {
-		printf("ohguard_program_refusals{instance=\"%s\",program=\"", s->instance);
-		text_print_json(stdout, s->programs_top.list[i].text);
-		printf("\"} %llu\n", (unsigned long long)s->programs_top.list[i].refused);
-	}
-}
-
-static void print_down(const char *instance)
-{
-	const struct stats s = { .instance = instance };
-
-	prometheus_one(&s, "ohguard_up", "gauge", "1: loaded.", 0);
-}
-
-static void print_prometheus(const struct stats *s)
-{
-	prometheus_one(s, "ohguard_up", "gauge", "1: loaded.", 1);
-	prometheus_one(s, "ohguard_healthy", "gauge", "1: status finds no problem.", s->healthy);
-	prometheus_one(s, "ohguard_locked", "gauge", "1: locked by BPF LSM.", s->locked);
-	prometheus_metric("ohguard_build_info", "gauge", "Always 1.");
-	printf("ohguard_build_info{instance=\"%s\",version=\"%s\"} 1\n", s->instance, OHGUARD_VERSION);
-	prometheus_reasons(s, "ohguard_packets_total", "Packets and attempts, by verdict and reason.", false);
-	prometheus_reasons(s, "ohguard_bytes_total", "Bytes of IP packets, by verdict and reason.", true);
-	prometheus_target(s, "ohguard_target_packets_total", "Packets to an allowed target.", false);
-	prometheus_target(s, "ohguard_target_bytes_total", "Bytes of IP packets to an allowed target.", true);
-	prometheus_one(s, "ohguard_observing", "gauge", "1: nothing is refused (load --observe).", s->observing);
-	prometheus_one(s, "ohguard_events_lost_total", "counter", "Events that found the buffer full.", s->events_lost);
-	prometheus_maps(s, "ohguard_map_entries", "Entries in a map of the kernel.", false);
-	prometheus_maps(s, "ohguard_map_max", "Entries that a map of the kernel has room for.", true);
-	prometheus_one(s, "ohguard_refresh_failing", "gauge", "Lookups that fail now.", s->failures);
-	prometheus_one(s, "ohguard_refresh_last_seconds", "gauge", "Time of the last query, in seconds since 1970.",
-		       (uint64_t)s->last);
-	prometheus_one(s, "ohguard_refresh_success_seconds", "gauge",
-		       "Time of the last query that was answered, in seconds since 1970.", (uint64_t)s->succeeded);
-	prometheus_programs(s);
 }
 
 /* ---- rates ---- */
@@ -421,7 +333,7 @@ static void print_rates(const struct stats *s, const struct stats *before, doubl
 				   &(struct oh_count){ old->packets, old->bytes }, seconds);
 	}
 	top_text("refused most in the last day", &s->names_top);
-	top_text("by program", &s->programs_top);
+	top_text("refused most in the last day, by program", &s->programs_top);
 }
 
 /* The policy is built anew for each reading: targets of the one before are known by their ids alone. */
@@ -467,9 +379,9 @@ static int write_prometheus(const struct stats *s, const char *instance, const c
 	if (path)	/* glibc's is a variable (stdio(3)) */
 		stdout = out.stream;
 	if (s)
-		print_prometheus(s);
+		stats_prometheus(s);
 	else
-		print_down(instance);
+		stats_prometheus_down(instance);
 	stdout = screen;
 	return path ? file_commit(&out, e) : 0;
 }

@@ -174,7 +174,7 @@ static void check_records(struct status *s, const struct guard *g, int64_t now)
 	size_t failing = 0;
 	const struct record *worst = NULL;
 	int64_t overdue = 0, due;
-	char outage[128];
+	char outage[128], span[24];
 
 	for (size_t i = 0; i < g->records.count; i++) {
 		const struct record *r = &g->records.list[i];
@@ -192,11 +192,11 @@ static void check_records(struct status *s, const struct guard *g, int64_t now)
 	if (refresh_outage(&g->records, &g->config, outage, sizeof(outage)))
 		remark(&s->problems, "%s", outage);
 	else if (worst)
-		remark(&s->problems, "%zu lookups fail, for example %.100s (IPv%d): %s", failing, worst->name,
-			worst->family, worst->why);
+		remark(&s->problems, "%zu lookup%s, for example %.100s (IPv%d): %s", failing,
+		       failing == 1 ? " fails" : "s fail", worst->name, worst->family, worst->why);
 	if (overdue > overdue_max(&g->config))
-		remark(&s->problems, "names are overdue for %llds: is ohguard-refresh.timer running?",
-			(long long)overdue);
+		remark(&s->problems, "names are overdue for %s: is ohguard-refresh.timer running?",
+		       text_seconds((uint64_t)overdue, span, sizeof(span)));
 }
 
 /* What found no room is a problem for as long as addresses that did may live. */
@@ -292,6 +292,7 @@ static int read_status(struct guard *g, struct status *s, struct error *e)
 {
 	struct error e_state;
 	struct back back;
+	char span[24];
 	int r;
 
 	engine_read_hooks(g->pins, s->hooks);
@@ -299,9 +300,9 @@ static int read_status(struct guard *g, struct status *s, struct error *e)
 	s->answering = answerer_is_alive(&g->engine);
 	if (!s->packet)
 		remark(&s->notes,
-			"sockets of families that no hook sees (AF_VSOCK, which reaches the hypervisor, RDS, TIPC, "
-			"Bluetooth) are not refused without BPF LSM: keep them from the workload with "
-			"RestrictAddressFamilies= or seccomp");
+			"sockets of families that no hook sees (AF_VSOCK to the hypervisor, RDS, TIPC, Bluetooth) "
+			"are not refused without BPF LSM: keep them from the workload with RestrictAddressFamilies= "
+			"or seccomp");
 	s->settings = g->engine.settings;
 	if (s->settings.observe)	/* first of all problems */
 		remark(&s->problems, "it only observes: nothing is refused: `ohguard suggest` shows what to allow, and "
@@ -341,8 +342,9 @@ static int read_status(struct guard *g, struct status *s, struct error *e)
 		check_records(s, g, time(NULL));
 	guard_unlock(g);
 	if (!back_read(g, &back, &e_state))
-		remark(&s->notes, "unconfirmed: what was in force before is back in %llds unless `ohguard confirm` "
-		       "comes first", (long long)(back.deadline > clock_boot() ? back.deadline - clock_boot() : 0));
+		remark(&s->notes, "unconfirmed: what was in force before is back in %s unless `ohguard confirm` "
+		       "comes first", text_seconds(back.deadline > clock_boot() ?
+						   (uint64_t)(back.deadline - clock_boot()) : 0, span, sizeof(span)));
 	ways_out_suffixes(&g->policy, &s->notes);
 	ways_out_sockets(s->hooks[OH_HOOK_EGRESS].where, &s->notes);
 	ways_out_resolver(&s->settings, s->hooks[OH_HOOK_EGRESS].where, &s->problems);

@@ -156,7 +156,7 @@ int cmd_suggest(int argc, char **argv)
 		{ "since", 0, POPT_ARG_STRING, &o.since, 0, "From this time on: 2h (ago), 14:30, 2026-11-28", "TIME" },
 		{ "suffix", 0, POPT_ARG_ARGV, &o.suffixes, 0,
 		  "Put *.SUFFIX in place of the names below it; may be repeated", "SUFFIX" },
-		{ "refused", 0, POPT_ARG_NONE, &o.refused, 0, "Also what was refused, not only observed", NULL },
+		{ "refused", 0, POPT_ARG_NONE, &o.refused, 0, "Count what was refused as well", NULL },
 		POPT_TABLEEND
 	};
 	int r = cmd_parse(argc, argv, options, NULL, &o.common);

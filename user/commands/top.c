@@ -19,7 +19,7 @@ static int add(void *context, const struct history_record *r)
 	struct history_record what = *r, who = { .first = r->first, .last = r->last, .count = r->count };
 	struct sums *s = context;
 
-	what.command = what.cgroup = what.container = what.container_name = what.target = NULL;
+	what.command = what.cgroup = what.container = what.container_name = NULL;
 	what.reason = what.observed = 0;
 	who.command = r->command;
 	who.container = r->container;

@@ -23,8 +23,9 @@ static int report(const struct cmd_options *o, bool changed, const struct error 
 
 	if (!o->json && changed)
 		printf("%s: unloaded: nothing is guarded any more\n", o->guard.instance);
-	else if (!o->json)
-		printf("%s: nothing to unload: %s\n", o->guard.instance, not_loaded->text);
+	else if (!o->json)	/* without the advice to load it */
+		printf("%s: nothing to unload: %.*s\n", o->guard.instance, (int)strcspn(not_loaded->text, ":"),
+		       not_loaded->text);
 	if (!o->json)
 		return CMD_OK;
 	json_start(&j, stdout);

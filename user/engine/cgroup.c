@@ -131,18 +131,26 @@ static void remove_one(const char *path)
 	rmdir(path);
 }
 
+/* Made by a process that has ended. While it lives, it may be about to fill it. */
+static bool is_left(const char *name)
+{
+	int pid = 0;
+	char rest;
+
+	if (sscanf(name, CGROUP_OF_RUN "%c", &pid, &rest) != 1 && sscanf(name, CGROUP_OF_VERIFY "%c", &pid, &rest) != 1)
+		return false;
+	return pid > 0 && (pid == getpid() || (kill(pid, 0) && errno == ESRCH));
+}
+
 void cgroup_remove_left(const char *folder)
 {
 	DIR *dir = opendir(folder);
 	struct dirent *entry;
 
 	while (dir && (entry = readdir(dir))) {
-		char path[PATH_MAX], rest;
-		int pid;
+		char path[PATH_MAX];
 
-		if (sscanf(entry->d_name, CGROUP_OF_RUN "%c", &pid, &rest) != 1 || pid <= 0)
-			continue;
-		if (pid != getpid() && (!kill(pid, 0) || errno != ESRCH))	/* it may be about to fill it */
+		if (!is_left(entry->d_name))
 			continue;
 		if ((size_t)snprintf(path, sizeof(path), "%s/%s", folder, entry->d_name) < sizeof(path) &&
 		    !is_populated(path))

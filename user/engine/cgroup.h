@@ -10,9 +10,10 @@
 /* The cgroup2 folder of this process; where it cannot be seen from here, the top of the mount. */
 int cgroup_find_own(char ret[PATH_MAX], struct error *e);
 
-/* The name of a run's cgroup, by the pid of its front. */
+/* The names of the cgroups that `run` and `verify` make, by their pid. */
 #define CGROUP_OF_RUN "ohguard-run-%d"
-/* Removes those that killed runs have left in a folder. What still has a process stays. */
+#define CGROUP_OF_VERIFY "ohguard-verify-%d"
+/* Removes those that killed ones have left in a folder. What still has a process stays. */
 void cgroup_remove_left(const char *folder);
 
 /* Moves the calling process there. 0 or -errno. */

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "engine/kernel_types.h"
 
-#include <bpf/btf.h>
-#include <bpf/libbpf.h>
 #include <linux/bpf.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -10,6 +8,8 @@
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#include "engine/kernel_btf.h"
 
 #define DEVICE_ALIGN 32		/* NETDEV_ALIGN: what a driver keeps stands behind struct net_device, aligned to it */
 
@@ -80,52 +80,10 @@ static const struct field link_fields[] = {
 	{ TYPE_ADJACENT, "list", LINKS(adjacent_list) },
 };
 
-/* The kernel's types, and those that are looked for: found by one walk, since libbpf's search walks for each. */
-struct types {
-	struct btf *kernel;
-	const struct btf_type *type[TYPES];
-};
-
-static void find_types(struct types *types)
-{
-	const struct btf_type *t;
-
-	for (__u32 id = 1; (t = btf__type_by_id(types->kernel, id)); id++) {
-		const char *name = btf__name_by_offset(types->kernel, btf_is_struct(t) ? t->name_off : 0);
-
-		for (int i = 0; *name && i < TYPES; i++) {
-			if (!types->type[i] && !strcmp(name, type_names[i]))
-				types->type[i] = t;
-		}
-	}
-}
-
-/* The offset in bits of a field of a struct or union, those without a name in it included; or -1. */
-static int bits_of(const struct btf *kernel, const struct btf_type *t, const char *field)
-{
-	for (__u32 i = 0; i < btf_vlen(t); i++) {
-		const struct btf_member *m = &btf_members(t)[i];
-		const char *name = btf__name_by_offset(kernel, m->name_off);
-		const struct btf_type *inner = *name ? NULL : btf__type_by_id(kernel, m->type);
-		int within = inner && btf_is_composite(inner) ? bits_of(kernel, inner, field) : -1;
-
-		if (!strcmp(name, field))
-			within = 0;
-		if (within >= 0)
-			return (int)btf_member_bit_offset(t, i) + within;
-	}
-	return -1;
-}
-
-static int find_bits(const struct types *types, enum type type, const char *field)
-{
-	return types->type[type] ? bits_of(types->kernel, types->type[type], field) : -1;
-}
-
 /* The offset of a field in bytes, or -1. */
-static int offset_of(const struct types *types, enum type type, const char *field)
+static int offset_of(const struct kernel_btf *types, enum type type, const char *field)
 {
-	int bits = find_bits(types, type, field);
+	int bits = kernel_btf_bits(types, type_names[type], field);
 
 	return bits < 0 ? -1 : bits / 8;
 }
@@ -155,7 +113,7 @@ static bool may_read(void)
 	return true;
 }
 
-static void find_shared_pages(const struct types *types, struct oh_settings *settings)
+static void find_shared_pages(const struct kernel_btf *types, struct oh_settings *settings)
 {
 	int head = offset_of(types, TYPE_SK_BUFF, "head"), end = offset_of(types, TYPE_SK_BUFF, "end"), at = -1;
 	__u16 mask = 0;
@@ -173,7 +131,7 @@ static void find_shared_pages(const struct types *types, struct oh_settings *set
 }
 
 /* False where one is missing. ret is all zero before. */
-static bool find_fields(const struct types *types, const struct field *fields, size_t count, void *ret)
+static bool find_fields(const struct kernel_btf *types, const struct field *fields, size_t count, void *ret)
 {
 	for (size_t i = 0; i < count; i++) {
 		int offset = offset_of(types, fields[i].type, fields[i].name);
@@ -186,9 +144,9 @@ static bool find_fields(const struct types *types, const struct field *fields, s
 	return true;
 }
 
-static void find_kernel_mark(const struct types *types, struct oh_kernel_links *links)
+static void find_kernel_mark(const struct kernel_btf *types, struct oh_kernel_links *links)
 {
-	int mark = find_bits(types, TYPE_WHOLE_SOCK, "sk_kern_sock");
+	int mark = kernel_btf_bits(types, type_names[TYPE_WHOLE_SOCK], "sk_kern_sock");
 
 	if (mark < 0)
 		return;
@@ -197,7 +155,7 @@ static void find_kernel_mark(const struct types *types, struct oh_kernel_links *
 }
 
 /* The first of an entry's two ends is how its first packet looked before NAT, and begins with the source. */
-static void find_conntrack(const struct types *types, struct oh_kernel_links *links)
+static void find_conntrack(const struct kernel_btf *types, struct oh_kernel_links *links)
 {
 	int entry = offset_of(types, TYPE_SK_BUFF, "_nfct"), ends = offset_of(types, TYPE_CONNTRACK, "tuplehash");
 	int source = offset_of(types, TYPE_CONNTRACK_END, "tuple");
@@ -208,29 +166,46 @@ static void find_conntrack(const struct types *types, struct oh_kernel_links *li
 	links->conntrack_source = (__u16)(ends + source);
 }
 
-static void find_own(const struct types *types, struct oh_settings *settings)
+static void find_own(const struct kernel_btf *types, struct oh_settings *settings)
 {
 	struct oh_kernel_links *links = &settings->links;
-	__u32 size;
+	int size = kernel_btf_size(types, type_names[TYPE_DEVICE]);
 
 	settings->own.known = find_fields(types, own_fields, sizeof(own_fields) / sizeof(*own_fields), &settings->own);
 	if (!settings->own.known)
 		return;
 	links->known = find_fields(types, link_fields, sizeof(link_fields) / sizeof(*link_fields), links);
-	size = types->type[TYPE_DEVICE]->size;
 	links->device_private = (__u16)((size + DEVICE_ALIGN - 1) / DEVICE_ALIGN * DEVICE_ALIGN);
 	find_kernel_mark(types, links);
 	find_conntrack(types, links);
 }
 
+static void want_names(struct kernel_btf *types)
+{
+	static const char *const others[] = {
+		"head", "end", "flags", "tx_flags", "sk_kern_sock", "_nfct", "tuplehash", "tuple",
+	};
+
+	for (int i = 0; i < TYPES; i++)
+		kernel_btf_want(types, type_names[i]);
+	for (size_t i = 0; i < sizeof(own_fields) / sizeof(*own_fields); i++)
+		kernel_btf_want(types, own_fields[i].name);
+	for (size_t i = 0; i < sizeof(link_fields) / sizeof(*link_fields); i++)
+		kernel_btf_want(types, link_fields[i].name);
+	for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++)
+		kernel_btf_want(types, others[i]);
+}
+
 void kernel_types_find(struct oh_settings *settings)
 {
-	struct types types = { .kernel = may_read() ? btf__load_vmlinux_btf() : NULL };
+	struct kernel_btf types = { .fd = -1 };
 
-	if (!types.kernel || libbpf_get_error(types.kernel))
+	if (!may_read())
 		return;
-	find_types(&types);
-	find_shared_pages(&types, settings);
-	find_own(&types, settings);
-	btf__free(types.kernel);
+	want_names(&types);
+	if (!kernel_btf_read(&types, KERNEL_BTF)) {
+		find_shared_pages(&types, settings);
+		find_own(&types, settings);
+	}
+	kernel_btf_close(&types);
 }

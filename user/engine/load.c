@@ -106,8 +106,8 @@ static uint32_t own_netns_inode(void)
 	return stat("/proc/self/ns/net", &st) ? 0 : (uint32_t)st.st_ino;
 }
 
-static int fill_settings(struct bpf_object *object, const struct config *c, bool observe, struct oh_settings *ret,
-			 struct error *e)
+/* What the configuration says; what the kernel is asked for is still missing. */
+static struct oh_settings settings_of(const struct config *c, bool observe)
 {
 	struct oh_settings settings = { .observe = observe, .metadata = c->metadata, .inspect = c->inspect,
 		.nts = c->nts, .answer = c->inspect && c->answer, .xdp = c->xdp,
@@ -121,9 +121,15 @@ static int fill_settings(struct bpf_object *object, const struct config *c, bool
 	memcpy(settings.inbound, c->inbound, c->inbound_count * sizeof(*c->inbound));
 	memcpy(settings.uplink, c->uplinks, sizeof(settings.uplink));
 	memcpy(settings.nat64, c->nat64.list, sizeof(settings.nat64));
-	kernel_types_find(&settings);
-	*ret = settings;
-	return object_set_constant(object, OBJECT_SETTINGS, &settings, sizeof(settings), e);
+	return settings;
+}
+
+static int fill_settings(struct bpf_object *object, const struct config *c, bool observe, struct oh_settings *ret,
+			 struct error *e)
+{
+	*ret = settings_of(c, observe);
+	kernel_types_find(ret);
+	return object_set_constant(object, OBJECT_SETTINGS, ret, sizeof(*ret), e);
 }
 
 /* The verifier does not even see programs that are not wanted. */
@@ -316,6 +322,103 @@ int engine_prepare(const struct config *c, bool observe, const struct engine *pr
 	}
 	*ret = set;
 	*ret_engine = engine;
+	return 0;
+}
+
+/* ---- the programs in force ---- */
+
+/* What the kernel was asked for under the settings in force holds while it runs. */
+static bool same_settings(const struct config *c, bool observe, const struct engine *in_force)
+{
+	const struct oh_settings *now = &in_force->settings;
+	struct oh_settings s = settings_of(c, observe);
+	struct bpf_map_info addresses;
+	__u32 size = sizeof(addresses);
+
+	s.skb_head = now->skb_head;
+	s.skb_end = now->skb_end;
+	s.shared_at = now->shared_at;
+	s.shared_mask = now->shared_mask;
+	s.own = now->own;
+	s.links = now->links;
+	memset(&addresses, 0, sizeof(addresses));
+	return !memcmp(&s, now, sizeof(s)) &&
+	       !bpf_obj_get_info_by_fd(in_force->map[ENGINE_ADDRESSES], &addresses, &size) &&
+	       addresses.max_entries == c->max_addresses;
+}
+
+/* The program that a pin stands for: of a link, or at an uplink the program itself. -1: none. */
+static int open_program(const char *pins, int hook)
+{
+	int pinned = engine_open_link(pins, (enum oh_hook)hook), program = -1;
+	struct bpf_prog_info info;
+	struct bpf_link_info link;
+
+	if (pinned < 0 || engine_hooks[hook].uplink)
+		return pinned < 0 ? -1 : pinned;
+	if (!engine_read_link(pinned, &link, &info))
+		program = bpf_prog_get_fd_by_id(info.id);
+	close(pinned);
+	return program;
+}
+
+#define MAPS_MAX 64
+
+/* Its name, and the id of its constants. All programs of one load have the same, and no others. 0: not known. */
+static __u32 constants_of(int program, struct bpf_prog_info *ret)
+{
+	__u32 ids[MAPS_MAX] = { 0 }, size = sizeof(*ret), found = 0;
+
+	*ret = (struct bpf_prog_info){ .nr_map_ids = MAPS_MAX, .map_ids = (__u64)(uintptr_t)ids };
+	if (bpf_obj_get_info_by_fd(program, ret, &size))
+		return 0;
+	for (__u32 i = 0; !found && i < ret->nr_map_ids && i < MAPS_MAX; i++) {
+		struct bpf_map_info map = { 0 };
+		int fd = bpf_map_get_fd_by_id(ids[i]);
+
+		size = sizeof(map);
+		if (fd >= 0 && !bpf_obj_get_info_by_fd(fd, &map, &size) && object_is_constants(map.name))
+			found = ids[i];
+		if (fd >= 0)
+			close(fd);
+	}
+	return found;
+}
+
+/* All that these settings want, of one load: after a load that was killed some hooks have the programs of another. */
+static bool take_programs(const char *pins, const struct oh_settings *settings, struct engine_program_set *ret)
+{
+	__u32 constants = 0;
+
+	for (int i = 0; i < OH_HOOK_MAX; i++) {
+		struct bpf_prog_info info;
+		__u32 its;
+
+		if (!engine_hook_names[i] || !engine_wants(settings, i))
+			continue;
+		ret->program[i] = open_program(pins, i);
+		its = ret->program[i] < 0 ? 0 : constants_of(ret->program[i], &info);
+		if (!constants)
+			constants = its;
+		if (!its || its != constants || strncmp(info.name, engine_hooks[i].program, sizeof(info.name) - 1))
+			return false;
+	}
+	return true;
+}
+
+int engine_take_programs(const struct config *c, bool observe, const char *pins, const struct engine *in_force,
+			 struct engine_program_set **ret)
+{
+	struct engine_program_set *set = malloc(sizeof(*set));
+
+	if (!set)
+		return -ENOMEM;
+	memset(set->program, 0xff, sizeof(set->program));	/* -1 */
+	if (!same_settings(c, observe, in_force) || !take_programs(pins, &in_force->settings, set)) {
+		engine_free_set(set);
+		return -ENOENT;
+	}
+	*ret = set;
 	return 0;
 }
 

@@ -69,12 +69,16 @@ int object_open(enum object which, struct bpf_object **ret, struct error *e)
 
 uint64_t object_build(void)
 {
-	uintptr_t start = (uintptr_t)objects[OBJECT_ENGINE].start, end = (uintptr_t)objects[OBJECT_ENGINE].end;
-	uint8_t digest[32];
-	uint64_t build;
+	uint64_t build = 0;
 
-	sha256(objects[OBJECT_ENGINE].start, end - start, digest);
-	memcpy(&build, digest, sizeof(build));
+	for (size_t i = 0; i < sizeof(objects) / sizeof(*objects); i++) {
+		uint8_t digest[32];
+		uint64_t part;
+
+		sha256(objects[i].start, (size_t)(objects[i].end - objects[i].start), digest);
+		memcpy(&part, digest, sizeof(part));
+		build = build * 31 + part;
+	}
 	return build;
 }
 

@@ -21,7 +21,7 @@ enum object {
 
 /* Unpacks and opens one without loading it. From then on libbpf is silent, unless OHGUARD_DEBUG is set. */
 int object_open(enum object which, struct bpf_object **ret, struct error *e);
-/* Tells the engine's programs of one build from another's: a part of their SHA-256. */
+/* Tells the programs of one build from another's: made of their SHA-256. */
 uint64_t object_build(void);
 /* Gives a constant of the programs its value, before they are loaded. */
 int object_set_constant(struct bpf_object *object, const char *name, const void *value, size_t size, struct error *e);

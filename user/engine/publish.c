@@ -507,7 +507,7 @@ int publish_policy(struct policy *p, const struct records *records, const struct
 	if (!r && engine->settings.inspect)
 		r = publish_names(p, engine, e);
 	if (!r)
-		r = publish_sweep_answers(engine, e);
+		r = publish_sweep_answers(engine, (__u32)clock_boot(), e);
 	for (size_t i = 0; !r && i < p->count; i++) {
 		const struct policy_target *t = &p->list[i];
 

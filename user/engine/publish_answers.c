@@ -3,8 +3,6 @@
 
 #include <bpf/bpf.h>
 
-#include "base/clock.h"
-
 static bool is_over(const struct oh_entry *entry, __u32 boot)
 {
 	for (int i = 0; i < OH_GRANTS_MAX; i++) {
@@ -29,15 +27,15 @@ static bool is_swept(const void *key, const void *context)
 	return !bpf_map_lookup_elem(s->fd, key, &entry) && is_over(&entry, s->boot);
 }
 
-int publish_sweep_answers(const struct engine *engine, struct error *e)
+int publish_sweep_answers(const struct engine *engine, __u32 boot, struct error *e)
 {
 	static const enum engine_map taught[] = { ENGINE_LEARNED, ENGINE_OPENED };
 	int r = 0;
 
 	for (size_t i = 0; !r && i < sizeof(taught) / sizeof(*taught); i++) {
-		const struct sweep s = { .fd = engine->map[taught[i]], .boot = (__u32)clock_boot() };
+		const struct sweep s = { .fd = engine->map[taught[i]], .boot = boot };
 
-		if (s.boot > OH_KEPT)
+		if (boot > OH_KEPT)
 			r = engine_remove_keys(engine, taught[i], is_swept, &s, e);
 	}
 	return r;

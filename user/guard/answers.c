@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "engine/answerer.h"
 #include "engine/inject.h"
 #include "guard/held.h"
 #include "names/reply.h"
@@ -82,6 +83,11 @@ int answers_wait(const struct answers *a, int most)
 
 int answers_give(struct answers *a, const struct engine *engine, struct error *e)
 {
+	/* First, since the raw sockets for an answer are refused to whom nobody has heard of for too long. */
+	int r = answerer_beat(engine, true, e);
+
+	if (r)
+		return r;
 	if (ring_buffer__consume(a->ring) < 0)
 		return error_set(e, EIO, "the refused packets cannot be read");
 	held_settle(a->held, engine, a->inject);

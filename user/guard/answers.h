@@ -24,6 +24,7 @@ int answers_renew(struct answers *a, const struct engine *engine, struct error *
 int answers_fd(const struct answers *a);
 /* The milliseconds, at most so many, until answers_give() is due even if there is nothing. */
 int answers_wait(const struct answers *a, int most);
+/* Says that somebody answers, and does so. */
 int answers_give(struct answers *a, const struct engine *engine, struct error *e);
 
 #endif

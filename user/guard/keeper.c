@@ -28,13 +28,14 @@
 #include "guard/guard.h"
 #include "guard/refresh.h"
 #include "guard/tally.h"
+#include "history/advice.h"
+#include "history/print.h"
 #include "history/summary.h"
 #include "history/wanted.h"
 
 #define BPFFS "/sys/fs/bpf"
 #define PINS BPFFS "/run"
 #define BEAT 500		/* milliseconds: a fourth of OH_ANSWERER_ALIVE */
-#define PAUSE_MAX 60		/* seconds between two looks at what is due */
 #define SHOWN_MAX 10		/* lines of what was refused */
 
 /* What runs while the command runs. */
@@ -138,22 +139,12 @@ static int resolve_due(struct state *s, struct error *e)
 	return r;
 }
 
-static int64_t until_due(const struct records *records)
-{
-	int64_t next = PAUSE_MAX, now = time(NULL);
-
-	for (size_t i = 0; i < records->count; i++) {
-		if (records->list[i].due - now < next)
-			next = records->list[i].due - now;
-	}
-	return next < 1 ? 1 : next;
-}
-
 /* A process of its own: a slow resolver must not keep refused names from their answer, or the end from coming. What
  * fails is tried again; meanwhile addresses run out, as ever. */
 static pid_t start_refresher(struct state *s)
 {
 	pid_t parent = getpid(), pid = fork();
+	int64_t now, next;
 	struct error e;
 
 	if (pid)
@@ -161,7 +152,9 @@ static pid_t start_refresher(struct state *s)
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	close(s->k->front);
 	while (getppid() == parent) {
-		sleep((unsigned int)until_due(&s->records));
+		now = time(NULL);
+		next = refresh_next(&s->records, now);
+		sleep(next > now ? (unsigned int)(next - now) : 1);
 		if (resolve_due(s, &e))
 			error_print(&e);
 	}
@@ -203,22 +196,30 @@ static int take_event(void *context, void *data, size_t size)
 	return 0;
 }
 
-static void print_group(const struct history_record *r)
+/* The option that would have let it pass, as `ohguard allow` would. */
+static void print_option(const struct state *s, const struct history_record *r)
 {
-	char address[ADDRESS_TEXT_MAX], protocol[HISTORY_PROTOCOL_MAX];
+	static const char allow[] = "ohguard allow ", plain[] = " --sni off";
+	char line[ADVICE_MAX], *end;
 
-	fprintf(stderr, "  %6llu  %s ", (unsigned long long)r->count, reason_name(r->reason));
-	if (r->name)
-		text_print(stderr, r->name);
-	else if (history_address_is_set(&r->destination))
-		fprintf(stderr, "%s %s port %u", history_protocol(r->protocol, protocol),
-			address_format(&r->destination, address), r->destination_port);
+	if (advice(r, &s->policy, line, sizeof(line)) || strncmp(line, allow, sizeof(allow) - 1))
+		return;
+	end = strstr(line, plain);
+	if (end)
+		fprintf(stderr, ": --allow '%.*s sni=off'", (int)(end - line - (int)sizeof(allow) + 1),
+			line + sizeof(allow) - 1);
 	else
-		fputs(r->others ? "(many)" : "socket", stderr);
-	if (r->command) {
-		fputs(" by ", stderr);
-		text_print(stderr, r->command);
-	}
+		fprintf(stderr, ": --allow %s", line + sizeof(allow) - 1);
+}
+
+static void print_group(const struct state *s, const struct history_record *r)
+{
+
+	fprintf(stderr, "  %6llu  %s  ", (unsigned long long)r->count, reason_name(r->reason));
+	history_print_what(stderr, r);
+	fputs(" by ", stderr);
+	history_print_who(stderr, r);
+	print_option(s, r);
 	fputc('\n', stderr);
 }
 
@@ -234,12 +235,12 @@ static int print_refused(const struct state *s, struct error *e)
 	}
 	history_rank(&sum);
 	if (all)
-		fprintf(stderr, "ohguard: %llu refused%s:\n", (unsigned long long)all,
-			s->told.incomplete ? ", and more" : "");
+		fprintf(stderr, "ohguard: %llu attempt%s refused%s:\n", (unsigned long long)all,
+			all == 1 ? " was" : "s were", s->told.incomplete ? ", and more" : "");
 	for (size_t i = 0; i < sum.count && i < SHOWN_MAX; i++)
-		print_group(sum.group[i].record);
+		print_group(s, sum.group[i].record);
 	if (sum.count > SHOWN_MAX)
-		fprintf(stderr, "  and %zu others\n", sum.count - SHOWN_MAX);
+		fprintf(stderr, "  and %zu more kind%s\n", sum.count - SHOWN_MAX, TEXT_PLURAL(sum.count - SHOWN_MAX));
 	history_summary_free(&sum);
 	return 0;
 }
@@ -304,11 +305,6 @@ static void start_answering(struct state *s, bool beside)
 	s->answering = s->engine.settings.answer && !beside && !answers_open(&s->answers, &s->engine, &e);
 }
 
-static int beat(struct state *s, struct error *e)
-{
-	return s->answering ? answerer_beat(&s->engine, true, e) : 0;
-}
-
 /* Until the other end of the socket is gone. */
 static int serve(struct state *s, struct error *e)
 {
@@ -318,8 +314,7 @@ static int serve(struct state *s, struct error *e)
 	int r = 0;
 
 	while (!r && !fds[0].revents) {
-		r = beat(s, e);
-		if (!r && poll(fds, 3, BEAT) < 0 && errno != EINTR)
+		if (poll(fds, 3, BEAT) < 0 && errno != EINTR)
 			r = error_set(e, errno, "poll: %s", strerror(errno));
 		if (!r && s->answering)
 			r = answers_give(&s->answers, &s->engine, e);
@@ -370,7 +365,8 @@ static int run(struct state *s, struct error *e)
 		return r;
 	start_answering(s, beside);
 	s->refresher = s->records.count ? start_refresher(s) : 0;
-	r = beat(s, e);
+	if (s->answering)
+		r = answerer_beat(&s->engine, true, e);
 	if (!r && write(s->k->front, &ready, 1) == 1)
 		r = serve(s, e);
 	return r;

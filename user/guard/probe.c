@@ -6,9 +6,11 @@
 #include <netinet/in.h>
 #include <netinet/ip_icmp.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -17,6 +19,7 @@
 
 #include "base/clock.h"
 #include "engine/cgroup.h"
+#include "history/record.h"
 #include "names/resolve.h"
 
 #define WAIT_MS 4000
@@ -213,6 +216,7 @@ static bool ask_time(struct probe *p, const struct oh_address *server)
 	struct sockaddr_storage to;
 	socklen_t size = socket_address(server, 123, &to);
 	int fd = socket(to.ss_family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), error = 0;
+	char text[ADDRESS_TEXT_MAX];
 
 	if (getrandom(packet + 40, 8, 0) != 8)
 		packet[40] = 1;
@@ -224,7 +228,10 @@ static bool ask_time(struct probe *p, const struct oh_address *server)
 		error = errno;
 	if (fd >= 0)
 		close(fd);
-	return error ? say_error(p, error) : say(p, true, "answered");
+	if (error)
+		return say_error(p, error);
+	snprintf(p->said, sizeof(p->said), "answered by %s", address_format(server, text));
+	return true;
 }
 
 static bool try_time(struct probe *p, const struct policy *policy, const struct config *c)
@@ -302,9 +309,11 @@ static void try(struct probe *p, const struct policy *policy, const struct confi
 /* ---- all of them, in the cgroup ---- */
 
 static void be_inside(struct probe *probes, size_t count, const char *cgroup, const struct policy *policy,
-		      const struct config *c, int out)
+		      const struct config *c, pid_t parent, int out)
 {
-	if (cgroup_join(cgroup))
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	prctl(PR_SET_NAME, HISTORY_OF_VERIFY);
+	if (getppid() != parent || cgroup_join(cgroup))
 		_exit(1);
 	for (size_t i = 0; i < count; i++) {
 		try(&probes[i], policy, c);
@@ -330,10 +339,11 @@ int probe_run(struct probe *probes, size_t count, const char *cgroup, const stru
 	char path[PATH_MAX];
 	struct error e_remove;
 	int results[2], status = 0, r = 0;
-	pid_t child;
+	pid_t parent = getpid(), child;
 
-	if (snprintf(path, sizeof(path), "%s/ohguard-verify-%d", cgroup, getpid()) >= PATH_MAX || mkdir(path, 0755))
-		return error_set(e, errno, "%s/ohguard-verify-%d: %s", cgroup, getpid(), strerror(errno));
+	cgroup_remove_left(cgroup);
+	if (snprintf(path, sizeof(path), "%s/" CGROUP_OF_VERIFY, cgroup, getpid()) >= PATH_MAX || mkdir(path, 0755))
+		return error_set(e, errno, "%s/" CGROUP_OF_VERIFY ": %s", cgroup, getpid(), strerror(errno));
 	if (pipe2(results, O_CLOEXEC)) {
 		r = error_set(e, errno, "pipe: %s", strerror(errno));
 		rmdir(path);
@@ -341,7 +351,7 @@ int probe_run(struct probe *probes, size_t count, const char *cgroup, const stru
 	}
 	child = fork();
 	if (!child)
-		be_inside(probes, count, path, policy, c, results[1]);
+		be_inside(probes, count, path, policy, c, parent, results[1]);
 	close(results[1]);
 	if (child < 0)
 		r = error_set(e, errno, "fork: %s", strerror(errno));

@@ -36,6 +36,12 @@ int refresh_add(struct refresh *f, const char *name, struct error *e)
 }
 
 #define PROBE_PAUSE 10		/* seconds */
+#define WATCH_OUTAGE 15		/* while the resolver is away */
+
+static bool is_unanswered(const struct record *r)
+{
+	return r->failures && resolve_was_silent(r->why);
+}
 
 /* The name that waits longest of those that nobody answered, unless one was tried just now. */
 static const struct record *find_probe(const struct records *records, int64_t now)
@@ -45,7 +51,7 @@ static const struct record *find_probe(const struct records *records, int64_t no
 	for (size_t i = 0; i < records->count; i++) {
 		const struct record *r = &records->list[i];
 
-		if (!r->failures || !resolve_was_silent(r->why))
+		if (!is_unanswered(r))
 			continue;
 		if (r->tried <= now && now - r->tried < PROBE_PAUSE)
 			return NULL;
@@ -69,6 +75,21 @@ int refresh_add_due(struct refresh *f, const struct records *records, int64_t no
 	return !r && probe ? refresh_add(f, probe->name, e) : r;
 }
 
+int64_t refresh_next(const struct records *records, int64_t now)
+{
+	int64_t next = now + REFRESH_LONGEST;
+
+	for (size_t i = 0; i < records->count; i++) {
+		const struct record *r = &records->list[i];
+
+		if (r->due < next)
+			next = r->due;
+		if (is_unanswered(r) && now + WATCH_OUTAGE < next)
+			next = now + WATCH_OUTAGE;
+	}
+	return next;
+}
+
 static int add_all(struct refresh *f, const struct records *records, struct error *e)
 {
 	int r = 0;
@@ -83,7 +104,7 @@ bool refresh_outage(const struct records *records, const struct config *c, char 
 	char text[ADDRESS_TEXT_MAX], more[48] = "";
 
 	for (size_t i = 0; i < records->count; i++) {
-		if (!records->list[i].failures || !resolve_was_silent(records->list[i].why))
+		if (!is_unanswered(&records->list[i]))
 			return false;
 	}
 	if (!records->count)
@@ -157,7 +178,7 @@ static int merge_one(struct resolve_query *q, const char *why, struct records *r
 	report->asked++;
 	if (!r)		/* revoked or lapsed meanwhile: its queries may have been refused, which is no failure */
 		return 0;
-	report->recovered |= !why && r->failures && resolve_was_silent(r->why);
+	report->recovered |= !why && is_unanswered(r);
 	if (!why)
 		return record_answered(r, &q->answer, now, c, e);
 	report_failure(report, q->name, why);
@@ -188,6 +209,10 @@ int refresh_merge(const struct refresh *f, struct records *records, const struct
 			why[0] = why[1] = "answer without an address";
 		for (int k = 0; !r && k < 2; k++)
 			r = merge_one(&pair[k], why[k], records, &at, c, now, report, e);
+	}
+	for (size_t i = 0; report->recovered && i < records->count; i++) {
+		if (is_unanswered(&records->list[i]) && records->list[i].due > now)
+			records->list[i].due = now;
 	}
 	return r;
 }
@@ -227,12 +252,6 @@ static int learn(struct guard *g, int64_t now, void *context, struct error *e)
 
 	report->outage = report->failed &&
 			 refresh_outage(&g->records, &g->config, report->first, sizeof(report->first));
-	for (size_t i = 0; report->recovered && i < g->records.count; i++) {
-		struct record *record = &g->records.list[i];
-
-		if (record->failures && resolve_was_silent(record->why) && record->due > now)
-			record->due = now;
-	}
 	return r;
 }
 

@@ -7,6 +7,8 @@
 #include "guard/guard.h"
 #include "names/resolve.h"
 
+#define REFRESH_LONGEST 60	/* seconds between two looks at what is due: `allow` and `load` wake nobody */
+
 /* The queries of one round. Names are copies. Free with refresh_free(). */
 struct refresh {
 	struct resolve_query *queries;
@@ -26,6 +28,8 @@ int refresh_add(struct refresh *f, const char *name, struct error *e);
 /* Adds what is due by the records. Of those that nobody answered one is tried again and again, to see the resolver come
  * back. */
 int refresh_add_due(struct refresh *f, const struct records *records, int64_t now, struct error *e);
+/* When to look again at what is due: a minute from now at the latest. */
+int64_t refresh_next(const struct records *records, int64_t now);
 /* Asks. The lock should not be held: a slow resolver takes seconds. */
 int refresh_ask(struct refresh *f, const struct config *c, struct error *e);
 /* Adds and asks for the names among targets that are not allowed yet. They may be asked for until the next publish; if
@@ -34,7 +38,7 @@ int refresh_ask_new(struct refresh *f, struct guard *g, const struct target *tar
 /* Why an answer for a name may not hold that address: what it is for ("private", "metadata"). NULL: it may. */
 const char *refresh_refuses(const struct config *c, const char *name, const struct oh_address *a);
 /* Merges the answers into the records that are still wanted. Addresses that an answer may not hold are dropped; if none
- * is left, that is a failure. */
+ * is left, that is a failure. If the resolver is back, all that failed for it becomes due. */
 int refresh_merge(const struct refresh *f, struct records *records, const struct config *c, int64_t now,
 		  struct refresh_report *report, struct error *e);
 void refresh_free(struct refresh *f);

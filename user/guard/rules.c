@@ -58,6 +58,9 @@ static int add_settings(struct rules *rules, const struct oh_settings *s, const 
 		r = add(rules, e, "uplink %.*s", OH_INTERFACE_MAX, s->uplink[i]);
 	if (!r && s->observe)
 		r = add(rules, e, "observe: nothing is refused");
+	if (!r && s->ask)
+		r = add(rules, e, "ask: what is refused for its name or address waits %llu s for an answer",
+			(unsigned long long)(s->ask / 1000000000));
 	if (!r && !s->inspect)
 		r = add(rules, e, "[dns] inspect = off");
 	if (!r && s->nts)

@@ -60,11 +60,3 @@ int tally_count(struct tally *t, struct error *e)
 	free(folds);
 	return n < 0 ? n : 0;
 }
-
-void tally_free(struct tally *t)
-{
-	for (size_t i = 0; i < t->count; i++)
-		free(t->list[i].record);
-	free(t->list);
-	*t = (struct tally){ 0 };
-}

@@ -19,6 +19,5 @@ struct tally {
 void tally_take(struct tally *t, const struct oh_event *event);
 /* Takes up what the kernel has counted since. */
 int tally_count(struct tally *t, struct error *e);
-void tally_free(struct tally *t);
 
 #endif

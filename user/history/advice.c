@@ -124,6 +124,8 @@ static int to_address(const struct history_record *r, const struct policy *p, ch
 
 int advice(const struct history_record *record, const struct policy *policy, char *line, size_t size)
 {
+	if (record->command && !strcmp(record->command, HISTORY_OF_VERIFY))
+		return nothing(line, size, "`ohguard verify` tried it: it must fail");
 	switch (record->reason) {
 	case OH_DNS_NAME_NOT_ALLOWED:
 	case OH_TLS_NAME_NOT_ALLOWED:

@@ -5,7 +5,6 @@
 #include <string.h>
 #include <time.h>
 
-#include "base/reason.h"
 #include "base/text.h"
 #include "policy/address.h"
 
@@ -84,11 +83,10 @@ int history_parse_time(const char *text, int64_t now, int64_t *ret, struct error
 
 int history_parse_reason(const char *text, uint8_t *ret, struct error *e)
 {
-	for (unsigned int i = OH_REASON_FIRST_REFUSAL; i < OH_REASON_MAX; i++) {
-		if (reason_name(i) && !strcmp(reason_name(i), text)) {
-			*ret = (uint8_t)i;
-			return 0;
-		}
-	}
-	return error_set(e, EINVAL, "%s: no reason of a refusal: REASONS in ohguard(8) lists them", text);
+	uint8_t reason = history_reason(text, 0);
+
+	if (reason < OH_REASON_FIRST_REFUSAL || reason == OH_REASON_MAX)
+		return error_set(e, EINVAL, "%s: no reason of a refusal: REASONS in ohguard(8) lists them", text);
+	*ret = reason;
+	return 0;
 }

@@ -3,7 +3,6 @@
  * first, and the value, which may then hold anything. */
 #include "history/journal.h"
 
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "history/print.h"
 
+#include <netinet/in.h>
 #include <string.h>
 
 #include "base/reason.h"
@@ -10,6 +11,11 @@
 static bool is_socket(const struct history_record *r)
 {
 	return r->hook == OH_HOOK_SOCK_CREATE || r->hook == OH_HOOK_LSM;
+}
+
+static bool has_ports(const struct history_record *r)
+{
+	return r->protocol == IPPROTO_TCP || r->protocol == IPPROTO_UDP || r->destination_port;
 }
 
 static void print_process(FILE *out, const struct history_record *r)
@@ -75,7 +81,9 @@ void history_print_line(FILE *out, const struct history_record *r)
 		if (is_socket(r))
 			fputs("socket ", out);
 		else
-			fprintf(out, "to %s port %u ", address_format(&r->destination, address), r->destination_port);
+			fprintf(out, "to %s ", address_format(&r->destination, address));
+		if (!is_socket(r) && has_ports(r))
+			fprintf(out, "port %u ", r->destination_port);
 	}
 	if (r->target) {
 		fputs("of ", out);

@@ -274,6 +274,11 @@ static const char *reason_of(uint8_t number)
 	return reason_name(number);
 }
 
+uint8_t history_reason(const char *name, uint8_t likely)
+{
+	return find_name(name, likely, OH_REASON_MAX, reason_of);
+}
+
 static bool read_protocol(const char *text, uint8_t *ret)
 {
 	uint64_t number;
@@ -326,7 +331,7 @@ static bool read_field(struct cursor *c, const struct field *f, struct history_r
 	case PROTOCOL:
 		return read_protocol(text, &r->protocol);
 	case REASON:
-		r->reason = last_reason = find_name(text, last_reason, OH_REASON_MAX, reason_of);
+		r->reason = last_reason = history_reason(text, last_reason);
 		return r->reason != OH_REASON_MAX;
 	case TEXT:
 		*AT(const char *, r, f) = text;

@@ -9,6 +9,9 @@
 #include <stdint.h>
 #include <stdio.h>
 
+/* The command of what `verify` tries, so that nobody takes it for the workload's. */
+#define HISTORY_OF_VERIFY "ohguard verify"
+
 /* Its texts belong to whoever made it: those of a record that a reader hands out end with the call. NULL: not known.
  * They are from outside, and not escaped. */
 struct history_record {
@@ -43,6 +46,8 @@ bool history_address_is_set(const struct oh_address *address);
 const char *history_protocol(uint8_t protocol, char buffer[HISTORY_PROTOCOL_MAX]);
 /* NULL: no hook has this number. */
 const char *history_hook(uint8_t hook);
+/* The reason of that name, or OH_REASON_MAX. `likely` is tried first. */
+uint8_t history_reason(const char *name, uint8_t likely);
 
 /* Prints it as one JSON object in one line, with every key of the contract. */
 void history_print_json(FILE *out, const struct history_record *record);

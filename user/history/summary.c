@@ -17,8 +17,14 @@ static const char *where(const struct history_record *r)
 	return r->container ? r->container : r->cgroup;
 }
 
-/* A name says what was wanted, whatever its resolver or address. */
-uint64_t history_hash(const struct history_record *r)
+/* A name says what was wanted, whatever its resolver or address. To a reader so does a target, which may have many
+ * addresses; what is written down keeps them apart. */
+static bool says_target(const struct history_record *r)
+{
+	return !r->name && r->target && !r->reply;
+}
+
+static uint64_t hash_of(const struct history_record *r, bool by_target)
 {
 	const uint8_t what[] = { r->reason, r->observed, r->protocol, r->reply, r->others };
 	uint64_t hash = fingerprint_add(FINGERPRINT_START, what, sizeof(what));
@@ -26,6 +32,8 @@ uint64_t history_hash(const struct history_record *r)
 	hash = fingerprint_add(hash, r->reply ? &r->source_port : &r->destination_port, sizeof(uint16_t));
 	if (r->name)
 		hash = add_text(hash, r->name);
+	else if (by_target && says_target(r))
+		hash = add_text(hash, r->target);
 	else
 		hash = fingerprint_add(hash, &r->destination, sizeof(r->destination));
 	hash = add_text(hash, r->command);
@@ -37,16 +45,29 @@ static bool same_text(const char *a, const char *b)
 	return a && b ? !strcmp(a, b) : a == b;
 }
 
-bool history_is_same(const struct history_record *a, const struct history_record *b)
+static bool is_same(const struct history_record *a, const struct history_record *b, bool by_target)
 {
+	by_target = by_target && says_target(a) && says_target(b);
 	if (a->reason != b->reason || a->observed != b->observed || a->protocol != b->protocol ||
 	    a->reply != b->reply || a->others != b->others || !same_text(a->name, b->name))
 		return false;
 	if (a->reply ? a->source_port != b->source_port : a->destination_port != b->destination_port)
 		return false;
-	if (!a->name && memcmp(&a->destination, &b->destination, sizeof(a->destination)))
+	if (by_target && strcmp(a->target, b->target))
+		return false;
+	if (!by_target && !a->name && memcmp(&a->destination, &b->destination, sizeof(a->destination)))
 		return false;
 	return same_text(a->command, b->command) && same_text(where(a), where(b));
+}
+
+uint64_t history_hash(const struct history_record *r)
+{
+	return hash_of(r, false);
+}
+
+bool history_is_same(const struct history_record *a, const struct history_record *b)
+{
+	return is_same(a, b, false);
 }
 
 static struct history_group *find(struct history_group *group, size_t room, const struct history_record *r,
@@ -54,7 +75,7 @@ static struct history_group *find(struct history_group *group, size_t room, cons
 {
 	size_t at = hash & (room - 1);
 
-	while (group[at].record && !(group[at].hash == hash && history_is_same(group[at].record, r)))
+	while (group[at].record && !(group[at].hash == hash && is_same(group[at].record, r, true)))
 		at = (at + 1) & (room - 1);
 	return &group[at];
 }
@@ -78,7 +99,7 @@ static int grow(struct history_summary *s)
 
 int history_add(struct history_summary *s, const struct history_record *record)
 {
-	uint64_t hash = history_hash(record);
+	uint64_t hash = hash_of(record, true);
 	struct history_group *g;
 
 	if (2 * s->count >= s->room && s->count < HISTORY_GROUPS_MAX && grow(s))

@@ -7,7 +7,7 @@
 
 #include "history/record.h"
 
-/* One group: what (name, or address and port), who (program and container) and why (reason) are the same. */
+/* One group: what (name, or target or address, and port), who (program and container) and why (reason) are the same. */
 struct history_group {
 	struct history_record *record;	/* the first one; its count, first and last are those of all. NULL: free */
 	uint64_t hash;

@@ -94,7 +94,7 @@ int wanted_add(struct wanted *w, const struct history_record *record, struct err
 	struct wanted_item item = { .kind = WANTED_TARGET, .reason = record->reason, .protocol = record->protocol,
 				    .count = record->count };
 
-	if (record->command && !strcmp(record->command, "ohguard"))	/* `verify` tries what must fail */
+	if (record->command && !strcmp(record->command, HISTORY_OF_VERIFY))	/* what must fail */
 		return 0;
 	switch (record->reason) {
 	case OH_DNS_NAME_NOT_ALLOWED:

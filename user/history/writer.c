@@ -164,6 +164,11 @@ static void add(struct history_writer *w, struct open_record *o, uint64_t count,
 
 /* ---- which record ---- */
 
+static bool is_of(const struct open_record *o, const struct history_record *record, uint64_t hash)
+{
+	return o->record && o->hash == hash && history_is_same(o->record, record);
+}
+
 /* The record's place, or one that may be taken for it: a free one, or the least recent of those that it could be at. */
 static struct open_record *find_place(struct history_writer *w, const struct history_record *record, uint64_t hash)
 {
@@ -172,7 +177,7 @@ static struct open_record *find_place(struct history_writer *w, const struct his
 	for (uint64_t i = 0; i < 8; i++) {
 		struct open_record *o = &w->records[(hash + i) & (OPEN_MAX - 1)];
 
-		if (o->record && o->hash == hash && history_is_same(o->record, record))
+		if (is_of(o, record, hash))
 			return o;
 		if (!best || (best->record && (!o->record || o->last < best->last)))
 			best = o;
@@ -239,7 +244,7 @@ void history_writer_take(struct history_writer *w, const struct oh_event *event)
 	history_of_event(&w->origin, event, w->boot_at, &record);
 	hash = history_hash(&record);
 	o = find_place(w, &record, hash);
-	if (o->record && o->hash == hash && history_is_same(o->record, &record)) {
+	if (is_of(o, &record, hash)) {
 		if (o->fold == event->fold && event->fold)
 			more = event->count > o->taken ? event->count - o->taken : 0;
 	} else {
@@ -249,7 +254,7 @@ void history_writer_take(struct history_writer *w, const struct oh_event *event)
 			o = find_place(w, &record, hash);
 			event = NULL;	/* its fold is one of many */
 		}
-		if (!o->record || o->hash != hash || !history_is_same(o->record, &record))
+		if (!is_of(o, &record, hash))
 			o = begin(w, o, &record, hash);
 		if (!o)
 			return;

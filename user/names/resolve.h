@@ -15,7 +15,7 @@ struct resolve_query {
 	struct answer answer;	/* free with answer_free() */
 };
 
-/* True for a failure that came from no answer at all: the resolver is away. */
+/* True for a failure that came from no answer at all: the resolver is away. ("": there was none.) */
 bool resolve_was_silent(const char *failure);
 
 /* Asks them all, some hundred at a time, over TCP if an answer is truncated. Each query holds its own failure.

@@ -2,7 +2,6 @@
 #include "policy/keys.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/list.h"
@@ -36,7 +35,6 @@ static int set_seconds(const char *value, uint32_t max, uint32_t *ret, struct er
 	return 0;
 }
 
-/* Grows by doubling. */
 int config_add_target(struct config *c, const struct target *t, struct error *e)
 {
 	struct target *grown;

@@ -1,16 +1,31 @@
 // SPDX-License-Identifier: MIT
 #include "policy/misspelt.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/text.h"
 #include "policy/keys.h"
 
 #define WORDS_MAX 64
+#define ALL_MAX 256
+
+/* "accept", or "resolver, min-ttl or grace". */
+static const char *enumerate(const char *const *words, size_t n, char *buffer, size_t size)
+{
+	size_t used = 0;
+
+	*buffer = '\0';
+	for (size_t i = 0; i < n && used < size; i++)
+		used += (size_t)snprintf(buffer + used, size - used, "%s%s", !i ? "" : i + 1 < n ? ", " : " or ",
+					 words[i]);
+	return buffer;
+}
 
 int misspelt(const char *section, const char *key, struct error *e)
 {
 	const char *words[WORDS_MAX], *near;
+	char all[ALL_MAX];
 	size_t n = 0;
 
 	for (size_t i = 0; i < config_key_count && n < WORDS_MAX; i++) {
@@ -31,6 +46,8 @@ int misspelt(const char *section, const char *key, struct error *e)
 	if (near)
 		return error_set(e, EINVAL, "[%s]: no such section: did you mean [%s]?", section, near);
 	if (key)
-		return error_set(e, EINVAL, "[%s] %s: no such key: see ohguard.conf(5)", section, key);
-	return error_set(e, EINVAL, "[%s]: no such section: see ohguard.conf(5)", section);
+		return error_set(e, EINVAL, "[%s] %s: no such key: expected %s", section, key,
+				 enumerate(words, n, all, sizeof(all)));
+	return error_set(e, EINVAL, "[%s]: no such section: expected %s", section,
+			 enumerate(words, n, all, sizeof(all)));
 }

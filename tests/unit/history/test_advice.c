@@ -14,7 +14,7 @@ static struct error e;
 struct row {
 	const char *what;
 	uint8_t reason, protocol;
-	const char *name, *target, *from, *to;
+	const char *name, *target, *from, *to, *command;
 	uint16_t from_port, to_port;
 	bool reply;
 	int result;
@@ -56,6 +56,8 @@ static const struct row rows[] = {
 	  .line = "[ntp] server = 192.0.2.1" },
 	{ .what = "raw socket", .reason = OH_RAW_SOCKET, .result = -ENOENT,
 	  .line = "no line allows this: see REASONS in ohguard(8)" },
+	{ .what = "verify", .reason = OH_DNS_NAME_NOT_ALLOWED, .name = "google.com", .command = HISTORY_OF_VERIFY,
+	  .result = -ENOENT, .line = "`ohguard verify` tried it: it must fail" },
 	/* from the workload */
 	{ .what = "shell", .reason = OH_DNS_NAME_NOT_ALLOWED, .name = "$(rm -r /).example", .result = -ENOENT,
 	  .line = "no target can have this name" },
@@ -81,8 +83,9 @@ static void line_is_what_is_missing(void **state)
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		const struct row *r = &rows[i];
 		struct history_record record = { .reason = r->reason, .protocol = r->protocol, .name = r->name,
-						 .target = r->target, .source_port = r->from_port,
-						 .destination_port = r->to_port, .reply = r->reply };
+						 .target = r->target, .command = r->command,
+						 .source_port = r->from_port, .destination_port = r->to_port,
+						 .reply = r->reply };
 		char line[ADVICE_MAX];
 		int result;
 

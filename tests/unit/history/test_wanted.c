@@ -92,7 +92,7 @@ static void what_ohguard_tries_is_not_wanted(void **state)
 {
 	(void)state;
 	LIST(NULL, NULL,
-	     { OH_ADDRESS_NOT_ALLOWED, "google.com", "192.0.2.1", 443, .command = "ohguard" },
+	     { OH_ADDRESS_NOT_ALLOWED, "google.com", "192.0.2.1", 443, .command = HISTORY_OF_VERIFY },
 	     { OH_ADDRESS_NOT_ALLOWED, "a.example", "192.0.2.1", 443, .command = "curl" });
 	assert_string_equal(text, "[allow]\ntarget = a.example\n");
 }

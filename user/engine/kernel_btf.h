@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+/* The kernel's types as it shows them, read piece by piece: libbpf keeps all of them in memory, and twice while it
+ * parses them, which is 14 MB for the few offsets that we need. */
+#ifndef OHGUARD_KERNEL_BTF_H
+#define OHGUARD_KERNEL_BTF_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define KERNEL_BTF "/sys/kernel/btf/vmlinux"
+#define KERNEL_BTF_NAMES_MAX 64
+
+struct kernel_btf {
+	int fd;
+	uint32_t types, types_end;	/* positions in the file */
+	uint32_t names, names_end;
+	uint32_t *at, count;		/* where each type is, by its id */
+	struct kernel_btf_name {
+		const char *text;
+		uint32_t at;		/* among the names, 0: no type has it */
+		uint32_t id;		/* the first struct that bears it, 0: none */
+	} name[KERNEL_BTF_NAMES_MAX];
+	size_t name_count;
+};
+
+/* Adds a name, of a struct or of a field, that will be asked for. Before kernel_btf_read(). */
+void kernel_btf_want(struct kernel_btf *b, const char *name);
+/* 0 or -errno. kernel_btf_close() in either case. */
+int kernel_btf_read(struct kernel_btf *b, const char *path);
+void kernel_btf_close(struct kernel_btf *b);
+
+/* The size of a struct in bytes, or -1. */
+int kernel_btf_size(const struct kernel_btf *b, const char *type);
+/* The offset in bits of a field, those of the unions and structs without a name in it included; or -1. */
+int kernel_btf_bits(const struct kernel_btf *b, const char *type, const char *field);
+
+#endif
