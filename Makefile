@@ -42,6 +42,9 @@ LIBS      := -lbpf -lelf -lz -lcares -linih -lpopt -ljansson
 # libelf reads compressed sections with zstd where it was built so (Debian 13, Ubuntu 24.04).
 LIBS      += $(shell $(PKG_CONFIG) --static --libs libelf 2>/dev/null | tr ' ' '\n' | grep -x -e -lzstd)
 
+# user/engine/old_libbpf.c
+WRAP := -Wl,--wrap=btf__load_vmlinux_btf
+
 # Version 3 costs the verifiers from 6.12 on half as much again: see docs/kernels.md.
 BPF_CFLAGS := -target bpf -mcpu=v2 -O2 -g -Wall -Wextra -Wno-unused-function -Wno-unused-parameter \
 	-Iinclude -Ivmlinux -Ibpf $(DEFINES) $(SAME_PATHS)
@@ -85,7 +88,7 @@ $(BUILD)/lib/lib%.a: | compilers
 
 $(BUILD)/ohguard: $(USER_OBJ) | $(SLIM)
 	$(call say,LINK,$@)
-	$(Q)$(CC) -static -L$(BUILD)/lib -Wl,--gc-sections -Wl,-z,noseparate-code $(LDFLAGS) -o $@.debug $^ $(LIBS) \
+	$(Q)$(CC) -static -L$(BUILD)/lib -Wl,--gc-sections -Wl,-z,noseparate-code $(WRAP) $(LDFLAGS) -o $@.debug $^ $(LIBS) \
 		2>$@.log || { cat $@.log >&2; exit 1; }
 	$(Q)$(STRIP) -o $@ $@.debug
 
@@ -134,7 +137,7 @@ $(BUILD)/tests/%: tests/%.c $(LIB_OBJ)
 	$(call say,TEST,$<)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -Werror=unused-function -MMD -MP -o $@ $< $(LIB_OBJ) \
-		-Wl,-Bstatic $(LIBS) -Wl,-Bdynamic -lcmocka
+		$(WRAP) -Wl,-Bstatic $(LIBS) -Wl,-Bdynamic -lcmocka
 
 # ---- set-up, demo, tests ----
 
@@ -333,7 +336,7 @@ BENCH_BIN := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/*.c))
 $(BUILD)/tests/bench/%: tests/bench/%.c $(LIB_OBJ)
 	$(call say,BENCH,$<)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -o $@ $< $(LIB_OBJ) -Wl,-Bstatic $(LIBS) -Wl,-Bdynamic
+	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -o $@ $< $(LIB_OBJ) $(WRAP) -Wl,-Bstatic $(LIBS) -Wl,-Bdynamic
 
 -include $(shell find $(BUILD) -name '*.d' -type f 2>/dev/null)
 
