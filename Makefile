@@ -88,8 +88,8 @@ $(BUILD)/lib/lib%.a: | compilers
 
 $(BUILD)/ohguard: $(USER_OBJ) | $(SLIM)
 	$(call say,LINK,$@)
-	$(Q)$(CC) -static -L$(BUILD)/lib -Wl,--gc-sections -Wl,-z,noseparate-code $(WRAP) $(LDFLAGS) -o $@.debug $^ $(LIBS) \
-		2>$@.log || { cat $@.log >&2; exit 1; }
+	$(Q)$(CC) -static -L$(BUILD)/lib -Wl,--gc-sections -Wl,-z,noseparate-code $(WRAP) $(LDFLAGS) -o $@.debug $^ \
+		$(LIBS) 2>$@.log || { cat $@.log >&2; exit 1; }
 	$(Q)$(STRIP) -o $@ $@.debug
 
 $(BUILD)/user/%.o: user/%.c | compilers
