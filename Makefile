@@ -184,8 +184,8 @@ check-aws: all	## `ohguard aws` against a played AWS
 check-packages:	## Debian's package in minimal roots, and what these need
 	$(Q)scripts/deps build check vm deb
 	$(Q)OHGUARD_SUITES="$${OHGUARD_SUITES:-bookworm trixie}" scripts/check packages
-check-arm64:	## the program for arm64, cross-built, by QEMU's user emulation
-	$(Q)scripts/deps build check arm64
+check-arm64:	## the program for arm64, cross-built, by QEMU's user emulation, and whole machines of arm64
+	$(Q)scripts/deps build check vm deb arm64
 	$(Q)scripts/check arm64
 check-vm:	## whole machines with the kernels 5.10, 6.1, 6.12 and sid's
 	$(Q)scripts/deps build check vm aws
