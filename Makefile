@@ -15,9 +15,9 @@ LLVM_STRIP ?= $(firstword $(shell command -v llvm-strip llvm-strip-19 llvm-strip
 # For another machine: `make deps-arm64`, and `make ARCH=arm64` into build/arm64. Debian's cross builds give CC and
 # PKG_CONFIG instead.
 ifeq ($(ARCH),arm64)
-SYSROOT := $(CURDIR)/build/arm64/root
-CC      := aarch64-linux-gnu-gcc --sysroot=$(SYSROOT)
-PKG_CONFIG := env PKG_CONFIG_LIBDIR=$(SYSROOT)/usr/lib/aarch64-linux-gnu/pkgconfig pkg-config
+SYSROOT ?= $(CURDIR)/build/arm64/root
+override CC := aarch64-linux-gnu-gcc --sysroot=$(SYSROOT)
+override PKG_CONFIG := env PKG_CONFIG_LIBDIR=$(SYSROOT)/usr/lib/aarch64-linux-gnu/pkgconfig pkg-config
 else ifneq ($(ARCH),)
 $(error ARCH=$(ARCH): there is arm64, and without ARCH what CC builds for)
 endif
@@ -41,6 +41,9 @@ ALL_CFLAGS := -std=gnu11 -fno-asynchronous-unwind-tables $(WARNINGS) -Wno-deprec
 LIBS      := -lbpf -lelf -lz -lcares -linih -lpopt -ljansson
 # libelf reads compressed sections with zstd where it was built so (Debian 13, Ubuntu 24.04).
 LIBS      += $(shell $(PKG_CONFIG) --static --libs libelf 2>/dev/null | tr ' ' '\n' | grep -x -e -lzstd)
+
+# user/engine/old_libbpf.c
+WRAP := -Wl,--wrap=btf__load_vmlinux_btf
 
 # Version 3 costs the verifiers from 6.12 on half as much again: see docs/kernels.md.
 BPF_CFLAGS := -target bpf -mcpu=v2 -O2 -g -Wall -Wextra -Wno-unused-function -Wno-unused-parameter \
@@ -85,8 +88,8 @@ $(BUILD)/lib/lib%.a: | compilers
 
 $(BUILD)/ohguard: $(USER_OBJ) | $(SLIM)
 	$(call say,LINK,$@)
-	$(Q)$(CC) -static -L$(BUILD)/lib -Wl,--gc-sections -Wl,-z,noseparate-code $(LDFLAGS) -o $@.debug $^ $(LIBS) \
-		2>$@.log || { cat $@.log >&2; exit 1; }
+	$(Q)$(CC) -static -L$(BUILD)/lib -Wl,--gc-sections -Wl,-z,noseparate-code $(WRAP) $(LDFLAGS) -o $@.debug $^ \
+		$(LIBS) 2>$@.log || { cat $@.log >&2; exit 1; }
 	$(Q)$(STRIP) -o $@ $@.debug
 
 $(BUILD)/user/%.o: user/%.c | compilers
@@ -134,7 +137,7 @@ $(BUILD)/tests/%: tests/%.c $(LIB_OBJ)
 	$(call say,TEST,$<)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -Werror=unused-function -MMD -MP -o $@ $< $(LIB_OBJ) \
-		-Wl,-Bstatic $(LIBS) -Wl,-Bdynamic -lcmocka
+		$(WRAP) -Wl,-Bstatic $(LIBS) -Wl,-Bdynamic -lcmocka
 
 # ---- set-up, demo, tests ----
 
@@ -181,8 +184,8 @@ check-aws: all	## `ohguard aws` against a played AWS
 check-packages:	## Debian's package in minimal roots, and what these need
 	$(Q)scripts/deps build check vm deb
 	$(Q)OHGUARD_SUITES="$${OHGUARD_SUITES:-bookworm trixie}" scripts/check packages
-check-arm64:	## the program for arm64, cross-built, by QEMU's user emulation
-	$(Q)scripts/deps build check arm64
+check-arm64:	## the program for arm64, cross-built, by QEMU's user emulation, and whole machines of arm64
+	$(Q)scripts/deps build check vm deb arm64
 	$(Q)scripts/check arm64
 check-vm:	## whole machines with the kernels 5.10, 6.1, 6.12 and sid's
 	$(Q)scripts/deps build check vm aws
@@ -234,17 +237,21 @@ lint:	## static checks and house rules alone
 
 # ---- what a release carries ----
 
+# What is cross-built beside this machine's own.
+OTHER_ARCH := $(filter-out $(shell dpkg --print-architecture 2>/dev/null),arm64)
+
 dist:	## the source in one archive, of what is committed
 	$(Q)scripts/release dist
 static: all	## the program alone, its checksum, and what is linked into it
-	$(Q)scripts/release static
-deb:	## Debian's package, and what building it needs
-	$(Q)scripts/deps build deb
-	$(Q)scripts/release deb
-release:	## all of these and a signature; KEY=who
-	$(Q)scripts/deps build deb
+	$(Q)ARCH=$(ARCH) scripts/release static
+deb:	## Debian's package, and what building it needs; also with ARCH=arm64
+	$(Q)scripts/deps build deb $(ARCH)
+	$(Q)ARCH=$(ARCH) scripts/release deb
+release:	## all of these for this machine and for arm64, and a signature; KEY=who
+	$(Q)scripts/deps build deb $(OTHER_ARCH)
 	$(Q)$(MAKE) all
-	$(Q)scripts/release all $(KEY)
+	$(Q)$(if $(OTHER_ARCH),$(MAKE) ARCH=$(OTHER_ARCH) all)
+	$(Q)OTHER_ARCH=$(OTHER_ARCH) scripts/release all $(KEY)
 
 # ---- installation ----
 
@@ -300,6 +307,7 @@ install: all $(BUILD)/docs/ohguard.8	## into DESTDIR and PREFIX
 	install -D -m 644 -t $(DESTDIR)$(UNITDIR) $(TIMERS:%=systemd/%)
 	$(SET_PATHS) systemd/90-ohguard.rules.in | install -D -m 644 /dev/stdin $(DESTDIR)$(RULESDIR)/90-ohguard.rules
 	install -D -m 644 $(BUILD)/docs/ohguard.8 $(DESTDIR)$(MANDIR)/man8/ohguard.8
+	$(SET_PATHS) systemd/ohguard.apparmor.in | install -D -m 644 /dev/stdin $(DESTDIR)/etc/apparmor.d/ohguard
 	install -D -m 644 docs/ohguard.conf.5 $(DESTDIR)$(MANDIR)/man5/ohguard.conf.5
 	install -D -m 644 README.md $(DESTDIR)$(DOCDIR)/README.md
 	install -D -m 644 completions/ohguard.bash $(DESTDIR)$(BASHDIR)/ohguard
@@ -320,7 +328,7 @@ uninstall:	## and out of them; UNLOAD=1 also unloads the guard
 	rm -f $(DESTDIR)$(SBINDIR)/ohguard $(UNITS:%=$(DESTDIR)$(UNITDIR)/%) \
 		$(TIMERS:%=$(DESTDIR)$(UNITDIR)/%) $(DESTDIR)$(RULESDIR)/90-ohguard.rules \
 		$(DESTDIR)$(MANDIR)/man8/ohguard.8 $(DESTDIR)$(MANDIR)/man5/ohguard.conf.5 \
-		$(DESTDIR)$(DOCDIR)/README.md \
+		$(DESTDIR)$(DOCDIR)/README.md $(DESTDIR)/etc/apparmor.d/ohguard \
 		$(DESTDIR)$(BASHDIR)/ohguard $(DESTDIR)$(ZSHDIR)/_ohguard $(DESTDIR)$(FISHDIR)/ohguard.fish
 	if [ -d $(DESTDIR)$(DOCDIR) ]; then rmdir $(DESTDIR)$(DOCDIR); fi
 
@@ -328,7 +336,7 @@ BENCH_BIN := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/*.c))
 $(BUILD)/tests/bench/%: tests/bench/%.c $(LIB_OBJ)
 	$(call say,BENCH,$<)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -o $@ $< $(LIB_OBJ) -Wl,-Bstatic $(LIBS) -Wl,-Bdynamic
+	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -o $@ $< $(LIB_OBJ) $(WRAP) -Wl,-Bstatic $(LIBS) -Wl,-Bdynamic
 
 -include $(shell find $(BUILD) -name '*.d' -type f 2>/dev/null)
 

@@ -57,6 +57,23 @@ def test_help_is_the_same(command):
     assert status == 0 and "Usage: ohguard" in out
 
 
+def test_package_is_of_arm64_and_names_what_is_linked(tmp_path):
+    source = tmp_path / "source"
+    assert said("git", "clone", "-q", REPO, source)[0] == 0
+    (source / "build/arm64").mkdir(parents=True)
+    (source / "build/arm64/root").symlink_to(REPO / "build/arm64/root")
+    made = subprocess.run(["make", "-C", source, "deb", "ARCH=arm64"], stdin=subprocess.DEVNULL, capture_output=True,
+                          text=True, timeout=1200, check=False)
+    assert made.returncode == 0, made.stdout + made.stderr      # lintian's word too
+    deb, = source.glob("build/release/*.deb")
+    fields = said("dpkg-deb", "-f", deb)[1]
+    assert "\nArchitecture: arm64\n" in fields and " libbpf (= " in fields and " glibc (= " in fields
+    said("dpkg-deb", "-x", deb, tmp_path / "tree")
+    program = tmp_path / "tree/usr/sbin/ohguard"
+    assert struct.unpack_from("<H", program.read_bytes(), 18)[0] == MACHINE_AARCH64
+    assert said(QEMU, program, "--version")[1].startswith("ohguard ")
+
+
 GOOD = "[dns]\nresolver = 192.0.2.2\n[allow]\ntarget = example.com:443\n[inbound]\naccept = 22 192.0.2.0/24\n"
 # Bytes above 127: a char has a sign on x86-64, and none on arm64.
 BAD = ["[dns]\nresolver = 192.0.2.300\n", "[allow]\ntarget = example.com:70000\n", "[alow]\n",

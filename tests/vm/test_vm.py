@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Runs cases/*.sh on real kernels: one kernel unless OHGUARD_KERNELS names others ("5.10 6.1 6.12 sid")."""
+"""Runs cases/*.sh on real kernels: one kernel unless OHGUARD_KERNELS names others ("5.10 6.1 6.12 sid 6.1-arm64")."""
 
 import json
 import os
@@ -77,21 +77,34 @@ def left_out(case):
     return case.wants["full"] == "yes" and not ASKED
 
 
-def files(case):
+def of_arch(source, kernel):
+    """The same file for the kernel's architecture: what is built, and libraries of build/arm64/root."""
+    if vm.arch_of(kernel) == "amd64":
+        return source
+    if source.startswith("/"):
+        name = source[1:].replace("lib64/ld-linux-x86-64.so.2", "lib/ld-linux-aarch64.so.1")
+        name = name.replace("x86_64", "aarch64")
+        root = REPO / "build/arm64/root"
+        return root / "usr" / name if (root / "usr" / name).exists() else root / name
+    return re.sub("^build/(?!systemd/)", "build/arm64/", source)
+
+
+def files(case, kernel):
     """Pairs of a path of this repo and one of the guest. A folder stands for its Python modules."""
-    pairs = ((REPO / source, target) for source, _, target in (p.partition(":") for p in case.wants["files"].split()))
+    words = (p.partition(":") for p in case.wants["files"].split())
+    pairs = ((REPO / of_arch(source, kernel), target) for source, _, target in words)
     return [(path, f"{target}/{path.name}" if source.is_dir() else target) for source, target in pairs
             for path in (sorted(source.glob("*.py")) if source.is_dir() else [source])]
 
 
-def missing(case):
-    return [str(source) for source, _ in files(case) if not source.exists()]
+def missing(case, kernel):
+    return [str(source) for source, _ in files(case, kernel) if not source.exists()]
 
 
 def boot_all(key, plans):
     """Boots the machine of KEY once for all its cases: results by name, or the text of its failure."""
     kernel, mode, append, boots, _ = key
-    pairs = list(dict.fromkeys(pair for p in plans for pair in files(p)))
+    pairs = list(dict.fromkeys(pair for p in plans for pair in files(p, kernel)))
     cases = [vm.Case(p.path.stem, p.path.read_bytes(), int(p.wants["timeout"]), p.wants["prepare"]) for p in plans]
     try:
         with vm.Run(vm.Machine(kernel, mode, pairs, append, boots), cases) as run:
@@ -123,13 +136,13 @@ def keep_facts(kernel, output):
 def test_case(kernel, case, machines, request):
     if left_out(case):
         pytest.skip("only in the full matrix (make check-vm, or OHGUARD_KERNELS=...)")
-    if missing(case):
-        pytest.fail(f"run make first: there is no {', '.join(missing(case))}", pytrace=False)
+    if missing(case, kernel):
+        pytest.fail(f"run make first: there is no {', '.join(missing(case, kernel))}", pytrace=False)
     key = case.machine_key(kernel)
     if key not in machines:
         params = [item.callspec.params for item in request.session.items if item.function is request.function]
         same = [p["case"] for p in params if p["case"].machine_key(p["kernel"]) == key]
-        machines[key] = boot_all(key, [p for p in same if not left_out(p) and not missing(p)])
+        machines[key] = boot_all(key, [p for p in same if not left_out(p) and not missing(p, kernel)])
     failure, results = machines[key]
     result = results.get(case.path.stem)
     if result is None:

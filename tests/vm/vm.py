@@ -20,15 +20,20 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 GUEST = HERE / "guest"
-KERNELS = ("5.10", "6.1", "6.12", "sid")
+KERNELS = ("5.10", "6.1", "6.12", "sid", "6.1-arm64", "6.12-arm64")
 BUSYBOX = Path("/bin/busybox")
 CONSOLE_LINES = 40
 PR_SET_PDEATHSIG = 1
 
 # The second half only makes an emulated machine quicker: no mitigations, no clock calibration, little on the console.
-COMMAND_LINE = "console=ttyS0 panic=-1 net.ifnames=0 root=/dev/vda systemd.getty_auto=no "
+COMMAND_LINE = "panic=-1 net.ifnames=0 root=/dev/vda systemd.getty_auto=no "
 COMMAND_LINE += "mitigations=off tsc=reliable no_timer_check audit=0 loglevel=5 systemd.show_status=error"
 
+# The machine that each architecture gets, with the console that its kernel knows. Graviton's processor for arm64.
+MACHINES = {
+    "amd64": (["qemu-system-x86_64", "-cpu", "max"], "ttyS0"),
+    "arm64": (["qemu-system-aarch64", "-M", "virt,gic-version=3", "-cpu", "neoverse-n1"], "ttyAMA0"),
+}
 
 OUTSIDE = re.compile(rb"^outside: (want|deny) (wire|console) (.+)$", re.M)
 
@@ -73,6 +78,14 @@ class Machine:
         if self.boots > 1 and self.mode == "initramfs":
             raise VmError("several boots need mode systemd: an initramfs keeps nothing")
 
+    @property
+    def arch(self):
+        return arch_of(self.kernel)
+
+
+def arch_of(kernel):
+    return "arm64" if kernel.endswith("-arm64") else "amd64"
+
 
 def image(*what):
     """The folder of a built image; builds it where the cache has none."""
@@ -102,7 +115,8 @@ def initramfs(kernel_dir, payload):
     # Without it the first process has no output until it has mounted /dev.
     entries.append(("dev/console", stat.S_IFCHR | 0o600, None))
     entries.append(("init", stat.S_IFREG | 0o755, (GUEST / "init").read_bytes()))
-    entries.append(("bin/busybox", stat.S_IFREG | 0o755, BUSYBOX.read_bytes()))
+    busybox = kernel_dir / "busybox"
+    entries.append(("bin/busybox", stat.S_IFREG | 0o755, (busybox if busybox.exists() else BUSYBOX).read_bytes()))
     for module in sorted((kernel_dir / "early").iterdir()):
         entries.append((f"modules/{module.name}", stat.S_IFREG | 0o644, module.read_bytes()))
     entries.append(("payload.tar", stat.S_IFREG | 0o644, payload))
@@ -204,7 +218,10 @@ class Run:
 
     def __enter__(self):
         self.kernel_dir = image("kernel", self.machine.kernel)
-        root = image("root", *self.machine.root.split()) / "root.ext4" if self.machine.mode == "systemd" else None
+        of_arch = ["arm64"] if self.machine.arch == "arm64" else []
+        root = None
+        if self.machine.mode == "systemd":
+            root = image("root", *self.machine.root.split(), *of_arch) / "root.ext4"
         self.work = Path(tempfile.mkdtemp(prefix="ohguard-vm."))
         try:
             payload = payload_tar(self.machine.files, self.cases)
@@ -223,10 +240,11 @@ class Run:
     def command(self, boot, port):
         m = self.machine
         options = {"mode": m.mode, "boot": boot, "boots": m.boots, "kernel": m.kernel, "token": self.token}
-        append = f"{COMMAND_LINE} {m.append} "
+        emulator, console = MACHINES[m.arch]
+        append = f"console={console} {COMMAND_LINE} {m.append} "
         append += "".join(f"vm.{key}={value} " for key, value in options.items())
-        qemu = ["qemu-system-x86_64", "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"]
-        qemu += ["-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", "1024"]
+        qemu = [*emulator, "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"]
+        qemu += ["-accel", "tcg,thread=multi", "-smp", "2", "-m", "1024"]
         qemu += ["-kernel", self.kernel_dir / "vmlinuz", "-initrd", self.work / "initrd", "-append", append]
         qemu += ["-serial", f"file:{self.work}/console"]
         qemu += ["-device", "virtio-serial-pci", "-chardev", f"file,id=port,path=/dev/fd/{port}"]

@@ -14,8 +14,6 @@
 #define PIECE 65536
 #define NAME_MAX_LENGTH 32	/* of what is asked for */
 #define DEPTH_MAX 8		/* of structs without a name in each other */
-#define KIND_ENUM64 19		/* linux/btf.h since 6.0; between it and the others are kinds without anything behind */
-#define KIND_DECL_TAG 17
 
 void kernel_btf_want(struct kernel_btf *b, const char *name)
 {
@@ -141,13 +139,12 @@ static uint32_t vlen(const struct btf_type *t)
 	return BTF_INFO_VLEN(t->info);
 }
 
-/* What stands behind a type, in bytes. */
-static uint32_t behind(const struct btf_type *t)
+uint32_t kernel_btf_behind(const struct btf_type *t)
 {
 	switch (BTF_INFO_KIND(t->info)) {
 	case BTF_KIND_INT:
 	case BTF_KIND_VAR:
-	case KIND_DECL_TAG:
+	case KERNEL_BTF_DECL_TAG:
 		return 4;
 	case BTF_KIND_ARRAY:
 		return sizeof(struct btf_array);
@@ -159,7 +156,7 @@ static uint32_t behind(const struct btf_type *t)
 	case BTF_KIND_FUNC_PROTO:
 		return vlen(t) * (uint32_t)sizeof(struct btf_param);
 	case BTF_KIND_DATASEC:
-	case KIND_ENUM64:
+	case KERNEL_BTF_ENUM64:
 		return vlen(t) * (uint32_t)sizeof(struct btf_var_secinfo);
 	}
 	return 0;
@@ -184,15 +181,15 @@ static int find_types(struct kernel_btf *b, struct window *w)
 		if (count < sizeof(t))
 			return -EPROTO;
 		memcpy(&t, bytes, sizeof(t));
-		if (BTF_INFO_KIND(t.info) > KIND_ENUM64)
+		if (BTF_INFO_KIND(t.info) > KERNEL_BTF_ENUM64)
 			return -EPROTO;
 		for (size_t i = 0; BTF_INFO_KIND(t.info) == BTF_KIND_STRUCT && t.name_off && i < b->name_count; i++) {
 			if (b->name[i].at == t.name_off && !b->name[i].id)
 				b->name[i].id = id;
 		}
 		b->at[id++] = at;
-		at += (uint32_t)sizeof(t) + behind(&t);
-		skip(w, (uint32_t)sizeof(t) + behind(&t));
+		at += (uint32_t)sizeof(t) + kernel_btf_behind(&t);
+		skip(w, (uint32_t)sizeof(t) + kernel_btf_behind(&t));
 	}
 	b->count = id;
 	return bytes ? 0 : -EIO;
@@ -236,8 +233,8 @@ static struct btf_type *read_type(const struct kernel_btf *b, uint32_t id)
 	kind = BTF_INFO_KIND(head.info);
 	if (kind != BTF_KIND_STRUCT && kind != BTF_KIND_UNION)
 		return NULL;
-	whole = malloc(sizeof(head) + behind(&head));
-	if (whole && read_at(b, whole, sizeof(head) + behind(&head), b->at[id])) {
+	whole = malloc(sizeof(head) + kernel_btf_behind(&head));
+	if (whole && read_at(b, whole, sizeof(head) + kernel_btf_behind(&head), b->at[id])) {
 		free(whole);
 		return NULL;
 	}

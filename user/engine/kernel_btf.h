@@ -4,11 +4,17 @@
 #ifndef OHGUARD_KERNEL_BTF_H
 #define OHGUARD_KERNEL_BTF_H
 
+#include <linux/btf.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #define KERNEL_BTF "/sys/kernel/btf/vmlinux"
 #define KERNEL_BTF_NAMES_MAX 64
+
+/* Kinds that older headers lack: linux/btf.h has them since 5.16, 5.17 and 6.0. The second has nothing behind it. */
+#define KERNEL_BTF_DECL_TAG 17
+#define KERNEL_BTF_TYPE_TAG 18
+#define KERNEL_BTF_ENUM64 19
 
 struct kernel_btf {
 	int fd;
@@ -28,6 +34,9 @@ void kernel_btf_want(struct kernel_btf *b, const char *name);
 /* 0 or -errno. kernel_btf_close() in either case. */
 int kernel_btf_read(struct kernel_btf *b, const char *path);
 void kernel_btf_close(struct kernel_btf *b);
+
+/* What stands behind a type, in bytes. */
+uint32_t kernel_btf_behind(const struct btf_type *t);
 
 /* The size of a struct in bytes, or -1. */
 int kernel_btf_size(const struct kernel_btf *b, const char *type);
