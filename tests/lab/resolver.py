@@ -129,4 +129,5 @@ class Dns:
 
     def _control(self, verb, stdin=""):
         argv = ["unbound-control", "-c", str(self.lab.dir / "unbound.conf"), verb]
-        return subprocess.run(argv, input=stdin, text=True, check=True, capture_output=True).stdout
+        return subprocess.run(argv, input=stdin, text=True, check=True, capture_output=True,
+                              env=self.lab.server.environment()).stdout
