@@ -62,7 +62,7 @@ BPFT_BIN  := $(BPFT_SRC:%.c=$(BUILD)/%)
 
 .PHONY: all help compilers tests newest deps demo check check-unit check-bpf check-lint check-e2e check-escapes \
 	check-faults soak check-docker check-agents check-aws check-packages check-arm64 check-vm unit bench \
-	fuzz prove mutants lint docs help-texts dist static deb release install upgrade uninstall clean
+	bench-compare fuzz prove mutants lint docs help-texts dist static deb release install upgrade uninstall clean
 .DELETE_ON_ERROR:
 
 UNITS := ohguard.service $(patsubst %,ohguard-%.service,gate refresh uplink events metrics lock)
@@ -215,7 +215,14 @@ $(BUILD)/tests/vm/foreign: VM_LIBS := -lbpf -lelf -lz
 bench:	## measure verdicts, names and throughput
 	$(Q)scripts/deps build bench
 	$(Q)$(MAKE) all $(BENCH_BIN)
-	$(Q)$(PYTHON) tests/bench/bench.py --build $(BUILD)
+	$(Q)$(PYTHON) tests/bench/bench.py --build $(BUILD) --page
+
+# The other build is in build/compare, made by its own Makefile.
+bench-compare: all	## this build beside another, by turns; REV=main
+	$(Q)scripts/deps build bench
+	$(Q)$(MAKE) $(BENCH_BIN)
+	$(Q)scripts/other-build $(or $(REV),main) $(BUILD)/compare
+	$(Q)$(PYTHON) tests/bench/compare.py $(BUILD)/compare/build --build $(BUILD)
 
 # Under three minutes on two processors.
 prove:	## what CBMC proves of the decision

@@ -41,7 +41,7 @@ def client(bench, g, name, free):
 
 def run(bench):
     guard.BINARY = str(bench.ohguard)
-    bench.section(f"A refused name: how much later than an absent one it is told: median of {ROUNDS} pairs")
+    bench.section("refusals", f"A refused name: how much later than an absent one it is told: median of {ROUNDS} pairs")
     g = guard.Guard(bench.lab)
     g.cgroup = g.sub_cgroup("held")
     free = g.sub_cgroup("free")
