@@ -7,6 +7,9 @@
 
 #include "base/text.h"
 
+#undef error_set
+#undef error_prefix
+
 int error_set(struct error *e, int code, const char *format, ...)
 {
 	va_list args;
