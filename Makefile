@@ -46,12 +46,10 @@ CPPFLAGS  += -D_GNU_SOURCE -Iinclude -iquote user -iquote bpf -iquote tests $(DE
 # c-ares deprecates from 1.28 on the calls that all its versions have in common.
 ALL_CFLAGS := -std=gnu11 -fno-asynchronous-unwind-tables $(WARNINGS) -Wno-deprecated-declarations $(CFLAGS) \
 	$(SAME_PATHS)
-LIBS      := -lbpf -lelf -lz -lcares -linih -lpopt -ljansson
+# What is wrapped: user/engine/old_libbpf.c.
+LIBS      := -Wl,--wrap=btf__load_vmlinux_btf -lbpf -lelf -lz -lcares -linih -lpopt -ljansson
 # libelf reads compressed sections with zstd where it was built so (Debian 13, Ubuntu 24.04).
 LIBS      += $(shell $(PKG_CONFIG) --static --libs libelf 2>/dev/null | tr ' ' '\n' | grep -x -e -lzstd)
-
-# user/engine/old_libbpf.c
-WRAP := -Wl,--wrap=btf__load_vmlinux_btf
 
 # Version 3 costs the verifiers from 6.12 on half as much again: see docs/kernels.md.
 BPF_CFLAGS := -target bpf -mcpu=v2 -O2 -g -Wall -Wextra -Wno-unused-function -Wno-unused-parameter \
@@ -69,9 +67,9 @@ BPFT_SRC  := $(wildcard tests/bpf/test_*.c)
 BPFT_BIN  := $(BPFT_SRC:%.c=$(BUILD)/%)
 
 .PHONY: all help compilers tests newest deps demo analyse check check-unit check-bpf check-second check-lint \
-	check-e2e check-asan check-escapes check-faults soak check-docker check-agents check-aws check-packages check-arm64 \
-	check-vm unit packets second bench bench-compare fuzz prove mutants lint docs help-texts dist static deb release \
-	install upgrade uninstall clean
+	check-e2e check-asan check-escapes check-faults soak check-docker check-agents check-aws check-packages \
+	check-arm64 check-vm unit packets second bench bench-compare fuzz prove mutants lint docs help-texts dist \
+	static deb release install upgrade uninstall clean
 .DELETE_ON_ERROR:
 
 UNITS := ohguard.service $(patsubst %,ohguard-%.service,gate refresh uplink events metrics lock)
@@ -98,7 +96,7 @@ $(BUILD)/lib/lib%.a: | compilers
 LINKED ?= -static -L$(BUILD)/lib
 $(BUILD)/ohguard: $(USER_OBJ) | $(SLIM)
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(LINKED) -Wl,--gc-sections -Wl,-z,noseparate-code $(WRAP) $(LDFLAGS) -o $@.debug $^ $(LIBS) \
+	$(Q)$(CC) $(LINKED) -Wl,--gc-sections -Wl,-z,noseparate-code $(LDFLAGS) -o $@.debug $^ $(LIBS) \
 		2>$@.log || { cat $@.log >&2; exit 1; }
 	$(Q)$(STRIP) -o $@ $@.debug
 
@@ -147,7 +145,7 @@ $(BUILD)/tests/%: tests/%.c $(LIB_OBJ)
 	$(call say,TEST,$<)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -Werror=unused-function -MMD -MP -o $@ $< $(LIB_OBJ) \
-		$(WRAP) -Wl,-Bstatic $(LIBS) -Wl,-Bdynamic -lcmocka
+		-Wl,-Bstatic $(LIBS) -Wl,-Bdynamic -lcmocka
 
 # ---- set-up, demo, tests ----
 
@@ -392,7 +390,7 @@ BENCH_BIN := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/*.c))
 $(BUILD)/tests/bench/%: tests/bench/%.c $(LIB_OBJ)
 	$(call say,BENCH,$<)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -o $@ $< $(LIB_OBJ) $(WRAP) -Wl,-Bstatic $(LIBS) -Wl,-Bdynamic
+	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -o $@ $< $(LIB_OBJ) -Wl,-Bstatic $(LIBS) -Wl,-Bdynamic
 
 -include $(shell find $(BUILD) -name '*.d' -type f 2>/dev/null)
 
