@@ -6,6 +6,8 @@ Not real: systemd and Docker (container.py), which test_machines.py has."""
 import hashlib
 import json
 import os
+import select
+import socket
 import subprocess
 import sys
 
@@ -30,6 +32,10 @@ DOOR = "10.0.0.10"
 PLACE = "/etc/ohguard-test"     # /etc is each machine's own
 
 
+class Ended(Exception):
+    """Before it was up: what it said."""
+
+
 class Scene:
     """Server and proxy of a lab, as deliveries leave them."""
 
@@ -47,7 +53,7 @@ class Scene:
         server.ip("addr add 10.0.1.11/24 dev eth0")
         for name, path in (("openhands-run.sh", f"{PLACE}/openhands-run"),
                            ("openhands-settings.py", f"{PLACE}/openhands-settings")):
-            self.put(server, path, render(self.folder, name, **STACK))
+            self.put(server, path, render(self.folder, name, **STACK).replace("/usr/local/lib/ohguard", PLACE))
         self.put(server, f"{PLACE}/docker", f'#!/bin/sh\nexec {sys.executable} {HERE}/container.py '
                                             f'{self.openhands.home} "$@"\n')
         for name, text in (("session-key", "5e" * 32), ("secret-key", "ec" * 32), ("settings", json.dumps(SETTINGS))):
@@ -79,13 +85,21 @@ class Scene:
         return done.stdout
 
     def start(self, key):
-        """What the unit does: the run script, and the service is up when the settings are told."""
+        """What the unit does: the run script, and the service is up when it says so."""
         self.put(self.lab.server, f"{PLACE}/credentials/llm-api-key", key, "600")
-        with open(self.folder / "agent.log", "ab") as log:
-            self.server = self.lab.server.popen([f"{PLACE}/openhands-run"], guarded=True, env=self.service, stdout=log,
-                                                stderr=log, stdin=subprocess.DEVNULL)
-        told = self.lab.server.run([f"{PLACE}/openhands-settings"], guarded=True, env=self.service, timeout=600)
-        assert told.returncode == 0, told.stderr + (self.folder / "agent.log").read_text()[-3000:]
+        notify = self.folder / "notify"
+        notify.unlink(missing_ok=True)
+        with open(self.folder / "agent.log", "ab") as log, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+            systemd.bind(str(notify))
+            systemd.setblocking(False)
+            self.server = self.lab.server.popen([f"{PLACE}/openhands-run"], guarded=True, stdout=log, stderr=log,
+                                                stdin=subprocess.DEVNULL,
+                                                env={**self.service, "NOTIFY_SOCKET": str(notify)})
+            while self.server.poll() is None:
+                if select.select([systemd], [], [], 1)[0]:
+                    assert systemd.recv(64) == b"READY=1"
+                    return
+        raise Ended((self.folder / "agent.log").read_text()[-3000:])
 
     def stop(self):
         self.server.terminate()
@@ -220,6 +234,16 @@ def test_after_an_update_the_agent_is_back_under_the_strict_list(scene):
     scene.start(KEYS[1])
     seen = scene.talk(scene.conversation)
     assert "result-42" in seen["answer"] and scene.converse()[0] == "ok"
+
+
+def test_settings_that_it_refuses_end_it(scene):
+    """Without its settings it is not to be used; and the unit's last lines say why."""
+    scene.stop()
+    file = f"{PLACE}/credentials/settings"
+    scene.put(scene.lab.server, file, '{"conversation_settings_diff": {"max_iterations": "many"}}', "600")
+    with pytest.raises(Ended, match="OpenHands refuses http://127.0.0.1:3000/api/settings: 4"):
+        scene.start(KEYS[1])
+    scene.put(scene.lab.server, file, json.dumps(SETTINGS), "600")
 
 
 def test_verify_says_why_there_is_no_answer(scene):
