@@ -132,7 +132,8 @@ def test_refused_query_does_not_leave_where_the_uplinks_program_is_not(guard, as
         assert guard.shell(f"cat {aside}").stdout != "0\n", "that is its way"
         guard.lab.server.ip(f"route del {topology.RESOLVER}/32 dev aside")
         guard.shell("for pin in /sys/fs/bpf/ohguard/host/uplink*; do bpftool link detach pinned $pin || true; done")
-        assert not [h for h in guard.json("status", status=4)["hooks"] if h["hook"] == "uplink-egress" and h["attached"]]
+        hooks = guard.json("status", status=4)["hooks"]
+        assert [h["attached"] for h in hooks if h["hook"] == "uplink-egress"] == [False]
         mark = guard.lab.wire.mark()
         assert guard.ask("secret.attacker.example") == "no such name"
         assert not [f for f in guard.lab.wire.traffic(mark) if b"secret" in bytes(f.payload)]
