@@ -154,6 +154,9 @@ def test_without_an_argument_it_ranks_what_was_refused(loaded):
     assert first["name"] == "github.com" and first["advice"] == "ohguard allow github.com" and first["count"] >= 3
     assert any(r["reason"] == "address-not-allowed" for r in rest)
     assert "ohguard allow github.com" in loaded.ok("explain").stdout
+    loaded.ok("allow", "github.com")
+    said = loaded.ok("explain").stdout
+    assert "ohguard allow github.com" not in said and "(allowed by now)" in said
 
 
 def test_container_is_explained_by_what_it_was_refused(loaded):

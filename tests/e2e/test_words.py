@@ -228,11 +228,12 @@ def on_a_terminal(guard, *argv):
 
 @pytest.mark.parametrize("argv", [
     ("help", "allow"), ("load", "--dry-run"), ("list",), ("explain", "github.com"), ("revoke", "nope.example"),
-    ("confirm",), ("laod",)])
+    ("confirm",), ("laod",), ("status",), ("stats",), ("config",), ("verify",), ("suggest",), ("asks",), ("unlock",),
+    ("refresh", "--now"), ("report", "/run/report.html"), ("help", "aws")])
 def test_terminal_shows_what_a_pipe_gets(loaded, argv):
     loaded.ok("allow", "--sni", "off", "github.com:22")
     r = loaded.run(*argv)
-    dots = lambda lines: [re.sub(r"\d+[smh]\b", "N", li.rstrip()) for li in lines]      # noqa: E731: times go on
+    dots = lambda lines: [re.sub(r" *\d+ ?m?[smh]\b", "N", li.rstrip()) for li in lines]      # noqa: E731: times go on
     assert dots(on_a_terminal(loaded, *argv)) == dots((r.stdout + r.stderr).splitlines())
 
 

@@ -38,15 +38,15 @@ int cmd_open_failed(int r, const struct error *e)
 
 const struct cmd *cmd_running;
 
-/* popt keeps the pointer until it prints the help. */
-static const char *usage_of(const char *arguments)
+/* popt keeps the pointer until it prints the help. own: options of the command follow, and not an empty line. */
+static const char *usage_of(const char *arguments, bool own)
 {
 	static char usage[256];
 	int n = snprintf(usage, sizeof(usage), "[OPTION...]%s%s", arguments ? " " : "", arguments ? arguments : "");
 
 	if (cmd_running)	/* "attach" is a line of the table, "Attach." a sentence */
-		snprintf(usage + n, sizeof(usage) - (size_t)n, "\n\n%c%s.\n",
-			 toupper((unsigned char)*cmd_running->help), cmd_running->help + 1);
+		snprintf(usage + n, sizeof(usage) - (size_t)n, "\n\n%c%s.%s",
+			 toupper((unsigned char)*cmd_running->help), cmd_running->help + 1, own ? "\n" : "");
 	return usage;
 }
 
@@ -120,7 +120,7 @@ int cmd_parse(int argc, char **argv, struct poptOption *own, const char *argumen
 		error_warn("out of memory");
 		return CMD_FAILED;
 	}
-	poptSetOtherOptionHelp(context, usage_of(arguments));
+	poptSetOtherOptionHelp(context, usage_of(arguments, own));
 	options->guard.instance = NULL;
 	options->guard.command = argv[0];
 	r = poptGetNextOpt(context);

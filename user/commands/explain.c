@@ -451,8 +451,8 @@ static void print_ranked(struct explain *x)
 		puts("nothing was refused");
 	for (size_t i = 0; i < shown; i++) {
 		const struct history_record *r = x->refused.group[i].record;
-		char line[ADVICE_MAX];
-		bool known = !advice(r, &x->g->policy, line, sizeof(line));
+		char line[ADVICE_MAX] = "allowed by now";
+		bool known = !is_allowed_now(x, r) && !advice(r, &x->g->policy, line, sizeof(line));
 
 		if (x->options->json) {
 			json_start(&j, stdout);
