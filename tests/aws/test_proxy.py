@@ -84,6 +84,47 @@ def test_units_pass_systemd_analyze(tmp_path):
     assert ours == [], done.stderr
 
 
+# Docker's command: what `openhands-settings` asks of OpenHands, and whether that says then that it has a key.
+DOCKER = """#!/usr/bin/python3
+import http.server, json, sys
+class OpenHands(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
+        if self.command == "PATCH":
+            print("told", body, flush=True)
+        answer = json.dumps({"llm_api_key_is_set": %s, "agent_settings": {}}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+    do_PATCH = do_GET
+    def log_message(self, *words):
+        pass
+if sys.argv[1] == "run":
+    http.server.HTTPServer(("127.0.0.1", 3000), OpenHands).serve_forever()
+"""
+
+
+@pytest.mark.parametrize("takes_the_key, state", [(True, "active running"), (False, "failed failed")])
+def test_openhands_is_up_for_systemd_when_it_has_its_settings(tmp_path, child_cgroup, takes_the_key, state):
+    """By systemd itself, with credentials: see unit_scene.py."""
+    if not os.path.exists("/lib/systemd/systemd"):
+        pytest.skip("this machine has no systemd")
+    for name, template in (("openhands.service", "openhands.service"), ("openhands-run", "openhands-run.sh"),
+                           ("openhands-settings", "openhands-settings.py")):
+        (tmp_path / name).write_text(render(tmp_path, template, openhands="1.24.0@sha256:" + "0" * 64))
+    (tmp_path / "docker").write_text(DOCKER % takes_the_key)
+    done = subprocess.run([sys.executable, str(HERE / "unit_scene.py"), str(tmp_path), str(child_cgroup)],
+                          capture_output=True, text=True, timeout=600)
+    for group in sorted((p for p in child_cgroup.rglob("*") if p.is_dir()), key=lambda p: -len(p.parts)):
+        group.rmdir()
+    said = (tmp_path / "out/log").read_text()
+    assert re.findall(r"State=(\w+)", said) == state.split(), said + done.stderr
+    (told,) = re.findall(r"^told (.*)$", said, flags=re.M)
+    assert json.loads(told)["agent_settings_diff"]["llm"]["api_key"] == "k-llm-api-key"
+    assert ("OpenHands has no key now" in said) == (not takes_the_key)
+
+
 def test_policies_are_the_strict_and_the_install_list(tmp_path):
     def targets(name, **keys):
         return re.findall(r"^target = (.*)$", render(tmp_path, name, **keys), flags=re.M)
