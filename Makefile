@@ -2,7 +2,7 @@
 # ohguard: `make demo` and `make check` do all the set-up on a fresh Debian or Ubuntu machine, as root.
 # V=1 shows the commands. `make help` lists the targets: those with a line of "##" behind them.
 
-BUILD     := build$(ARCH:%=/%)
+BUILD     := build$(ARCH:%=/%)$(INSTRUMENT:%=/%)
 DESTDIR   ?=
 PREFIX    ?= /usr
 PYTHON    ?= /usr/bin/python3
@@ -21,6 +21,14 @@ override PKG_CONFIG := env PKG_CONFIG_LIBDIR=$(SYSROOT)/usr/lib/aarch64-linux-gn
 else ifneq ($(ARCH),)
 $(error ARCH=$(ARCH): there is arm64, and without ARCH what CC builds for)
 endif
+# With what finds faults, in a folder of its own: `make check-asan`. Sanitizers cannot be linked statically.
+ifeq ($(INSTRUMENT),asan)
+CFLAGS  := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
+LINKED  := -fsanitize=address,undefined -DREPORTS='"$(CURDIR)/$(BUILD)/reports"' tests/asan/options.c
+STRIP   := strip -R .comment	# and nothing else: a report names functions
+else ifneq ($(INSTRUMENT),)
+$(error INSTRUMENT=$(INSTRUMENT): there is asan)
+endif
 STRIP   ?= $(or $(shell $(CC) -print-prog-name=strip 2>/dev/null),strip)
 OBJCOPY ?= $(or $(shell $(CC) -print-prog-name=objcopy 2>/dev/null),objcopy)
 
@@ -38,12 +46,10 @@ CPPFLAGS  += -D_GNU_SOURCE -Iinclude -iquote user -iquote bpf -iquote tests $(DE
 # c-ares deprecates from 1.28 on the calls that all its versions have in common.
 ALL_CFLAGS := -std=gnu11 -fno-asynchronous-unwind-tables $(WARNINGS) -Wno-deprecated-declarations $(CFLAGS) \
 	$(SAME_PATHS)
-LIBS      := -lbpf -lelf -lz -lcares -linih -lpopt -ljansson
+# What is wrapped: user/engine/old_libbpf.c.
+LIBS      := -Wl,--wrap=btf__load_vmlinux_btf -lbpf -lelf -lz -lcares -linih -lpopt -ljansson
 # libelf reads compressed sections with zstd where it was built so (Debian 13, Ubuntu 24.04).
 LIBS      += $(shell $(PKG_CONFIG) --static --libs libelf 2>/dev/null | tr ' ' '\n' | grep -x -e -lzstd)
-
-# user/engine/old_libbpf.c
-WRAP := -Wl,--wrap=btf__load_vmlinux_btf
 
 # Version 3 costs the verifiers from 6.12 on half as much again: see docs/kernels.md.
 BPF_CFLAGS := -target bpf -mcpu=v2 -O2 -g -Wall -Wextra -Wno-unused-function -Wno-unused-parameter \
@@ -60,9 +66,10 @@ UNIT_BIN  := $(UNIT_SRC:%.c=$(BUILD)/%)
 BPFT_SRC  := $(wildcard tests/bpf/test_*.c)
 BPFT_BIN  := $(BPFT_SRC:%.c=$(BUILD)/%)
 
-.PHONY: all help compilers tests newest deps demo check check-unit check-bpf check-lint check-e2e check-escapes \
-	check-faults soak check-docker check-agents check-aws check-packages check-arm64 check-vm unit bench \
-	fuzz prove mutants lint docs help-texts dist static deb release install upgrade uninstall clean
+.PHONY: all help compilers tests newest deps demo analyse check check-unit check-bpf check-second check-lint \
+	check-e2e check-asan check-escapes check-faults soak check-docker check-agents check-aws check-packages \
+	check-arm64 check-vm unit packets second bench bench-compare fuzz prove mutants lint docs help-texts dist \
+	static deb release install upgrade uninstall clean
 .DELETE_ON_ERROR:
 
 UNITS := ohguard.service $(patsubst %,ohguard-%.service,gate refresh uplink events metrics lock)
@@ -86,10 +93,11 @@ $(BUILD)/lib/lib%.a: | compilers
 	@mkdir -p $(@D)
 	$(Q)$(OBJCOPY) -R .eh_frame -R .comment $$($(CC) -print-file-name=$(@F)) $@
 
+LINKED ?= -static -L$(BUILD)/lib
 $(BUILD)/ohguard: $(USER_OBJ) | $(SLIM)
 	$(call say,LINK,$@)
-	$(Q)$(CC) -static -L$(BUILD)/lib -Wl,--gc-sections -Wl,-z,noseparate-code $(WRAP) $(LDFLAGS) -o $@.debug $^ \
-		$(LIBS) 2>$@.log || { cat $@.log >&2; exit 1; }
+	$(Q)$(CC) $(LINKED) -Wl,--gc-sections -Wl,-z,noseparate-code $(LDFLAGS) -o $@.debug $^ $(LIBS) \
+		2>$@.log || { cat $@.log >&2; exit 1; }
 	$(Q)$(STRIP) -o $@ $@.debug
 
 $(BUILD)/user/%.o: user/%.c | compilers
@@ -137,7 +145,7 @@ $(BUILD)/tests/%: tests/%.c $(LIB_OBJ)
 	$(call say,TEST,$<)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -Werror=unused-function -MMD -MP -o $@ $< $(LIB_OBJ) \
-		$(WRAP) -Wl,-Bstatic $(LIBS) -Wl,-Bdynamic -lcmocka
+		-Wl,-Bstatic $(LIBS) -Wl,-Bdynamic -lcmocka
 
 # ---- set-up, demo, tests ----
 
@@ -153,18 +161,27 @@ demo:	## the main job on real packets, after all the set-up
 	$(Q)scripts/demo
 
 check:	## every test, after all the set-up; STRICT=1 fails on a test that passes the second time only
-	$(Q)scripts/deps build check lint prove docker agents vm aws deb
+	$(Q)scripts/deps build check second lint prove docker agents vm aws deb
 	$(Q)scripts/check all
 
 check-unit: $(UNIT_BIN)	## the program's parts
 	$(Q)scripts/check unit
 check-bpf: $(BPFT_BIN)	## packets by the kernel, BPF_PROG_TEST_RUN
 	$(Q)scripts/check bpf
+check-second: all	## conversations by the kernel and by a reference in Go, for ten seconds
+	$(Q)scripts/deps build second
+	$(Q)scripts/check second
 check-lint:	## static checks and house rules, and the tests of these
 	$(Q)scripts/deps build check lint
 	$(Q)scripts/check lint
 check-e2e: all	## commands and traffic in a lab of network namespaces
 	$(Q)scripts/check e2e
+check-asan:	## unit tests and e2e under AddressSanitizer and UndefinedBehaviorSanitizer
+	$(Q)scripts/deps build check
+	$(Q)INSTRUMENT=asan scripts/check unit e2e
+analyse:	## gcc -fanalyzer and clang-tidy on user/
+	$(Q)scripts/deps build analyse
+	$(Q)scripts/check analyse
 check-faults: all	## each system call fails once
 	$(Q)OHGUARD_FAULTS=$${OHGUARD_FAULTS:-all} scripts/check faults
 soak: all	## half an hour of traffic and reloads
@@ -196,7 +213,8 @@ check-vm:	## whole machines with the kernels 5.10, 6.1, 6.12 and sid's
 VM_TOOLS := $(BUILD)/tests/vm/poke $(BUILD)/tests/vm/facts $(BUILD)/tests/vm/foreign
 
 unit: $(UNIT_BIN)
-tests: unit $(BPFT_BIN) $(VM_TOOLS) newest	## build the tests that are in C
+packets: $(BPFT_BIN)
+tests: unit packets $(VM_TOOLS) newest	## build the tests that are in C
 
 # The same by another clang that is tested: build/clang-N. The newest is for the kernels that a virtual machine runs.
 CLANGS := $(notdir $(shell command -v clang-19 clang-18 clang-17 clang-16 clang-15 clang-14))
@@ -204,6 +222,33 @@ clang-%:
 	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/$@ CLANG=$@ $(BUILD)/$@/ohguard
 newest: $(firstword $(CLANGS) all)
 	$(Q)ln -sfn $(patsubst all,.,$<) $(BUILD)/newest
+
+# The reference that plays against the programs (tests/second), and programs with counters, which guide it.
+SECOND := $(BUILD)/second
+KERNEL = $(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -o $@ $(filter-out $(1),$^) -Wl,-Bstatic $(LIBS) -Wl,-Bdynamic \
+	-lcmocka
+$(SECOND)/counted/ohguard.bpf.o: bpf/ohguard.bpf.c scripts/bpf-counted | compilers
+	$(call say,BPF,$@)
+	@mkdir -p $(@D)
+	$(Q)scripts/bpf-counted 'bpf/parse/*' $@ $(CLANG) $(BPF_CFLAGS) -MMD -MP -MF $(@:.o=.d) -MT $@ $<
+	$(Q)$(LLVM_STRIP) -g $@
+$(SECOND)/counted/lock.bpf.o.gz: $(BUILD)/lock.bpf.o.gz
+	@mkdir -p $(@D)
+	$(Q)cp $< $@
+$(SECOND)/counted/objects.o: user/engine/objects.S $(SECOND)/counted/ohguard.bpf.o.gz $(SECOND)/counted/lock.bpf.o.gz
+	$(Q)$(CC) -Wa,-I$(@D) -c -o $@ $<
+$(SECOND)/counted/kernel: tests/second/kernel.c $(SECOND)/counted/objects.o $(LIB_OBJ)
+	$(call say,TEST,$@)
+	$(Q)$(call KERNEL,%/user/engine/objects.o)
+$(SECOND)/kernel: tests/second/kernel.c $(LIB_OBJ)
+	$(call say,TEST,$@)
+	@mkdir -p $(@D)
+	$(Q)$(call KERNEL,)
+$(SECOND)/reference: $(wildcard tests/second/reference/*)
+	$(call say,GO,$@)
+	@mkdir -p $(@D)
+	$(Q)cd tests/second/reference && GOTOOLCHAIN=local GOFLAGS=-buildvcs=false go build -o $(abspath $@) .
+second: $(SECOND)/kernel $(SECOND)/reference
 
 # For guests without a libc.
 $(VM_TOOLS): $(BUILD)/%: %.c
@@ -215,7 +260,14 @@ $(BUILD)/tests/vm/foreign: VM_LIBS := -lbpf -lelf -lz
 bench:	## measure verdicts, names and throughput
 	$(Q)scripts/deps build bench
 	$(Q)$(MAKE) all $(BENCH_BIN)
-	$(Q)$(PYTHON) tests/bench/bench.py --build $(BUILD)
+	$(Q)$(PYTHON) tests/bench/bench.py --build $(BUILD) --page
+
+# The other build is in build/compare, made by its own Makefile.
+bench-compare: all	## this build beside another, by turns; REV=main
+	$(Q)scripts/deps build bench
+	$(Q)$(MAKE) $(BENCH_BIN)
+	$(Q)scripts/other-build $(or $(REV),main) $(BUILD)/compare
+	$(Q)$(PYTHON) tests/bench/compare.py $(BUILD)/compare/build --build $(BUILD)
 
 # Under three minutes on two processors.
 prove:	## what CBMC proves of the decision
@@ -227,9 +279,11 @@ mutants:	## one fault after another, and which no test notices; half an hour
 	$(Q)$(MAKE) all tests
 	$(Q)tests/mutants/run --rest --e2e
 
-fuzz:	## libFuzzer on each parser; RUNS=10000000
-	$(Q)scripts/deps build fuzz
+fuzz:	## libFuzzer on each parser, and conversations against the reference; RUNS=10000000 PACKETS=50000000
+	$(Q)scripts/deps build fuzz second
 	$(Q)$(MAKE) -s -C tests/fuzz RUNS=$${RUNS:-10000000}
+	$(Q)$(MAKE) second $(SECOND)/counted/kernel
+	$(Q)tests/second/run $(SECOND) $${PACKETS:-50000000}
 
 lint:	## static checks and house rules alone
 	$(Q)scripts/deps build lint
@@ -336,7 +390,7 @@ BENCH_BIN := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/*.c))
 $(BUILD)/tests/bench/%: tests/bench/%.c $(LIB_OBJ)
 	$(call say,BENCH,$<)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -o $@ $< $(LIB_OBJ) $(WRAP) -Wl,-Bstatic $(LIBS) -Wl,-Bdynamic
+	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -o $@ $< $(LIB_OBJ) -Wl,-Bstatic $(LIBS) -Wl,-Bdynamic
 
 -include $(shell find $(BUILD) -name '*.d' -type f 2>/dev/null)
 

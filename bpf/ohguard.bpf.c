@@ -69,7 +69,7 @@ int oh_egress(struct __sk_buff *skb)
 	reason = oh_parse(skb, 0, &f);
 	oh_forget(skb, &f);
 	if (!reason)
-		reason = oh_decide(&f, c, &admission);
+		reason = oh_forget_verdict(skb, &admission, oh_decide(&f, c, &admission));
 	if (oh_must_own_source(&f, reason, &admission) && !oh_is_chosen(sk, c, &f) &&
 	    !oh_is_source_own(skb, &f, c && c->home))
 		reason = OH_SOURCE_NOT_OURS;
@@ -79,6 +79,7 @@ int oh_egress(struct __sk_buff *skb)
 		oh_read_sequence(skb, &f);
 	if (oh_settings.inspect && reason < OH_REASON_FIRST_REFUSAL)
 		reason = oh_inspect(skb, &f, c, reason, &admission);
+	reason = oh_forget_verdict(skb, &admission, reason);
 	if (oh_settings.observe)
 		reason = oh_let_through(skb, sk, c, &f, reason, &admission);
 	if (oh_settings.ask)

@@ -334,13 +334,9 @@ static __always_inline void oh_admit(struct oh_connection *c, const struct oh_fl
 	OH_MEM(c->admitted) = 1;
 }
 
-/* Rules 1 to 6 of DESIGN section 2; the first match wins. Returns the same word as oh_lookup(). */
-static __always_inline __u64 oh_apply_rules(const struct oh_flow *f)
+/* Rules 1 to 3 of DESIGN section 2; the first match wins. OH_NONE: none of them. */
+static __always_inline enum oh_reason oh_apply_first_rules(const struct oh_flow *f)
 {
-	enum oh_service service = oh_service_of(f);
-	bool metadata;
-	__u64 found;
-
 	/* 1 */
 	if (oh_is_loopback(f))
 		return OH_LOOPBACK;
@@ -352,9 +348,16 @@ static __always_inline __u64 oh_apply_rules(const struct oh_flow *f)
 	/* 3 */
 	if (oh_is_inbound_reply(f))
 		return OH_INBOUND_REPLY;
-	if (!oh_is_ready())
-		return OH_LOCKDOWN;
-	/* 4, 5, 6: one table holds resolvers, time servers and targets */
+	return oh_is_ready() ? OH_NONE : OH_LOCKDOWN;
+}
+
+/* 4, 5, 6: one table holds resolvers, time servers and targets. Returns the same word as oh_lookup(). */
+static __always_inline __u64 oh_apply_other_rules(const struct oh_flow *f)
+{
+	enum oh_service service = oh_service_of(f);
+	bool metadata;
+	__u64 found;
+
 	metadata = oh_leads_to_metadata(&f->destination);
 	if (metadata && service != OH_SERVICE_DNS) {
 		if (oh_settings.metadata && oh_is_imds(&f->destination) && service == OH_SERVICE_TCP &&
@@ -378,14 +381,22 @@ static __always_inline __u64 oh_apply_rules(const struct oh_flow *f)
 	return found - OH_TARGET + (service == OH_SERVICE_DNS ? OH_DNS : OH_NTP);
 }
 
-/* The same over a flow's words. A global function of scalars: the verifier checks the rules once, and not once for each
- * way in which a parser can end. */
-__attribute__((noinline)) __u64 oh_judge(__u64 word0, __u64 word1, __u64 word2, __u64 word3, __u64 word4)
+/* The rules over a flow's words. Global functions of scalars: the verifier checks each part of the rules once, and not
+ * once for each way in which a parser, or the other part, can end. */
+__attribute__((noinline)) int oh_judge_first(__u64 word0, __u64 word1, __u64 word2, __u64 word3, __u64 word4)
 {
 	/* only the part of a flow that the rules read: verifiers allow 512 bytes of stack to a whole chain of calls */
 	const oh_any_word words[OH_FLOW_WORDS] = { word0, word1, word2, word3, word4 };
 
-	return oh_apply_rules((const struct oh_flow *)words);
+	return oh_apply_first_rules((const struct oh_flow *)words);
+}
+
+__attribute__((noinline)) __u64 oh_judge(__u64 word0, __u64 word1, __u64 word2, __u64 word3, __u64 word4)
+{
+	const oh_any_word words[OH_FLOW_WORDS] = { word0, word1, word2, word3, word4 };
+	int first = oh_judge_first(word0, word1, word2, word3, word4);
+
+	return first ? (__u8)first : oh_apply_other_rules((const struct oh_flow *)words);
 }
 
 /* The verdict on f: its rule (below OH_REASON_FIRST_REFUSAL), or why it is refused. c is what is known about the
@@ -399,15 +410,23 @@ static __always_inline enum oh_reason oh_decide(const struct oh_flow *f, const s
 	/* the second half of rule 6 comes first for speed: no other rule admits such a packet, and none refuses it */
 	if (oh_is_admitted(f, c, admission))
 		return c->look == OH_LOOK_QUERIES ? OH_DNS : OH_TARGET;
-	if (oh_is_packet(f))
-		verdict = oh_judge(words[0], words[1], words[2], words[3], words[4]);
-	else	/* much of an attempt is constant, so most rules fall away */
-		verdict = oh_apply_rules(f);
+	verdict = oh_judge(words[0], words[1], words[2], words[3], words[4]);
 	admission->target = OH_FOUND_TARGET(verdict);
 	admission->generation = verdict >> 32;
 	admission->fresh = admission->target;
 	admission->named = OH_FOUND_REASON(verdict) == OH_TARGET && verdict & OH_FOUND_NAMED;
 	return OH_FOUND_REASON(verdict);
+}
+
+/* What oh_forget() does, for a verdict: what counts and tells it is walked once, and not once for each way to it. */
+static __always_inline enum oh_reason oh_forget_verdict(struct __sk_buff *skb, struct oh_admission *admission,
+							enum oh_reason reason)
+{
+	__u32 none = -(skb->len >> 31), *word = (__u32 *)admission;
+
+	for (__u32 i = 0; i < sizeof(*admission) / sizeof(*word); i++)
+		OH_MEM(word[i]) ^= none;
+	return reason ^ none;
 }
 
 #endif

@@ -12,8 +12,9 @@
 #define OH_SOURCE_DEVICES 64	/* walked per network namespace, and addresses per device */
 #define OH_SOURCE_ADDRESSES 64
 
-/* Whether the address at `at`, as the kernel stores it, has these halves; see oh_lookup_in(). */
-static __always_inline bool oh_is_stored(__u64 at, bool six, __u64 high, __u64 low)
+/* Whether the address at `at`, as the kernel stores it, has these halves; see oh_lookup_in(). A global function of
+ * scalars, like the next: the verifier checks it once, and not for each step of a list. */
+__attribute__((noinline)) int oh_is_stored(__u64 at, __u32 six, __u64 high, __u64 low)
 {
 	__u64 half[2] = {};
 
@@ -25,13 +26,12 @@ static __always_inline bool oh_is_stored(__u64 at, bool six, __u64 high, __u64 l
 	return !bpf_probe_read_kernel(half, sizeof(half), (const void *)at) && half[0] == high && half[1] == low;
 }
 
-/* Whether a device, struct net_device, has an address. A global function of scalars, like the next: the verifier checks
- * it once. */
+/* Whether a device, struct net_device, has an address. */
 __attribute__((noinline)) int oh_device_has(__u64 device, __u64 high, __u64 low)
 {
 	bool six = high || (__u32)low != bpf_htonl(0xffff);
 	const volatile struct oh_kernel_list *list = &oh_settings.own.list[six];
-	__u64 at, end;
+	__u64 at, end, link = list->link, value = list->value, next = list->next;
 
 	if (!oh_settings.own.known || !device)
 		return 0;
@@ -45,10 +45,10 @@ __attribute__((noinline)) int oh_device_has(__u64 device, __u64 high, __u64 low)
 
 		if (!entry || entry == end)
 			return 0;
-		entry -= list->link;
-		if (oh_is_stored(entry + list->value, six, high, low))
+		entry -= link;
+		if (oh_is_stored(entry + value, six, high, low))
 			return 1;
-		at = entry + list->next;
+		at = entry + next;
 	}
 	return 0;
 }

@@ -32,7 +32,7 @@
 
 /* steps in one segment: two for each extension or record. 64 kB of the smallest records, of 22 bytes, take 5,958 */
 #define OH_TLS_STEPS 6144
-#define OH_TLS_STRIDE 64 /* of them in one function that the verifier walks once */
+#define OH_TLS_STRIDE 32 /* of them in one function that the verifier walks once */
 #define OH_TLS_SEALED_MAX (16384 + 2048) /* an encrypted record: RFC 5246, 6.2.3 */
 #define OH_TLS_LENGTH_MAX 2 /* highest byte of a length that may be a hello's */
 #define OH_TLS_TOLD 7 /* bytes from a record's first one on that tell whether a hello begins */

@@ -75,18 +75,18 @@ __attribute__((noinline)) int oh_open_link(__u32 slot, __u32 n)
 {
 	struct oh_scratch *s = oh_scratch(slot);
 	const struct oh_dns_link *link;
+	__u32 bits, life;
 
 	if (!s)
 		return 0;
 	link = &s->link[n & (OH_ANSWER_CHAIN - 1)];
+	life = oh_answer_life(OH_MEM(link->ttl));
 	if (!oh_read_name(link->name, slot))
 		return 0;
 	OH_MEM(s->walk) = 0;
-	for (__u32 i = 0; i < OH_KEY_DATA; i++) {
-		if ((i + 1) * 8 > OH_MEM(*(__u32 *)oh_key(s)))
-			break;
-		oh_open_part(slot, i, n, oh_answer_life(OH_MEM(link->ttl)));
-	}
+	bits = OH_MEM(*(__u32 *)oh_key(s));	/* oh_open_part() leaves it as it was */
+	for (__u32 i = 0; i < OH_KEY_DATA && (i + 1) * 8 <= bits; i++)
+		oh_open_part(slot, i, n, life);
 	return 0;
 }
 

@@ -274,7 +274,7 @@ static __always_inline bool oh_pass_uplink(struct __sk_buff *skb)
 	/* The socket's hook has inspected what the socket sends. Frames without a socket are inspected here. */
 	c = own && own->admitted ? own : flow;
 	if (!reason)
-		reason = oh_decide(&fr->flow, c, &fr->admission);
+		reason = oh_forget_verdict(skb, &fr->admission, oh_decide(&fr->flow, c, &fr->admission));
 	if (fr->packet_socket && reason != OH_HOST_NEED)	/* it may forge what the rules check */
 		reason = OH_PACKET_SOCKET;
 	if ((!own || fr->packet_socket) && !oh_is_frame_own(skb, fr, reason))
@@ -283,6 +283,7 @@ static __always_inline bool oh_pass_uplink(struct __sk_buff *skb)
 	/* A request that the socket's hook let out is already paid for. */
 	if (oh_settings.inspect && reason < OH_REASON_FIRST_REFUSAL && !(own && reason == OH_NTP))
 		reason = oh_inspect_frame(skb, fr, c, reason);
+	reason = oh_forget_verdict(skb, &fr->admission, reason);
 	if (reason == OH_HOLD)
 		pass = oh_observes();
 	else if (reason >= OH_REASON_FIRST_REFUSAL)

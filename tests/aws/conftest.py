@@ -27,6 +27,8 @@ JAMMY = {
     "image_type": "machine", "public": True, "root_device_name": "/dev/sda1", "root_device_type": "ebs",
     "sriov": "simple", "state": "available", "description": "Ubuntu 22.04", "creation_date": "2026-01-01T00:00:00.000Z",
 }
+JAMMY_ARM = {**JAMMY, "ami_id": "ami-0fedcba9876543210", "name": JAMMY["name"].replace("amd64", "arm64"),
+             "architecture": "arm64"}
 
 
 @pytest.fixture(scope="session")
@@ -45,7 +47,7 @@ def venv():
 @pytest.fixture(scope="session")
 def moto(venv, tmp_path_factory):
     folder = tmp_path_factory.mktemp("moto")
-    (folder / "amis.json").write_text(json.dumps([JAMMY]))
+    (folder / "amis.json").write_text(json.dumps([JAMMY, JAMMY_ARM]))
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         port = s.getsockname()[1]

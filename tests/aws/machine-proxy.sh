@@ -8,11 +8,16 @@ state() {
 	systemctl list-unit-files --no-legend
 }
 
-want "cloud-init ended well" test "$(cloud-init status)" = "status: done"
+want "cloud-init ended well" grep -q '"errors": \[\]' /run/cloud-init/result.json
 want "with the data of AWS" grep -q DataSourceEc2 /run/cloud-init/result.json
 want "setup ended well" test -s /var/lib/ohguard-setup/proxy-delivery-id
 deny "the package sources have http" grep -rhE '^deb[^#]* http:' /etc/apt/sources.list /etc/apt/sources.list.d
-for unit in nginx fail2ban ssh; do want "$unit is active" active $unit; done
+for unit in nginx fail2ban ssh ohguard-refresh.timer; do want "$unit is active" active $unit; done
+want "the guard is in force" sh -c 'ohguard status --json | grep -q "\"enforcing\": true"'
+want "with its own list" sh -c 'ohguard list | grep -q 10.0.1.0/24:3000 && ohguard list | grep -q archive.ubuntu.com'
+deny "it reaches what is not on it" curl -sk --max-time 15 https://google.com/
+deny "nor by address" curl -sk --max-time 15 https://1.1.1.1/
+want "the refusal is told" sh -c 'ohguard events --json | grep -q 1.1.1.1'
 want "ufw lets in these three ports and no other" test \
 	"$(ufw status | awk '$2 ~ /ALLOW|LIMIT/ && $1 !~ /v6/ { print $1, $2 }' | tr '\n' ' ')" = \
 	"22/tcp ALLOW 80/tcp ALLOW 443/tcp ALLOW "

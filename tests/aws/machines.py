@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -30,7 +31,7 @@ class Instance(vm.Run):
         (folder / f"{name}.id").write_text(f"7f{os.urandom(15).hex()}\n")
         files = [*files, (folder / f"{name}.id", "/etc/machine-id")]
         super().__init__(vm.Machine("6.1", files=files, root="cloud " + SUITE), [])
-        self.boots, self.qemu = 0, None
+        self.boots, self.qemu, self.megabytes = 0, None, 1024
 
     def __enter__(self):
         super().__enter__()
@@ -45,6 +46,7 @@ class Instance(vm.Run):
         at = qemu.index("-nic")
         qemu[at + 1] = (f"tap,id=eth0,model=virtio-net-pci,ifname={self.name},script=no,downscript=no,"
                         f"mac={MACHINES[self.name][2]}")
+        qemu[qemu.index("-m") + 1] = str(self.megabytes)
         qemu[qemu.index("-smp") + 1] = "1"  # more threads than this machine has processors wait for each other
         return [*self.namespace, *qemu, "-uuid", uuid, "-smbios",
                 f"type=1,manufacturer=Amazon EC2,serial={uuid},uuid={uuid}"]
@@ -141,12 +143,52 @@ chain forward {{ type filter hook forward priority 0; policy drop;
 """
 
 
+class Power(threading.Thread):
+    """While it runs, does to the machines what AWS would: off and on as it is asked to, and on after a reboot."""
+
+    def __init__(self, scene):
+        super().__init__(daemon=True)
+        self.scene, self.over, self.done = scene, threading.Event(), 0
+        self.off = set()
+
+    def __enter__(self):
+        self.scene.power = self
+        self.start()
+
+    def __exit__(self, *how):
+        self.over.set()
+        self.join(600)
+        self.scene.power = None
+
+    def turn(self, line):
+        for name, identity in self.scene.ids.items():
+            instance = self.scene.instances[name]
+            if identity in line and "stop-instances" in line:
+                self.off.add(name)
+                self.scene.on(name, "sync; systemctl poweroff &")
+                instance.qemu.wait(600)
+            elif identity in line and "start-instances" in line:
+                self.off.discard(name)
+                instance.start()
+
+    def run(self):
+        asked = self.scene.folder / "power"
+        while not self.over.wait(1):
+            lines = asked.read_text().splitlines() if asked.exists() else []
+            for line in lines[self.done:]:
+                self.turn(line)
+            self.done = len(lines)
+            for name, instance in self.scene.instances.items():
+                if name not in self.off and instance.qemu.poll() is not None:
+                    instance.start()
+
+
 class Scene:
     """The world, the stack and its machines, and ways to look at them."""
 
     def __init__(self, stack, folder):
         self.stack, self.folder = stack, folder
-        self.world, self.instances = None, {}
+        self.world, self.instances, self.power = None, {}, None
 
     def __enter__(self):
         names = ",".join("DNS:" + n for n in ADDRESSES) + ",IP:1.1.1.1"
@@ -178,7 +220,7 @@ class Scene:
 if [ "$2" = get-console-output ]; then
 	python3 -c 'import json, sys; print(json.dumps({{"Output": open(sys.argv[1], errors="replace").read()}}))' \\
 		{self.folder}/console-$5
-	exit; fi""")
+	exit; fi""", f"""case $2 in stop-instances | start-instances) echo "$*" >>{self.folder}/power ;; esac""")
         return self
 
     def __exit__(self, *how):
@@ -250,7 +292,7 @@ if [ "$2" = get-console-output ]; then
             if done := what():
                 return done
             for i in self.instances.values():
-                assert i.qemu.poll() is None, \
+                assert self.power or i.qemu.poll() is None, \
                     f"{i.name} ended: " + (i.work / "qemu.log").read_text() + i.console()[-2000:]
             time.sleep(6)
         raise AssertionError("never: " + "".join(i.console()[-2000:] for i in self.instances.values()))
@@ -260,10 +302,8 @@ if [ "$2" = get-console-output ]; then
         return self.until(lambda: self.stack.run("versions").returncode == 0 and
                           all(self.on(h, "true").returncode == 0 for h in MACHINES))
 
-    def reboot(self):
-        for name, instance in reversed(self.instances.items()):  # the way to a server leads through the proxy
-            self.on(name, "sync; systemctl reboot &")
-            instance.qemu.wait(300)
-        for instance in self.instances.values():
-            instance.start()
+    def reboot(self, name):
+        self.on(name, "sync; systemctl reboot &")
+        self.instances[name].qemu.wait(300)
+        self.instances[name].start()
         self.answers()

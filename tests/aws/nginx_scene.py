@@ -69,7 +69,8 @@ def main():
         good = "agent:" + (folder / "passwords/agent").read_text()
         print(json.dumps({
             **visitor.look(good), "challenge": [challenge.status, challenge.read().decode()],
-            "choose": visitor.get("/server/2", good), "second": visitor.get("/", good, "ohguard_server=2"),
+            "choose": visitor.get("/server/2", good), "choose_unasked": visitor.get("/server/2"),
+            "second": visitor.get("/", good, "ohguard_server=2"),
             "nonsense_server": visitor.get("/", good, "ohguard_server=99"),
         }))
     finally:

@@ -51,12 +51,16 @@ def tools(machine):
 
 def program():
     # In place of the program that is delivered: this machine must not be guarded.
-    write(folder / "stub", f'''#!/bin/sh
-echo "ohguard $*" >>{folder}/server-calls.log
+    for machine in ("proxy", "server"):
+        write(folder / f"{machine}-stub", f'''#!/bin/sh
+echo "ohguard $*" >>{folder}/{machine}-calls.log
 [ ! -e {folder}/guard-fails ] || {{ echo why; echo and why; exit 1; }} >&2
 ''')
     write(pathlib.Path(os.environ["PATH"].split(":")[0]) / "scp", f"""#!/bin/bash
-if [[ ${{@: -1}} == *.ohguard-delivery/ohguard ]]; then set -- "${{@:1:$#-2}}" {folder}/stub "${{@: -1}}"; fi
+to=${{@: -1}}
+machine=${{to%%[-:]*}}
+echo "$@" >>{folder}/copies
+if [[ $to == *.ohguard-delivery/ohguard ]]; then set -- "${{@:1:$#-2}}" {folder}/$machine-stub "$to"; fi
 exec /usr/bin/scp "$@"
 """)
 
@@ -88,7 +92,7 @@ def main():
                 done = subprocess.run(arguments, capture_output=True, text=True)
             else:
                 done = subprocess.run([os.environ["OHGUARD"], "aws", arguments[0], "-c", CONF,
-                                       *arguments[1:]], input=text or "", capture_output=True, text=True, timeout=300)
+                                       *arguments[1:]], input=text or "", capture_output=True, text=True, timeout=1200)
             results.append([done.returncode, done.stdout, done.stderr])
         print(json.dumps(results))
     finally:

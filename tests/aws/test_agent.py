@@ -6,6 +6,8 @@ Not real: systemd and Docker (container.py), which test_machines.py has."""
 import hashlib
 import json
 import os
+import select
+import socket
 import subprocess
 import sys
 
@@ -15,7 +17,7 @@ from conftest import HERE
 
 sys.path[:0] = [str(HERE.parent / p) for p in ("", "e2e", "agents")]
 from agent import AGENTS, Absent, playing               # noqa: E402
-from guard import Guard, config, poll, serving          # noqa: E402
+from guard import BINARY, Guard, config, poll, serving  # noqa: E402
 from lab.lab import Lab                                 # noqa: E402
 from test_proxy import need, render                     # noqa: E402
 
@@ -23,9 +25,15 @@ if os.environ.get("OHGUARD_AGENTS") != "all":
     pytest.skip("installs OpenHands, 1 GB: make check-agents, or OHGUARD_AGENTS=all", allow_module_level=True)
 KEYS = ("sk-test-first-0123456789-abcdefghij", "sk-test-second-0123456789-abcdefghi")
 IMAGE = "agent-server:1.58.2-python@sha256:" + "0" * 64
+SETTINGS = {"conversation_settings_diff": {"max_iterations": 77, "security_analyzer": "llm"},
+            "misc_settings_diff": {"theme": {"dark": True}}}
 STACK = {"openhands": IMAGE, "model": "openai/gpt-4o", "base_url": "https://api.openai.com/v1"}
 DOOR = "10.0.0.10"
 PLACE = "/etc/ohguard-test"     # /etc is each machine's own
+
+
+class Ended(Exception):
+    """Before it was up: what it said."""
 
 
 class Scene:
@@ -40,15 +48,15 @@ class Scene:
         host.run(["sh", "-ec", 'mkdir -p "$(dirname "$1")"; cat >"$1"; chmod "$2" "$1"', "sh", name, mode], input=text,
                  check=True)
 
-    def deliver(self, settings="{}"):
+    def deliver(self):
         server, proxy = self.lab.server, self.lab.proxy
         server.ip("addr add 10.0.1.11/24 dev eth0")
         for name, path in (("openhands-run.sh", f"{PLACE}/openhands-run"),
                            ("openhands-settings.py", f"{PLACE}/openhands-settings")):
-            self.put(server, path, render(self.folder, name, **STACK))
+            self.put(server, path, render(self.folder, name, **STACK).replace("/usr/local/lib/ohguard", PLACE))
         self.put(server, f"{PLACE}/docker", f'#!/bin/sh\nexec {sys.executable} {HERE}/container.py '
                                             f'{self.openhands.home} "$@"\n')
-        for name, text in (("session-key", "5e" * 32), ("secret-key", "ec" * 32), ("settings", settings)):
+        for name, text in (("session-key", "5e" * 32), ("secret-key", "ec" * 32), ("settings", json.dumps(SETTINGS))):
             self.put(server, f"{PLACE}/credentials/{name}", text, "600")
         server.run(["mkdir", "-p", "/var/lib/openhands-state/home", "/var/lib/openhands-state/projects"], check=True)
         self.door(proxy)
@@ -77,13 +85,21 @@ class Scene:
         return done.stdout
 
     def start(self, key):
-        """What the unit does: the run script, and the service is up when the settings are told."""
+        """What the unit does: the run script, and the service is up when it says so."""
         self.put(self.lab.server, f"{PLACE}/credentials/llm-api-key", key, "600")
-        with open(self.folder / "agent.log", "ab") as log:
-            self.server = self.lab.server.popen([f"{PLACE}/openhands-run"], guarded=True, env=self.service, stdout=log,
-                                                stderr=log, stdin=subprocess.DEVNULL)
-        told = self.lab.server.run([f"{PLACE}/openhands-settings"], guarded=True, env=self.service, timeout=600)
-        assert told.returncode == 0, told.stderr + (self.folder / "agent.log").read_text()[-3000:]
+        notify = self.folder / "notify"
+        notify.unlink(missing_ok=True)
+        with open(self.folder / "agent.log", "ab") as log, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+            systemd.bind(str(notify))
+            systemd.setblocking(False)
+            self.server = self.lab.server.popen([f"{PLACE}/openhands-run"], guarded=True, stdout=log, stderr=log,
+                                                stdin=subprocess.DEVNULL,
+                                                env={**self.service, "NOTIFY_SOCKET": str(notify)})
+            while self.server.poll() is None:
+                if select.select([systemd], [], [], 1)[0]:
+                    assert systemd.recv(64) == b"READY=1"
+                    return
+        raise Ended((self.folder / "agent.log").read_text()[-3000:])
 
     def stop(self):
         self.server.terminate()
@@ -146,6 +162,16 @@ def test_visitor_gets_an_answer_over_the_websocket(scene):
     scene.conversation = seen["conversation"]
 
 
+def test_further_settings_are_those_of_the_file(scene):
+    """And not in place of the model, which [stack] has."""
+    user = "agent:" + scene.password
+    told = json.loads(scene.lab.proxy.run(["curl", "-sk", "--user", user, f"https://{DOOR}/api/settings"]).stdout)
+    asked = SETTINGS["conversation_settings_diff"]
+    assert {k: told["conversation_settings"][k] for k in asked} == asked
+    assert told["misc_settings"]["theme"] == {"dark": True}
+    assert told["agent_settings"]["llm"]["model"] == STACK["model"]
+
+
 def test_verify_holds_a_conversation(scene):
     ok, name, detail = scene.converse()
     assert (ok, name) == ("ok", "conversation") and "result-42" in detail
@@ -185,6 +211,39 @@ def test_conversation_goes_on_after_a_restart_with_another_key(scene):
     assert seen["before"] > 3 and "result-42" in seen["answer"]
     assert scene.converse()[0] == "ok"
     assert set(scene.keys_seen()[before:]) == {fingerprint(KEYS[1])}
+
+
+def test_after_an_update_the_agent_is_back_under_the_strict_list(scene):
+    """By the delivered script and the real guard; the order of its steps is in test_ssh.py."""
+    server = scene.lab.server
+    wide = config(scene.lab.cgroup, allow=(), extra=render(scene.folder, "policy-install", **STACK))
+    scene.put(server, "/etc/ohguard/policy-install.conf", wide, "644")
+    scene.put(server, f"{PLACE}/update", render(scene.folder, "update", **STACK).replace(
+        "/usr/local/sbin/ohguard", BINARY))
+    scene.put(server, f"{PLACE}/apt-get", f"#!/bin/sh\n{BINARY} list >{PLACE}/during\n")
+    scene.put(server, f"{PLACE}/systemctl", "#!/bin/sh\n")
+    scene.stop()
+    for words in ([], ["end"]):
+        done = server.run(["bash", f"{PLACE}/update", *words], env={"PATH": f"{PLACE}:{os.defpath}:/usr/sbin"},
+                          timeout=300)
+        assert done.returncode == 0, done.stderr
+    during = server.run(["cat", f"{PLACE}/during"]).stdout
+    now = server.run([BINARY, "list"]).stdout
+    assert "archive.ubuntu.com" in during and "api.openai.com" not in during
+    assert "archive.ubuntu.com" not in now and "api.openai.com" in now
+    scene.start(KEYS[1])
+    seen = scene.talk(scene.conversation)
+    assert "result-42" in seen["answer"] and scene.converse()[0] == "ok"
+
+
+def test_settings_that_it_refuses_end_it(scene):
+    """Without its settings it is not to be used; and the unit's last lines say why."""
+    scene.stop()
+    file = f"{PLACE}/credentials/settings"
+    scene.put(scene.lab.server, file, '{"conversation_settings_diff": {"max_iterations": "many"}}', "600")
+    with pytest.raises(Ended, match="OpenHands refuses http://127.0.0.1:3000/api/settings: 4"):
+        scene.start(KEYS[1])
+    scene.put(scene.lab.server, file, json.dumps(SETTINGS), "600")
 
 
 def test_verify_says_why_there_is_no_answer(scene):

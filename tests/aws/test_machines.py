@@ -10,19 +10,20 @@ from hashlib import sha256
 import pytest
 
 from conftest import HERE, Stack
-from machines import MACHINES, VISITORS, Scene, nft_rules
+from machines import MACHINES, VISITORS, Power, Scene, nft_rules
 from world import Image
 
 if not os.environ.get("OHGUARD_KERNELS"):
     pytest.skip("a quarter of an hour: make check-vm, or OHGUARD_KERNELS=6.1", allow_module_level=True)
 KEYS = ("sk-test-first-0123456789-abcdefghij", "sk-test-second-0123456789-abcdefghi")
-DIRECT = "server not reachable directly"
+DIRECT = "outside", "server not reachable directly"
+STACK = {"operator": "203.0.113.6/31", "openhands": "1.24.0@" + Image().digest}
 
 
 @pytest.fixture(scope="module")
 def booted(tmp_path_factory, moto, aws_client):
     stack = Stack(tmp_path_factory.mktemp("machines"), moto, aws_client)
-    stack.write(operator="203.0.113.6/31", openhands="1.24.0@" + Image().digest)
+    stack.write(**STACK)
     stack.apply(check=0)
     with Scene(stack, stack.folder) as scene:
         scene.answers()
@@ -51,14 +52,31 @@ def delivered(opened):
 
 @pytest.fixture(scope="module")
 def rebooted(delivered):
-    delivered.reboot()
+    """The proxy as it is, and the server for its updates."""
+    delivered.reboot("proxy")
+    delivered.on("server-1", "echo kept >/var/lib/openhands-state/projects/kept; touch /run/reboot-required")
+    with Power(delivered):
+        delivered.said = delivered.stack.run("update", "server-1", timeout=2400)
+    assert delivered.said.returncode == 0, delivered.said.stderr
     return delivered
+
+
+@pytest.fixture(scope="module")
+def bigger(rebooted):
+    """AWS's part of another type and a larger disk: off, and on with more memory and the disk grown."""
+    server = rebooted.instances["server-1"]
+    server.megabytes = 1536
+    os.truncate(server.work / "state", 512 << 20)
+    rebooted.stack.write(**STACK, server_type="m5.large", state_disk=30)
+    with Power(rebooted):
+        rebooted.stack.run("apply", "--yes", check=0, timeout=2400)
+    return rebooted
 
 
 def verify(scene):
     done = scene.stack.run("verify", "--json", timeout=900)
     print(done.stdout, done.stderr)
-    return done.returncode, {c["check"]: c["ok"] for c in json.loads(done.stdout)["checks"]}
+    return done.returncode, {(c["host"], c["check"]): c["ok"] for c in json.loads(done.stdout)["checks"]}
 
 
 def seen(scene, user):
@@ -85,7 +103,7 @@ def test_proxy_from_its_delivery(opened, password):
     assert opened.stack.run("password").returncode == 1
 
 
-def test_ufw_shuts_what_the_group_would_let_in(opened):
+def test_three_ports_are_open_whatever_the_group_lets_in(opened):
     opened.on("proxy", "systemd-run -q --unit other python3 -m http.server 8080")
     opened.until(lambda: opened.on("proxy", "curl -s -o /dev/null http://127.0.0.1:8080/").returncode == 0, 120)
     assert [opened.port("10.0.0.10", p, place="vpc") for p in (22, 80, 443, 8080)] == ["open"] * 3 + ["silent"]
@@ -98,16 +116,17 @@ def test_many_connections_of_the_operator_are_no_attack(opened):
 
 
 def test_verify_tells_what_is_not_guarded(opened):
-    """Without guard and rules what must fail works: the checks can tell."""
+    """Without guard and rules what must fail works on the server: the checks can tell. The proxy has its guard."""
     opened.rules("flush chain ip vpc forward\nadd rule ip vpc forward accept")
     try:
         status, checks = verify(opened)
     finally:
         opened.rules(nft_rules(opened.stack))
     assert status == 1
-    assert {c for c, ok in checks.items() if not ok} >= {
-        DIRECT, "guard is loaded", "https to google.com", "https to github.com", "DNS for github.com",
-        "http to example.com", "https to 1.1.1.1", "ping 8.8.8.8", "conversation"}
+    assert {c for c, ok in checks.items() if not ok} >= {DIRECT, *(("server-1", name) for name in (
+        "guard is loaded", "https to google.com", "https to github.com", "DNS for github.com", "http to example.com",
+        "https to 1.1.1.1", "ping 8.8.8.8", "openhands.service runs", "conversation"))}
+    assert {c for c, ok in checks.items() if c[0] == "proxy" and not ok} == set()
 
 
 def test_server_waits_for_the_guard(booted):
@@ -125,7 +144,8 @@ def test_delivery_brings_guard_docker_and_openhands(delivered, password):
 def test_verify_from_outside(delivered):
     status, checks = verify(delivered)
     assert [c for c, ok in checks.items() if not ok] == [] and status == 0
-    assert checks["https asks for the password"] and checks[DIRECT] and checks["conversation"]
+    assert checks["outside", "https asks for the password"] and checks[DIRECT]
+    assert checks["server-1", "conversation"] and checks["proxy", "https to google.com"]
     assert delivered.port("10.0.1.11", 22) == delivered.port("10.0.1.11", 3000) == "silent"
 
 
@@ -169,7 +189,8 @@ def test_fail2ban_shuts_out_who_guesses(delivered):
     assert answer(operator) == "401"
 
 
-def test_after_a_reboot_the_guard_comes_first(rebooted, password):
+def test_after_updates_and_a_reboot_the_guard_comes_first(rebooted, password):
+    assert "server-1: starts again" in rebooted.said.stderr and "server-1: up to date" in rebooted.said.stderr
     works(rebooted, "agent:" + password, KEYS[1])
     rebooted.look("server-1", "machine-server", key=KEYS[1])
     order = rebooted.on("server-1", "journalctl -q --no-pager -b -o json "
@@ -179,6 +200,14 @@ def test_after_a_reboot_the_guard_comes_first(rebooted, password):
     assert done.index("ohguard.service") < done.index("systemd-networkd.service") < done.index("openhands.service")
 
 
-def test_verify_after_a_reboot(rebooted):
-    status, checks = verify(rebooted)
+def test_bigger_type_has_what_the_agent_made(bigger, password):
+    works(bigger, "agent:" + password, KEYS[1])
+    told = bigger.on("server-1", "cat /var/lib/openhands-state/projects/kept; free -m | awk '/^Mem/ { print $2 }'; "
+                                 "df -m --output=size /var/lib/openhands-state | tail -n 1")
+    kept, memory, disk = told.stdout.split()
+    assert kept == "kept" and int(memory) > 1200 and int(disk) > 400
+
+
+def test_verify_at_the_end(bigger):
+    status, checks = verify(bigger)
     assert [c for c, ok in checks.items() if not ok] == [] and status == 0

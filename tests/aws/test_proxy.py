@@ -13,7 +13,7 @@ import pytest
 from conftest import HERE, PROGRAM
 
 SCRIPTS = ("proxy-setup", "proxy-password", "proxy-session", "certificate", "server-setup", "openhands-run.sh",
-           "openhands-docker.sh", "state-disk", "grow", "update", "set-key.sh", "verify")
+           "openhands-docker.sh", "state-disk", "grow", "update", "set-key.sh", "verify", "verify-proxy")
 CONFIGURATIONS = ({}, {"domain": "agent.example.com", "email": "ops@example.com", "agent_docker": "yes",
                        "agent_sudo": "yes", "ubuntu": "24.04", "servers": "16"})
 
@@ -85,10 +85,21 @@ def test_units_pass_systemd_analyze(tmp_path):
 
 
 def test_policies_are_the_strict_and_the_install_list(tmp_path):
-    strict, install = (re.findall(r"^target = (.*)$", render(tmp_path, p), flags=re.M)
-                       for p in ("policy", "policy-install"))
-    assert strict == ["api.openai.com"]
-    assert "archive.ubuntu.com" in install and "api.openai.com" not in install
+    def targets(name, **keys):
+        return re.findall(r"^target = (.*)$", render(tmp_path, name, **keys), flags=re.M)
+    archive = ["archive.ubuntu.com", "security.ubuntu.com"]
+    assert targets("policy") == ["api.openai.com"]
+    assert targets("policy-install") == [*archive, "ghcr.io", "pkg-containers.githubusercontent.com"]
+    assert targets("policy-proxy") == ["10.0.1.0/24:3000", "10.0.1.0/24:22", *archive]
+    more = {"access": "endpoint", "domain": "agent.example.com", "mirror": "https://mirror.example.com/ubuntu"}
+    assert targets("policy-proxy", **more) == ["10.0.1.0/24:3000", "mirror.example.com", "mirror.example.com",
+                                               "acme-v02.api.letsencrypt.org"]
+    # Ubuntu's archive of the architecture that each machine has.
+    arm = {"server_type": "t4g.large"}
+    assert set(targets("policy-install", **arm)) >= {"ports.ubuntu.com"} > set(archive) & set(targets("policy", **arm))
+    assert targets("policy-proxy", **arm)[2:] == archive
+    assert "https://ports.ubuntu.com/ubuntu-ports" in render(tmp_path, "server-1", **arm)
+    assert "https://archive.ubuntu.com/ubuntu" in render(tmp_path, "proxy", **arm)
 
 
 @pytest.fixture
@@ -105,25 +116,30 @@ def child_cgroup():
         shutil.rmtree(f"{folder}/{path.name}", ignore_errors=True)
 
 
-@pytest.mark.parametrize("name", ["policy", "policy-install"])
+@pytest.mark.parametrize("name", ["policy", "policy-install", "policy-proxy"])
 def test_policies_are_what_the_guard_takes(tmp_path, child_cgroup, name):
     policy = tmp_path / "policy.conf"
 
     def load(text):
         policy.write_text(text)
-        return subprocess.run([str(PROGRAM), "load", "--dry-run", "--uplink", "none", "--cgroup", str(child_cgroup),
-                               "--name", child_cgroup.name, "-c", str(policy)], capture_output=True, text=True)
+        # With a bpffs of its own, as this machine may have none.
+        return subprocess.run(["unshare", "--mount", "--propagation", "private", "sh", "-ec",
+                               'mount -t bpf bpf /sys/fs/bpf; exec "$@"', "sh", str(PROGRAM), "load", "--dry-run",
+                               "--uplink", "none", "--cgroup", str(child_cgroup), "--name", child_cgroup.name, "-c",
+                               str(policy)], capture_output=True, text=True)
 
     text = render(tmp_path, name, base_url="https://llm.example.net/v1", public="10.0.2.0/24")
-    assert ("llm.example.net" in text) == (name == "policy") and "10.0.2.10/32" in text
+    assert ("llm.example.net" in text) == (name == "policy")
+    assert ("10.0.2.10/32" in text) == (name != "policy-proxy")
     done = load(text)
     assert done.returncode == 0, done.stderr
     assert load(text.replace("accept = 22", "accept = 22x")).returncode == 1
 
 
 # What `deliver` sends to the proxy.
-PROXY_FILES = re.findall(r'"([^"]+)"', re.search(r"proxy_files\[\] = \{(.*?)\};",
-                                               (HERE.parents[1] / "user/aws/deliver.c").read_text(), re.S)[1])
+PROXY_FILES = re.findall(r'"([^"]+)"', " ".join(re.search(
+    r"define GUARD_UNITS (.*?)\n\n.*proxy_files\[\] = \{(.*?)\};",
+    (HERE.parents[1] / "user/aws/deliver.c").read_text(), re.S).groups()))
 
 
 @pytest.mark.parametrize("email", [None, "ops@example.com"])
@@ -137,7 +153,8 @@ def test_certificate_comes_by_acme_and_is_renewed(tmp_path, email):
     for name in PROXY_FILES:
         keys = {"email": email} if email else {}
         (tmp_path / name).write_text(render(tmp_path, name, domain="agent.example.com", **keys))
-    (tmp_path / "grow").write_text("#!/bin/sh\n")   # these are this machine's disks
+    for name in ("grow", "ohguard"):
+        (tmp_path / name).write_text("#!/bin/sh\n")    # these are this machine's disks, and its network
     done = subprocess.run(["unshare", "--net", "--mount", "--propagation", "private", sys.executable,
                            str(HERE / "acme_scene.py"), str(tmp_path)], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -236,6 +253,9 @@ def test_nginx_carries_websockets(seen):
 def test_nginx_chooses_the_server_by_cookie(seen):
     status, headers, _ = seen["choose"]
     assert status == 302 and headers["Set-Cookie"].startswith("ohguard_server=2; Path=/; Secure; HttpOnly")
+    assert headers["Location"] == "https://proxy/"
+    status, headers, _ = seen["choose_unasked"]
+    assert status == 401 and "Set-Cookie" not in headers
     assert json.loads(seen["second"][2])["at"] == "10.0.1.12"
     assert json.loads(seen["nonsense_server"][2])["at"] == "10.0.1.11"
 

@@ -4,6 +4,7 @@ import base64
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 
@@ -61,7 +62,7 @@ if [ "$2" = get-console-output ]; then cat "{folder}/console-$4"; exit 0; fi
     (folder / "key.pem").symlink_to(home / "key.pem")
     done = subprocess.run([*tracer(folder / "scene.trace"), "unshare", "--net", "--mount", "--propagation", "private",
                            sys.executable, str(HERE / "ssh_scene.py"), str(folder), public], input=json.dumps(steps),
-                          capture_output=True, text=True, timeout=400,
+                          capture_output=True, text=True, timeout=1800,
                           env={**stack.env, "OHGUARD": str(PROGRAM), "OHGUARD_CONF": str(stack.config)})
     assert done.returncode == 0, done.stdout + done.stderr
     return json.loads(done.stdout)
@@ -114,13 +115,26 @@ def test_delivery_guards_before_it_installs(full_run):
     assert server["server"] == "server-1" and len(server["program"]) == len(server["policy"]) == 12
 
 
-def test_plan_tells_what_is_to_be_delivered(full_run, applied):
-    """Nothing, once it is; and another model is a delivery to the server alone."""
-    assert "nothing to change" in full_run[0]["plan"][1]
-    applied.write(model="openai/gpt-4o")
-    told = json.loads(applied.run("plan", "--json", check=0).stdout)["changes"]
+def pending(stack):
+    told = json.loads(stack.run("plan", "--json", check=0).stdout)["changes"]
+    return [c["resource"] for c in told if (c["action"], c["command"]) == ("deliver", [])]
+
+
+@pytest.mark.parametrize("keys, host", [
+    ({"openhands": OPENHANDS.replace("1.24.0", "1.24.1")}, "server-1"), ({"model": "openai/gpt-4o"}, "server-1"),
+    ({"base_url": "https://llm.example.com/v1"}, "server-1"), ({"agent_docker": "yes"}, "server-1"),
+    ({"agent_sudo": "yes"}, "server-1"), ({"policy": "[allow]\ntarget = example.com\n"}, "server-1"),
+    ({"openhands_settings": '{"misc_settings_diff": {}}'}, "server-1"), ({"domain": "agent.example.com"}, "proxy")])
+def test_plan_tells_what_is_to_be_delivered(full_run, applied, tmp_path, keys, host):
+    """Nothing, once it is; then what differs, to the machine that it is for."""
+    assert "nothing to change" in full_run[0]["plan"][1] and pending(applied) == []
+    for key in {"policy", "openhands_settings"} & set(keys):
+        (tmp_path / key).write_text(keys[key])
+        keys = {key: tmp_path / key}
+    applied.write(**keys)
+    told = pending(applied)
     applied.write()
-    assert [(c["resource"], c["action"], c["command"]) for c in told] == [("server-1", "deliver", [])]
+    assert told == [host]
 
 
 def test_operator_looks_and_updates(full_run):
@@ -148,7 +162,7 @@ def test_each_user_has_a_password_of_their_own(full_run, applied):
 def test_status_has_the_state_of_each_service(full_run):
     said = full_run[0]
     assert "\nserver-1   ohguard active, ohguard-refresh active, openhands failed\n" in said["status"][1]
-    assert "\nproxy      nginx unknown, fail2ban unknown, ssh unknown\n" in said["status"][1]
+    assert "\nproxy      ohguard unknown, nginx unknown, fail2ban unknown\n" in said["status"][1]
     told = {r["resource"]: r.get("services") for r in json.loads(said["status in JSON"][1])["resources"]}
     assert told["server-1"][2] == {"unit": "openhands.service", "state": "failed"} and told["vpc"] is None
 
@@ -202,7 +216,11 @@ def test_key_goes_to_the_credential(full_run):
 def test_proxy_gets_its_site_and_the_session_key(full_run):
     said, folder = full_run
     done = (folder / "proxy-calls.log").read_text().splitlines()
-    assert next(i for i, line in enumerate(done) if line.startswith("apt-get")) < done.index("nginx -t")
+    first = next(i for i, line in enumerate(done) if line.startswith("apt-get"))
+    # The guard, with its one list, before anything is fetched.
+    assert [line for line in done[:first] if line.startswith("ohguard")] == [
+        "ohguard load --dry-run -c /etc/ohguard/ohguard.conf.new", "ohguard load", "ohguard refresh"]
+    assert "systemctl enable ohguard.service ohguard-refresh.timer" in done[:first] and first < done.index("nginx -t")
     calls = [done.index(c) for c in ("nginx -t", "systemctl reload-or-restart nginx", "systemctl reload nginx")]
     assert calls == sorted(calls)
     # A new password lifts the bans of those who went on with the old one; that of `verify` does not.
@@ -214,10 +232,10 @@ def test_proxy_gets_its_site_and_the_session_key(full_run):
 
 def test_verify_tells_what_failed(full_run):
     verify = full_run[0]["verify"]
-    checks = {c["check"]: c["ok"] for c in json.loads(verify[1])["checks"]}
-    assert verify[0] == 1 and checks["https to github.com"] is True
-    assert checks["https to api.openai.com"] is False and checks["server not reachable directly"] is False
-    assert checks["https asks for the password"] is True
+    checks = {(c["host"], c["check"]): c["ok"] for c in json.loads(verify[1])["checks"]}
+    assert verify[0] == 1 and checks["server-1", "https to github.com"] and checks["proxy", "https to google.com"]
+    assert not checks["server-1", "https to api.openai.com"] and not checks["proxy", "guard is loaded"]
+    assert not checks["outside", "server not reachable directly"] and checks["outside", "https asks for the password"]
 
 
 def told_password(step):
@@ -275,18 +293,37 @@ def test_no_secret_shows_anywhere(full_run, applied):
 
 def test_guard_that_does_not_load_stops_the_setup(applied, tmp_path):
     (tmp_path / "guard-fails").touch()
-    (deliver,) = scene(applied, tmp_path, [[["deliver"], None]])
-    assert deliver[0] == 1 and "\n  why\n  and why\n" in deliver[2]
-    assert "server-setup failed" in deliver[2].splitlines()[-1]
-    done = (tmp_path / "server-calls.log").read_text().splitlines()
+    told = scene(applied, tmp_path, [[["deliver", host], None] for host in ("proxy", "server-1")])
+    for host, said in zip(("proxy", "server"), told):
+        assert said[0] == 1 and "\n  why\n  and why\n" in said[2]
+        assert f"{host}-setup failed" in said[2].splitlines()[-1]
+        done = (tmp_path / f"{host}-calls.log").read_text().splitlines()
+        assert done[-1].startswith("ohguard load")
+        assert not any(line.startswith(("apt-get", "docker", "systemctl enable", "systemctl start")) for line in done)
     # Nor does an agent run, or come back with the next boot, while the list is the wide one.
-    assert "systemctl disable --now openhands.service" in done[:-1] and done[-1] == "ohguard load"
-    assert not any(line.startswith(("apt-get", "docker", "systemctl enable", "systemctl start")) for line in done)
+    assert "systemctl disable --now openhands.service" in done[:-1]
 
 
 def test_host_key_that_aws_does_not_know_is_refused(applied, tmp_path):
     (key,) = scene(applied, tmp_path, [[["set-key"], SECRET + "\n"]], wrong_key=True)
     assert key[0] == 1 and "verification failed" in key[2]
+
+
+def test_what_ssh_says_is_told_after_the_first_try(stack):
+    """And not after all the minutes for which a machine may still be starting."""
+    stack.apply(check=0)
+    stack.wrap("""if [ "$2" = get-console-output ]; then
+	echo '{"Output": "-----BEGIN SSH HOST KEY KEYS-----\\nssh-rsa AAAA\\n-----END SSH HOST KEY KEYS-----"}'
+	exit 0; fi""")
+    ssh = stack.folder / "bin/ssh"
+    ssh.write_text("#!/bin/sh\necho 'ssh: connect to host 198.18.0.1 port 22: Connection refused' >&2\nexit 255\n")
+    ssh.chmod(0o755)
+    working = subprocess.Popen([str(PROGRAM), "aws", "deliver", "-c", str(stack.config), "proxy"], env=stack.env,
+                               stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    told = working.stderr.readline()
+    working.send_signal(signal.SIGINT)
+    assert working.wait(60) == 1 and "interrupted" in working.stderr.read()
+    assert re.fullmatch("proxy: not reached yet: .*port 22: Connection refused\n", told), told
 
 
 def test_address_that_is_none_does_not_get_into_ssh(applied, tmp_path):
@@ -367,3 +404,18 @@ def test_policy_by_ssm_to_what_ssm_does_not_know(applied):
     done = applied.run("deliver", "--via", "ssm", check=1)
     assert "not all of the servers are known to Systems Manager" in done.stderr and done.stderr.count("\n") == 1
     assert "no such server" in applied.run("deliver", "--via", "ssm", "server-7", check=1).stderr
+
+
+def test_machine_gets_the_program_of_its_architecture(applied, tmp_path):
+    other = tmp_path / "for-arm64"
+    other.write_bytes(b"\x7fELF\2\1\1" + bytes(9) + b"\2\0\xb7\0" + bytes(44))
+    applied.write(server_type="t4g.large", program=other)
+    (deliver,) = scene(applied, tmp_path, [[["deliver"], None]])
+    assert deliver[0] == 0, deliver[2]
+    copied = [line.split()[-2:] for line in (tmp_path / "copies").read_text().splitlines()]
+    assert [c for c in copied if c[1].endswith("/ohguard")] == [
+        [str(PROGRAM), "proxy:.ohguard-delivery/ohguard"], [str(other), "server-1:.ohguard-delivery/ohguard"]]
+    assert pending(applied) == []
+    other.write_bytes(other.read_bytes() + b"newer")
+    assert pending(applied) == ["server-1"]
+    applied.write()

@@ -32,7 +32,7 @@ def guarded(agent, lab):
 
 def run(bench):
     guard.BINARY = str(bench.ohguard)
-    bench.section(f"A real agent to its final answer, and its ratio to no guard: median of {ROUNDS} pairs")
+    bench.section("agents", f"A real agent to its final answer, and its ratio to no guard: median of {ROUNDS} pairs")
     with playing(bench.lab):
         for kind in AGENTS.values():
             if kind.name != "claude" and os.environ.get("OHGUARD_AGENTS") != "all":

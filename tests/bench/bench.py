@@ -1,13 +1,15 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""make bench: the figures, each beside what it is compared with in the same run. About three minutes.
+"""make bench: the figures, each beside what it is compared with in the same run. About a quarter of an hour.
 
-    tests/bench/bench.py [--build DIR] [--json] [program|names|network|commands|agents]...
-"""
+    tests/bench/bench.py [--build DIR] [--record FILE] [--page] [--quick]
+                         [program|names|network|commands|refusals|agents]...
+
+The record is JSON; --page writes docs/benchmarks.md and its plots from it. --quick takes few rounds, to try it."""
 import argparse
-import json
+import os
+import platform
 import sys
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
 TOP = Path(__file__).resolve().parents[2]
@@ -16,47 +18,47 @@ import agents  # noqa: E402
 import commands  # noqa: E402
 import names  # noqa: E402
 import network  # noqa: E402
+import page  # noqa: E402
+import record  # noqa: E402
+import refusals  # noqa: E402
 from lab.lab import Lab, LabError  # noqa: E402
 
-SECTIONS = ("program", "names", "network", "commands", "agents")
-
-
-@dataclass
-class Figure:
-    name: str
-    value: float
-    unit: str
-    ratio: float | None = None      # to what the section's heading says
-    limit: float | None = None      # the target: at most this, of the ratio where there is one, else of the value
-    least: float | None = None      # the target: at least this
-    note: str = ""
-
-    @property
-    def met(self):
-        value = self.value if self.ratio is None else self.ratio
-        if self.least is not None:
-            return value >= self.least
-        return None if self.limit is None else value <= self.limit
+SECTIONS = ("program", "names", "network", "commands", "refusals", "agents")
 
 
 class Bench:
     """What a section gets: the lab, the built programs, and where to put its figures."""
 
-    def __init__(self, lab, build):
-        self.lab, self.build, self.figures = lab, build.resolve(), {}
+    def __init__(self, lab, build, quick):
+        self.lab, self.build, self.quick, self.sections = lab, build.resolve(), quick, []
         self.ohguard = self.build / "ohguard"
 
     def tool(self, name):
         return str(self.build / "tests/bench" / name)
 
-    def section(self, heading):
-        self.figures[heading] = []
+    def fewer(self, count):
+        """Rounds: of a quick run few."""
+        return max(3, count // 20) if self.quick else count
+
+    def section(self, slug, heading, text=""):
+        self.sections.append(record.Section(slug, heading, text))
+
+    @property
+    def figures(self):
+        return self.sections[-1].figures
 
     def add(self, *args, **kw):
-        list(self.figures.values())[-1].append(Figure(*args, **kw))
+        self.figures.append(record.Figure(*args, **kw))
 
     def guard(self, *args):
         return self.lab.server.run([self.ohguard, *args], check=True, timeout=60)
+
+
+def run_program(bench, build, *options):
+    """The nanoseconds of each packet and size of map, least and median."""
+    out = bench.lab.server.run([build / "tests/bench/program", "eth0", *options], check=True, timeout=300).stdout
+    rows = map(str.split, out.splitlines())
+    return {f"{packet}, {size}": (float(least), median) for packet, size, least, median in rows}
 
 
 def program(bench):
@@ -69,50 +71,44 @@ def program(bench):
     CNAME led to it; the rest is the hook's own. Reading the message takes 72, rules and address 73, as before."""
     limits = {"tcp4-segment": 60, "tcp6-segment": 60, "dns-query": 250}
     for name, off in (("", ()), (", inspect = off", ("off",))):
-        bench.section(f"Program run time over an empty program's, by addresses in the map{name}: least of 101 rounds")
-        for line in bench.lab.server.run([bench.tool("program"), "eth0", *off], check=True).stdout.splitlines():
-            packet, size, least, median = line.split()
-            bench.add(f"{packet}, {size}", float(least), "ns", limit=limits.get(packet), note=f"median {median}")
+        bench.section("program-off" if off else "program", "Program run time over an empty program's, by addresses and "
+                      f"names in the maps{name}: least of 101 rounds",
+                      "By BPF_PROG_TEST_RUN, with caches warm: no filter beside it, since none can be run so. There "
+                      "are as many names as addresses, and at most 100,000: a list has room for 131,072.")
+        for name, (least, median) in run_program(bench, bench.build, *off).items():
+            bench.add(name, least, "ns", limit=limits.get(name.split(",")[0]), note=f"median {median}")
 
 
-def number(x):
-    return f"{x:.0f}" if x >= 100 else f"{x:.1f}" if x >= 10 else f"{x:.2f}"
-
-
-def table(figures):
-    for heading, rows in figures.items():
-        print(f"\n{heading}")
-        for f in rows:
-            ratio = "" if f.ratio is None else f"{f.ratio:.2f}"
-            sign, bound = ("<=", f.limit) if f.least is None else (">=", f.least)
-            target = "" if bound is None else f"{sign} {bound:g}{'' if f.ratio is None else ' x'}"
-            print(f"  {f.name:<40}{number(f.value):>10} {f.unit:<6}{ratio:>8}  {target:<9}"
-                  f"{'' if f.met is None else 'met' if f.met else 'MISSED':<8}{f.note}".rstrip())
+def machine():
+    model = [line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")]
+    return f"{platform.machine()} {model[0] if model else ''}, {os.cpu_count()} processors, Linux {platform.release()}."
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--build", type=Path, default=TOP / "build")
-    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--record", type=Path)
+    parser.add_argument("--page", action="store_true")
+    parser.add_argument("--quick", action="store_true")
     parser.add_argument("sections", nargs="*", metavar="SECTION", help=", ".join(SECTIONS))
     args = parser.parse_args()
     if unknown := set(args.sections) - set(SECTIONS):
         parser.error(f"no such section: {', '.join(sorted(unknown))}")
     run = {"program": program, "names": names.run, "network": network.run, "commands": commands.run,
-           "agents": agents.run}
+           "refusals": refusals.run, "agents": agents.run}
     try:
         with Lab(capture=False) as lab:
-            bench = Bench(lab, args.build)
+            bench = Bench(lab, args.build, args.quick)
             for name in args.sections or SECTIONS:
                 print(f"{name} ...", file=sys.stderr)
                 run[name](bench)
     except LabError as e:
         sys.exit(f"bench: {e}")
-    if args.json:
-        print(json.dumps({heading: [{**asdict(f), "met": f.met} for f in rows]
-                          for heading, rows in bench.figures.items()}, indent=1))
-    else:
-        table(bench.figures)
+    record.print_tables(bench.sections)
+    kept = args.record or args.build / "bench.json"
+    record.write(kept, machine(), bench.sections)
+    if args.page:
+        page.write(kept, TOP / "docs")
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import sys
 
 from lab import topology
 from lab.lab import LabError, call
+from record import rounds
 
 ROUNDS = 31
 BURST = 40
@@ -54,7 +55,7 @@ def parsers(bench):
     out = bench.build / "wire"
     subprocess.run(["make", "-s", "-C", top / "tests/bpf/wire", "BPF_CPU=v2", f"OUT={out}", "all"], check=True,
                    stdout=sys.stderr)
-    bench.section("Parser of a payload alone, over an empty program's run time: median of 5 runs of 100,000")
+    bench.section("parsers", "Parser of a payload alone, over an empty program's run time: median of 5 runs of 100,000")
     for line in call([out / "wire-run", "time", out / "wire.bpf.o", top / "tests/fuzz/corpus"]).splitlines():
         word = line.split()
         if word[0] in PARSERS and word[-1] == "0":
@@ -73,7 +74,7 @@ def resolve_and_connect(bench):
     times = {path: [] for path in LABELS}
     try:
         lab.proxy.run(["sh", "-c", "echo nameserver 127.0.0.1 >/etc/resolv.conf"], check=True)
-        for i in range(ROUNDS + 1):
+        for i in range(bench.fewer(ROUNDS) + 1):
             for path, burst in times.items():
                 host = lab.proxy if path == "nftset" else lab.server
                 r = host.run(["/usr/bin/python3", "-c", PROGRAM, NAME, BURST], guarded=path == "ohguard")
@@ -87,12 +88,11 @@ def resolve_and_connect(bench):
         lab.proxy.run(["sh", "-c",
                        f"echo nameserver {topology.RESOLVER} >/etc/resolv.conf; nft delete table inet bench"])
         bench.guard("unload", "--yes")
-    bench.section("Resolve a name and connect: time of one, and its ratio to no filter")
+    bench.section("resolve", "Resolve a name and connect: time of one, and its ratio to no filter",
+                  "dnsmasq takes the query, asks the resolver and enters the answer into nft's set; ohguard reads the "
+                  "answer on its way. dnsmasq forgets no address, checks no TLS name and sees no query past it.")
     for path, values in times.items():
-        ratios = [v / base for v, base in zip(values, times["none"])]
-        low, middle, high = statistics.quantiles(ratios, n=4)
-        bench.add(LABELS[path], statistics.median(values), "us", middle,
-                  note="" if path == "none" else f"{low:.2f} to {high:.2f}")
+        bench.figures.append(rounds(LABELS[path], values, "us", times["none"]))
 
 
 def run(bench):

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* How long the verdict takes: BPF_PROG_TEST_RUN of oh_egress, and of oh_ingress for what is received, over an empty
- * program's time, in nanoseconds. Prints packet, addresses in the map, the least and the median of all rounds.
+ * program's time, in nanoseconds. Prints packet, addresses and names in the maps, least and median of all rounds.
  * usage: program INTERFACE [off]   It must not be the loopback interface; nothing is sent on it. off: [dns] inspect. */
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -18,11 +18,12 @@
 #define ROUNDS 101
 #define REPEAT 4000		/* fewer than the events that fit the ring buffer, or refusals would cost less */
 #define QUERIES 600		/* and of queries, than one target has room for (bpf/decide/share.h) */
-#define SIZES 3
+#define SIZES 4
+#define NAMES_MOST 100000	/* the map has room for OH_NAMES_MAX */
 #define BATCH 4096
 
-static const unsigned int sizes[SIZES] = { 1, 10000, 1000000 };
-static const char *const size_names[SIZES] = { "1", "10k", "1M" };
+static const unsigned int sizes[SIZES] = { 1, 1000, 100000, 1000000 };
+static const char *const size_names[SIZES] = { "1", "1k", "100k", "1M" };
 
 /* Which way through the program a packet must have taken, or the figure is of something else. */
 enum way { WAY_CONNECTION, WAY_LOOKUP, WAY_NONE, WAY_IN };
@@ -173,6 +174,23 @@ static void fill(struct engine *engine, unsigned int count)
 	}
 }
 
+/* Others than the query's, and as many as addresses where there is room. */
+static void fill_names(struct engine *engine, unsigned int count)
+{
+	struct oh_name_entry entry = { .rule[0] = { .target = 1, .generation = 1, .port = 443,
+		.service = OH_SERVICE_TCP } };
+
+	for (unsigned int i = 0; i < count && i < NAMES_MOST; i++) {
+		struct oh_name_key key;
+		char text[64];
+
+		snprintf(text, sizeof(text), "host%u.zone%u.example", i, i % 97);
+		if (oh_key_from_text(&key, text) ||
+			bpf_map_update_elem(engine->map[ENGINE_NAMES], &key, &entry, BPF_ANY))
+			die("names");
+	}
+}
+
 static int ignore(void *context, void *data, size_t size)
 {
 	(void)context, (void)data, (void)size;
@@ -208,6 +226,7 @@ static void prepare(struct subject *s, unsigned int size)
 	}
 	grant_name(&s->engine);
 	fill(&s->engine, size - 1);
+	fill_names(&s->engine, size - 1);
 	s->events = ring_buffer__new(s->engine.map[ENGINE_EVENTS], ignore, NULL, NULL);
 	if (!s->events)
 		die("events");

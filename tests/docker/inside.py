@@ -61,6 +61,9 @@ class Inside(Field):
             self.attacker.remove()
         self.guard.run("unload", "--yes")
         self.guard.close(workload=False)
+        # Or what they still send to connections that have ended here would be refused in the tests to come.
+        for host in ("internet", "aws", "script"):
+            self.lab.hosts[host].run(["ss", "--kill", "--tcp"])
         self.beside.rmdir()
 
     def start(self, attack):

@@ -157,10 +157,12 @@ while True:
     c.sendall(b"hello " + peer[0].encode())
     c.close()
 """
+# usage: ADDRESS PORT [SECONDS]: for what is to be silence, SECONDS are enough.
 TALK = """
 import socket, sys
 try:
-    print(socket.create_connection((sys.argv[1], int(sys.argv[2])), 2).recv(99).decode())
+    seconds = float(sys.argv[3]) if sys.argv[3:] else 20
+    print(socket.create_connection((sys.argv[1], int(sys.argv[2])), seconds).recv(99).decode())
 except OSError as e:
     print(type(e).__name__)
 """
@@ -210,16 +212,16 @@ def test_networks_are_apart_by_docker_itself(loaded, engine):
     """Guarded or not. A published port is reached by the host's address, guarded or not."""
     one, other = engine.container(NETWORK), engine.start("apart", "bridge", "--publish", "8000:8000")
 
-    def talk(address):
-        return one.python(TALK, address, "8000")
+    def talk(address, *seconds):
+        return one.python(TALK, address, "8000", *seconds)
 
     try:
         address = other.look()[0]
         with listening(engine.lab.server.popen, other.command("python3"), 8000):
-            assert talk(address) == "TimeoutError"
+            assert talk(address, "2") == "TimeoutError"
             assert talk("10.0.1.10").startswith("hello 172.")
             loaded(MACHINE, guard=("local = auto",))
-            assert talk(address) == "TimeoutError"
+            assert talk(address, "2") == "TimeoutError"
             assert talk("10.0.1.10").startswith("hello 172.")
     finally:
         other.remove()
@@ -236,7 +238,7 @@ def test_published_port_answers_whom_an_inbound_rule_lets_in(loaded, engine, whe
             for port in ("3000", "80"):
                 talk = [sys.executable, "-IS", "-c", TALK, "10.0.1.10", port]
                 assert engine.lab.proxy.run(talk).stdout == "hello 10.0.0.10\n"
-                assert engine.lab.attacker.run(talk).stdout == "TimeoutError\n"
+                assert engine.lab.attacker.run([*talk, "2"]).stdout == "TimeoutError\n"
     finally:
         container.remove()
 

@@ -12,6 +12,7 @@ import pytest
 from guard import (ALLOWED, BINARY, DEGRADED, DONE, FAILED, NOT_RESOLVED, REFUSED_AT_ONCE, USAGE, assert_says, poll,
                    serving)
 from lab import dnswire, topology
+from test_history import on_terminal
 
 SITE, SITE_AT, SITE_AT6 = "google.com", topology.ZONE["google.com"][0], topology.ATTACKER[1]
 SEVERAL = "".join(f"192.0.2.{i} " for i in range(1, 9)).split()
@@ -304,7 +305,11 @@ def test_table_is_for_people(asking):
         asked(asking, SITE_AT)
         line, = asking.ok("asks").stdout.splitlines()
         assert line.split()[0] == SITE_AT and "address-not-allowed" in line and f"[{p.pid}]" in line
+        assert f"ohguard allow {SITE_AT}, or ohguard deny {SITE_AT}\n" in asking.ok("explain", SITE_AT).stdout
+        rows = on_terminal(asking, 90, "asks").splitlines()
+        assert rows[0].startswith(SITE_AT) and len(rows[0]) <= 90 and rows[-1].startswith("Answer with"), rows
         assert asking.ok("deny", SITE_AT, "--for", "1h").stdout == f"{SITE_AT}: denied, and not asked again for 1h\n"
+        assert "it was denied" in asking.ok("explain", SITE_AT).stdout
 
 
 def test_mode_is_told(asking):

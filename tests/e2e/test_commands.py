@@ -339,7 +339,7 @@ def test_load_again_keeps_links_counters_and_connections(loaded):
     programs = {p["id"] for p in loaded.attached()}
     with loaded.stream() as stream:
         hits = loaded.targets()[f"{ALLOWED}:443"]["hits"]
-        loaded.load()
+        loaded.load("--anew")
         assert stream.goes_on()
         assert loaded.links() == links and len(loaded.attached()) == len(HOOKS)
         assert programs.isdisjoint({p["id"] for p in loaded.attached()}), "the programs are new"

@@ -52,6 +52,12 @@ def test_alert_rules_and_dashboard_use_what_there_is(exposition):
     for text in (*queries, (MONITORING / "alerts.yml").read_text()):
         assert set(NAME.findall(text)) <= there
     assert len(queries) > 5 and all(NAME.search(q) for q in queries)
+    # a label that no series has makes an empty graph, and no error
+    for text in queries:
+        labels = set(re.findall(r"(\w+)(?:=~?|!=|!~)\"", text)) | set(re.findall(r"by \((\w+)\)", text))
+        has = [set(re.findall(r"(\w+)=\"", line)) for name in NAME.findall(text)
+               for line in re.findall(rf"^{name}{{(.*)}} ", exposition, re.M)]
+        assert has and all(labels <= h for h in has), text
     # the queries are rules too, with the dashboard's variables filled in
     filled = [re.sub(r"\$__rate_interval", "5m", q).replace("$instance", ".*") for q in queries]
     rules = {"groups": [{"name": "dashboard", "rules": [{"record": f"q{i}", "expr": q} for i, q in enumerate(filled)]}]}

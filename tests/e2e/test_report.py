@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,14 @@ def test_page_opens_in_a_browser(page):
         shot = page / f"{name}.png"
         chromium(page, f"--window-size={width},1600", f"--screenshot={shot}", *more)
         assert size(shot) == (width, 1600)
+
+
+def test_page_begins_with_its_first_refusal_and_ranks_reasons(page):
+    text = (page / "report.html").read_text()
+    begin, end = re.search(r"<p class=.soft.>(\S+ \S+) UTC to (\S+ \S+) UTC</p>", text).groups()
+    assert (datetime.fromisoformat(end) - datetime.fromisoformat(begin)).days < 1, "a week would be one column"
+    reasons = [int(n) for n in re.findall(r"<b>(\d+)</b>", text.split("By reason")[1].split("</section>")[0])]
+    assert len(reasons) > 1 and reasons == sorted(reasons, reverse=True)
 
 
 def test_page_needs_a_guard_and_a_place(guard):

@@ -3,6 +3,7 @@
 import contextlib
 import fcntl
 import fnmatch
+import json
 import os
 import pty
 import random
@@ -116,6 +117,15 @@ def test_only_what_is_allowed_passes(lab):
     assert r.returncode == 0, r.stderr
     assert "dns-name-not-allowed  google.com by curl: --allow google.com\n" in r.stderr
     assert "address-not-allowed  198.51.100.20:443/tcp by curl: --allow 198.51.100.20" in r.stderr
+
+
+def test_what_learns_from_answers_is_loaded_only_where_a_name_is_allowed(lab):
+    for allow, learns in (((), False), (("--allow", "192.0.2.1"), False), (("--allow", ALLOWED), True)):
+        with running(lab, ["sh", "-c", "echo; exec sleep 60"], *allow) as (p, _):
+            (cgroup,) = cgroups(p.pid)
+            shown = json.loads(lab.server.run(["bpftool", "-j", "cgroup", "show", cgroup], check=True).stdout)
+        hooks = {program["attach_type"] for program in shown}
+        assert "cgroup_inet_egress" in hooks and ("cgroup_inet_ingress" in hooks) == learns
 
 
 def test_what_it_says_to_give_lets_the_command_through(lab):

@@ -120,6 +120,8 @@ def machine():
 @pytest.fixture
 def lab(machine):
     yield machine
+    # To a connection that a test cut off, the far side sends again for minutes: into the events of another test.
+    machine.internet.run(["ss", "-HK", "state", "connected", "not dst 127.0.0.0/8 and not dst [::1]"], check=True)
     if machine.dns.changed:
         machine.dns.reset()
 

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """verify: from inside the guard, by real connections."""
+import os
 import re
+import signal
 
 from guard import ALLOWED, BINARY, DONE, FAILED, NOT_LOADED, assert_says, poll
 from lab import topology
@@ -70,7 +72,8 @@ def test_one_that_is_killed_leaves_no_process_and_the_next_one_no_cgroup(guard):
     guard.lab.dns.script(ALLOWED, "timeout")      # or it is over before it can be killed
     guard.load("--no-resolve")
     p = guard.lab.server.popen([BINARY, "verify"])
-    poll(lambda: list(guard.cgroup.glob("ohguard-verify-*/cgroup.procs")), "its cgroup")
+    inside = poll(lambda: "".join(f.read_text() for f in guard.cgroup.glob("ohguard-verify-*/cgroup.procs")), "a try")
+    os.kill(int(inside), signal.SIGSTOP)          # nor does it end by itself
     p.kill()
     p.wait()
     (left,) = guard.cgroup.glob("ohguard-verify-*")

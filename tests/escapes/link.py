@@ -380,14 +380,20 @@ class Crafted:
     """A TCP connection by hand, from an address that leads to the bridge and that nobody has."""
 
     def __init__(self, t, to, port):
-        self.t, self.to, self.port, self.seq = t, to, port, 0x6F680001
-        self.own = random.randrange(40000, 60000)       # the one before is still open, for NAT and for the far side
+        self.t, self.to, self.port = t, to, port
         self.link = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
         self.link.bind(("eth0", 3))
         self.link.settimeout(2)
-        self.ack = 0
-        self.send(craft.SYN)
-        self.ack = struct.unpack("!I", self.receive()[24:28])[0] + 1
+        answer, tries = bytes(40), 0
+        while not answer[33] & craft.SYN:       # the far side has many that are still open, and wants none of it then
+            self.own, self.seq, self.ack, tries = random.randrange(40000, 60000), 0x6F680001, 0, tries + 1
+            self.send(craft.SYN)
+            try:
+                answer = self.receive()
+            except TimeoutError:
+                if tries == 5:
+                    raise
+        self.ack = struct.unpack("!I", answer[24:28])[0] + 1
         self.seq += 1
         self.send(craft.ACK)
 
@@ -396,14 +402,16 @@ class Crafted:
         self.link.send(ether(self.t, craft.ip4(self.t.unused, self.to, craft.TCP, segment, ttl=hops)))
 
     def receive(self, payload=False):
-        """The next IP packet to us, after the ARP requests for our address."""
-        mine = packed(self.t.unused)
+        """The next segment of this connection, after the ARP requests for our address. The far side of an attack before
+        still sends its last again."""
+        mine, ends = packed(self.t.unused), struct.pack("!HH", self.port, self.own)
         while True:
             frame = self.link.recv(2000)
             if frame[12:14] == b"\x08\x06" and frame[38:42] == mine and frame[21] == 1:
                 answer = frame[14:20] + b"\0\2" + self.t.own_mac + mine + frame[22:32]
                 self.link.send(ether(self.t, answer, 0x0806))
-            elif frame[12:14] == b"\x08\0" and frame[30:34] == mine and frame[23] == craft.TCP:
+            elif frame[12:14] == b"\x08\0" and frame[30:34] == mine and frame[23] == craft.TCP and \
+                    frame[34:38] == ends:
                 if not payload or len(frame) > 14 + 20 + (frame[46] >> 4) * 4:
                     return frame[14:]
 

@@ -38,7 +38,7 @@ MUTANTS = [
     (DECIDE, "i < OH_INBOUND_MAX && i < oh_settings.inbound_count", "i < OH_INBOUND_MAX", [DECISION]),
     (DECIDE, "!(f->tcp_flags & OH_TCP_RST) || f->payload_length;", "!(f->tcp_flags & OH_TCP_RST);", [DECISION]),
     (DECIDE, "if (oh_is_raw(f))\n\t\treturn OH_RAW_SOCKET;\n", "", [DECISION]),
-    (DECIDE, "if (!oh_is_ready())\n\t\treturn OH_LOCKDOWN;\n", "", [DECISION, "bpf/test_decision"]),
+    (DECIDE, "return oh_is_ready() ? OH_NONE : OH_LOCKDOWN;", "return OH_NONE;", [DECISION, "bpf/test_decision"]),
     # ---- rules 4 to 6 ----
     (DECIDE, "if (metadata && service != OH_SERVICE_DNS) {", "if (0) {", [DECISION, "bpf/test_decision"]),
     (DECIDE, "oh_settings.metadata && oh_is_imds(&f->destination)", "oh_settings.metadata",

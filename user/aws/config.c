@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <ctype.h>
+#include <elf.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,7 +31,6 @@ static const struct stack defaults = {
 	.ubuntu = "22.04",
 	.model = "openai/gpt-5.6",
 	.base_url = "https://api.openai.com/v1",
-	.mirror = "https://archive.ubuntu.com/ubuntu",
 	.servers = 1,
 	.state = STATE_FOLDER,
 };
@@ -111,6 +111,7 @@ static const struct key keys[] = {
 	KEY("model", MODEL, model, "a model as LiteLLM names it, like openai/gpt-5.6"),
 	KEY("base-url", URL, base_url, "an https:// address like https://api.openai.com/v1, on port 443"),
 	KEY("mirror", URL, mirror, "an https:// address of an Ubuntu archive"),
+	KEY("program", PATH, program, "an absolute path"),
 	KEY("policy", PATH, policy, "an absolute path"),
 	KEY("instance-profile", PROFILE, profile, "the name of an IAM instance profile"),
 	KEY("flow-logs", BUCKET, flow_logs, "a bucket like arn:aws:s3:::NAME or arn:aws:s3:::NAME/FOLDER"),
@@ -234,12 +235,18 @@ struct reading {
 	uint64_t seen;	/* a bit for each of keys */
 };
 
+const struct arch_names archs[ARCHS] = {
+	[ARCH_X86] = { "amd64", "x86-64", EM_X86_64 },
+	[ARCH_ARM] = { "arm64", "ARM64", EM_AARCH64 },
+};
+
 /* Families whose processors are Graviton have a g after their generation: t4g, m7gd, im4gn. And a1. */
-static bool is_arm(const char *type)
+enum arch stack_arch(const char *type)
 {
 	size_t letters = strcspn(type, DIGIT), generation = letters + strspn(type + letters, DIGIT);
+	bool arm = !strncmp(type, "a1.", 3) || memchr(type + generation, 'g', strcspn(type + generation, "."));
 
-	return !strncmp(type, "a1.", 3) || memchr(type + generation, 'g', strcspn(type + generation, "."));
+	return arm ? ARCH_ARM : ARCH_X86;
 }
 
 static int add_operator(struct stack *stack, const char *value, struct error *e)
@@ -346,16 +353,11 @@ const struct ubuntu *stack_ubuntu(const struct stack *stack)
 /* Checks what no key shows alone. */
 static int check(const struct stack *s, const char *path, struct error *e)
 {
-	const char *arm = is_arm(s->proxy_type) ? s->proxy_type : is_arm(s->server_type) ? s->server_type : NULL;
 	size_t region = strlen(s->region);
 
 	if (strncmp(s->zone, s->region, region) || !islower((unsigned char)s->zone[region]) || s->zone[region + 1])
 		return error_set(e, EINVAL, "%s: zone = %s is not in region = %s: name one like %sa", path, s->zone,
 				 s->region, s->region);
-	if (arm)
-		return error_set(e, EINVAL, "%s: %s = %s has ARM64 processors, and images and program here are for "
-				 "x86-64: write one like t3.large", path,
-				 arm == s->proxy_type ? "proxy-type" : "server-type", arm);
 	if (s->vpc.length < 16 || s->public.length > 27 || s->private.length > 27)
 		return error_set(e, EINVAL, "%s: vpc takes a /16 or smaller, public and private a /27 or larger", path);
 	if (!cidr_contains(&s->vpc, &s->public) || !cidr_contains(&s->vpc, &s->private))

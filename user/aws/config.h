@@ -42,7 +42,8 @@ struct stack {
 	char openhands_settings[256];	/* file with more settings of OpenHands, "" for none */
 	char model[96], base_url[160];	/* what the agent asks, and where */
 	char model_host[160];		/* the host of base_url: the one name on the strict list */
-	char mirror[128];
+	char mirror[128];	/* "" for Ubuntu's own: it has another for each architecture */
+	char program[256];	/* ohguard for the machines of another architecture, "" for none */
 	char policy[256];	/* file to deliver to the servers, "" for the generated one */
 	unsigned int servers;
 	char profile[64];	/* IAM instance profile of the servers, "" for none */
@@ -61,6 +62,14 @@ struct ubuntu {
 	const char *version, *codename, *storage, *folder;
 };
 const struct ubuntu *stack_ubuntu(const struct stack *stack);	/* NULL: one that is not known to work */
+
+enum arch { ARCH_X86, ARCH_ARM, ARCHS };
+struct arch_names {
+	const char *ubuntu, *people;	/* in the names of Canonical's images, and in ours */
+	unsigned short elf;		/* e_machine */
+};
+extern const struct arch_names archs[ARCHS];
+enum arch stack_arch(const char *instance_type);
 
 /* Only commands that open ports to the operator's address need it. open: 0.0.0.0/0 and the like are intended. */
 int stack_check_operator(const struct stack *stack, bool open, struct error *e);

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "aws/program.h"
 #include "aws/render.h"
 #include "aws/secrets.h"
 #include "aws/ssh.h"
@@ -20,16 +21,19 @@
 #define SETUP_SECONDS 3600	/* an image of OpenHands has gigabytes */
 #define PLACE ".ohguard-delivery"
 
-/* What goes to a machine. Each is a template of that name, but for "policy" and "openhands.settings". */
+#define GUARD_UNITS "ohguard.service", "ohguard-refresh.service", "ohguard-refresh.timer", \
+	"ohguard-events.service", "ohguard-gate.service"
+
+/* What goes to a machine, besides the program. Each is a template of that name, but for "policy" and
+ * "openhands.settings". */
 static const char *const server_files[] = {
 	"server-setup", "policy-install", "openhands-run.sh", "openhands-docker.sh", "openhands-settings.py",
 	"set-key.sh", "state-disk", "grow", "update", "update.service", "openhands.service",
-	"openhands-docker.service", "ohguard.service", "ohguard-refresh.service", "ohguard-refresh.timer",
-	"ohguard-events.service", "ohguard-gate.service", "policy", "openhands.settings",
+	"openhands-docker.service", "policy", "openhands.settings", GUARD_UNITS
 };
 static const char *const proxy_files[] = {
-	"proxy-setup", "proxy-password", "proxy-session", "grow", "update", "update.service", "nginx-site",
-	"fail2ban", "fail2ban-web", "certificate", "certificate.service",
+	"proxy-setup", "policy-proxy", "proxy-password", "proxy-session", "grow", "update", "update.service",
+	"nginx-site", "fail2ban", "fail2ban-web", "certificate", "certificate.service", GUARD_UNITS
 };
 #define COUNT(list) (sizeof(list) / sizeof((list)[0]))
 #define FILES_MAX 24
@@ -38,7 +42,8 @@ struct delivery {
 	const char *const *files;
 	size_t count;
 	char *texts[FILES_MAX];
-	char id[20];	/* changes with any of them, and with the program where that goes too */
+	char program[PROGRAM_PATH_MAX];
+	char id[20];	/* changes with any of them, and with the program */
 	const char *setup, *mark;
 };
 
@@ -48,17 +53,17 @@ int deliver_policy_text(const struct stack *stack, char **ret, struct error *e)
 	return *stack->policy ? state_read_text(stack->policy, ret, e) : render(stack, "policy", 0, ret, e);
 }
 
-static int hash_program(uint64_t *hash, struct error *e)
+static int hash_program(const char *program, uint64_t *hash, struct error *e)
 {
 	char block[65536];
-	int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+	int fd = open(program, O_RDONLY | O_CLOEXEC);
 	ssize_t n = -1;
 
 	while (fd >= 0 && (n = read(fd, block, sizeof(block))) > 0)
 		*hash = fingerprint_add(*hash, block, (size_t)n);
 	if (fd >= 0)
 		close(fd);
-	return n ? error_set(e, EIO, "/proc/self/exe: cannot be read") : 0;
+	return n ? error_set(e, EIO, "%s: cannot be read", program) : 0;
 }
 
 /* One JSON object, as OpenHands' PATCH /api/settings takes it. */
@@ -124,8 +129,10 @@ static int delivery_make(const struct stack *stack, const struct node *n, struct
 		if (!r)
 			hash = fingerprint_add(hash, d->texts[i], strlen(d->texts[i]));
 	}
-	if (!r && n->server)
-		r = hash_program(&hash, e);
+	if (!r)
+		r = program_find(stack, n->server ? stack->server_type : stack->proxy_type, d->program, e);
+	if (!r)
+		r = hash_program(d->program, &hash, e);
 	snprintf(d->id, sizeof(d->id), "%016llx", (unsigned long long)hash);
 	if (r)
 		delivery_free(d);
@@ -161,8 +168,8 @@ static bool has_it(struct stack_view *v, const char *host, const struct delivery
 
 static int copy_files(struct stack_view *v, const struct node *n, const struct delivery *d, struct error *e)
 {
-	char names[FILES_MAX + 1][320], program[300];
-	const char *paths[FILES_MAX + 2], *only_program[] = { program, NULL };
+	char names[FILES_MAX + 1][320];
+	const char *paths[FILES_MAX + 2], *only_program[] = { d->program, NULL };
 	int r;
 
 	for (size_t i = 0; i <= d->count; i++) {
@@ -172,12 +179,7 @@ static int copy_files(struct stack_view *v, const struct node *n, const struct d
 	}
 	paths[d->count + 1] = NULL;
 	r = ssh_copy(v, n->key, paths, PLACE "/", e);
-	if (r || !n->server)
-		return r;
-	memset(program, 0, sizeof(program));
-	if (readlink("/proc/self/exe", program, sizeof(program) - 1) < 0)
-		return error_set(e, errno, "/proc/self/exe: %s", strerror(errno));
-	return ssh_copy(v, n->key, only_program, PLACE "/ohguard", e);
+	return r ? r : ssh_copy(v, n->key, only_program, PLACE "/ohguard", e);
 }
 
 /* So that a plan can tell what is still to be delivered, without reaching the machine. */
@@ -214,7 +216,7 @@ static int set_up(struct stack_view *v, const struct node *n, const struct deliv
 	if (!r)
 		r = ssh_must(v, n->key, "rm -rf " PLACE " && mkdir -m 0700 " PLACE, NULL, 60, "making room", e);
 	if (!r) {
-		fprintf(progress, "%s: %s\n", n->key, n->server ? "program, policy and units" : "site and scripts");
+		fprintf(progress, "%s: program, policy%s\n", n->key, n->server ? " and units" : ", site and scripts");
 		r = copy_files(v, n, d, e);
 	}
 	if (!r) {
@@ -247,7 +249,8 @@ static int deliver_one(struct stack_view *v, const struct node *n, bool again, F
 	if (!r && strcmp(doc_tag(n->found, TAG_DELIVERED), d.id))
 		r = tag_delivered(v, n, d.id, e);
 	if (!r)
-		fprintf(progress, "%s: %s\n", n->key, has ? "has this delivery" : n->server ? "guarded" : "open");
+		fprintf(progress, "%s: %s\n", n->key, has ? "has this delivery" : n->server ? "guarded" :
+			"guarded, and open to the operator");
 	delivery_free(&d);
 	return r;
 }

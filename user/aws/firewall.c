@@ -72,20 +72,18 @@ static int visit(void *names, const char *section, const char *key, const char *
 /* What anything in the VPC may ask for: the policy's names, those for installing and updating, and the proxy's. */
 static int allowed_names(const struct stack *s, struct names *names, struct error *e)
 {
-	static const char acme[] = "acme-v02.api.letsencrypt.org";
+	static const char *const lists[] = { "policy", "policy-install", "policy-proxy" };
 	int r = 0;
 
-	for (unsigned int i = 0; !r && i < 2; i++) {
-		const char *from = i || !*s->policy ? "policy" : s->policy;
+	for (size_t i = 0; !r && i < sizeof(lists) / sizeof(*lists); i++) {
+		const char *from = i || !*s->policy ? lists[i] : s->policy;
 		char *text = NULL;
 
-		r = i ? render(s, "policy-install", 0, &text, e) : deliver_policy_text(s, &text, e);
+		r = i ? render(s, lists[i], 0, &text, e) : deliver_policy_text(s, &text, e);
 		if (!r)
 			r = ini_walk(from, text, strlen(text), NULL, visit, names, e);
 		free(text);
 	}
-	if (!r && *s->domain && s->acme)
-		r = names_add(names, acme, strlen(acme), e);
 	return r;
 }
 

@@ -9,49 +9,50 @@
 #include "aws/render.h"
 
 /* Finds the newest official Ubuntu: by Canonical's public parameter, else the newest image of Canonical's account. */
-static void find_image(struct stack_view *v)
+static void find_image(struct stack_view *v, enum arch arch)
 {
 	const struct ubuntu *u = stack_ubuntu(v->stack);
-	char parameter[160];
+	char parameter[160], *image = v->images[arch];
 	struct error e;
 	doc *d = NULL;
 
-	if (*v->image || v->failed || v->offline)
+	if (*image || v->failed || v->offline)
 		return;
-	snprintf(parameter, sizeof(parameter), "/aws/service/canonical/ubuntu/server/%s/stable/current/amd64/hvm/%s/"
-		 "ami-id", u->version, u->storage);
+	snprintf(parameter, sizeof(parameter), "/aws/service/canonical/ubuntu/server/%s/stable/current/%s/hvm/%s/"
+		 "ami-id", u->version, archs[arch].ubuntu, u->storage);
 	if (!aws_read(&v->aws, &d, &e, "ssm get-parameter --name", parameter)) {
-		snprintf(v->image, sizeof(v->image), "%s", doc_text(d, "Parameter.Value"));
+		snprintf(image, sizeof(v->images[arch]), "%s", doc_text(d, "Parameter.Value"));
 	} else if (v->aws.trouble == AWS_ABSENT || v->aws.trouble == AWS_DENIED) {
-		snprintf(parameter, sizeof(parameter), "Name=name,Values=ubuntu/images/%s/ubuntu-%s-%s-amd64-"
-			 "server-*", u->folder, u->codename, u->version);
+		snprintf(parameter, sizeof(parameter), "Name=name,Values=ubuntu/images/%s/ubuntu-%s-%s-%s-"
+			 "server-*", u->folder, u->codename, u->version, archs[arch].ubuntu);
 		d = view_read(v, "ec2 describe-images --owners 099720109477 --query sort_by(Images,&CreationDate)[-1:] "
 			      "--filters", parameter);
-		snprintf(v->image, sizeof(v->image), "%s", doc_text(doc_at(d, "", 0), "ImageId"));
+		snprintf(image, sizeof(v->images[arch]), "%s", doc_text(doc_at(d, "", 0), "ImageId"));
 	} else {
 		v->failed = error_set(&v->error, EIO, "%s", e.text);
 	}
 	doc_free(d);
-	if (!v->failed && strncmp(v->image, "ami-", 4))
-		v->failed = error_set(&v->error, ENOENT, "no image of Ubuntu %s in %s, neither by Canonical's "
-				      "parameter nor by owner 099720109477", u->version, v->stack->region);
+	if (!v->failed && strncmp(image, "ami-", 4))
+		v->failed = error_set(&v->error, ENOENT, "no image of Ubuntu %s for %s in %s, neither by Canonical's "
+				      "parameter nor by owner 099720109477", u->version, archs[arch].people,
+				      v->stack->region);
 }
 
 static void run_instance(struct stack_view *v, struct node *n, char *user_data, const char *hash)
 {
 	const struct stack *s = v->stack;
 	bool proxy = !n->server;
-	char address[20], more[64];
+	const char *type = proxy ? s->proxy_type : s->server_type, *image = v->images[stack_arch(type)];
+	char address[20], more[128];
 	struct args *a;
 
 	cidr_host(proxy ? &s->public : &s->private, proxy ? PROXY_HOST : SERVER_HOST(n->server), address);
-	find_image(v);
-	a = change_add(v, n->key, CHANGE_MAKE, "%s instance at %s, Ubuntu %s", proxy ? s->proxy_type : s->server_type,
-		       address, s->ubuntu);
+	find_image(v, stack_arch(type));
+	a = change_add(v, n->key, CHANGE_MAKE, "%s instance at %s, Ubuntu %s", type, address, s->ubuntu);
 	args_words(a, "ec2 run-instances --count 1 --image-id");
-	args_add(a, "%s", *v->image ? v->image : "<image>");
+	args_add(a, "%s", *image ? image : "<image>");
 	args_add(a, "--instance-type");
-	args_add(a, "%s", proxy ? s->proxy_type : s->server_type);
+	args_add(a, "%s", type);
 	args_add(a, "--key-name");
 	args_add(a, "%s-key", s->name);
 	args_add(a, "--subnet-id");
@@ -73,7 +74,8 @@ static void run_instance(struct stack_view *v, struct node *n, char *user_data, 
 	args_add(a, "--user-data");
 	args_add(a, "file:///dev/stdin");
 	change_token(v, n, a);
-	snprintf(more, sizeof(more), ",{Key=" TAG_USER_DATA ",Value=%s}", hash);
+	snprintf(more, sizeof(more), ",{Key=" TAG_USER_DATA ",Value=%s},{Key=" TAG_UBUNTU ",Value=%s}", hash,
+		 s->ubuntu);
 	change_tags(v, n, a, more);
 	v->changes[v->change_count - 1].input = user_data;
 }
@@ -83,7 +85,8 @@ static void must_be(struct stack_view *v, const struct node *n, const char *what
 {
 	if (strcmp(is, wanted))
 		change_add(v, n->key, CHANGE_NOTE, "%s is %s, not %s: `ohguard aws apply --replace %s` makes a new "
-			   "one%s", what, is, wanted, n->key, n->server ? ", which gets the agent's state" : "");
+			   "one%s", what, *is ? is : "not known", wanted, n->key,
+			   n->server ? ", which gets the agent's state" : "");
 }
 
 /* A call on the instance itself. */
@@ -96,14 +99,23 @@ static struct args *on_instance(struct stack_view *v, const struct node *n, cons
 	return a;
 }
 
-/* AWS takes it while the instance is stopped; check_running() starts it again. */
-static void check_type(struct stack_view *v, struct node *n)
+/* The type that it can be given: of another architecture only a new one can be. */
+static const char *type_in_place(struct stack_view *v, struct node *n)
 {
 	const char *type = n->server ? v->stack->server_type : v->stack->proxy_type;
 	const char *is = doc_text(n->found, "InstanceType");
+
+	return stack_arch(is) == stack_arch(type) ? type : is;
+}
+
+/* AWS takes it while the instance is stopped; check_running() starts it again. */
+static void check_type(struct stack_view *v, struct node *n)
+{
+	const char *type = type_in_place(v, n), *is = doc_text(n->found, "InstanceType");
 	char text[128];
 	struct args *a;
 
+	must_be(v, n, "its type", type, n->server ? v->stack->server_type : v->stack->proxy_type);
 	if (!strcmp(is, type))
 		return;
 	if (strcmp(node_state(n), "stopped"))
@@ -116,9 +128,7 @@ static void check_type(struct stack_view *v, struct node *n)
 
 static void check_running(struct stack_view *v, struct node *n)
 {
-	const char *type = n->server ? v->stack->server_type : v->stack->proxy_type;
-
-	if (!strcmp(node_state(n), "stopped") || strcmp(doc_text(n->found, "InstanceType"), type))
+	if (!strcmp(node_state(n), "stopped") || strcmp(doc_text(n->found, "InstanceType"), type_in_place(v, n)))
 		on_instance(v, n, "start it", "ec2 start-instances --instance-ids");
 }
 
@@ -301,6 +311,7 @@ static void check_instance(struct stack_view *v, struct node *n, const char *has
 	must_be(v, n, "its private address", doc_text(n->found, "PrivateIpAddress"), address);
 	must_be(v, n, "its key pair", doc_text(n->found, "KeyName"), key);
 	must_be(v, n, "its first-boot configuration", doc_tag(n->found, TAG_USER_DATA), hash);
+	must_be(v, n, "its Ubuntu", doc_tag(n->found, TAG_UBUNTU), s->ubuntu);
 	if (n->server)
 		check_no_public_address(v, n);
 	check_interface(v, n);
@@ -335,7 +346,8 @@ void want_delivery(struct stack_view *v, struct node *n)
 	v->failed = deliver_id(v->stack, n, id, &v->error);
 	if (!v->failed && strcmp(had, id))
 		change_add(v, n->key, CHANGE_DELIVER, "%s: %s",
-			   n->server ? "program, policy, OpenHands and its settings" : "web site and scripts",
+			   n->server ? "program, policy, OpenHands and its settings" :
+			   "program, policy, web site and scripts",
 			   *had ? "not as delivered" : "not there yet");
 }
 

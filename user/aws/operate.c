@@ -106,7 +106,7 @@ int operate_power(struct stack_view *v, bool on, FILE *progress, struct error *e
 int operate_services(struct stack_view *v, const struct node *n, struct service ret[SERVICES_MAX], struct error *e)
 {
 	static const char *const units[2][SERVICES_MAX] = {
-		{ "nginx.service", "fail2ban.service", "ssh.service" },
+		{ "ohguard.service", "nginx.service", "fail2ban.service" },
 		{ "ohguard.service", "ohguard-refresh.timer", "openhands.service" },
 	};
 	char command[160] = "systemctl is-active";
@@ -173,8 +173,8 @@ static int check_word(const char *option, const char *word, const char *also, st
 
 int operate_logs(struct stack_view *v, const char *host, const struct logs_wanted *wanted, struct error *e)
 {
-	static const char of_proxy[] = "nginx --unit fail2ban --unit ssh --unit ohguard-certificate --unit "
-		"ohguard-update", of_server[] = "ohguard --unit ohguard-refresh --unit openhands --unit "
+	static const char of_proxy[] = "ohguard --unit nginx --unit fail2ban --unit ssh --unit ohguard-certificate "
+		"--unit ohguard-update", of_server[] = "ohguard --unit ohguard-refresh --unit openhands --unit "
 		"openhands-docker --unit ohguard-update";
 	bool proxy = !strcmp(host, "proxy");
 	char command[512];

@@ -17,6 +17,7 @@ struct output {
 	FILE *out;
 	const struct stack *stack;
 	unsigned int server;
+	enum arch arch;		/* of the machine that the file is for */
 	struct error *error;
 };
 
@@ -34,34 +35,52 @@ static const char *yes_no(bool b)
 	return b ? "yes" : "no";
 }
 
+/* Ubuntu's own archives, of which each has some architectures, and where each has its security updates. */
+static const struct {
+	const char *mirror, *security;
+} archives[ARCHS] = {
+	[ARCH_X86] = { "https://archive.ubuntu.com/ubuntu", "https://security.ubuntu.com/ubuntu" },
+	[ARCH_ARM] = { "https://ports.ubuntu.com/ubuntu-ports", "https://ports.ubuntu.com/ubuntu-ports" },
+};
+
+static void host_of(const char *url, char ret[128])
+{
+	snprintf(ret, 128, "%s", url + strlen("https://"));
+	ret[strcspn(ret, "/")] = '\0';
+}
+
 /* NULL if there is no such name: a template may hold an '@' of its own. */
 static const char *value_of(const struct output *o, const char *name, size_t len, char buffer[256])
 {
 	const struct stack *s = o->stack;
-	char address[20], proxy[20], first[20], resolver[20], mirror[sizeof(s->mirror)];
+	bool own = *s->mirror, acme = *s->domain && s->acme;
+	const char *mirror = own ? s->mirror : archives[o->arch].mirror;
+	const char *security = own ? s->mirror : archives[o->arch].security;
+	char address[20], proxy[20], first[20], resolver[20], mirror_host[128], security_host[128], ssh[40];
 
 	cidr_host(&s->public, PROXY_HOST, address);
 	snprintf(proxy, sizeof(proxy), "%.15s/32", address);
 	cidr_host(&s->private, SERVER_HOST(1), first);
 	cidr_host(&s->vpc, 2, resolver);	/* AWS's, in every VPC */
-	snprintf(mirror, sizeof(mirror), "%s", s->mirror + strlen("https://"));
-	mirror[strcspn(mirror, "/")] = '\0';
+	host_of(mirror, mirror_host);
+	host_of(security, security_host);
+	snprintf(ssh, sizeof(ssh), "target = %s:22", s->private.text);
 	snprintf(buffer, 256, "%u", o->server);
 	const struct {
 		const char *name, *value;
 	} values[] = {
 		{ "STACK", s->name }, { "REGION", s->region }, { "DOMAIN", s->domain },
-		{ "EMAIL", s->email }, { "ACME", yes_no(*s->domain && s->acme) },
+		{ "EMAIL", s->email }, { "ACME", yes_no(acme) },
+		{ "ACME_TARGET", acme ? "target = " ACME_HOST : "" },
 		{ "SERVER_NAME", *s->domain ? s->domain : "_" }, { "SERVER", buffer },
 		{ "VPC", s->vpc.text }, { "PRIVATE", s->private.text }, { "PROXY_ADDRESS", address },
-		{ "SSH_FROM", s->endpoint ? s->public.text : proxy },
+		{ "SSH_FROM", s->endpoint ? s->public.text : proxy }, { "SSH_TARGET", s->endpoint ? "" : ssh },
 		{ "FIRST_SERVER", first }, { "RESOLVER", resolver },
 		{ "OPENHANDS", s->openhands }, { "MODEL", s->model }, { "BASE_URL", s->base_url },
-		{ "MIRROR", s->mirror }, { "MIRROR_HOST", mirror },
+		{ "MIRROR", mirror }, { "MIRROR_HOST", mirror_host },
+		{ "SECURITY_MIRROR", security }, { "SECURITY_HOST", security_host },
 		{ "MODEL_HOST", s->model_host }, { "AGENT_DOCKER", yes_no(s->agent_docker) },
 		{ "AGENT_SUDO", yes_no(s->agent_sudo) }, { "SBINDIR", "/usr/local/sbin" },
-		{ "SECURITY_MIRROR", strcmp(mirror, "archive.ubuntu.com") ? s->mirror :
-			"https://security.ubuntu.com/ubuntu" },
 	};
 
 	for (size_t i = 0; i < sizeof(values) / sizeof(*values); i++) {
@@ -162,7 +181,9 @@ static int write_template(const struct output *o, const struct template *t, cons
 int render(const struct stack *stack, const char *name, unsigned int server, char **ret, struct error *e)
 {
 	const struct template *t = find_template(name, strlen(name));
-	struct output o = { .stack = stack, .server = server ? server : 1, .error = e };
+	bool proxy = !strncmp(name, "proxy", 5) || !strcmp(name, "policy-proxy");
+	struct output o = { .stack = stack, .server = server ? server : 1, .error = e,
+		.arch = stack_arch(proxy ? stack->proxy_type : stack->server_type) };
 	char *text = NULL;
 	size_t size;
 	int r;

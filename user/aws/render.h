@@ -13,6 +13,8 @@ struct template {
 extern const struct template templates[];
 extern const unsigned int templates_count;
 
+#define ACME_HOST "acme-v02.api.letsencrypt.org"
+
 /* The file of that name ("proxy", "server", "nginx-site", ...) with the stack's values filled in; server: which one,
  * from 1. *ret is for free(). -ENOENT if there is no such file. */
 int render(const struct stack *stack, const char *name, unsigned int server, char **ret, struct error *e);

@@ -12,6 +12,7 @@
 #define TAG_STACK "ohguard:stack"
 #define TAG_RESOURCE "ohguard:resource"
 #define TAG_USER_DATA "ohguard:user-data"
+#define TAG_UBUNTU "ohguard:ubuntu"
 #define TAG_DELIVERED "ohguard:delivered"
 #define TAG_FIREWALL "ohguard:dns-firewall"	/* of a VPC that has one, or had */
 
@@ -92,7 +93,7 @@ struct stack_view {
 	unsigned int count;
 	struct change *changes;
 	unsigned int change_count;
-	char image[32];		/* of new instances; looked up when one is to be made */
+	char images[ARCHS][32];	/* of new instances; looked up when one is to be made */
 	bool zone_checked;	/* the region has it: asked before the first thing is made there */
 	unsigned int attempt;	/* goes into client tokens: see change_token() */
 	unsigned long long made;	/* a bit for each node that this run has made */

@@ -177,6 +177,9 @@ static const struct {
 	{ "t3.xlarge", 16640 }, { "t3.2xlarge", 33280 }, { "t3a.small", 1880 }, { "t3a.medium", 3760 },
 	{ "t3a.large", 7520 }, { "t3a.xlarge", 15040 }, { "m5.large", 9600 }, { "m5.xlarge", 19200 },
 	{ "m6i.large", 9600 }, { "m6i.xlarge", 19200 }, { "m7i.large", 10080 }, { "m7i.xlarge", 20160 },
+	{ "t4g.micro", 840 }, { "t4g.small", 1680 }, { "t4g.medium", 3360 }, { "t4g.large", 6720 },
+	{ "t4g.xlarge", 13440 }, { "t4g.2xlarge", 26880 }, { "m6g.large", 7700 }, { "m6g.xlarge", 15400 },
+	{ "m7g.large", 8160 }, { "m7g.xlarge", 16320 },
 };
 
 static long instance_cost(const char *type, unsigned int disk)

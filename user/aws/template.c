@@ -20,6 +20,7 @@
 	X(certificate, "certificate", IN "certificate.sh", "gets the certificate where there is a domain") \
 	X(certificate_unit, "certificate.service", IN "certificate.service", "runs that until it succeeded") \
 	X(put, "put", IN "put.sh", "how both setups put a file in place") \
+	X(guard, "guard", IN "guard.sh", "how both setups install the guard and give it a list") \
 	X(server_setup, "server-setup", IN "server-setup.sh", "guard, Docker and OpenHands on a server") \
 	X(openhands_run, "openhands-run.sh", IN "openhands-run.sh", "starts OpenHands") \
 	X(openhands_settings, "openhands-settings.py", IN "openhands-settings.py", "tells it its model and key") \
@@ -38,8 +39,11 @@
 	X(iam_policy, "iam-policy", IN "iam-policy.json", "what the AWS user or role needs (IAM)") \
 	X(set_key, "set-key.sh", IN "set-key.sh", "takes the API key on a server") \
 	X(verify, "verify", IN "verify.sh", "what `aws verify` runs on a server") \
+	X(verify_proxy, "verify-proxy", IN "verify-proxy.sh", "and on the proxy") \
+	X(verify_checks, "verify-checks", IN "verify-checks.sh", "how both try what they do") \
 	X(policy, "policy", IN "policy.conf", "the strict list of a server") \
-	X(policy_install, "policy-install", IN "policy-install.conf", "its list while it installs")
+	X(policy_install, "policy-install", IN "policy-install.conf", "its list while it installs") \
+	X(policy_proxy, "policy-proxy", IN "policy-proxy.conf", "the list of the proxy")
 
 #define EMBED(id, name, file, help) \
 	__asm__(".section .rodata,\"a\"\n" \

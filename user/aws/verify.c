@@ -147,15 +147,15 @@ static void verify_agent(struct report *r, struct stack_view *v, const struct no
 	proc_free(&result);
 }
 
-static void verify_server(struct report *r, struct stack_view *v, const struct node *n, const char *script)
+static void verify_host(struct report *r, struct stack_view *v, const char *host, const char *script)
 {
 	struct proc_result result;
 	struct error e = { "" };
 
-	if (ssh_run(v, n->key, "sudo -n bash -s", script, 240, &result, &e))
-		tell(r, n->key, "ssh through the proxy", false, e.text);
+	if (ssh_run(v, host, "sudo -n bash -s", script, 240, &result, &e))
+		tell(r, host, "ssh", false, e.text);
 	else
-		take_lines(r, n->key, result.out);
+		take_lines(r, host, result.out);
 	proc_free(&result);
 }
 
@@ -163,13 +163,15 @@ int aws_verify(struct stack_view *v, bool json, FILE *out, struct error *e)
 {
 	struct report report = { .out = out, .json = json };
 	const char *address;
-	char *script = NULL, *converse = NULL;
+	char *script = NULL, *converse = NULL, *proxy = NULL;
 	int r = ssh_prepare(v, e);
 
 	if (!r)
 		r = render(v->stack, "verify", 0, &script, e);
 	if (!r)
 		r = render(v->stack, "converse", 0, &converse, e);
+	if (!r)
+		r = render(v->stack, "verify-proxy", 0, &proxy, e);
 	if (r)
 		return r;
 	address = doc_text(view_node(v, "proxy-ip")->found, "PublicIp");
@@ -181,14 +183,16 @@ int aws_verify(struct stack_view *v, bool json, FILE *out, struct error *e)
 	check_redirect(&report, address);
 	check_password(&report, v, address);
 	check_servers(&report, v);
+	verify_host(&report, v, "proxy", proxy);
 	for (unsigned int i = 0; i < v->count; i++) {
 		if (!server_is_wanted(&v->nodes[i], NULL, 0))
 			continue;
-		verify_server(&report, v, &v->nodes[i], script);
+		verify_host(&report, v, v->nodes[i].key, script);
 		verify_agent(&report, v, &v->nodes[i], converse);
 	}
 	free(script);
 	free(converse);
+	free(proxy);
 	if (json) {
 		json_array_end(&report.j);
 		json_object_end(&report.j);

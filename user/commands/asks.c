@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/cells.h"
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/reason.h"
@@ -74,38 +75,50 @@ static void json_question(struct json *j, const struct question *q)
 	json_object_end(j);
 }
 
-static void print_who(const struct oh_event *what)
+static void print_who(FILE *out, const struct oh_event *what)
 {
 	struct asker asker;
 
 	find_asker(what, &asker);
 	if (what->pid) {
-		text_print(stdout, what->command);
-		printf("[%u]", what->pid);
+		text_print(out, what->command);
+		fprintf(out, "[%u]", what->pid);
 	} else if (*asker.interface) {
-		fputs("forwarded from ", stdout);
-		text_print(stdout, asker.interface);
+		fputs("forwarded from ", out);
+		text_print(out, asker.interface);
 	} else {
-		fputs("an unknown process", stdout);
+		fputs("an unknown process", out);
 	}
 	if (*asker.container.id) {
-		fputs(" in container ", stdout);
-		text_print(stdout, *asker.container.name ? asker.container.name : asker.container.id);
+		fputs(" in container ", out);
+		text_print(out, *asker.container.name ? asker.container.name : asker.container.id);
 	} else if (*asker.cgroup) {
-		fputs(" in ", stdout);
-		text_print(stdout, asker.cgroup);
+		fputs(" in ", out);
+		text_print(out, asker.cgroup);
 	}
 }
 
 static void print_question(const struct question *q)
 {
-	char target[OH_TARGET_TEXT_MAX];
+	size_t width = cells_terminal(), length, used, size;
+	char target[OH_TARGET_TEXT_MAX], *who = NULL;
+	FILE *f = open_memstream(&who, &size);
 
+	if (f) {
+		print_who(f, &q->kernel.what);
+		fclose(f);
+	}
 	question_target(q, target);
-	text_print(stdout, target);
-	printf("%*s %3us  %-22s ", strlen(target) < 32 ? (int)(32 - strlen(target)) : 0, "", seconds_left(q),
+	length = strlen(target);
+	text_print(stdout, target);	/* not cut: it is there to be pasted */
+	printf("%*s %3us  %-22s ", length < 32 ? (int)(32 - length) : 0, "", seconds_left(q),
 	       reason_name(q->kernel.what.reason) ? reason_name(q->kernel.what.reason) : "?");
-	print_who(&q->kernel.what);
+	used = (length < 32 ? 32 : length) + 30;
+	if (who && width > used + 10)
+		cells_print(stdout, who, width - used);
+	else
+		fputs(who ? who : "?", stdout);
+	free(who);
 	putchar('\n');
 }
 

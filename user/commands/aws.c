@@ -387,7 +387,8 @@ static const struct subcommand subcommands[] = {
 	{ "update", NULL, act_update, "server-1", FORCE, "install Ubuntu's updates, and start again what needs it" },
 	{ "stop", NULL, act_stop, NULL, FORCE, "stop the machines, as for a night" },
 	{ "start", NULL, act_start, NULL, FORCE, "start them again" },
-	{ "snapshot", NULL, act_snapshot, "server-1", LIST, "keep what the servers' agents have made so far (--list: show)" },
+	{ "snapshot", NULL, act_snapshot, "server-1", LIST,
+	  "keep what the servers' agents have made so far (--list: show)" },
 	{ "policy", run_policy, NULL, NULL, 0, "print what the AWS user or role needs, as an IAM policy" },
 	{ "render", run_render, NULL, "server-1", 0, "print a generated file" },
 	{ "destroy", run_destroy, NULL, NULL, CONFIRM | WAIT | FORCE,
@@ -401,7 +402,8 @@ static void print_help(FILE *out)
 	fputs("Usage: ohguard aws COMMAND [OPTION...]\n\n", out);
 	for (size_t i = 0; i < SUBCOMMANDS; i++)
 		fprintf(out, "  %-10s %s\n", subcommands[i].name, subcommands[i].help);
-	fputs("\nThe [stack] section of the configuration says what is built. See ohguard aws\nCOMMAND --help for its options.\n", out);
+	fputs("\nThe [stack] section of the configuration says what is built. See ohguard aws\n"
+	      "COMMAND --help for its options.\n", out);
 }
 
 static void offer_machines(unsigned int servers)

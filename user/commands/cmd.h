@@ -28,7 +28,7 @@ struct cmd {
 	const char *example;
 	const char *alias;	/* another name, or NULL */
 	bool targets;		/* its arguments are targets that are allowed: completion offers them */
-	bool elsewhere;		/* it has nothing to do with a guard of this machine: its --help does not tell of that */
+	bool elsewhere;		/* it has nothing to do with a guard of this machine, nor has its --help */
 	bool changes;		/* it changes something: it goes on when nobody reads what it prints (SIGPIPE) */
 };
 

@@ -13,6 +13,7 @@
 #include "engine/hooks.h"
 #include "engine/lookup.h"
 #include "engine/packet.h"
+#include "engine/questions.h"
 #include "guard/refresh.h"
 #include "history/advice.h"
 #include "history/buffer.h"
@@ -292,6 +293,30 @@ static void print_by(const struct explain *x)
 		printf("  a grant lapsed %s ago\n", text_seconds((uint64_t)(now - x->lapsed), span, sizeof(span)));
 }
 
+/* Under `load --ask`: what is refused in the end may be waiting now. */
+static void print_question(const struct explain *x)
+{
+	char text[OH_TARGET_TEXT_MAX];
+	struct questions questions;
+	struct error e;
+
+	if (!x->g->engine.settings.ask || x->found.reason == OH_TARGET || questions_read(&x->g->engine, &questions, &e))
+		return;
+	for (size_t i = 0; i < questions.count; i++) {
+		const struct question *q = &questions.list[i];
+
+		if (!question_is_about(q, &x->target))
+			continue;
+		if (q->waits)
+			printf("  it waits for an answer: ohguard allow %s, or ohguard deny %s\n",
+			       question_target(q, text), text);
+		else
+			puts("  it was denied, and is not asked about for a while");
+		break;
+	}
+	questions_free(&questions);
+}
+
 static void print_dns(const struct explain *x)
 {
 	char text[ADDRESS_TEXT_MAX];
@@ -347,6 +372,7 @@ static void print_text(const struct explain *x)
 		printf(", and nothing is refused (--observe)");
 	putchar('\n');
 	print_by(x);
+	print_question(x);
 	print_dns(x);
 	if (*x->line)
 		printf("  to allow it: %s\n", x->line);

@@ -29,6 +29,7 @@ static const char style[] =
 	"th{text-align:left;color:var(--soft);font-weight:500}\n"
 	"th,td{padding:5px 8px 5px 0;border-bottom:1px solid var(--line);overflow-wrap:anywhere;vertical-align:top}\n"
 	"td.n,th.n{text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums}\n"
+	"td:nth-child(2){min-width:5.5em}td.n:nth-child(2){min-width:0}\n"
 	"@media(max-width:600px){body{padding:8px}.late{display:none}}\n";
 
 void html_text(FILE *out, const char *text)

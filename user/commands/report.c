@@ -18,6 +18,7 @@
 #define COLUMNS 48
 #define SHOWN 15	/* bars of a list */
 #define DAY 86400
+#define PAGE_TIME_MAX 40
 
 struct report {
 	struct cmd_options common;
@@ -99,6 +100,16 @@ static int read_targets(struct report *o, struct guard *g, struct error *e)
 
 /* ---- the page ---- */
 
+static const char *page_time(int64_t seconds, char buffer[PAGE_TIME_MAX])
+{
+	time_t t = (time_t)seconds;
+	struct tm tm;
+
+	if (!gmtime_r(&t, &tm) || !strftime(buffer, PAGE_TIME_MAX, "%Y-%m-%d %H:%M UTC", &tm))
+		*buffer = '\0';
+	return buffer;
+}
+
 static void print_container(FILE *out, const struct history_record *r)
 {
 	text_print(out, r->container_name ? r->container_name : r->container);
@@ -122,27 +133,36 @@ static void print_bars(FILE *out, const char *title, struct history_summary *sum
 	html_bars_end(out);
 }
 
+/* The most frequent first, as in the other lists. */
 static void print_reasons(FILE *out, const struct report *o)
 {
-	uint64_t most = 0;
+	uint64_t most = 0, below = UINT64_MAX;
 
-	for (size_t i = 0; i < OH_REASON_MAX; i++)
-		most = o->reasons[i] > most ? o->reasons[i] : most;
-	if (!most)
-		return;
-	html_bars_begin(out, "By reason");
-	for (unsigned int i = 0; i < OH_REASON_MAX; i++) {
-		if (o->reasons[i] && reason_name(i))
-			html_bar(out, reason_name(i), o->reasons[i], most);
-	}
-	html_bars_end(out);
+	do {	/* those that are as frequent as each other stand in the order of their numbers */
+		uint64_t next = 0;
+
+		for (unsigned int i = 0; i < OH_REASON_MAX; i++) {
+			if (reason_name(i) && o->reasons[i] < below && o->reasons[i] > next)
+				next = o->reasons[i];
+		}
+		if (next && !most)
+			html_bars_begin(out, "By reason");
+		most = most ? most : next;
+		for (unsigned int i = 0; next && i < OH_REASON_MAX; i++) {
+			if (reason_name(i) && o->reasons[i] == next)
+				html_bar(out, reason_name(i), next, most);
+		}
+		below = next;
+	} while (below);
+	if (most)
+		html_bars_end(out);
 }
 
 static void print_latest(FILE *out, struct report *o)
 {
 	static void (*const cells[])(FILE *out, const struct history_record *record) = {
 		history_print_what, history_print_who, history_print_why };
-	char time[TEXT_TIME_MAX];
+	char time[PAGE_TIME_MAX];
 
 	history_rank(&o->all);
 	if (!o->all.count)
@@ -163,7 +183,7 @@ static void print_latest(FILE *out, struct report *o)
 			free(text);
 		}
 		fprintf(out, "<td class=\"n\">%llu</td><td class=\"n late\">%s</td></tr>\n",
-			(unsigned long long)r->count, text_time(r->last, time));
+			(unsigned long long)r->count, page_time(r->last, time));
 	}
 	fputs("</table></section>\n", out);
 }
@@ -194,11 +214,11 @@ static void print_targets(FILE *out, const struct report *o)
 
 static void print_page(FILE *out, struct report *o)
 {
-	char title[64], from[TEXT_TIME_MAX], to[TEXT_TIME_MAX];
+	char title[64], from[PAGE_TIME_MAX], to[PAGE_TIME_MAX];
 
 	snprintf(title, sizeof(title), "ohguard: %s", o->common.guard.instance);
-	text_time(o->since, from);
-	text_time(o->now, to);
+	page_time(o->since, from);
+	page_time(o->now, to);
 	html_begin(out, title);
 	fputs("<header><h1>", out);
 	html_text(out, title);
@@ -219,10 +239,22 @@ static void print_page(FILE *out, struct report *o)
 	html_end(out);
 }
 
+/* A history of an hour fills the page, and not its last column alone. */
+static int begin(void *context, const struct history_record *r)
+{
+	struct report *o = context;
+
+	o->since = r->first > o->since && r->first < o->now ? r->first : o->since;
+	return 1;
+}
+
 static int gather(struct report *o, struct guard *g, struct error *e)
 {
-	const struct history_filter filter = { .since = o->since };
-	int r = history_scan(g->history, &filter, add, o, e);
+	struct history_filter filter = { .since = o->since };
+	int r = o->since_text ? 0 : history_scan(g->history, &filter, begin, o, e);
+
+	if (r >= 0)
+		r = history_scan(g->history, &filter, add, o, e);
 
 	if (r == -ENOMEM)
 		return error_set(e, ENOMEM, "out of memory");

@@ -280,6 +280,20 @@ static int read_options(struct run *o, struct error *e)
 	return r;
 }
 
+/* Then what learns from answers need not be loaded: it is a fourth of what the kernel has to verify. */
+static bool allows_no_name(const struct run *o)
+{
+	for (size_t i = 0; i < o->config.target_count; i++) {
+		if (o->config.targets[i].kind == TARGET_NAME || o->config.targets[i].kind == TARGET_SUFFIX)
+			return false;
+	}
+	for (size_t i = 0; i < o->grants.count; i++) {
+		if (o->grants.list[i].target.kind == TARGET_NAME || o->grants.list[i].target.kind == TARGET_SUFFIX)
+			return false;
+	}
+	return !o->config.name_count && !o->learn;
+}
+
 static int run(struct run *o)
 {
 	int covered, r;
@@ -292,6 +306,7 @@ static int run(struct run *o)
 		r = cgroup_find_own(o->cgroup, &e);
 	if (r)
 		return cmd_fail(&e);
+	o->config.no_names = allows_no_name(o);
 	cgroup_remove_left(o->cgroup);
 	n = strlen(o->cgroup);
 	snprintf(o->cgroup + n, sizeof(o->cgroup) - n, "/" CGROUP_OF_RUN, (int)getpid());

@@ -489,8 +489,8 @@ static void print_text(const struct status *s)
 		printf("  inbound: at tc ingress%s\n", s->settings.xdp ? ", and before it by XDP in the driver" : "");
 	print_networks(&s->inside);
 	if (s->settings.ask)
-		printf("  asks: %u wait, each for at most %u s before it is refused: see `ohguard asks`\n", s->waiting,
-		       (unsigned int)(s->settings.ask / 1000000000));
+		printf("  asks: %u wait%s, each for at most %u s before it is refused: see `ohguard asks`\n",
+		       s->waiting, s->waiting == 1 ? "s" : "", (unsigned int)(s->settings.ask / 1000000000));
 	if (s->settings.answer)
 		printf("  refused names: %s\n", s->answering ? "answered as no such name" :
 		       "an error, after which some programs wait: start ohguard-events.service");

@@ -133,15 +133,17 @@ static int fill_settings(struct bpf_object *object, const struct config *c, bool
 }
 
 /* The verifier does not even see programs that are not wanted. */
-static int choose_programs(struct bpf_object *object, const struct oh_settings *settings, struct error *e)
+static int choose_programs(struct bpf_object *object, const struct config *c, const struct oh_settings *settings,
+			   struct error *e)
 {
 	for (int i = 0; i < OH_HOOK_MAX; i++) {
+		bool wanted = engine_wants(settings, i) && !(i == OH_HOOK_INGRESS && c->no_names);
 		struct bpf_program *program;
 
 		if (!engine_hook_names[i])
 			continue;
 		program = bpf_object__find_program_by_name(object, engine_hooks[i].program);
-		if (!program || bpf_program__set_autoload(program, engine_wants(settings, i)))
+		if (!program || bpf_program__set_autoload(program, wanted))
 			return error_set(e, EIO, "there is no program %s", engine_hooks[i].program);
 	}
 	return 0;
@@ -241,7 +243,7 @@ static int load_object(struct bpf_object *object, const struct config *c, bool o
 	int r = fill_settings(object, c, observe, &ret->settings, e);
 
 	if (!r)
-		r = choose_programs(object, &ret->settings, e);
+		r = choose_programs(object, c, &ret->settings, e);
 	if (!r)
 		r = take_over_maps(object, c, previous, &ret->fresh, e);
 	if (!r)

@@ -234,7 +234,7 @@ void refresh_warn(const struct refresh_report *report)
 	if (!report->failed)
 		return;
 	if (report->failed > 1 && !report->outage)
-		snprintf(more, sizeof(more), " (and %zu more)", report->failed - 1);
+		snprintf(more, sizeof(more), " (%zu lookups fail)", report->failed);
 	error_warn("%s%s: known addresses are kept, and it is tried again", report->first, more);
 }
 

@@ -69,9 +69,14 @@ static bool read_local(const char *text, int64_t now, int64_t *ret)
 
 int history_parse_time(const char *text, int64_t now, int64_t *ret, struct error *e)
 {
+	int length = (int)strlen(text);
+	char span[32];
 	uint64_t ago;
 
-	if (!text_parse_seconds(text, 100ULL * 365 * 86400, &ago)) {
+	if (length > 4 && !strcmp(text + length - 4, " ago"))
+		length -= 4;
+	snprintf(span, sizeof(span), "%.*s", length, text);
+	if (length < (int)sizeof(span) && !text_parse_seconds(span, 100ULL * 365 * 86400, &ago)) {
 		*ret = now > (int64_t)ago ? now - (int64_t)ago : 1;
 		return 0;
 	}

@@ -64,6 +64,7 @@ struct config {
 	bool metadata;			/* [imds] access = allow */
 	uint32_t ask;			/* seconds; from `load --ask`, not from the file; 0: nothing is asked */
 	bool inspect;			/* [dns] inspect = on */
+	bool no_names;			/* of `run`, whose list stays as it is: no answer can teach anything */
 	bool answer;			/* [dns] refuse = answer */
 	struct check *checks;		/* [verify], besides the default ones */
 	size_t check_count;

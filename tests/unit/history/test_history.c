@@ -149,6 +149,10 @@ static void times(void **state)
 	setenv("TZ", "UTC", 1);
 	assert_int_equal(history_parse_time("2h", now, &t, &e), 0);
 	assert_int_equal(t, now - 7200);
+	assert_int_equal(history_parse_time("2h ago", now, &t, &e), 0);
+	assert_int_equal(t, now - 7200);
+	assert_int_equal(history_parse_time(" ago", now, &t, &e), -EINVAL);
+	assert_int_equal(history_parse_time("22:10 ago", now, &t, &e), -EINVAL);
 	assert_int_equal(history_parse_time("2024-02-29T23:59:59Z", now, &t, &e), 0);
 	assert_int_equal(t, 1709251199);
 	assert_int_equal(history_parse_time("2025-11-28 22:10", now, &t, &e), 0);

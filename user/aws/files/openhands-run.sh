@@ -15,6 +15,8 @@ if [ "$agent_docker" = yes ]; then
 	socket=${DOCKER_HOST#unix://}
 	more=(--volume "$socket:/var/run/docker.sock" --group-add "$(stat -c %g "$socket")")
 fi
+# Beside it, until it has told OpenHands its settings; it ends OpenHands if that fails.
+/usr/local/lib/ohguard/openhands-settings &
 # The image with a web page takes its port from PORT, the one without from --port; each ignores the other.
 exec docker run --rm --name openhands --pull never --network host --env PORT=3000 \
 	--env OH_SESSION_API_KEYS_0 --env OH_SECRET_KEY \

@@ -1,9 +1,11 @@
 #!/usr/bin/python3 -I
 """Tells OpenHands its model and key where it reads them: in its settings, which it stores encrypted. The service is not
-up before it has them. With --when-idle SECONDS it only waits, until no conversation is at work."""
+up before it has them, and ends without. With --when-idle SECONDS it only waits, until no conversation is at work."""
 import json
 import os
 import pathlib
+import signal
+import socket
 import sys
 import time
 import urllib.error
@@ -20,8 +22,11 @@ def credential(name):
     return (path if path.exists() else credentials / f"openhands.{name}").read_text().strip()
 
 
+SESSION = credential("session-key")
+
+
 def ask(method, path, body=None, **more):
-    headers = {"X-Session-API-Key": credential("session-key"), "Content-Type": "application/json", **more}
+    headers = {"X-Session-API-Key": SESSION, "Content-Type": "application/json", **more}
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(ADDRESS + path, data, headers, method=method)
     with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=60) as answer:
@@ -77,12 +82,29 @@ def wait_until_idle(seconds):
         time.sleep(2)
 
 
+def ready():
+    """As sd_notify(3) says it to systemd."""
+    if path := os.environ.get("NOTIFY_SOCKET"):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
+            s.sendto(b"READY=1", path.replace("@", "\0", 1) if path.startswith("@") else path)
+
+
+def start():
+    wait()
+    try:
+        if not tell().get("llm_api_key_is_set"):
+            raise SystemExit("openhands-settings: OpenHands has no key now: is this version supported?")
+    except urllib.error.HTTPError as e:
+        raise SystemExit(f"openhands-settings: OpenHands refuses {e.url}: {e.code} "
+                         f"{e.read(300).decode(errors='replace')}")
+    ready()
+
+
 if sys.argv[1:2] == ["--when-idle"]:
     wait_until_idle(int(sys.argv[2]))
     sys.exit()
-wait()
 try:
-    if not tell().get("llm_api_key_is_set"):
-        raise SystemExit("openhands-settings: OpenHands has no key now: is this version supported?")
-except urllib.error.HTTPError as e:
-    raise SystemExit(f"openhands-settings: OpenHands refuses {e.url}: {e.code} {e.read(300).decode(errors='replace')}")
+    start()
+except BaseException:
+    os.kill(os.getppid(), signal.SIGTERM)   # openhands-run, which has become `docker run`
+    raise

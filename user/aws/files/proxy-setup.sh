@@ -10,6 +10,8 @@ done_mark=/var/lib/ohguard-setup/proxy-$acme
 
 @file:put@
 
+@file:guard@
+
 install -d -m 0755 /etc/ohguard /var/www/acme /var/lib/ohguard-setup
 install -d -m 0700 /etc/ohguard/tls /etc/ohguard/sessions
 # Before its package, which then starts with it.
@@ -22,7 +24,11 @@ put proxy-password /usr/local/sbin/ohguard-proxy-password 0755
 put proxy-session /usr/local/sbin/ohguard-proxy-session 0755
 put certificate /usr/local/sbin/ohguard-certificate 0755
 put certificate.service /etc/systemd/system/ohguard-certificate.service 0644
+put_guard
 systemctl daemon-reload
+# What gets in here gets no further than this list lets it: to the servers, and for packages and the certificate.
+guard_with policy-proxy
+enable_guard
 /usr/local/sbin/ohguard-grow
 
 if [ ! -e "$done_mark" ]; then

@@ -13,20 +13,17 @@ done_mark="/var/lib/ohguard-setup/${image##*:}-$agent_docker-$agent_sudo"
 
 say() { printf '%s\n' "server-setup: $*"; }
 
-# 4 is "in force, but not all of it as configured": a name that does not resolve yet, or nothing let out at all.
-guard() { /usr/local/sbin/ohguard "$@" || [ $? = 4 ]; }
-
 random_key() { openssl rand -hex 32; }
 
 docker_of_agent() { runuser -u openhands -- env DOCKER_HOST="$DOCKER_HOST" docker "$@"; }
 
 @file:put@
 
-put ohguard /usr/local/sbin/ohguard 0755
-for unit in ohguard.service ohguard-gate.service ohguard-refresh.service ohguard-refresh.timer ohguard-events.service \
-	openhands.service openhands-docker.service; do
-	put "$unit" "/etc/systemd/system/$unit" 0644
-done
+@file:guard@
+
+put_guard
+put openhands.service /etc/systemd/system/openhands.service 0644
+put openhands-docker.service /etc/systemd/system/openhands-docker.service 0644
 put openhands-run.sh /usr/local/lib/ohguard/openhands-run 0755
 put openhands-settings.py /usr/local/lib/ohguard/openhands-settings 0755
 put openhands-docker.sh /usr/local/lib/ohguard/openhands-docker 0755
@@ -36,9 +33,6 @@ put grow /usr/local/sbin/ohguard-grow 0755
 put update /usr/local/sbin/ohguard-update 0755
 put update.service /etc/systemd/system/ohguard-update.service 0644
 put policy-install /etc/ohguard/policy-install.conf 0644
-# At each boot it asks the metadata service, which the guard refuses: without an answer it would take this for a new
-# machine, and give it new host keys.
-touch /etc/cloud/cloud-init.disabled
 install -d -m 0755 /var/lib/ohguard-setup
 systemctl daemon-reload
 
@@ -56,8 +50,7 @@ if [ ! -e "$done_mark" ] || [ ! -e "$state/home" ]; then
 	put policy-install /etc/ohguard/ohguard.conf 0644
 	guard load
 	guard refresh
-	systemctl enable ohguard.service ohguard-refresh.timer
-	systemctl start ohguard-refresh.timer
+	enable_guard
 
 	say "packages"
 	# No SRV records: there are none for these names, and the guard refuses to ask.
@@ -119,16 +112,8 @@ fi
 	put openhands.settings /etc/credstore/openhands.settings 0600
 )
 
-# Checked before it is put in place, so that a bad file leaves the old policy in force.
-if ! cmp -s "$here/policy" /etc/ohguard/ohguard.conf; then
-	say "guard with the strict list"
-	# A copy of root's: the guard takes no rules from a file that somebody else owns, as the delivery is.
-	install -D -m 0644 "$here/policy" /etc/ohguard/ohguard.conf.new
-	/usr/local/sbin/ohguard load --dry-run -c /etc/ohguard/ohguard.conf.new
-	mv -f /etc/ohguard/ohguard.conf.new /etc/ohguard/ohguard.conf
-fi
-guard load
-guard refresh
+say "guard with the strict list"
+guard_with policy
 systemctl enable openhands.service
 if [ -s /etc/credstore/openhands.llm-api-key ]; then
 	systemctl restart openhands.service

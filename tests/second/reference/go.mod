@@ -1,0 +1,3 @@
+module ohguard/second
+
+go 1.18
