@@ -88,7 +88,7 @@ compilers:
 	@$(if $(MISSING),echo "missing: $(subst $() ,$(comma) ,$(MISSING)): run make deps" >&2; exit 1,:)
 
 # Unwind tables are for exceptions and debuggers: without those of the libraries the binary is 130 kB smaller.
-SLIM := $(patsubst -l%,$(BUILD)/lib/lib%.a,$(LIBS) -lc)
+SLIM := $(patsubst -l%,$(BUILD)/lib/lib%.a,$(filter -l%,$(LIBS)) -lc)
 $(BUILD)/lib/lib%.a: | compilers
 	@mkdir -p $(@D)
 	$(Q)$(OBJCOPY) -R .eh_frame -R .comment $$($(CC) -print-file-name=$(@F)) $@
