@@ -57,10 +57,13 @@ static int names_add(struct names *names, const char *name, size_t len, struct e
 static int visit(void *names, const char *section, const char *key, const char *value, struct error *e)
 {
 	static const char *const keys[][2] = { { "allow", "target" }, { "dns", "name" }, { "ntp", "server" } };
-	size_t len = strcspn(value ? value : "", ": \t");
 	bool named = false;
+	size_t len;
 
-	for (size_t i = 0; key && i < 3; i++)
+	if (!key)	/* a section begins */
+		return 0;
+	len = strcspn(value, ": \t");
+	for (size_t i = 0; i < 3; i++)
 		named |= !strcmp(section, keys[i][0]) && !strcmp(key, keys[i][1]);
 	if (!named || strspn(value, "0123456789./") >= len || *value == '[' || (len == 4 && !strncmp(value, "none", 4)))
 		return 0;
