@@ -23,7 +23,7 @@ What the filters do is not the same: the text above a table, or above the first 
 
 
 def table(section):
-    rows = [[f.name, *record.cells(f)] for f in section.figures]
+    rows = [[cell.replace("|", r"\|") for cell in (f.name, *record.cells(f))] for f in section.figures]
     head = ["", "median", "quartiles", "ratio", "target", "", "note"]
     used = [i for i in range(len(head)) if i < 2 or any(r[i] for r in rows)]
     lines = [[head[i] for i in used], ["---", *["---:" for _ in used[1:]]], *[[r[i] for i in used] for r in rows]]
