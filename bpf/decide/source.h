@@ -18,6 +18,8 @@ __attribute__((noinline)) int oh_is_stored(__u64 at, __u32 six, __u64 high, __u6
 {
 	__u64 half[2] = {};
 
+	if (!oh_settings.own.known)	/* nor has a program that helper then, where the kernel is locked down */
+		return 0;
 	if (!six) {
 		__u32 ip4 = 0;
 
