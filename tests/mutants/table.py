@@ -12,6 +12,7 @@ GRANT, TABLES = "proof/grant:grant", "proof/tables:tables"
 STREAM, SHARE, OPENINGS = "bpf/decide/stream.h", "bpf/decide/share.h", "bpf/uplink/openings.h"
 NAMES, GRANTS = "bpf/payload/names.h", "bpf/payload/grants.h"
 SENDS, HEARS, QUERIES = "proof/connection:tls-sends", "proof/connection:tls-hears", "proof/connection:dns-sends"
+PLAIN_QUERY = "proof/dns_query:query"
 
 MUTANTS = [
     # ---- rules 1 to 3 ----
@@ -93,20 +94,22 @@ MUTANTS = [
     (QUERY, "if (oh_be16(p + 4) != 1 || oh_be32(p + 6) || extra > 1)",
      "if (oh_be16(p + 4) != 1 || extra > 1)", ["unit/parse/test_dns_query"]),
     (QUERY, "return end == len ? OH_DNS_OK : OH_DNS_TRAILING;",
-     "return OH_DNS_OK;", ["unit/parse/test_dns_query", "bpf/test_names"]),
+     "return OH_DNS_OK;", ["unit/parse/test_dns_query", PLAIN_QUERY, "bpf/test_names"]),
     (QUERY, "if (oh_be16(p + 2) != 1)\n\t\treturn OH_DNS_CLASS;\n",
-     "", ["unit/parse/test_dns_query", "bpf/test_names"]),
+     "", ["unit/parse/test_dns_query", PLAIN_QUERY, "bpf/test_names"]),
+    (QUERY, "*oh_at(s, len) = 0; /* or the name could go on in what an earlier packet left */", "", [PLAIN_QUERY]),
     (NAMES, "return rule->service != OH_SERVICE_NONE && oh_target_life(rule->target, rule->generation);",
      "return rule->service != OH_SERVICE_NONE;", ["bpf/test_names"]),
     (NAMES, "\tcase OH_ASK_KEYS:\n\t\treturn oh_is_key_type(type);\n", "\tcase OH_ASK_KEYS:\n\t\treturn true;\n",
      ["bpf/test_names"]),
     (INSPECT, "|| skb->gso_size)\n\t\treturn OH_DNS_MALFORMED;", ")\n\t\treturn OH_DNS_MALFORMED;", ["bpf/test_names"]),
     (INSPECT, "debt = OH_NTP_BURST * cost;", "debt = 1000 * cost;", ["bpf/test_names"]),
-    (NTP, "if ((p[0] & 7) != 3)", "if (0)", ["unit/parse/test_ntp", "bpf/test_names"]),
+    (NTP, "if ((p[0] & 7) != 3)", "if (0)", ["unit/parse/test_ntp", "proof/ntp:plain", "bpf/test_names"]),
     (NTP, "\t\tif (set)\n\t\t\treturn OH_NTP_FIELD;\n", "", ["unit/parse/test_ntp", "bpf/test_names"]),
     (HELLO, "type == OH_TLS_EXT_ECH || type == OH_TLS_EXT_ESNI ?",
      "type == OH_TLS_EXT_ECH ?", ["unit/parse/test_tls_hello"]),
-    (HELLO, "\t\t\tif (OH_MEM(s->name))\n\t\t\t\treturn -OH_HELLO_MALFORMED;\n", "", ["unit/parse/test_tls_hello"]),
+    (HELLO, "\t\t\tif (OH_MEM(s->name))\n\t\t\t\treturn -OH_HELLO_MALFORMED;\n", "",
+     ["unit/parse/test_tls_hello", "proof/tls_hello:named"]),
     (HELLO, "oh_be16(p + 3) != n - 5)", "0)", ["unit/parse/test_tls_hello"]),
     (HELLO, "if (!out || label >= 63)", "if (!out)", ["unit/parse/test_tls_hello"]),
     (HELLO, "\tif (s->rest.record > s->rest.hello)\n\t\treturn OH_HELLO_MALFORMED;\n",
