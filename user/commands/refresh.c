@@ -76,7 +76,7 @@ static int64_t next_due(const struct guard *g)
 
 		if (r->due < next)
 			next = r->due;
-		if (r->failures && resolve_was_silent(r->why) && now + WATCH_OUTAGE < next)
+		if (r->failures && resolve_was_silent(record_why(r)) && now + WATCH_OUTAGE < next)
 			next = now + WATCH_OUTAGE;
 	}
 	return next;

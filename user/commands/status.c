@@ -193,7 +193,7 @@ static void check_records(struct status *s, const struct guard *g, int64_t now)
 		remark(&s->problems, "%s", outage);
 	else if (worst)
 		remark(&s->problems, "%zu lookups fail, for example %.100s (IPv%d): %s", failing, worst->name,
-			worst->family, worst->why);
+			worst->family, record_why(worst));
 	if (overdue > overdue_max(&g->config))
 		remark(&s->problems, "names are overdue for %llds: is ohguard-refresh.timer running?",
 			(long long)overdue);

@@ -45,7 +45,7 @@ static const struct record *find_probe(const struct records *records, int64_t no
 	for (size_t i = 0; i < records->count; i++) {
 		const struct record *r = &records->list[i];
 
-		if (!r->failures || !resolve_was_silent(r->why))
+		if (!r->failures || !resolve_was_silent(record_why(r)))
 			continue;
 		if (r->tried <= now && now - r->tried < PROBE_PAUSE)
 			return NULL;
@@ -83,7 +83,7 @@ bool refresh_outage(const struct records *records, const struct config *c, char 
 	char text[ADDRESS_TEXT_MAX], more[48] = "";
 
 	for (size_t i = 0; i < records->count; i++) {
-		if (!records->list[i].failures || !resolve_was_silent(records->list[i].why))
+		if (!records->list[i].failures || !resolve_was_silent(record_why(&records->list[i])))
 			return false;
 	}
 	if (!records->count)
@@ -157,7 +157,7 @@ static int merge_one(struct resolve_query *q, const char *why, struct records *r
 	report->asked++;
 	if (!r)		/* revoked or lapsed meanwhile: its queries may have been refused, which is no failure */
 		return 0;
-	report->recovered |= !why && r->failures && resolve_was_silent(r->why);
+	report->recovered |= !why && r->failures && resolve_was_silent(record_why(r));
 	if (!why)
 		return record_answered(r, &q->answer, now, c, e);
 	report_failure(report, q->name, why);
@@ -230,7 +230,7 @@ static int learn(struct guard *g, int64_t now, void *context, struct error *e)
 	for (size_t i = 0; report->recovered && i < g->records.count; i++) {
 		struct record *record = &g->records.list[i];
 
-		if (record->failures && resolve_was_silent(record->why) && record->due > now)
+		if (record->failures && resolve_was_silent(record_why(record)) && record->due > now)
 			record->due = now;
 	}
 	return r;
