@@ -116,7 +116,7 @@ static void last_resolution(const struct guard *g, const struct target *t, int64
 
 		if (r && r->answered > *ret_time)
 			*ret_time = r->answered;
-		if (r && *r->why)
+		if (r && r->why)
 			*ret_error = r->why;
 	}
 }

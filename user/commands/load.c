@@ -297,7 +297,7 @@ static void count_failing(const struct records *records, const struct config *c,
 		if (!r->failures)
 			continue;
 		if (!names->failed++)
-			snprintf(names->first, sizeof(names->first), "%.100s: %s", r->name, r->why);
+			snprintf(names->first, sizeof(names->first), "%.100s: %s", r->name, record_why(r));
 	}
 	names->outage = refresh_outage(records, c, names->first, sizeof(names->first));
 }

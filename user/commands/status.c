@@ -193,7 +193,7 @@ static void check_records(struct status *s, const struct guard *g, int64_t now)
 		remark(&s->problems, "%s", outage);
 	else if (worst)
 		remark(&s->problems, "%zu lookup%s, for example %.100s (IPv%d): %s", failing,
-		       failing == 1 ? " fails" : "s fail", worst->name, worst->family, worst->why);
+		       failing == 1 ? " fails" : "s fail", worst->name, worst->family, record_why(worst));
 	if (overdue > overdue_max(&g->config))
 		remark(&s->problems, "names are overdue for %s: is ohguard-refresh.timer running?",
 		       text_seconds((uint64_t)overdue, span, sizeof(span)));

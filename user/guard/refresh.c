@@ -40,7 +40,7 @@ int refresh_add(struct refresh *f, const char *name, struct error *e)
 
 static bool is_unanswered(const struct record *r)
 {
-	return r->failures && resolve_was_silent(r->why);
+	return r->failures && resolve_was_silent(record_why(r));
 }
 
 /* The name that waits longest of those that nobody answered, unless one was tried just now. */

@@ -44,7 +44,20 @@ struct record *records_find_from(const struct records *records, const char *name
 static void record_free(struct record *r)
 {
 	free(r->name);
+	free(r->why);
 	free(r->addresses);
+}
+
+const char *record_why(const struct record *r)
+{
+	return r->why ? r->why : "";
+}
+
+/* Without memory it is not told. */
+static void set_why(struct record *r, const char *why)
+{
+	free(r->why);
+	r->why = why && *why ? strndup(why, RECORD_WHY_MAX - 1) : NULL;
 }
 
 void records_free(struct records *records)
@@ -148,7 +161,7 @@ int record_answered(struct record *r, const struct answer *answer, int64_t now, 
 	r->answered = r->tried = now;
 	r->due = now + shortest;
 	r->failures = 0;
-	r->why[0] = '\0';
+	set_why(r, NULL);
 	return 0;
 }
 
@@ -178,7 +191,7 @@ void record_failed(struct record *r, const char *why, int64_t now, const struct 
 		r->failures++;
 	r->tried = now;
 	r->due = now + pause;
-	snprintf(r->why, sizeof(r->why), "%s", why);
+	set_why(r, why);
 	record_extend(r, now, c);
 	forget_expired(r, now);
 }
@@ -196,7 +209,6 @@ static int read_record(struct records *records, const char *value, struct error 
 		   &r.answered, &r.tried, &r.due, &r.failures, &why) != 6 || !why ||
 	    (r.family != 4 && r.family != 6) || r.answered < 0 || r.tried < 0 || r.due < 0)
 		return error_set(e, EINVAL, "not a record");
-	snprintf(r.why, sizeof(r.why), "%s", strcmp(value + why, "-") ? value + why : "");
 	grown = list_grow(records->list, records->count, sizeof(*grown));
 	if (!grown)
 		return error_set(e, ENOMEM, "out of memory");
@@ -204,6 +216,7 @@ static int read_record(struct records *records, const char *value, struct error 
 	r.name = strdup(name);
 	if (!r.name)
 		return error_set(e, ENOMEM, "out of memory");
+	set_why(&r, strcmp(value + why, "-") ? value + why : NULL);
 	records->list[records->count++] = r;
 	return 0;
 }
@@ -283,7 +296,7 @@ static void write_record(FILE *out, const struct record *r)
 	at = put_number(at, r->due);
 	at = put_number(at, r->failures);
 	fwrite(line, 1, (size_t)(at - line), out);
-	fputs(*r->why ? r->why : "-", out);
+	fputs(r->why ? r->why : "-", out);
 	putc('\n', out);
 }
 

@@ -27,7 +27,7 @@ struct record {
 	int64_t tried;		/* the last query, 0: none yet */
 	int64_t due;		/* when to ask again */
 	uint32_t failures;	/* in a row */
-	char why[RECORD_WHY_MAX];		/* of the last failure, "" after a good answer */
+	char *why;		/* of the last failure, NULL after a good answer: see record_why() */
 	struct record_address *addresses;
 	size_t count;
 };
@@ -54,6 +54,9 @@ struct record *records_find_from(const struct records *records, const char *name
 /* Merges a good answer. (answer->count of 0: the name has no address of this family.) */
 int record_answered(struct record *r, const struct answer *answer, int64_t now, const struct config *c,
 		    struct error *e);
+
+/* Why its last query failed; "" after a good answer. */
+const char *record_why(const struct record *r);
 
 /* Notes a failure: the last good answer lives on until it is max-stale old, and the pause before the next try doubles,
  * up to five minutes. */
