@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # mode: initramfs
 # append: lockdown=confidentiality
-# full: yes
+# timeout: 600
 # files: build/ohguard:/bin/ohguard
 # A kernel that lets no program read its memory: the guard loads and holds, and says what it cannot see there.
 . /vm/lib.sh
