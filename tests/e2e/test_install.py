@@ -16,7 +16,8 @@ FILES = {SBIN: 0o755, **{f"{UNITS}/{s}": 0o644 for s in (*SERVICES, *TIMERS)},
          f"{MAN}/man5/ohguard.conf.5": 0o644, f"{DOC}/README.md": 0o644,
          "share/bash-completion/completions/ohguard": 0o644, "share/zsh/vendor-completions/_ohguard": 0o644,
          "share/fish/vendor_completions.d/ohguard.fish": 0o644}
-CONF, APPARMOR = "etc/ohguard/ohguard.conf", "etc/apparmor.d/ohguard"
+CONF = "etc/ohguard/ohguard.conf"
+PROFILE = "etc/apparmor.d/ohguard"
 
 
 def make(target, root, prefix):
@@ -32,8 +33,9 @@ def files(root):
 def test_install_puts_all_in_place_and_uninstall_takes_it_away(tmp_path, prefix):
     make("install", tmp_path, prefix)
     below = prefix.lstrip("/")
-    assert files(tmp_path) == {f"{below}/{name}": mode for name, mode in FILES.items()} | {
-        CONF: 0o644, APPARMOR: 0o644}
+    assert files(tmp_path) == {f"{below}/{name}": mode for name, mode in FILES.items()} | \
+        {CONF: 0o644, PROFILE: 0o644}
+    assert f"\n  {prefix}/{SBIN} mrix,\n" in (tmp_path / PROFILE).read_text()
     for unit in SERVICES:
         text = (tmp_path / below / UNITS / unit).read_text()
         assert "@SBINDIR@" not in text
