@@ -111,6 +111,7 @@ type kernel struct {
 	names, flows, openings, counts, shares                     bpfMap
 	context                                                    []byte
 	counters                                                   []uint64
+	regions                                                    bpfMap
 	cpus                                                       int
 	countKey, countValue                                       []byte
 }
@@ -125,15 +126,19 @@ func openKernel() *kernel {
 		context: make([]byte, 192), countKey: make([]byte, 4)}
 	k.countValue = make([]byte, 16*1024)
 	if os.Getenv("COUNTERS") != "" {
-		size := number("COUNTERS_SIZE")
-		b, err := syscall.Mmap(number("COUNTERS"), 0, (size+4095)&^4095, syscall.PROT_READ|syscall.PROT_WRITE,
-			syscall.MAP_SHARED)
-		if err != nil {
-			fail("counters: %v", err)
-		}
-		k.counters = unsafe.Slice((*uint64)(unsafe.Pointer(&b[0])), size/8)
+		k.regions = openMap("COUNTERS")
+		k.counters = make([]uint64, number("COUNTERS_SIZE")/8)
+		k.readCounters()
 	}
 	return k
+}
+
+// How often each region of the programs has run.
+func (k *kernel) readCounters() {
+	if len(k.counters) > 0 {
+		value := unsafe.Slice((*byte)(unsafe.Pointer(&k.counters[0])), 8*len(k.counters))
+		k.regions.call(lookupElement, make([]byte, 4), value)
+	}
 }
 
 // Packets of a reason so far, on all processors.

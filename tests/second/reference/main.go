@@ -326,6 +326,7 @@ type seen []uint8
 
 func (r *runner) news(before []uint64, known seen) bool {
 	found := false
+	r.readCounters()
 	for i, c := range r.counters {
 		if c == before[i] {
 			continue
@@ -426,6 +427,7 @@ func (r *runner) keepFew(path string, useful [][]byte, before []uint64) {
 	sort.SliceStable(useful, func(i, j int) bool { return len(useful[i]) > len(useful[j]) })
 	r.states, r.coarse = map[uint32]bool{}, true
 	known := make(seen, len(r.counters))
+	r.readCounters()
 	copy(before, r.counters)
 	for _, c := range useful {
 		r.one(c)
