@@ -103,10 +103,24 @@ int oh_uplink_egress(struct __sk_buff *skb)
 	return oh_pass_uplink(skb) ? OH_TC_GO_ON : oh_answer_at_uplink(skb);
 }
 
+/* How much of a frame must be readable. Of a TCP segment no payload: the stack does not join segments of which some has
+ * been moved, and a download takes half as long again. */
+static __always_inline __u32 oh_arrival_head(struct __sk_buff *skb)
+{
+	bool six = skb->protocol == bpf_htons(OH_ETH_P_IPV6);
+	__u32 head = OH_ARRIVAL_HEAD;
+	__u8 protocol = 0;
+
+	if (!bpf_skb_load_bytes(skb, OH_ETHERNET + (six ? 6 : 9), &protocol, 1) && protocol == OH_PROTOCOL_TCP)
+		head = OH_ETHERNET + (six ? sizeof(struct oh_ip6_header) : sizeof(struct oh_ip4_header)) +
+		       OH_TCP_HEADER;
+	return skb->len < head ? skb->len : head;
+}
+
 /* A driver may leave headers in unreadable pages. Not inline: learning needs the stack. */
 __attribute__((noinline)) int oh_let_in_frame(struct __sk_buff *skb)
 {
-	__u32 head = skb->len < OH_ARRIVAL_HEAD ? skb->len : OH_ARRIVAL_HEAD;
+	__u32 head = oh_arrival_head(skb);
 
 	if (!oh_is_linear(skb, head))
 		bpf_skb_pull_data(skb, head);

@@ -125,3 +125,39 @@ def test_multicast_reports_of_the_kernel_are_counted_and_are_no_events(loaded, g
     igmp = packet(ME4, "224.0.0.22", 2, b"\x22\0\0\0\0\0\0\0", hops=1)
     with refused(loaded, "packet-socket", what="and what a packet socket imitates is one"):
         send(loaded, "dgram", igmp)
+
+
+GIVE = """
+import socket, sys
+s = socket.create_server((sys.argv[1], 9000))
+print("ready", flush=True)
+while True:
+    s.accept()[0].sendall(bytes(4 << 20))
+"""
+# usage: ADDRESS: lets much come in before it reads.
+TAKE_LATE = """
+import socket, sys, time
+with socket.create_connection((sys.argv[1], 9000)) as s:
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8 << 20)
+    time.sleep(1)
+    size = 0
+    while size < 4 << 20:
+        size += len(s.recv(1 << 20))
+"""
+
+
+def joined(guard):
+    """Segments that the stack has joined to the one before."""
+    names, values = (line.split() for line in guard.shell("grep ^TcpExt: /proc/net/netstat").stdout.splitlines())
+    return int(values[names.index("TCPRcvCoalesce")])
+
+
+def test_segments_that_come_in_are_joined_as_without_a_guard(guard):
+    """Not if the look at them moved a part of their payload: then a download took half as long again."""
+    guard.load("--uplink", "eth0", allow=(f"{GOOGLE4}:9000",))
+    with guard.lab.internet.popen([sys.executable, "-IS", "-c", GIVE, GOOGLE4], stdout=subprocess.PIPE) as server:
+        assert server.stdout.readline() == b"ready\n"
+        before = joined(guard)
+        guard.python(TAKE_LATE, GOOGLE4, timeout=60)
+        server.kill()
+    assert joined(guard) - before > 10      # of at least 64; a retransmitted one may be joined in any case
