@@ -34,7 +34,7 @@ in_force() {
 }
 refreshed() {
     systemctl start ohguard-refresh.service
-    for unit in ohguard-events.service ohguard-uplink.service; do
+    for unit in ohguard-uplink.service; do
         want "$1: $unit is active" soon systemctl -q is-active $unit
         want "$1: $unit is confined by AppArmor" confined $unit
     done
