@@ -72,9 +72,10 @@ def program(bench):
     limits = {"tcp4-segment": 60, "tcp6-segment": 60, "dns-query": 250}
     for name, off in (("", ()), (", inspect = off", ("off",))):
         bench.section("program-off" if off else "program", "Program run time over an empty program's, by addresses and "
-                      f"names in the maps{name}: least of 101 rounds",
-                      "By BPF_PROG_TEST_RUN, with caches warm: no filter beside it, since none can be run so. There "
-                      "are as many names as addresses, and at most 100,000: a list has room for 131,072.")
+                      f"names in the maps{name}",
+                      "By BPF_PROG_TEST_RUN, with caches warm, least of 101 rounds: no filter beside it, since none "
+                      "can be run so. There are as many names as addresses, and at most 100,000: a list has room for "
+                      "131,072.")
         for name, (least, median) in run_program(bench, bench.build, *off).items():
             bench.add(name, least, "ns", limit=limits.get(name.split(",")[0]), note=f"median {median}")
 

@@ -36,13 +36,13 @@ def write(path, folder):
     plots.mkdir(exist_ok=True)
     for old in plots.glob("*.svg"):
         old.unlink()
-    parts, said = [HEAD.format(machine=machine)], set()
+    parts, said = [HEAD.format(machine=textwrap.fill(machine, 120))], set()
     for s in sections:
         (plots / f"{s.slug}.svg").write_text(plot.svg(s))
         text = [] if s.text in said | {""} else [textwrap.fill(s.text, 120) + "\n"]
         said.add(s.text)
         parts += [f"## {s.heading}\n", *text,
-                  f"![{s.heading}](benchmarks/{s.slug}.svg)\n", table(s) + "\n"]
+                  f"![{s.slug}](benchmarks/{s.slug}.svg)\n", table(s) + "\n"]
     (folder / "benchmarks.md").write_text("\n".join(parts))
 
 

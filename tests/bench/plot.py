@@ -5,7 +5,7 @@ from html import escape
 
 from record import number
 
-WIDTH, LEFT, RIGHT, TOP, ROW, BAR = 760, 250, 110, 46, 24, 13
+WIDTH, LEFT, RIGHT, TOP, ROW, BAR = 900, 290, 110, 46, 24, 13
 STYLE = """
 text { font: 12px system-ui, sans-serif; fill: #24292f }
 .head { font-weight: 600; font-size: 13px }
