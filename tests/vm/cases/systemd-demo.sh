@@ -5,6 +5,7 @@
 # full: yes
 # timeout: 600
 # files: build/ohguard:/opt/build/ohguard scripts/demo:/opt/scripts/demo tests/lab:/opt/tests/lab
+# files: tests/lab/machine.sh:/opt/tests/lab/machine.sh
 # `make demo` on this kernel: the nine tries, with the wire as the witness.
 . /vm/lib.sh
 
