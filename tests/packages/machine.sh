@@ -49,6 +49,7 @@ no_denial() {
 case $OHGUARD_VM_BOOT in
     1)
         open
+        systemctl -q enable --now shout.service
         echo 'nameserver 10.0.2.3' >/etc/resolv.conf
         want "eth0 has its address" soon sh -c 'ip -4 addr show dev eth0 | grep -q "inet 10.0.2.15"'
         want "install, of an older commit" package -i /deb/before.deb

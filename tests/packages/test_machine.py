@@ -17,7 +17,6 @@ HERE = Path(__file__).resolve().parent
 KERNELS = {"bookworm": "6.1", "trixie": "6.12"}
 SUITES = os.environ.get("OHGUARD_SUITES", "").split()
 BEFORE = "b31c993"    # the first one that had a package
-PREPARE = "systemctl -q enable shout.service"
 
 
 def build(commit, where):
@@ -45,7 +44,7 @@ def test_from_installation_to_purge(suite, packages):
               (REPO / "tests/vm/shout.service", "/etc/systemd/system/shout.service")]
     # What AppArmor denies is told by the audit system only.
     machine = vm.Machine(KERNELS[suite], "systemd", files, append="audit=1", boots=2, root=f"clean {suite}")
-    case = vm.Case("machine", (HERE / "machine.sh").read_bytes(), 600, PREPARE)
+    case = vm.Case("machine", (HERE / "machine.sh").read_bytes(), 600)
     with vm.Run(machine, [case]) as run:
         result = run.run()["machine"]
     print(result.output)
