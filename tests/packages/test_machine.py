@@ -17,6 +17,7 @@ HERE = Path(__file__).resolve().parent
 KERNELS = {"bookworm": "6.1", "trixie": "6.12"}
 SUITES = os.environ.get("OHGUARD_SUITES", "").split()
 BEFORE = "b31c993"    # the first one that had a package
+PREPARE = "systemctl -q enable apparmor.service"    # as it is where its package's scripts ran on a machine
 
 
 def build(commit, where):
@@ -44,7 +45,7 @@ def test_from_installation_to_purge(suite, packages):
               (REPO / "tests/vm/shout.service", "/etc/systemd/system/shout.service")]
     # What AppArmor denies is told by the audit system only.
     machine = vm.Machine(KERNELS[suite], "systemd", files, append="audit=1", boots=2, root=f"clean {suite}")
-    case = vm.Case("machine", (HERE / "machine.sh").read_bytes(), 600)
+    case = vm.Case("machine", (HERE / "machine.sh").read_bytes(), 600, PREPARE)
     with vm.Run(machine, [case]) as run:
         result = run.run()["machine"]
     print(result.output)
