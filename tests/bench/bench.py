@@ -80,9 +80,11 @@ def program(bench):
             bench.add(name, least, "ns", limit=limits.get(name.split(",")[0]), note=f"median {median}")
 
 
-def machine():
+def machine(quick):
     model = [line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")]
-    return f"{platform.machine()} {model[0] if model else ''}, {os.cpu_count()} processors, Linux {platform.release()}."
+    rounds = " A short run (--quick), of few rounds: the quartiles say how much it is worth." if quick else ""
+    return (f"{platform.machine()} {model[0] if model else ''}, {os.cpu_count()} processors, "
+            f"Linux {platform.release()}.{rounds}")
 
 
 def main():
@@ -107,7 +109,7 @@ def main():
         sys.exit(f"bench: {e}")
     record.print_tables(bench.sections)
     kept = args.record or args.build / "bench.json"
-    record.write(kept, machine(), bench.sections)
+    record.write(kept, machine(args.quick), bench.sections)
     if args.page:
         page.write(kept, TOP / "docs")
 
