@@ -5,7 +5,7 @@ import pytest
 
 from agent import TASK, documented
 from engine import NETWORK, Engine, lacking
-from guard import Guard, poll, serving
+from guard import poll, serving, staying
 from lab.lab import Lab
 from model import ANSWER
 
@@ -33,11 +33,8 @@ def lab(engine):
 @pytest.fixture
 def guard(lab):
     """The containers' engine is in the lab's cgroup, and stays."""
-    g = Guard(lab)
-    try:
+    with staying(lab) as g:
         yield g
-    finally:
-        g.close(workload=False)
 
 
 @pytest.fixture

@@ -151,6 +151,13 @@ class Stack:
         assert len(found) == 1, (key, found)
         return found[0]
 
+    def machine(self, key):
+        """The instance that runs."""
+        found = [x for x in self.mine("describe-instances", "Reservations[].Instances[]")
+                 if {"Key": "ohguard:resource", "Value": key} in x["Tags"] and x["State"]["Name"] == "running"]
+        assert len(found) == 1, (key, found)
+        return found[0]
+
     def mutations(self):
         """The calls so far that change something."""
         if not self.calls.exists():

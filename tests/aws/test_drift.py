@@ -17,13 +17,6 @@ def standing(tmp_path_factory, moto, aws_client):
     return stack
 
 
-def machine(stack, key):
-    found = [x for x in stack.mine("describe-instances", "Reservations[].Instances[]")
-             if {"Key": "ohguard:resource", "Value": key} in x["Tags"] and x["State"]["Name"] == "running"]
-    assert len(found) == 1
-    return found[0]
-
-
 def told(stack):
     return [(c["resource"], c["action"], c["text"]) for c in changes(stack)]
 
@@ -46,7 +39,7 @@ def test_another_release_is_told_and_made_by_replace(standing):
 
 
 def test_instance_whose_release_nobody_knows_is_told(standing):
-    server = machine(standing, "server-1")["InstanceId"]
+    server = standing.machine("server-1")["InstanceId"]
     standing.aws("ec2", "delete-tags", "--resources", server, "--tags", "Key=ohguard:ubuntu")
     assert [t[2][:24] for t in told(standing)] == ["its Ubuntu is not known,"]
     standing.aws("ec2", "create-tags", "--resources", server, "--tags", "Key=ohguard:ubuntu,Value=22.04")
@@ -65,7 +58,7 @@ def test_volumes_are_compared(standing):
     assert changes(standing) == []
     lost = standing.one("describe-volumes", "Volumes", "state-1")
     standing.aws("ec2", "detach-volume", "--volume-id", lost["VolumeId"], "--device", "/dev/sdf", "--instance-id",
-                 machine(standing, "server-1")["InstanceId"])
+                 standing.machine("server-1")["InstanceId"])
     standing.aws("ec2", "delete-volume", "--volume-id", lost["VolumeId"])
     assert told(standing) == [("state-1", "make", "volume of 99 GB for what the agent of server-1 makes"),
                               ("server-1", "set", "give it the volume with the agent's state")]
@@ -95,7 +88,7 @@ def test_arm64_gets_its_image_and_its_program(stack):
     assert "server-1           52.25 USD" in stack.run("plan", "--offline", check=0).stdout
     stack.apply(check=0)
     assert "/current/arm64/hvm/ebs-gp2/ami-id" in stack.calls.read_text()
-    assert [machine(stack, key)["ImageId"] for key in ("proxy", "server-1")] == [JAMMY["ami_id"], JAMMY_ARM["ami_id"]]
+    assert [stack.machine(key)["ImageId"] for key in ("proxy", "server-1")] == [JAMMY["ami_id"], JAMMY_ARM["ami_id"]]
     assert changes(stack) == []
     # AWS gives no instance a type of another architecture.
     stack.write()
@@ -103,4 +96,4 @@ def test_arm64_gets_its_image_and_its_program(stack):
     assert told(stack)[-1] == ("server-1", "note", "its type is t4g.large, not t3.large: " + new)
     assert {t[1] for t in told(stack)} == {"note"}  # and its first boot, which has another archive
     stack.apply("--replace", "server-1", check=0)
-    assert machine(stack, "server-1")["ImageId"] == JAMMY["ami_id"] and changes(stack) == []
+    assert stack.machine("server-1")["ImageId"] == JAMMY["ami_id"] and changes(stack) == []

@@ -20,13 +20,6 @@ def standing(tmp_path_factory, moto, aws_client):
     return stack
 
 
-def machine(stack, key):
-    found = [x for x in stack.mine("describe-instances", "Reservations[].Instances[]")
-             if {"Key": "ohguard:resource", "Value": key} in x["Tags"] and x["State"]["Name"] == "running"]
-    assert len(found) == 1
-    return found[0]
-
-
 def volume(stack, key):
     return stack.one("describe-volumes", "Volumes", key)
 
@@ -38,13 +31,13 @@ def holder(stack):
 def test_state_is_on_an_encrypted_volume_of_its_own(standing):
     made = volume(standing, "state-1")
     assert (made["Size"], made["Encrypted"], made["VolumeType"]) == (20, True, "gp3")
-    assert holder(standing) == [machine(standing, "server-1")["InstanceId"]]
+    assert holder(standing) == [standing.machine("server-1")["InstanceId"]]
 
 
 def test_replaced_server_gets_the_volume_of_the_one_before(standing):
-    kept, old = volume(standing, "state-1")["VolumeId"], machine(standing, "server-1")["InstanceId"]
+    kept, old = volume(standing, "state-1")["VolumeId"], standing.machine("server-1")["InstanceId"]
     standing.apply("--replace", "server-1", check=0)
-    new = machine(standing, "server-1")["InstanceId"]
+    new = standing.machine("server-1")["InstanceId"]
     assert new != old and holder(standing) == [new] and volume(standing, "state-1")["VolumeId"] == kept
     assert changes(standing) == []
 
@@ -55,18 +48,18 @@ def test_volume_that_someone_took_away_is_given_back(standing):
     assert [(c["resource"], c["text"]) for c in changes(standing)] == [
         ("server-1", "give it the volume with the agent's state")]
     standing.apply(check=0)
-    assert holder(standing) == [machine(standing, "server-1")["InstanceId"]]
+    assert holder(standing) == [standing.machine("server-1")["InstanceId"]]
 
 
 def test_type_and_disks_change_in_place(standing):
-    before = machine(standing, "server-1")["InstanceId"]
+    before = standing.machine("server-1")["InstanceId"]
     standing.write(server_type="m5.large", server_disk=50, state_disk=30)
     told = [(c["resource"], c["text"]) for c in changes(standing)]
     assert told == [("state-1", "30 GB of disk, not 20"), ("server-1", "50 GB of disk, not 40"),
                     ("server-1", "stop it for a while"), ("server-1", "m5.large, not t3.large"),
                     ("server-1", "start it")]
     standing.apply(check=0)
-    now = machine(standing, "server-1")
+    now = standing.machine("server-1")
     assert (now["InstanceId"], now["InstanceType"]) == (before, "m5.large")
     assert volume(standing, "state-1")["Size"] == 30 and changes(standing) == []
     standing.write(server_type="m5.large", server_disk=45, state_disk=30)
@@ -81,12 +74,12 @@ def test_instance_profile_changes_in_place(standing):
     keys = {"server_type": "m5.large", "server_disk": 50, "state_disk": 30}
     standing.write(**keys)
     standing.apply(check=0)
-    before = machine(standing, "server-1")["InstanceId"]
+    before = standing.machine("server-1")["InstanceId"]
     for wanted in (f"{standing.name}-one", f"{standing.name}-other", None):
         standing.write(instance_profile=wanted, **keys)
         assert [c["resource"] for c in changes(standing)] == ["server-1"]
         standing.apply(check=0)
-        now = machine(standing, "server-1")
+        now = standing.machine("server-1")
         assert now["InstanceId"] == before and changes(standing) == []
         assert now.get("IamInstanceProfile", {}).get("Arn", "/None").split("/")[-1] == str(wanted)
 
@@ -96,7 +89,7 @@ def test_stopped_for_the_night_and_started_again(standing):
     states = {i["State"]["Name"] for i in standing.mine("describe-instances", "Reservations[].Instances[]")}
     assert states <= {"stopped", "terminated"}
     standing.run("start", check=0)
-    assert machine(standing, "server-1") and machine(standing, "proxy")
+    assert standing.machine("server-1") and standing.machine("proxy")
     assert "on already" in standing.run("start", check=0).stderr
 
 
@@ -139,7 +132,7 @@ def test_destroy_keeps_the_state_when_told_to(standing):
     assert [v["VolumeId"] for v in left] == [kept]
     standing.write(state_disk=30)
     standing.apply(check=0)
-    assert holder(standing) == [machine(standing, "server-1")["InstanceId"]]
+    assert holder(standing) == [standing.machine("server-1")["InstanceId"]]
     assert volume(standing, "state-1")["VolumeId"] == kept
     destroy(standing)
     assert standing.mine("describe-volumes", "Volumes") == []

@@ -8,7 +8,7 @@ import pytest
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent), str(HERE.parent / "e2e"), str(HERE.parent / "escapes"), str(HERE)]
 from engine import Engine, lacking      # noqa: E402
-from guard import Guard                 # noqa: E402
+from guard import staying               # noqa: E402
 from lab.lab import Lab                 # noqa: E402
 
 
@@ -47,9 +47,5 @@ def lab(engine):
 @pytest.fixture
 def guard(lab):
     """Not loaded yet; what it leaves is removed, and the containers stay."""
-    g = Guard(lab)
-    try:
+    with staying(lab) as g:
         yield g
-    finally:
-        g.cgroup = lab.cgroup       # one below it is about to go
-        g.close(workload=False)

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from engine import HERE, TOP
-from guard import ALLOWED, FORBIDDEN, Guard, serving
+from guard import ALLOWED, FORBIDDEN, serving, staying
 from lab.lab import PATH, SERVERS, Lab
 
 IMAGE = "localhost/box:1"
@@ -68,11 +68,8 @@ def lab(podman):
 @pytest.fixture
 def guard(lab):
     """Podman keeps a process in the lab's cgroup."""
-    g = Guard(lab)
-    try:
+    with staying(lab) as g:
         yield g
-    finally:
-        g.close(workload=False)
 
 
 def refused(guard):

@@ -291,6 +291,17 @@ class Guard:
 
 
 @contextlib.contextmanager
+def staying(lab):
+    """A guard at whose end what runs in the lab's cgroup lives on: an engine, servers."""
+    g = Guard(lab)
+    try:
+        yield g
+    finally:
+        g.cgroup = lab.cgroup       # one below it may be about to go
+        g.close(workload=False)
+
+
+@contextlib.contextmanager
 def serving(guard, guarded=False):
     """`ohguard serve` beside the guard, or in it: the process, alive and known to the kernel."""
     process = guard.lab.server.popen([BINARY, "serve"], guarded, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from guard import BINARY, DEGRADED, FAILED, Guard, assert_says, poll
+from guard import BINARY, DEGRADED, FAILED, assert_says, poll, staying
 from lab import topology
 from lab.bridge import Bridge
 from lab.lab import Lab, call
@@ -89,11 +89,8 @@ def lab(machine):
 
 @pytest.fixture
 def guard(lab):
-    g = Guard(lab)
-    try:
+    with staying(lab) as g:
         yield g
-    finally:
-        g.close(workload=False)
 
 
 def ask(place, *to):

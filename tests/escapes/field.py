@@ -14,7 +14,7 @@ from pathlib import Path
 from guard import ALLOWED, DEGRADED, DONE, Guard, config, poll
 from lab import topology
 from lab.bridge import Bridge
-from lab.lab import call
+from lab.lab import BESIDE, call
 from table import marker
 
 THOROUGH = bool(os.environ.get("OHGUARD_ESCAPES"))     # all of the control, and more reloads
@@ -52,7 +52,7 @@ class Field:
         self.box = -1
         self.begun = {}         # early attacks that wait for the guard: name -> process
         self.before = {}        # counters at the last look
-        self.beside = lab.cgroup.parent / (lab.cgroup.name + "-beside")
+        self.beside = lab.cgroup.with_name(lab.cgroup.name + BESIDE)
 
     # -- the place
 

@@ -25,6 +25,7 @@ from . import attacker, imds, ntp, resolver, topology, web, wire
 
 BASE = Path("/tmp")
 PREFIX = "ohguard-lab-"
+BESIDE = "-beside"       # of a cgroup next to the lab's, which goes with it
 HERE = Path(__file__).resolve().parent
 SERVERS = HERE.parent.parent / "build/servers"     # unpacked by scripts/deps where they are not installed
 LIBRARIES = ":".join(map(str, SERVERS.glob("usr/lib/*-linux-gnu*")))
@@ -489,7 +490,8 @@ def destroy(name):
 
         if nets:
             _until(gone, f"the processes of lab {name}")
-        _remove_cgroup(cgroup2() / f"{PREFIX}{name}")
+        for suffix in ("", BESIDE):
+            _remove_cgroup(cgroup2() / f"{PREFIX}{name}{suffix}")
     for s in Path("/run/netns").glob(f"ohl-{name}-*"):
         call(["ip", "netns", "del", s.name], check=False)
     shutil.rmtree(BASE / f"{PREFIX}{name}", ignore_errors=True)

@@ -35,22 +35,17 @@ int error_prefix(struct error *e, int code, const char *format, ...)
 	return -code;
 }
 
-/* In one piece: standard error has no buffer, and the lines of two processes must not mix. */
 void error_warn(const char *format, ...)
 {
-	char line[1024], whole[4 * sizeof(line) + 16] = "";
+	char line[1024];
 	va_list args;
-	FILE *out;
 
 	va_start(args, format);
 	vsnprintf(line, sizeof(line), format, args);
 	va_end(args);
-	out = fmemopen(whole, sizeof(whole), "w");
-	fputs("ohguard: ", out ? out : stderr);
-	text_print(out ? out : stderr, line);
-	fputc('\n', out ? out : stderr);
-	if (out && !fclose(out))
-		fputs(whole, stderr);
+	fputs("ohguard: ", stderr);
+	text_print(stderr, line);
+	fputc('\n', stderr);
 }
 
 void error_print(const struct error *e)

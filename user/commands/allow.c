@@ -10,6 +10,7 @@
 #include "engine/questions.h"
 #include "guard/change.h"
 #include "guard/refresh.h"
+#include "history/advice.h"
 #include "policy/config_file.h"
 #include "policy/suffix.h"
 
@@ -29,7 +30,7 @@ static int check_plain(const char *text, const struct target *t, const struct co
 /* What listens on these ports hardly speaks TLS, and would be refused after its first bytes. */
 static int check_tls(const struct target *t, const char *text, const struct config *c, struct error *e)
 {
-	if (!c->inspect || !target_is_named(t) || (t->port != 80 && t->port != 22))
+	if (!c->inspect || !target_is_named(t) || !advice_is_plain(t->port))
 		return 0;
 	return error_set(e, EINVAL, "%s: only TLS passes to a name, and port %u hardly speaks it: give --sni off, or "
 			 "--tls if it does", text, t->port);

@@ -165,11 +165,14 @@ static int complete(int argc, char **argv)
 int main(int argc, char **argv)
 {
 	char help_option[] = "--help", *help_argv[] = { NULL, help_option, NULL };
+	static char line[8192];
 	const struct cmd *c;
 
 	/* glibc raises it to the largest block that was freed, and keeps such blocks: 3 MB for 10,000 names */
 	mallopt(M_MMAP_THRESHOLD, 128 << 10);
 	open_standard();
+	/* a line is one write: those of two processes must not mix */
+	setvbuf(stderr, line, _IOLBF, sizeof(line));
 	place_remember(argc, argv);
 	libbpf_set_print(NULL);	/* we report failures ourselves, once */
 

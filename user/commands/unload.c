@@ -14,6 +14,7 @@ static bool confirmed(const char *instance)
 	char answer[16] = "";
 
 	fprintf(stderr, "%s: nothing will be guarded any more. Unload it? [y/N] ", instance);
+	fflush(stderr);
 	return fgets(answer, sizeof(answer), stdin) && (!strcmp(answer, "y\n") || !strcmp(answer, "yes\n"));
 }
 

@@ -34,10 +34,10 @@ static const struct kernel_btf_name *find(const struct kernel_btf *b, const char
 	return NULL;
 }
 
-static int read_at(const struct kernel_btf *b, void *to, size_t size, uint32_t at)
+int kernel_btf_read_at(int fd, void *to, size_t size, uint32_t at)
 {
 	while (size) {
-		ssize_t n = pread(b->fd, to, size, at);
+		ssize_t n = pread(fd, to, size, at);
 
 		if (n <= 0)
 			return n ? -errno : -EPROTO;
@@ -53,7 +53,7 @@ static int read_header(struct kernel_btf *b)
 	struct btf_header h;
 	struct stat st;
 	uint64_t types, names;
-	int r = fstat(b->fd, &st) ? -errno : read_at(b, &h, sizeof(h), 0);
+	int r = fstat(b->fd, &st) ? -errno : kernel_btf_read_at(b->fd, &h, sizeof(h), 0);
 
 	if (r)
 		return r;
@@ -87,7 +87,7 @@ static const char *look(struct window *w, uint32_t size, uint32_t *ret_count)
 			more = w->end - w->at;
 		memmove(w->bytes, w->bytes + w->first, w->count);
 		w->first = 0;
-		if (read_at(w->btf, w->bytes + w->count, more, w->at))
+		if (kernel_btf_read_at(w->btf->fd, w->bytes + w->count, more, w->at))
 			return NULL;
 		w->at += more;
 		w->count += more;
@@ -228,13 +228,13 @@ static struct btf_type *read_type(const struct kernel_btf *b, uint32_t id)
 	struct btf_type head, *whole;
 	int kind;
 
-	if (!id || id >= b->count || read_at(b, &head, sizeof(head), b->at[id]))
+	if (!id || id >= b->count || kernel_btf_read_at(b->fd, &head, sizeof(head), b->at[id]))
 		return NULL;
 	kind = BTF_INFO_KIND(head.info);
 	if (kind != BTF_KIND_STRUCT && kind != BTF_KIND_UNION)
 		return NULL;
 	whole = malloc(sizeof(head) + kernel_btf_behind(&head));
-	if (whole && read_at(b, whole, sizeof(head) + kernel_btf_behind(&head), b->at[id])) {
+	if (whole && kernel_btf_read_at(b->fd, whole, sizeof(head) + kernel_btf_behind(&head), b->at[id])) {
 		free(whole);
 		return NULL;
 	}

@@ -35,6 +35,9 @@ void kernel_btf_want(struct kernel_btf *b, const char *name);
 int kernel_btf_read(struct kernel_btf *b, const char *path);
 void kernel_btf_close(struct kernel_btf *b);
 
+/* Reads size bytes from `at` on. 0, or -errno: -EPROTO where the file ends before. */
+int kernel_btf_read_at(int fd, void *to, size_t size, uint32_t at);
+
 /* What stands behind a type, in bytes. */
 uint32_t kernel_btf_behind(const struct btf_type *t);
 

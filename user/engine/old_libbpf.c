@@ -65,19 +65,6 @@ int old_libbpf_make_known(void *btf, size_t size)
 }
 
 #if !defined(LIBBPF_MAJOR_VERSION) || LIBBPF_MAJOR_VERSION < 1
-static ssize_t read_file(int fd, char *to, size_t size)
-{
-	size_t got = 0;
-	ssize_t n;
-
-	while (got < size && (n = read(fd, to + got, size - got)) != 0) {
-		if (n < 0)
-			return -1;
-		got += (size_t)n;
-	}
-	return (ssize_t)got;
-}
-
 struct btf *__wrap_btf__load_vmlinux_btf(void)
 {
 	int fd = open(KERNEL_BTF, O_RDONLY | O_CLOEXEC);
@@ -87,7 +74,7 @@ struct btf *__wrap_btf__load_vmlinux_btf(void)
 
 	if (fd >= 0 && !fstat(fd, &st))
 		bytes = malloc((size_t)st.st_size);
-	if (bytes && read_file(fd, bytes, (size_t)st.st_size) == st.st_size &&
+	if (bytes && !kernel_btf_read_at(fd, bytes, (size_t)st.st_size, 0) &&
 	    !old_libbpf_make_known(bytes, (size_t)st.st_size))
 		btf = btf__new(bytes, (__u32)st.st_size);
 	else

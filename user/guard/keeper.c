@@ -199,22 +199,19 @@ static int take_event(void *context, void *data, size_t size)
 /* The option that would have let it pass, as `ohguard allow` would. */
 static void print_option(const struct state *s, const struct history_record *r)
 {
-	static const char allow[] = "ohguard allow ", plain[] = " --sni off";
-	char line[ADVICE_MAX], *end;
+	char line[ADVICE_MAX], *target = line + strlen(ADVICE_ALLOW), *end;
 
-	if (advice(r, &s->policy, line, sizeof(line)) || strncmp(line, allow, sizeof(allow) - 1))
+	if (advice(r, &s->policy, line, sizeof(line)) || strncmp(line, ADVICE_ALLOW, strlen(ADVICE_ALLOW)))
 		return;
-	end = strstr(line, plain);
+	end = strstr(target, ADVICE_PLAIN);
 	if (end)
-		fprintf(stderr, ": --allow '%.*s sni=off'", (int)(end - line - (int)sizeof(allow) + 1),
-			line + sizeof(allow) - 1);
+		fprintf(stderr, ": --allow '%.*s sni=off'", (int)(end - target), target);
 	else
-		fprintf(stderr, ": --allow %s", line + sizeof(allow) - 1);
+		fprintf(stderr, ": --allow %s", target);
 }
 
 static void print_group(const struct state *s, const struct history_record *r)
 {
-
 	fprintf(stderr, "  %6llu  %s  ", (unsigned long long)r->count, reason_name(r->reason));
 	history_print_what(stderr, r);
 	fputs(" by ", stderr);

@@ -24,11 +24,11 @@ bool advice_is_plain(uint16_t port)
 
 void advice_for_target(const struct target *target, char *line, size_t size)
 {
-	bool plain = target_is_named(target) && advice_is_plain(target->port);
+	bool plain = target->plain || (target_is_named(target) && advice_is_plain(target->port));
 	char text[OH_TARGET_TEXT_MAX];
 	const char *quote = target->kind == TARGET_SUFFIX ? "'" : "";
 
-	snprintf(line, size, "ohguard allow %s%s%s%s", quote, spell(target, text), quote, plain ? " --sni off" : "");
+	snprintf(line, size, ADVICE_ALLOW "%s%s%s%s", quote, spell(target, text), quote, plain ? ADVICE_PLAIN : "");
 }
 
 static int nothing(char *line, size_t size, const char *why)
@@ -79,18 +79,15 @@ static int allow_more_of(const struct history_record *r, const struct policy *p,
 		return plain ? nothing(line, size, "the name that it was for is not known: allow that with --sni off") :
 		       allow_address(&r->destination, r->destination_port, line, size);
 	held = policy_find(p, &t);
-	t.plain = true;
+	t.plain = plain;
 	if (plain && held && held->source == POLICY_CONFIG) {
 		snprintf(line, size, "[allow] target = %s sni=off", spell(&t, text));
 		return 0;
 	}
-	if (plain) {
-		snprintf(line, size, "ohguard allow %s --sni off", spell(&t, text));
-		return 0;
+	if (!plain) {
+		t.more = 0;
+		t.port = r->destination_port;
 	}
-	t.plain = false;
-	t.more = 0;
-	t.port = r->destination_port;
 	advice_for_target(&t, line, size);
 	return 0;
 }

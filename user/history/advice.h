@@ -11,6 +11,8 @@
 #include "policy/policy.h"
 
 #define ADVICE_MAX 400
+#define ADVICE_ALLOW "ohguard allow "	/* how a line begins that is such a command */
+#define ADVICE_PLAIN " --sni off"	/* and may end */
 
 /* The command ("ohguard allow github.com:22 --sni off") or the line of the configuration ("[inbound] accept = 8000
  * 10.0.0.7") that would allow what the record says. It is safe to paste, whatever the record holds. -ENOENT: nothing
