@@ -51,6 +51,9 @@ LIBS      := -Wl,--wrap=btf__load_vmlinux_btf -lbpf -lelf -lz -lcares -linih -lp
 # libelf reads compressed sections with zstd where it was built so (Debian 13, Ubuntu 24.04).
 LIBS      += $(shell $(PKG_CONFIG) --static --libs libelf 2>/dev/null | tr ' ' '\n' | grep -x -e -lzstd)
 
+# Tests have these within too, and the system's libc.
+LIBS_WITHIN = -Wl,-Bstatic $(LIBS) -Wl,-Bdynamic
+
 # Version 3 costs the verifiers from 6.12 on half as much again: see docs/kernels.md.
 BPF_CFLAGS := -target bpf -mcpu=v2 -O2 -g -Wall -Wextra -Wno-unused-function -Wno-unused-parameter \
 	-Iinclude -Ivmlinux -Ibpf $(DEFINES) $(SAME_PATHS)
@@ -145,7 +148,7 @@ $(BUILD)/tests/%: tests/%.c $(LIB_OBJ)
 	$(call say,TEST,$<)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -Werror=unused-function -MMD -MP -o $@ $< $(LIB_OBJ) \
-		-Wl,-Bstatic $(LIBS) -Wl,-Bdynamic -lcmocka
+		$(LIBS_WITHIN) -lcmocka
 
 # ---- set-up, demo, tests ----
 
@@ -225,8 +228,7 @@ newest: $(firstword $(CLANGS) all)
 
 # The reference that plays against the programs (tests/second), and programs with counters, which guide it.
 SECOND := $(BUILD)/second
-KERNEL = $(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -o $@ $(filter-out $(1),$^) -Wl,-Bstatic $(LIBS) -Wl,-Bdynamic \
-	-lcmocka
+KERNEL = $(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -o $@ $(filter-out $(1),$^) $(LIBS_WITHIN) -lcmocka
 $(SECOND)/counted/ohguard.bpf.o: bpf/ohguard.bpf.c scripts/bpf-counted | compilers
 	$(call say,BPF,$@)
 	@mkdir -p $(@D)
@@ -390,7 +392,7 @@ BENCH_BIN := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/*.c))
 $(BUILD)/tests/bench/%: tests/bench/%.c $(LIB_OBJ)
 	$(call say,BENCH,$<)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -o $@ $< $(LIB_OBJ) -Wl,-Bstatic $(LIBS) -Wl,-Bdynamic
+	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -o $@ $< $(LIB_OBJ) $(LIBS_WITHIN)
 
 -include $(shell find $(BUILD) -name '*.d' -type f 2>/dev/null)
 
