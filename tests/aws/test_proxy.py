@@ -141,6 +141,7 @@ def test_policies_are_the_strict_and_the_install_list(tmp_path):
     assert targets("policy-proxy", **arm)[2:] == archive
     assert "https://ports.ubuntu.com/ubuntu-ports" in render(tmp_path, "server-1", **arm)
     assert "https://archive.ubuntu.com/ubuntu" in render(tmp_path, "proxy", **arm)
+    assert '"https to archive.ubuntu.com"' in render(tmp_path, "verify-proxy", **arm)
 
 
 @pytest.fixture

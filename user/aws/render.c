@@ -181,7 +181,7 @@ static int write_template(const struct output *o, const struct template *t, cons
 int render(const struct stack *stack, const char *name, unsigned int server, char **ret, struct error *e)
 {
 	const struct template *t = find_template(name, strlen(name));
-	bool proxy = !strncmp(name, "proxy", 5) || !strcmp(name, "policy-proxy");
+	bool proxy = strstr(name, "proxy");
 	struct output o = { .stack = stack, .server = server ? server : 1, .error = e,
 		.arch = stack_arch(proxy ? stack->proxy_type : stack->server_type) };
 	char *text = NULL;
