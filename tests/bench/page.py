@@ -13,12 +13,13 @@ HEAD = """# Benchmarks
 Made by `make bench`, which writes this page from what it measured:
 {machine}
 
-Filters are compared in one run: each has a network namespace of its own, all of them with a cable to one far side, and
-bursts go round, so that what else the machine does slows all alike. A row is the median of its rounds, with quartiles.
-Its ratio is to no filter in the same round, again with quartiles: this is the figure to go by, since times are of one
-machine on one day. Less is better, but for rates. A mark in a plot is the target that the project has set itself.
+All filters are compared in one run. Each has a network namespace of its own, linked to the same far side. They are
+measured in turn, so whatever else the machine is doing slows them all alike. A row is the median of its rounds, with
+quartiles.
+The ratio is to no filter in the same round, again with quartiles. Go by the ratio: times are of one machine on one day.
+Lower is better, except for rates. A mark in a plot is the project's own target.
 
-What the filters do is not the same: the text above a table, or above the first of several, says who does less.
+The filters do not all do the same work. The text above a table, or above the first of several, says which do less.
 """
 
 
